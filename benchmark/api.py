@@ -1,0 +1,268 @@
+"""The contract: what the harness asks of a method, a task and a dataset, and what it gives them.
+
+Signals are ``(batch, lead, time)``, float32, millivolt, leads in the order of `LEADS` unless a
+method's `SignalSpec` asks for another form; the harness adapts them, no method resamples by itself.
+This module imports neither torch nor pandas, so that listing and planning stay fast.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchmark.engine.context import TaskContext
+
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+SPLITS = ("train", "val", "test")
+
+Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
+
+
+# --- signals -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SignalSpec:
+    """The form in which a method wants its signals; it travels with the weights.
+
+    `rate` in Hz, `seconds` of signal (longer recordings are cropped at the end, shorter ones
+    padded with zeros), `leads` in the wanted order, `scaling` applied last, per recording.
+    """
+
+    rate: float = 500.0
+    seconds: float = 10.0
+    leads: tuple[str, ...] = LEADS
+    scaling: Scaling = "millivolt"
+
+    @property
+    def samples(self) -> int:
+        return round(self.rate * self.seconds)
+
+
+@dataclass(frozen=True)
+class RawSignal:
+    """A recording as its file holds it: integers, with what turns them into millivolt.
+
+    millivolt = (adc - baseline) / gain
+    """
+
+    adc: np.ndarray  # (lead, time) int16
+    gain: np.ndarray  # (lead,) float, units per millivolt
+    baseline: np.ndarray  # (lead,) int
+    rate: float  # Hz
+    leads: tuple[str, ...]  # as the file names them, in the file's order
+
+
+# --- datasets ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What a dataset is, where it comes from, and what else holds the same recordings."""
+
+    title: str
+    source: str
+    licence: str
+    derives_from: tuple[str, ...] = ()  # larger collections that contain these recordings
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class RecordEntry:
+    """One recording in a dataset's index: everything but its signal.
+
+    `labels` maps a label set to the positive classes; a recording without a positive class in a
+    label set does not belong to that set. `source` is whatever `Dataset.read` needs.
+    """
+
+    record_id: str
+    patient_id: str
+    split: str  # one of SPLITS
+    labels: Mapping[str, tuple[str, ...]]
+    report: str = ""
+    source: Any = None
+    age: float | None = None  # years
+    sex: str | None = None  # "female", "male" or None
+
+
+class Dataset(ABC):
+    """Reads one dataset in its original layout; constructor arguments are its configuration."""
+
+    card: ClassVar[DatasetCard]
+    label_sets: Mapping[str, tuple[str, ...]]  # label set -> its classes, in the field's order
+    rate: float  # Hz of the signals that `read` returns
+    needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
+    remedy: ClassVar[str] = ""  # how to get the files
+
+    @abstractmethod
+    def entries(self, root: Path | None) -> list[RecordEntry]:
+        """Index the recordings under `root`; raise `DataError` naming every wrong file or column."""
+
+    @abstractmethod
+    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+        """Read one recording; raise `RecordingError` when its files are missing or broken."""
+
+
+# --- methods -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published checkpoint: where it lies, its checksum and the licence it comes under."""
+
+    source: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What a method is and what its weights have seen; shown by ``ecgbench show``."""
+
+    title: str
+    paper: str
+    licence: str
+    version: int = 1  # raise it when results change; records of another version are not reused
+    trained_on: tuple[str, ...] = ()  # datasets that published weights have seen
+    weights: Mapping[str, Weights] = field(default_factory=dict)  # by tag
+    note: str = ""
+
+
+@dataclass
+class Batch:
+    """What `TrainableMethod.loss` receives; fields that the stage does not have are None."""
+
+    ecg: Tensor  # (batch, lead, time), in the form of the method's SignalSpec
+    record_ids: Sequence[str]
+    reports: Sequence[str] | None = None
+    labels: Tensor | None = None  # (batch, class) float, 0 or 1
+
+
+class Method(ABC):
+    """A method under comparison; constructor arguments are its configuration.
+
+    Features are not embeddings: `ecg_features` is what a probe sees (the backbone's output), while
+    `AlignedMethod.ecg_embeddings` lives in the space shared with text.
+    """
+
+    card: ClassVar[MethodCard]
+
+    @property
+    @abstractmethod
+    def signal(self) -> SignalSpec:
+        """The form in which this method wants its signals."""
+
+    @abstractmethod
+    def ecg_features(self, ecg: Tensor) -> Tensor:
+        """Return features for a probe: ``(batch, lead, time)`` -> ``(batch, dim)``."""
+
+
+class AlignedMethod(Method):
+    """A method with a space shared by recordings and texts; able to do zero-shot."""
+
+    @abstractmethod
+    def ecg_embeddings(self, ecg: Tensor) -> Tensor:
+        """``(batch, lead, time)`` -> ``(batch, dim)`` in the shared space."""
+
+    @abstractmethod
+    def text_embeddings(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> ``(len(texts), dim)`` in the shared space."""
+
+    def similarity(self, ecg: Tensor, text: Tensor) -> Tensor:
+        """``(batch, dim), (class, dim)`` -> ``(batch, class)``; cosine unless the method has its own."""
+        from torch.nn.functional import normalize
+
+        return normalize(ecg, dim=-1) @ normalize(text, dim=-1).T
+
+
+class TrainableMethod(Method):
+    """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
+
+    def start_pretraining(self, reports: Sequence[str]) -> None:  # noqa: B027 - optional hook
+        """See the training reports once before the first step (to fit a tokeniser, say)."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the named scalar losses; the loop minimises their sum."""
+
+
+class SupervisedMethod(TrainableMethod):
+    """A method trained end to end on a task's labelled subset, in place of a probe."""
+
+    @abstractmethod
+    def start_task(self, classes: int) -> None:
+        """Attach a fresh output layer for that many classes."""
+
+    @abstractmethod
+    def class_scores(self, ecg: Tensor) -> Tensor:
+        """``(batch, lead, time)`` -> logits ``(batch, class)``."""
+
+
+# --- tasks ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Answer:
+    """What a task hands to the scorer after every choice is made.
+
+    `predictions` hold one row per test recording and are kept beside the record; `thresholds` come
+    from validation or are None; `details` go into the record as JSON (choices, trials, subset).
+    """
+
+    predictions: dict[str, np.ndarray]
+    thresholds: np.ndarray | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The test split as the scorer alone sees it."""
+
+    record_ids: Sequence[str]
+    patient_ids: Sequence[str]
+    labels: np.ndarray  # (recording, class), 0 or 1
+    classes: tuple[str, ...]
+    reports: Sequence[str]
+
+
+@dataclass
+class Scores:
+    """Metrics of one cell; NaN is kept out: a metric that cannot be computed has a reason instead."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 %, over patients
+    per_class: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Task(ABC):
+    """One kind of question. Subclasses are frozen dataclasses whose fields are the grid.
+
+    The harness calls `answer` with a context that cannot reach a test label, then `score` with the
+    truth: the test set is locked by construction.
+    """
+
+    version: ClassVar[int] = 1
+    primary: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+
+    @classmethod
+    @abstractmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        """Return a sentence when the task cannot be asked of this method, else None."""
+
+    @abstractmethod
+    def answer(self, context: TaskContext) -> Answer:
+        """Do the work: tune on validation, predict the test recordings."""
+
+    @abstractmethod
+    def score(self, answer: Answer, truth: Truth) -> Scores:
+        """Compare the answer with the truth; pure."""

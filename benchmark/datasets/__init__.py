@@ -1,0 +1,1 @@
+"""One file per dataset, named as it is registered."""

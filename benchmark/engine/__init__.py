@@ -1,0 +1,1 @@
+"""Plan, run, store: how a grid of cells becomes records on disk."""

@@ -1,0 +1,53 @@
+"""Errors that a user can act on; each class carries the exit code of the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+COMPLETE, USAGE, SOME_FAILED, INCOMPLETE, MISSING = 0, 2, 3, 4, 5
+
+
+class BenchmarkError(Exception):
+    """Base of all errors whose message is meant for the user; shown without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(BenchmarkError):
+    """The command, a suite or a configuration is wrong (exit code 2)."""
+
+    exit_code = USAGE
+
+
+class MissingError(BenchmarkError):
+    """Data, weights or a part of the environment is missing or unreadable (exit code 5)."""
+
+    exit_code = MISSING
+
+
+class DataError(MissingError):
+    """A dataset's files do not say what they must; names file, field and remedy."""
+
+
+class RecordingError(DataError):
+    """One recording cannot be read; the preparation counts it, names it and goes on."""
+
+    def __init__(self, file: object, problem: str, remedy: str = "") -> None:
+        self.file, self.problem, self.remedy = str(file), problem, remedy
+        super().__init__(f"{file}: {problem}" + (f" ({remedy})" if remedy else ""))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'merl'?)"``, or the list of known names when nothing is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f" (did you mean {near[0]!r}?)"
+    return f" (known: {', '.join(known) or 'none'})"
+
+
+def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
+    """Raise one error that lists every problem; do nothing when there is none."""
+    if problems:
+        raise kind("\n".join([heading, *(f"  - {problem}" for problem in problems)]))

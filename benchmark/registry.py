@@ -1,0 +1,112 @@
+"""One generic, lazy registry: names come from file names and entry points, imports on first use.
+
+A built-in entry is the class that a module ``package/NAME.py`` registers under NAME; a plug-in is an
+entry point ``NAME = "module:Class"`` of the registry's group. Listing imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from benchmark.errors import BenchmarkError, UsageError, did_you_mean
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Classes of one `kind` ("method"), found in the folder `package` and the entry points `group`."""
+
+    def __init__(self, kind: str, package: str, group: str) -> None:
+        self.kind, self.package, self.group = kind, package, group
+        self._classes: dict[str, type[T]] = {}
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Class decorator: ``@METHODS.register("merl")`` in ``methods/merl.py``."""
+
+        def add(cls: type[T]) -> type[T]:
+            known = self._classes.get(name)
+            if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise UsageError(
+                    f"two {self.kind}s are called {name!r}: {known.__module__}.{known.__qualname__} "
+                    f"and {cls.__module__}.{cls.__qualname__}; rename one"
+                )
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def names(self) -> list[str]:
+        """All names, built-in ones and plug-ins, without importing any of them."""
+        return sorted({*self._files(), *self._plugins(), *self._classes})
+
+    def origin(self, name: str) -> str:
+        """Where a name comes from: ``"built-in"``, or the distribution of the plug-in."""
+        if name in self._files():
+            return "built-in"
+        plugin = self._plugins().get(name)
+        if plugin is None:
+            return "registered at run time"
+        return f"plug-in {plugin.dist.name}" if plugin.dist else f"plug-in {plugin.value}"
+
+    def get(self, name: str) -> type[T]:
+        """Import and return the class called `name`; a broken module is an error with its traceback."""
+        if name in self._classes:
+            return self._classes[name]
+        if name in self._files():
+            return self._load_file(name)
+        if name in self._plugins():
+            return self._load_plugin(self._plugins()[name])
+        raise UsageError(f"no {self.kind} is called {name!r}{did_you_mean(name, self.names())}")
+
+    def _files(self) -> list[str]:
+        spec = find_spec(self.package)
+        folders = (spec and spec.submodule_search_locations) or []
+        files = (path for folder in folders for path in Path(folder).glob("*.py"))
+        return sorted({path.stem for path in files if not path.stem.startswith("_")})
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
+
+    def _load_file(self, name: str) -> type[T]:
+        module = f"{self.package}.{name}"
+        self._import(module, name)
+        if name not in self._classes:
+            raise UsageError(
+                f"{module} registers no {self.kind} called {name!r}: file name and registered name must agree"
+            )
+        return self._classes[name]
+
+    def _load_plugin(self, point: EntryPoint) -> type[T]:
+        module = self._import(point.module, point.name)
+        cls: type[T] | None = getattr(module, point.attr, None)
+        if cls is None:
+            raise UsageError(f"the plug-in {self.kind} {point.name!r} names {point.value}, which does not exist")
+        self._classes[point.name] = cls
+        return cls
+
+    def _import(self, module: str, name: str) -> object:
+        try:
+            return importlib.import_module(module)
+        except BenchmarkError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"the {self.kind} {name!r} is broken: importing {module} failed\n{traceback.format_exc()}"
+            ) from error
+
+
+def _registries() -> tuple[Registry, Registry, Registry]:
+    return (
+        Registry("method", "methods", "ecgbench.methods"),
+        Registry("task", "tasks", "ecgbench.tasks"),
+        Registry("dataset", "benchmark.datasets", "ecgbench.datasets"),
+    )
+
+
+METHODS, TASKS, DATASETS = _registries()

@@ -1,0 +1,1 @@
+"""The methods under comparison: one file per method, named as it is registered."""

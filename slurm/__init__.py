@@ -1,0 +1,1 @@
+"""The Submitit executor and the cluster profiles."""
