@@ -71,6 +71,7 @@ class DatasetCard:
     title: str
     source: str
     licence: str
+    version: int = 1  # raise it when signals, labels or splits change; prepared copies are then made anew
     derives_from: tuple[str, ...] = ()  # larger collections that contain these recordings
     synthetic: bool = False
 
@@ -186,7 +187,7 @@ class AlignedMethod(Method):
 class TrainableMethod(Method):
     """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
 
-    def start_pretraining(self, reports: Sequence[str]) -> None:  # noqa: B027 - optional hook
+    def start_pretraining(self, reports: Sequence[str]) -> None:
         """See the training reports once before the first step (to fit a tokeniser, say)."""
 
     @abstractmethod

@@ -1,0 +1,71 @@
+"""The constructor is the configuration: check given values against a signature and fill in its defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.errors import UsageError, did_you_mean, raise_all
+
+
+def options(cls: type) -> dict[str, Any]:
+    """Map each constructor argument of `cls` to its default (`inspect.Parameter.empty` when it has none)."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind in plain}
+
+
+def complete(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the whole configuration: defaults overlaid with `given`; one error lists every wrong key."""
+    known = options(cls)
+    problems = [f"{where} has no option {key!r}{did_you_mean(key, known)}" for key in given if key not in known]
+    merged = {**known, **given}
+    problems += [
+        f"{where} needs a value for {key!r}" for key, value in merged.items() if value is inspect.Parameter.empty
+    ]
+    problems += [
+        f"{where}: {key} must be {_wanted(known[key])}, it is {value!r}"
+        for key, value in given.items()
+        if key in known and not _fits(value, known[key])
+    ]
+    raise_all(problems, f"the configuration of {where} is wrong:")
+    return merged
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """A value fits when it has its default's type; None and missing defaults accept anything."""
+    if default is None or value is None or default is inspect.Parameter.empty:
+        return True
+    if default is dataclasses.MISSING or isinstance(default, tuple | list | dict):
+        return isinstance(value, tuple | list | dict)
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(default))
+
+
+def _wanted(default: Any) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(
+        type(default), f"a {type(default).__name__}"
+    )
+
+
+def parse_value(text: str) -> Any:
+    """Read the right side of ``--set key=value`` as TOML; anything that is no TOML value is a text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_assignments(pairs: list[str]) -> dict[str, Any]:
+    """Turn ``["a.b=1", "c=x"]`` into ``{"a.b": 1, "c": "x"}``."""
+    wrong = [f"{pair!r} is not of the form key=value" for pair in pairs if "=" not in pair]
+    raise_all(wrong, "--set:", UsageError)
+    split = (pair.split("=", 1) for pair in pairs)
+    return {key.strip(): parse_value(value.strip()) for key, value in split}

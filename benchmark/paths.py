@@ -1,0 +1,58 @@
+"""Where things lie: ECGBENCH_HOME for what the harness writes, ECGBENCH_DATA for original data sets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_VARIABLE, DATA_VARIABLE = "ECGBENCH_HOME", "ECGBENCH_DATA"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that a run writes to; each property is one of its parts."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Home:
+        return cls(Path(os.environ.get(HOME_VARIABLE) or "runs").absolute())
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def features(self) -> Path:
+        return self.root / "features"
+
+    @property
+    def pretrained(self) -> Path:
+        return self.root / "pretrained"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    @property
+    def subsets(self) -> Path:
+        return self.root / "subsets"
+
+    @property
+    def leaderboards(self) -> Path:
+        return self.root / "leaderboards"
+
+
+def dataset_root(name: str, given: Path | None = None) -> Path | None:
+    """The folder with a dataset's original files: `given`, or ``$ECGBENCH_DATA/NAME``, or None if neither is there.
+
+    A `given` folder is returned as it is, so that its absence becomes an error about that folder.
+    """
+    if given is not None:
+        return given
+    base = os.environ.get(DATA_VARIABLE)
+    if not base:
+        return None
+    root = Path(base) / name
+    return root if root.is_dir() else None
