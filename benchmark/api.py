@@ -260,6 +260,14 @@ class Task(ABC):
     def cannot(cls, method: type[Method]) -> str | None:
         """Return a sentence when the task cannot be asked of this method, else None."""
 
+    def simplest(self) -> Task:
+        """The simplest equal question, so that a grid asks nothing twice (at 100 % every subset seed is the same)."""
+        return self
+
+    def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
+        """Digests of the files that the fields name (a prompt set, say); part of the cell's key."""
+        return {}
+
     @abstractmethod
     def answer(self, context: TaskContext) -> Answer:
         """Do the work: tune on validation, predict the test recordings."""

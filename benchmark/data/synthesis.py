@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmark.data.synthetic_conditions import (
     ATRIAL,
     CONDITIONS,
+    FOLLOWING,
     NAMES,
     NORMAL,
     REPOLARISING,
@@ -29,7 +30,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 UNITS_PER_MILLIVOLT = 1000
-NORMAL_AXIS = 52.0  # degrees, of the QRS complex that the normal waves make
+NORMAL_AXIS = 66.0  # degrees, of the QRS complex that the normal waves make
 BEFORE, AFTER = 0.45, 0.65  # seconds around an R peak that its beat can reach
 DOWER = np.array(  # lead = row . heart vector
     [
@@ -43,6 +44,7 @@ DOWER = np.array(  # lead = row . heart vector
         [0.831, 0.076, 0.230],  # V6
     ]
 )
+FRONTAL = np.array([DOWER[0, :2], DOWER[1, :2] - DOWER[0, :2] / 2])  # I and aVF from x and y
 NORMAL_TABLE = np.array([NORMAL[name] for name in NAMES])  # (W, 6): at, before, after, x, y, z
 PATIENT_STREAM, VISIT_STREAM = 1, 2  # keep the random numbers of patients and visits apart
 
@@ -101,13 +103,13 @@ def synthesize(visit: Visit, rate: float, seconds: float) -> NDArray[np.int16]:
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     """Draw one patient: size, conduction and position of the heart within what is normal."""
     waves = len(NAMES)
-    voltage = np.exp(rng.normal(0, 0.20) + rng.normal(0, 0.15, (waves, 1)))
+    voltage = np.exp(rng.normal(0, 0.24) + rng.normal(0, 0.15, (waves, 1)))
     width = np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.04, (waves, 1)))
     delay = np.zeros(waves)
     delay[list(ATRIAL)] = np.clip(rng.normal(0, 0.014), -0.028, 0.028)  # PR interval
     delay[list(REPOLARISING)] = rng.normal(0, 0.010)  # QT interval
     lean = np.zeros((waves, 3))
-    lean[list(REPOLARISING)] = rng.normal(0, [[0.01], [0.015], [0.06]], (3, 3))  # nobody's ST segment is quite level
+    lean[list(REPOLARISING)] = rng.normal(0, [[0.015], [0.02], [0.06]], (3, 3))  # nobody's ST segment is quite level
     torso = DOWER * np.exp(rng.normal(0, 0.10, (8, 1))) + rng.normal(0, 0.03, (8, 3))
     return Anatomy(voltage, width, delay, lean, torso, int(rng.integers(2)))
 
@@ -128,11 +130,18 @@ def wave_tables(visit: Visit, anatomy: Anatomy, rng: np.random.Generator) -> Flo
     tables[:, :, 1:3] *= anatomy.width
     tables[:, :, 0] += anatomy.delay
     tables[:, :, 3:] *= anatomy.voltage
-    silent = ~tables[:, :, 3:].any(axis=-1, keepdims=True)
-    tables[:, :, 3:] += np.where(silent, 0, anatomy.lean)  # an absent wave stays absent
-    turn = np.deg2rad(visit.axis - NORMAL_AXIS)
-    tables[:, TURNING, 3:] = tables[:, TURNING, 3:] @ rotation(turn, rng.normal(0, 0.12)).T
+    tables[:, :, 3:] += anatomy.lean
+    turn, roll = heart_angle(visit.axis) - heart_angle(NORMAL_AXIS), rng.normal(0, 0.12)
+    for rows, share in ((TURNING, 1.0), (FOLLOWING, 0.5)):
+        tables[:, rows, 3:] = tables[:, rows, 3:] @ rotation(share * turn, share * roll).T
     return tables
+
+
+def heart_angle(axis: float) -> float:
+    """Turn an axis that leads I and aVF show (degrees) into the heart vector's own frontal angle (radian)."""
+    phi = np.deg2rad(axis)
+    x, y = np.linalg.solve(FRONTAL, [np.cos(phi), np.sin(phi) * np.sqrt(3) / 2])  # aVF is the short one
+    return float(np.arctan2(y, x))
 
 
 def replace_waves(table: Floats, waves: Waves) -> None:
@@ -249,7 +258,7 @@ def wander(times: Floats, rng: np.random.Generator) -> Floats:
 
 def noise(samples: int, rng: np.random.Generator) -> Floats:
     """Return muscle and amplifier noise, (8, T); its strength varies from visit to visit and lead to lead."""
-    strength = np.exp(rng.normal(np.log(0.018), 0.45)) * np.exp(rng.normal(0, 0.25, (8, 1)))
+    strength = np.exp(rng.normal(np.log(0.022), 0.5)) * np.exp(rng.normal(0, 0.25, (8, 1)))
     return strength * rng.standard_normal((8, samples))
 
 

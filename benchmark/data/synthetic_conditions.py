@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+
 class Wave(NamedTuple):
     """A bump that peaks `at`, with its own width (sigma) `before` and `after` the peak."""
 
@@ -30,14 +31,15 @@ NORMAL: Waves = {
     "Q": Wave(-0.027, 0.007, 0.009, -0.13, -0.05, -0.17),  # septum, left to right
     "R": Wave(0.000, 0.011, 0.011, 0.95, 0.72, 0.22),
     "N": Wave(0.035, 0.010, 0.010, 0.00, 0.00, 0.00),  # a late notch: only blocks and ectopic beats have it
-    "S": Wave(0.026, 0.009, 0.010, -0.22, -0.12, 0.42),  # base of the heart, last and backwards
+    "S": Wave(0.022, 0.010, 0.010, -0.22, -0.12, 0.42),  # base of the heart, last and backwards
     "J": Wave(0.080, 0.022, 0.030, 0.00, 0.00, 0.00),  # ST segment: silent in health
     "ST": Wave(0.140, 0.035, 0.045, 0.02, 0.01, -0.02),
     "T": Wave(0.270, 0.052, 0.034, 0.30, 0.20, -0.10),  # slow rise, quick fall
 }
 NAMES = tuple(NORMAL)
 ATRIAL = tuple(NAMES.index(name) for name in ("P right", "P left"))
-TURNING = tuple(NAMES.index(name) for name in ("Q", "R", "S", "N", "T"))  # follow the heart's axis; injury does not
+TURNING = tuple(NAMES.index(name) for name in ("Q", "R", "N", "S"))  # turn with the heart's axis
+FOLLOWING = (NAMES.index("T"),)  # turns half as far; injury (J, ST) has its own place
 REPOLARISING = tuple(NAMES.index(name) for name in ("J", "ST", "T"))  # come earlier when the heart is fast
 
 SILENT_J = Wave(0.080, 0.022, 0.030, 0, 0, 0)
@@ -126,8 +128,8 @@ CONDITIONS: Mapping[str, Condition] = {
             "P right": Wave(-0.185, 0.017, 0.020, 0.03, 0.09, -0.05),
             "P left": Wave(-0.155, 0.020, 0.017, 0.06, 0.06, 0.04),
             "Q": Wave(-0.045, 0.012, 0.012, 0.12, 0.05, 0.10),  # no septal q: the septum now runs to the left
-            "R": Wave(-0.005, 0.021, 0.020, 0.75, 0.45, 0.75),
-            "N": Wave(0.050, 0.020, 0.017, 0.80, 0.22, 0.95),  # the notched plateau in I, V5 and V6
+            "R": Wave(-0.005, 0.021, 0.022, 0.75, 0.45, 0.75),
+            "N": Wave(0.047, 0.021, 0.017, 0.78, 0.22, 0.90),  # the notched plateau in I, V5 and V6
             "S": Wave(0.070, 0.010, 0.010, 0.00, 0.00, 0.05),
             "J": Wave(0.110, 0.025, 0.030, -0.09, -0.03, -0.18),
             "ST": Wave(0.170, 0.040, 0.045, -0.10, -0.03, -0.18),
@@ -138,7 +140,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "CRBBB": Condition(
         "right bundle branch block",
         waves={
-            "S": Wave(0.026, 0.010, 0.010, -0.10, -0.06, 0.40),
+            "S": Wave(0.022, 0.010, 0.010, -0.10, -0.06, 0.40),
             "N": Wave(0.070, 0.017, 0.019, -0.55, -0.02, -0.68),  # late, to the right and forwards: R' in V1, broad S in V6
             "J": Wave(0.115, 0.025, 0.030, 0.02, 0.01, 0.03),
             "T": Wave(0.290, 0.054, 0.036, 0.32, 0.18, 0.14),
@@ -166,8 +168,8 @@ CONDITIONS: Mapping[str, Condition] = {
     "LSTD": Condition(
         "lateral ST depression",
         waves={
-            "J": Wave(0.080, 0.022, 0.030, -0.17, -0.05, 0.03),
-            "ST": Wave(0.140, 0.040, 0.050, -0.20, -0.06, 0.04),
+            "J": Wave(0.080, 0.022, 0.030, -0.17, -0.05, -0.02),
+            "ST": Wave(0.140, 0.040, 0.050, -0.20, -0.06, -0.02),
             "T": Wave(0.270, 0.050, 0.034, 0.14, 0.12, -0.06),
         },
         severity=(0.4, 1.0),
@@ -176,7 +178,7 @@ CONDITIONS: Mapping[str, Condition] = {
         "left ventricular hypertrophy",
         waves={
             "R": Wave(0.004, 0.013, 0.012, 1.75, 0.90, 0.85),
-            "S": Wave(0.030, 0.010, 0.011, -0.15, -0.15, 0.80),
+            "S": Wave(0.025, 0.010, 0.011, -0.15, -0.15, 0.80),
             "J": Wave(0.085, 0.022, 0.030, -0.06, -0.02, -0.04),
             "ST": Wave(0.145, 0.036, 0.045, -0.10, -0.04, -0.07),
             "T": Wave(0.275, 0.052, 0.034, -0.18, 0.05, -0.24),  # strain

@@ -1,0 +1,44 @@
+"""Build a method from its configuration, deterministic in its seed, with its weights or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.api import Method
+from benchmark.configuration import complete
+from benchmark.engine.checkpoints import load_weights
+from benchmark.errors import MissingError, UsageError
+from benchmark.registry import METHODS
+
+
+def build(name: str, config: dict[str, Any], weights: Path | None = None, device: str = "cpu", seed: int = 0) -> Method:
+    """Construct a method in eval mode on `device`.
+
+    Random initial weights come from the configuration's ``seed`` if it has one, else from `seed`.
+    """
+    cls = METHODS.get(name)
+    config = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    config = complete(cls, config, f"method {name}")
+    torch.manual_seed(config.get("seed", seed))
+    method = cls(**config)
+    if weights is not None:
+        load_weights(method, weights)
+    if isinstance(method, torch.nn.Module):
+        method.to(device).eval()
+    return method
+
+
+def checked_device(wanted: str | None) -> str:
+    """The device to work on: `wanted`, or cuda where there is one."""
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(wanted).type
+    except RuntimeError as error:
+        raise UsageError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise MissingError(f"--device {wanted}: this installation of torch sees no GPU")
+    return wanted

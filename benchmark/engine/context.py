@@ -1,0 +1,220 @@
+"""What a task sees of a cell: signals, reports and labels of train and validation, and of test the signals alone."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
+from benchmark.atomic import write_text
+from benchmark.data.prepared import PreparedDataset
+from benchmark.data.subsets import Subset, draw
+from benchmark.engine.building import build
+from benchmark.engine.events import Event, Report
+from benchmark.engine.features import Layer, cached_features
+from benchmark.engine.training import Progress, TrainingConfig, train
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.registry import METHODS
+
+
+class TestSetLocked(BenchmarkError):
+    """A task asked for what only the scorer may see."""
+
+    __test__ = False  # not a test, whatever pytest makes of the name
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """The recordings of a label set by split: `rows` into the dataset, `labels` ``(recording, class)``."""
+
+    classes: tuple[str, ...]
+    rows: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, data: PreparedDataset, label_set: str, limit: int | None) -> LabelledRows:
+        found = data.label_set(label_set)
+        where = {split: np.flatnonzero(data.splits[found.rows] == split)[:limit] for split in SPLITS}
+        empty = [split for split, positions in where.items() if not len(positions)]
+        if empty:
+            raise UsageError(f"{data.manifest['dataset']}/{label_set} has no recordings in {', '.join(empty)}")
+        return cls(
+            found.classes,
+            {split: found.rows[positions] for split, positions in where.items()},
+            {split: found.matrix[positions] for split, positions in where.items()},
+        )
+
+    def truth(self, data: PreparedDataset) -> Truth:
+        """The test split, for the scorer."""
+        rows = self.rows["test"]
+        return Truth(
+            list(data.record_ids[rows]),
+            list(data.patient_ids[rows]),
+            self.labels["test"],
+            self.classes,
+            list(data.reports[rows]),
+        )
+
+    def without_test(self) -> LabelledRows:
+        return LabelledRows(self.classes, self.rows, {split: self.labels[split] for split in ("train", "val")})
+
+
+@dataclass(frozen=True)
+class MethodSource:
+    """How to get a method: built and loaded on first use, never when the cache already has all features."""
+
+    name: str
+    config: dict[str, Any]
+    version: int
+    weights: Path | None
+    weights_digest: str | None
+    device: str
+
+    @functools.cached_property
+    def method(self) -> Method:
+        return build(self.name, self.config, self.weights, self.device)
+
+    def fresh(self, seed: int) -> Method:
+        return build(self.name, self.config, self.weights, self.device, seed)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What shapes the method's output, for the feature cache."""
+        shaping = {"method": self.name, "version": self.version, "config": self.config}
+        return {**shaping, "weights": self.weights_digest}
+
+
+class LabelledSignals:
+    """Recordings with labels, as the training loop draws them."""
+
+    def __init__(self, data: PreparedDataset, rows: np.ndarray, labels: np.ndarray, spec: SignalSpec) -> None:
+        self.data, self.rows, self.labels, self.spec = data, rows, labels, spec
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, positions: np.ndarray) -> Batch:
+        rows = self.rows[positions]
+        ecg = torch.from_numpy(self.data.read(rows, self.spec))
+        labels = torch.from_numpy(self.labels[positions].astype(np.float32))
+        return Batch(ecg, list(self.data.record_ids[rows]), labels=labels)
+
+
+class TaskContext:
+    """Passed to `Task.answer`. It holds no test label; asking for one is an error."""
+
+    def __init__(
+        self,
+        data: PreparedDataset,
+        view: LabelledRows,
+        source: MethodSource,
+        dataset: str,
+        label_set: str,
+        features_folder: Path,
+        subsets_folder: Path,
+        report: Report,
+        training: dict[str, Any] | None = None,
+        all_rows: np.ndarray | None = None,
+    ) -> None:
+        self._data, self._view, self._source = data, view.without_test(), source
+        self._features_folder, self._subsets_folder = features_folder, subsets_folder
+        self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
+        self._training = training
+        self.dataset, self.label_set, self.report = dataset, label_set, report
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._view.classes
+
+    @property
+    def method_class(self) -> type[Method]:
+        return METHODS.get(self._source.name)
+
+    @property
+    def method(self) -> Method:
+        """Built and loaded on first use."""
+        return self._source.method
+
+    @property
+    def aligned_method(self) -> AlignedMethod:
+        assert isinstance(self.method, AlignedMethod)  # the plan has checked it
+        return self.method
+
+    def labels(self, split: str) -> np.ndarray:
+        """``(recording, class)`` of train or val."""
+        if split == "test":
+            raise TestSetLocked("test labels are for the scorer alone; a task predicts and returns its answer")
+        return self._view.labels[split]
+
+    def features(self, split: str, layer: Layer = "features") -> np.ndarray:
+        """``(recording, dim)`` float32 in the order of `labels`, from the cache."""
+        positions = np.searchsorted(self._all_rows, self._view.rows[split])
+        return self._extracted(layer)[positions]
+
+    def subset(self, fraction: float, seed: int) -> Subset:
+        """The labelled part of the training split; its manifest is kept for whoever wants to use it elsewhere."""
+        rows = self._view.rows["train"]
+        ids = self._data.record_ids[rows]
+        subset = draw(ids, self._data.patient_ids[rows], self._view.labels["train"], self.classes, fraction, seed)
+        path = self._subsets_folder / f"{self.dataset}-{self.label_set}-{fraction:g}-seed{seed}-{subset.digest}.json"
+        if not path.is_file():
+            write_text(path, json.dumps(subset.manifest(ids), ensure_ascii=False))
+        return subset
+
+    def train_end_to_end(
+        self, subset: Subset, seed: int, val_score: Callable[[np.ndarray], float]
+    ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        """Train a fresh supervised method on the subset; keep the epoch with the best `val_score`.
+
+        Returns logits of val and test, and the history of the training.
+        """
+        method = self._source.fresh(seed)
+        assert isinstance(method, SupervisedMethod) and isinstance(method, torch.nn.Module)
+        method.start_task(len(self.classes))
+        options = TrainingConfig.from_options({**(self._training or {}), "seed": seed}, "training")
+        labels = self._view.labels["train"][subset.rows]
+        signals = LabelledSignals(self._data, self._view.rows["train"][subset.rows], labels, method.signal)
+        best: dict[str, Any] = {"score": -np.inf, "state": None}
+
+        def validate(_: Progress) -> dict[str, float]:
+            score = val_score(self._class_scores(method, "val"))
+            if score > best["score"]:
+                best.update(score=score, state={k: v.clone() for k, v in method.state_dict().items()})
+            return {"val_score": score}
+
+        title = f"training {self._source.name} on {len(signals)} recordings"
+        progress = train(method, signals, options, title, self.report, self._source.device, after_epoch=validate)
+        method.load_state_dict(best["state"])
+        return {split: self._class_scores(method, split) for split in ("val", "test")}, progress.history
+
+    def note(self, text: str) -> None:
+        self.report(Event("note", text))
+
+    def _class_scores(self, method: SupervisedMethod, split: str, size: int = 64) -> np.ndarray:
+        rows, device = self._view.rows[split], self._source.device
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(rows), size):
+                ecg = torch.from_numpy(self._data.read(rows[start : start + size], method.signal))
+                parts.append(method.class_scores(ecg.to(device)).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def _extracted(self, layer: Layer) -> np.ndarray:
+        source = self._source
+        return cached_features(
+            source.identity,
+            layer,
+            lambda: source.method,
+            self._data,
+            self._all_rows,
+            self._features_folder,
+            self.report,
+            source.device,
+        )

@@ -1,0 +1,99 @@
+"""What a run tells while it works, and two ways to show it: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TextIO
+
+Report = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Event:
+    """`kind` is "note" (text), "step" (done of total in `text`, with named `values`) or "cell" (a finished cell)."""
+
+    kind: str
+    text: str
+    done: int = 0
+    total: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+    status: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def silent(event: Event) -> None:
+    """Report to nobody."""
+
+
+class LineReporter:
+    """One plain line per event, for log files: no carriage returns, steps at most every few seconds."""
+
+    def __init__(self, stream: TextIO | None = None, every: float = 10.0) -> None:
+        self.stream, self.every, self.last = stream or sys.stderr, every, 0.0
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "step":
+            if time.monotonic() - self.last < self.every and event.done < event.total:
+                return
+            self.last = time.monotonic()
+        print(time.strftime("%H:%M:%S"), describe(event), file=self.stream, flush=True)
+
+    def __enter__(self) -> LineReporter:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class BarReporter:
+    """Progress bars of rich: one for the cells of the run, one for the stage at work."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, TextColumn("{task.fields[values]}"), console=Console(stderr=True))
+        self.bars: dict[str, Any] = {}
+
+    def __enter__(self) -> BarReporter:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        from rich.markup import escape
+
+        if event.kind != "step":
+            colour = {"failed": "red", "done": "green"}.get(event.status, "default")
+            self.progress.console.print(f"[{colour}]{escape(describe(event))}[/]", highlight=False)
+            return
+        values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+        bar = self.bars.get(event.text)
+        if bar is None:
+            bar = self.bars[event.text] = self.progress.add_task(escape(event.text), total=event.total, values="")
+        self.progress.update(bar, completed=event.done, total=event.total, values=values)
+        if event.done >= event.total:
+            self.progress.remove_task(self.bars.pop(event.text))
+
+
+def describe(event: Event) -> str:
+    values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+    if event.kind == "step":
+        return f"{event.text}: {event.done}/{event.total}  {values}".rstrip()
+    if event.kind == "cell":
+        return f"{event.status:6s} {event.text}  {values}".rstrip()
+    return event.text
+
+
+def reporter(quiet: bool = False) -> LineReporter | BarReporter:
+    """Bars on a terminal, lines elsewhere."""
+    if not quiet and sys.stderr.isatty():
+        return BarReporter()
+    return LineReporter()

@@ -1,0 +1,117 @@
+"""Where jobs run: in this process, or in processes of their own. `Executor` is what slurm/ implements too."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmark.engine import provenance
+from benchmark.engine.events import Event, Report
+from benchmark.engine.plan import Job
+from benchmark.engine.run import failed_record, run_job
+from benchmark.engine.store import Store
+from benchmark.errors import UsageError, did_you_mean
+from benchmark.paths import HOME_VARIABLE, Home
+
+STDERR_TAIL = 30  # lines kept of a worker that died
+
+
+class Executor(ABC):
+    """Runs jobs; every cell ends as a record in the store, whatever happens to the job."""
+
+    @abstractmethod
+    def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
+        """Run all jobs and return how many cells ended in which status."""
+
+
+class InlineExecutor(Executor):
+    """One job after the other in this process, with all its cores."""
+
+    def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
+        ended = Counter[str]()
+        for job in jobs:
+            ended += run_job(job, home, device, report)
+        return ended
+
+
+class ProcessesExecutor(Executor):
+    """Each job in a process of its own, `workers` at a time: one that is killed takes no other with it."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or os.cpu_count() or 1
+
+    def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
+        provenance.export_code()
+        ended = Counter[str]()
+        pool = ThreadPoolExecutor(max(1, min(self.workers, len(jobs))))
+        running: list[subprocess.Popen[str]] = []
+        try:
+            for counts in pool.map(lambda job: self._run_one(job, home, device, report, running), jobs):
+                ended += counts
+        except BaseException:  # Ctrl-C: the workers end with us, what they stored stays
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in running:
+                worker.terminate()
+            raise
+        pool.shutdown()
+        return ended
+
+    def _run_one(
+        self, job: Job, home: Home, device: str, report: Report, running: list[subprocess.Popen[str]]
+    ) -> Counter[str]:
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        environment = {**os.environ, HOME_VARIABLE: str(home.root), "OMP_NUM_THREADS": str(threads)}
+        with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+") as stderr:
+            request = Path(folder) / "job.json"
+            request.write_text(json.dumps(job.to_json()), "utf-8")
+            command = [sys.executable, "-m", "benchmark.engine.worker", str(request), device, str(threads)]
+            worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+            running.append(worker)
+            assert worker.stdout is not None
+            for line in worker.stdout:
+                _forward(line, report)
+            code = worker.wait()
+            running.remove(worker)
+            stderr.seek(0)
+            return _account(job, home, code, stderr.readlines()[-STDERR_TAIL:], report)
+
+
+def _forward(line: str, report: Report) -> None:
+    try:
+        report(Event(**json.loads(line)))
+    except (ValueError, TypeError):  # a library that prints; shown as it is
+        report(Event("note", line.rstrip()))
+
+
+def _account(job: Job, home: Home, code: int, stderr: list[str], report: Report) -> Counter[str]:
+    """Count the records of a worker that ended; cells that it left without one failed with it."""
+    store, ended = Store(home.records), Counter[str]()
+    reason = f"the worker ended with exit code {code}"
+    if code < 0:
+        reason = f"the worker was killed by {signal.Signals(-code).name}"
+        reason += " (out of memory, perhaps)" if -code == signal.SIGKILL else ""
+    for cell in job.cells:
+        record = store.get(cell.spec)
+        if record is None:
+            fault = {"kind": "WorkerDied", "message": reason, "traceback": "".join(stderr)}
+            record = failed_record(cell.spec, fault, 0.0)
+            store.put(cell.spec, record)
+            report(Event("cell", f"{cell.spec.title}: {reason}", status="failed"))
+        ended[record.status] += 1
+    return ended
+
+
+def executor(name: str, workers: int | None = None) -> Executor:
+    known = {"inline": lambda: InlineExecutor(), "processes": lambda: ProcessesExecutor(workers)}
+    if name not in known:
+        raise UsageError(f"no executor {name!r}{did_you_mean(name, known)}")
+    return known[name]()

@@ -1,0 +1,100 @@
+"""The feature cache: one pass over the signals per (weights, dataset, layer), shared by all cells.
+
+A file is named after the digest of everything that shapes its content and appears in one move.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from benchmark import canonical
+from benchmark.api import AlignedMethod, Method
+from benchmark.atomic import atomic_path, write_text
+from benchmark.data.prepared import PreparedDataset
+from benchmark.engine.events import Event, Report
+from benchmark.errors import BenchmarkError, UsageError
+
+Layer = Literal["features", "embeddings"]
+BATCH = 32  # small batches stay in the CPU's caches: see the performance notes in the README
+BATCH_GPU = 512
+
+
+def cached_features(
+    identity: dict[str, Any],
+    layer: Layer,
+    method: Callable[[], Method],
+    data: PreparedDataset,
+    rows: np.ndarray,
+    folder: Path,
+    report: Report,
+    device: str,
+) -> np.ndarray:
+    """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
+
+    `identity` says which weights these are; the signal form, being part of the method, is in it.
+    """
+    whole = {**identity, "layer": layer, "precision": "fp32", "data": data.digest, "rows": _rows_digest(rows, data)}
+    path = folder / f"{identity['method']}-{layer}-{canonical.digest(whole)}.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            started = time.monotonic()
+            found = extract(method(), layer, data, rows, report, device)
+            seconds = round(time.monotonic() - started, 2)
+            write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
+            with atomic_path(path) as temporary:
+                np.save(temporary, found)
+    return np.load(path, mmap_mode="r")
+
+
+def extract(
+    method: Method, layer: Layer, data: PreparedDataset, rows: np.ndarray, report: Report, device: str
+) -> np.ndarray:
+    """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``."""
+    function = _function(method, layer)
+    size = BATCH_GPU if torch.device(device).type == "cuda" else BATCH
+    out: np.ndarray | None = None
+    with torch.inference_mode():
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            found = function(torch.from_numpy(data.read(part, method.signal)).to(device)).float().cpu().numpy()
+            _check(found, part, data, method)
+            out = np.empty((len(rows), found.shape[1]), np.float32) if out is None else out
+            out[start : start + size] = found
+            title = f"{layer} of {type(method).__name__}"
+            report(Event("step", title, min(start + size, len(rows)), len(rows)))
+    if out is None:
+        raise UsageError("there are no recordings to extract features from")
+    return out
+
+
+def _function(method: Method, layer: Layer) -> Callable[[torch.Tensor], torch.Tensor]:
+    if layer == "features":
+        return method.ecg_features
+    if layer == "embeddings" and isinstance(method, AlignedMethod):
+        return method.ecg_embeddings
+    raise UsageError(f"{type(method).__name__} has no {layer!r}")
+
+
+def _check(found: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method) -> None:
+    if found.ndim != 2 or len(found) != len(rows):
+        raise BenchmarkError(
+            f"{type(method).__name__} returned {found.shape} for {len(rows)} recordings, (batch, dim) expected"
+        )
+    broken = ~np.isfinite(found).all(axis=1)
+    if broken.any():
+        ids = ", ".join(data.record_ids[rows[broken]][:8])
+        raise BenchmarkError(f"{type(method).__name__} returned NaN or infinite features for the recordings {ids}")
+
+
+def _rows_digest(rows: np.ndarray, data: PreparedDataset) -> str:
+    whole = len(rows) == len(data) and np.array_equal(rows, np.arange(len(data)))
+    return "all" if whole else canonical.digest([int(row) for row in rows])

@@ -1,0 +1,87 @@
+"""A cell's question (`RunSpec`) and its answer (`RunRecord`).
+
+The key of a question is the digest of the fields that affect its score and of nothing else: device,
+workers, paths and batch sizes of inference never enter it.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from benchmark import canonical
+
+PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
+
+Status = Literal["done", "failed"]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One cell of the grid. All values are plain JSON, so that a spec travels to any worker."""
+
+    method: str
+    method_version: int
+    method_config: dict[str, Any]
+    task: str
+    task_version: int
+    task_config: dict[str, Any]  # the task's fields
+    dataset: str
+    dataset_version: int
+    dataset_config: dict[str, Any]
+    label_set: str
+    task_inputs: dict[str, str] = field(default_factory=dict)  # digests of files that the fields name
+    weights: str | None = None  # sha256 of a checkpoint file
+    pretraining: dict[str, Any] | None = None  # recipe of weights made here
+    training: dict[str, Any] | None = None  # how a supervised method is trained on the subset
+    protocol: str = PROTOCOL
+    limit: int | None = None  # recordings per split; a record with a limit is partial
+
+    @functools.cached_property
+    def key(self) -> str:
+        return canonical.digest(asdict(self))
+
+    @property
+    def title(self) -> str:
+        """``merl linear_probe ptbxl/super fraction=0.01 seed=3``"""
+        plain = (f"{key}={value}" for key, value in self.task_config.items() if key in ("fraction", "seed", "prompts"))
+        return " ".join([self.method, self.task, f"{self.dataset}/{self.label_set}", *plain])
+
+
+@dataclass
+class RunRecord:
+    """What is known of a cell after it ran; stored as JSON.
+
+    Metrics that could not be computed are absent, with the reason in `notes`; never 0, never NaN.
+    """
+
+    key: str
+    spec: dict[str, Any]
+    status: Status
+    metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    per_class: dict[str, dict[str, Any]] = field(default_factory=dict)
+    primary: str = ""
+    higher_is_better: bool = True
+    details: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    error: dict[str, str] | None = None  # kind, message, traceback
+    predictions: str | None = None  # sha256 of predictions.npz
+    data_digest: str | None = None
+    synthetic: bool = False
+    partial: bool = False
+    n: dict[str, int] = field(default_factory=dict)  # recordings of train subset, val and test
+    provenance: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RunRecord:
+        return cls(**data)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def done(self) -> bool:
+        return self.status == "done"

@@ -1,0 +1,100 @@
+"""Records on disk: one folder per cell, written in one move, no shared file.
+
+``records/<task>/<method>/<key>/record.json`` with ``predictions.npz`` beside it. What lies on disk is the
+truth; a folder whose record cannot be read counts as not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.engine.records import RunRecord, RunSpec
+
+RECORD, PREDICTIONS = "record.json", "predictions.npz"
+
+
+class Store:
+    """The records under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, spec: RunSpec) -> Path:
+        return self.root / spec.task / spec.method / spec.key
+
+    def get(self, spec: RunSpec) -> RunRecord | None:
+        """The record of a cell, or None when there is none that can be read."""
+        return read_record(self.folder(spec))
+
+    def put(self, spec: RunSpec, record: RunRecord, predictions: Mapping[str, np.ndarray] | None = None) -> None:
+        """Store a record and its predictions together; a finished record is never replaced.
+
+        A failed one is: it is moved aside first, so that a reader sees the old, the new or no record.
+        """
+        final = self.folder(spec)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
+        temporary.mkdir()
+        try:
+            if predictions:
+                record.predictions = _write_predictions(temporary / PREDICTIONS, predictions)
+            text = json.dumps(record.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            (temporary / RECORD).write_text(text + "\n", "utf-8")
+            self._move(temporary, final, record)
+        finally:
+            if temporary.exists():
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def discard(self, spec: RunSpec) -> None:
+        """Remove a cell's folder (its record belongs to other data, or is to be made again)."""
+        final = self.folder(spec)
+        aside = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
+        if final.exists():
+            final.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def records(self) -> Iterator[RunRecord]:
+        """Every readable record, in the order of its path."""
+        for path in sorted(self.root.glob(f"*/*/*/{RECORD}")):
+            if not path.parent.name.startswith("."):
+                record = read_record(path.parent)
+                if record is not None:
+                    yield record
+
+    def _move(self, temporary: Path, final: Path, record: RunRecord) -> None:
+        try:
+            temporary.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            existing = read_record(final)
+            if existing is not None and existing.done and existing.data_digest == record.data_digest:
+                return  # another worker was first; finished cells of the same data stay as they are
+            aside = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
+            final.rename(aside)
+            temporary.rename(final)
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    try:
+        return RunRecord.from_json(json.loads((folder / RECORD).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write_predictions(path: Path, predictions: Mapping[str, np.ndarray]) -> str:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in predictions.items()})
+    path.write_bytes(buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()

@@ -1,0 +1,26 @@
+"""A worker process: ``python -m benchmark.engine.worker JOB.json DEVICE THREADS``, events as JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from benchmark.engine.events import Event
+from benchmark.engine.plan import Job
+from benchmark.engine.run import limit_threads, run_job
+from benchmark.paths import Home
+
+
+def main(request: str, device: str, threads: str) -> None:
+    job = Job.from_json(json.loads(Path(request).read_text("utf-8")))
+    limit_threads(int(threads))
+
+    def report(event: Event) -> None:
+        print(json.dumps(event.to_json()), flush=True)
+
+    run_job(job, Home.default(), device, report)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,136 @@
+"""Confidence intervals by bootstrap over patients: a patient's recordings are drawn together.
+
+A resample is a vector of weights (how often each recording's patient was drawn), so that every class
+is ranked once and 1,000 resamples are sums of weights in that order. Cluster bootstrap: Field and
+Welsh, Bootstrapping clustered data, JRSS B 69 (2007); percentile interval: Efron and Tibshirani (1993).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.errors import BenchmarkError
+from benchmark.metrics.classification import Bools, Floats, checked
+
+Singles = NDArray[np.float32]
+Patients = Sequence[str] | NDArray[np.generic]
+CHUNK = 2**19  # recordings x resamples worked on at once: 2 MB of float32, so that it stays in the cache
+BLOCK = 16
+
+
+def patient_weights(patient_ids: Patients, resamples: int = 1000, seed: int = 0) -> NDArray[np.int32]:
+    """Draw patients with replacement; return how often each recording counts, ``(resamples, n)``.
+
+    Depends on the patient ids and the seed alone (not on labels, scores, or the order of the
+    recordings), so two methods scored on the same recordings meet the same resamples. Raises
+    `BenchmarkError` when there is no recording or no resample.
+    """
+    patients, owner = np.unique(np.asarray(patient_ids), return_inverse=True)
+    if not patients.size or resamples < 1:
+        raise BenchmarkError(f"cannot draw {resamples} resamples from {patients.size} patients")
+    rng = np.random.default_rng(seed)
+    weights = np.empty((resamples, owner.size), dtype=np.int32)
+    for row in weights:
+        row[:] = np.bincount(rng.integers(patients.size, size=patients.size), minlength=patients.size)[owner]
+    return weights
+
+
+def bootstrap_auroc(
+    labels: ArrayLike, scores: ArrayLike, patient_ids: Patients, resamples: int = 1000, seed: int = 0
+) -> Floats:
+    """AUROC of every class in every resample: ``(n, C), (n, C), (n,) -> (resamples, C)``.
+
+    Ties count 1/2, exactly. NaN where a resample drew no positive or no negative of a class. Raises
+    as `auroc` and `patient_weights` do.
+    """
+    truth, values = checked(labels, scores)
+    if len(patient_ids) != len(truth):
+        raise BenchmarkError(f"{len(patient_ids)} patient ids for {len(truth)} recordings")
+    weights = patient_weights(patient_ids, resamples, seed)
+    classes = [_Ranking(truth[:, c], values[:, c]) for c in range(truth.shape[1])]
+    result = np.empty((resamples, len(classes)))
+    step = max(1, CHUNK // len(truth))
+    for start in range(0, resamples, step):
+        chunk = weights[start : start + step].T.astype(np.float32)  # (recording, resample)
+        scratch = _scratch(chunk)
+        for c, ranking in enumerate(classes):
+            result[start : start + step, c] = ranking.auroc(chunk, scratch)
+    return result
+
+
+def bootstrap_macro_auroc(
+    labels: ArrayLike, scores: ArrayLike, patient_ids: Patients, resamples: int = 1000, seed: int = 0
+) -> Floats:
+    """Mean of `bootstrap_auroc` over the classes with a value in that resample: ``(resamples,)``.
+
+    NaN for a resample in which no class has one.
+    """
+    values = bootstrap_auroc(labels, scores, patient_ids, resamples, seed)
+    present = ~np.isnan(values)
+    count = present.sum(axis=1)
+    total = np.where(present, values, 0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval (low, high) of the values that are not NaN; (NaN, NaN) when none is left."""
+    if not 0 < level < 1:
+        raise BenchmarkError(f"level must lie between 0 and 1, got {level}")
+    numbers = np.asarray(values, dtype=np.float64).ravel()
+    numbers = numbers[~np.isnan(numbers)]
+    if not numbers.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+class _Ranking:
+    """One class, ranked once: the rarer side's recordings, and where they fall among the other side."""
+
+    def __init__(self, truth: Bools, values: Floats) -> None:
+        # AUROC(labels, scores) = AUROC(not labels, -scores): look up whichever side is smaller
+        flip = truth.sum() * 2 > truth.size
+        truth, values = (~truth, -values) if flip else (truth, values)
+        others = np.flatnonzero(~truth)
+        self.others = others[np.argsort(values[others], kind="stable")]
+        self.members = np.flatnonzero(truth)
+        ordered, wanted = values[self.others], values[self.members]
+        self.below = np.searchsorted(ordered, wanted, side="left")
+        self.upto = np.searchsorted(ordered, wanted, side="right")
+        self.tied = bool((self.below != self.upto).any())
+
+    def auroc(self, weights: Singles, scratch: Singles) -> Floats:
+        """Weights ``(recording, resample)`` -> ``(resample,)``, NaN where a side has no weight."""
+        beaten = _running_sums(weights, self.others, scratch)
+        members = weights[self.members].astype(np.float64)
+        wins = np.einsum("ir,ir->r", members, beaten[self.below])
+        if self.tied:
+            wins = (wins + np.einsum("ir,ir->r", members, beaten[self.upto])) / 2
+        pairs = members.sum(axis=0) * beaten[-1]
+        return np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan)
+
+
+def _scratch(weights: Singles) -> Singles:
+    """Room for `_running_sums`, made once: fresh pages cost more than the sums."""
+    return np.zeros((2, len(weights) + BLOCK + 1, weights.shape[1]), dtype=np.float32)
+
+
+def _running_sums(weights: Singles, order: NDArray[np.intp], scratch: Singles) -> Singles:
+    """Cumulated rows of `weights` in that order, zeros first: row k sums the first k; the last sums all.
+
+    Exact for whole numbers below 2**24. Blocks of rows times a triangle of ones: 8 times faster here
+    than `numpy.cumsum` along the first axis.
+    """
+    blocks = -(-len(order) // BLOCK)
+    rows, sums = scratch[:, : blocks * BLOCK + 1]  # row 0 stays zero in both
+    np.take(weights, order, axis=0, out=rows[1 : len(order) + 1], mode="clip")  # "clip": no buffer
+    rows[len(order) + 1 :] = 0
+    blocked = sums[1:].reshape(blocks, BLOCK, -1)
+    np.matmul(np.tri(BLOCK, dtype=np.float32), rows[1:].reshape(blocks, BLOCK, -1), out=blocked)
+    for before, block in itertools.pairwise(blocked):
+        block += before[-1]
+    return sums

@@ -1,0 +1,31 @@
+"""MERL's attention pooling (after CLIP): one learned query reads a whole sequence.
+
+Liu et al., ICML 2024; parameters carry the names of the official checkpoints.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class AttentionPool(nn.Module):
+    """``(batch, token, dim)`` -> ``(batch, outputs)`` through multi-head attention of a class token."""
+
+    def __init__(self, tokens: int, dim: int = 256, heads: int = 4, outputs: int | None = None) -> None:
+        super().__init__()
+        self.positional_embedding = nn.Parameter(torch.randn(1, tokens + 1, dim) / dim)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, dim))
+        self.mhsa = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.c_proj = nn.Linear(dim, outputs or dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(batch, token, dim)`` -> ``(batch, outputs)``."""
+        expected = self.positional_embedding.shape[1] - 1
+        if tokens.shape[1] != expected:
+            raise ValueError(f"this AttentionPool was built for {expected} tokens and was given {tokens.shape[1]}")
+        # the class token gets the first position here and once more below, as in the official class
+        cls = (self.cls_token + self.positional_embedding[:, :1]).expand(len(tokens), -1, -1)
+        x = torch.cat([cls, tokens], dim=1) + self.positional_embedding
+        pooled, _ = self.mhsa(x[:, :1], x, x, need_weights=False)  # (batch, 1, dim)
+        return self.c_proj(pooled.squeeze(1))

@@ -1,0 +1,232 @@
+"""Text encoders behind one interface: texts in, a `TextOutput` out.
+
+`HubTextEncoder` is a published language model (MERL and DERI: ncbi/MedCPT-Query-Encoder);
+`SmallTextEncoder` is a two-layer transformer with a tokeniser of its own, learnt from the corpus.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SMALLEST_VOCABULARY = 258
+
+
+class TextModelMissing(OSError):  # noqa: N818 - it reads as what it says
+    """The files of a published language model are missing or incomplete."""
+
+
+class TokeniserMissing(RuntimeError):  # noqa: N818
+    """A `SmallTextEncoder` was asked to read before it had seen a corpus or weights."""
+
+
+class TextOutput(NamedTuple):
+    """What an encoder says about a batch of texts; padding is where `mask` is False."""
+
+    pooled: Tensor  # (batch, width)
+    tokens: Tensor  # (batch, token, width)
+    mask: Tensor  # (batch, token), bool
+
+
+class TextEncoder(nn.Module, ABC):
+    """``encoder(texts) -> TextOutput``; texts are lower-cased and cut at `max_tokens`."""
+
+    width: int
+    max_tokens: int
+
+    def fit(self, reports: Sequence[str]) -> None:  # noqa: B027 - only a learnt tokeniser needs it
+        """See the training reports once, before the first step."""
+
+    @abstractmethod
+    def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
+        """Encode texts, padded to the longest of them or to `pad_to` tokens."""
+
+
+# --- a published language model ------------------------------------------------------------------
+
+
+class HubTextEncoder(TextEncoder):
+    """A language model by hub id or local path, under its own parameter names (``embeddings.*``, ...).
+
+    `pooled` is the model's pooler output, as MERL uses it, or the first token's state where the model
+    has no pooler. Weights are never invented: what a checkpoint lacks is an error.
+    """
+
+    def __init__(self, name_or_path: str, max_tokens: int = 256) -> None:
+        super().__init__()
+        model, self.tokeniser = _load(name_or_path)
+        self._model = (model,)  # in a tuple: its children are registered below, under the official names
+        for name, child in model.named_children():
+            self.add_module(name, child)
+        self.width: int = model.config.hidden_size
+        self.max_tokens = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+        self.register_load_state_dict_pre_hook(_drop_position_ids)
+
+    def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
+        """Texts -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, mask ``(batch, token)``."""
+        tokens = self.tokeniser(
+            [text.lower() for text in texts],
+            truncation=True,
+            max_length=min(self.max_tokens, pad_to or self.max_tokens),
+            padding="max_length" if pad_to else True,
+            return_tensors="pt",
+        ).to(next(self.parameters()).device)
+        output = self._model[0](**tokens)
+        states = output.last_hidden_state
+        pooled = getattr(output, "pooler_output", None)
+        return TextOutput(states[:, 0] if pooled is None else pooled, states, tokens["attention_mask"].bool())
+
+
+def _load(name_or_path: str) -> tuple[Any, Any]:
+    """Model and tokeniser, complete or not at all."""
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokeniser = AutoTokenizer.from_pretrained(name_or_path)
+        model, report = AutoModel.from_pretrained(name_or_path, output_loading_info=True)
+    except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
+        raise TextModelMissing(
+            f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
+            f"with network access run `hf download {name_or_path}`, or give the path of a folder that holds "
+            f"config.json, the weights and the tokeniser ({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing and all(key.startswith("pooler.") for key in missing):
+        model.pooler, missing = None, []  # pretrained without a pooler: use the first token's state
+    if missing:
+        raise TextModelMissing(
+            f"the text model {name_or_path!r} lacks {len(missing)} weights, among them {missing[0]}; they would be "
+            "random: give the path of a complete checkpoint"
+        )
+    return model.float(), tokeniser
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no message").splitlines()[0]
+
+
+def _drop_position_ids(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Checkpoints written by old releases of transformers hold a buffer that newer ones compute."""
+    state.pop(f"{prefix}embeddings.position_ids", None)
+
+
+# --- a small one, learnt from the corpus ---------------------------------------------------------
+
+
+class SmallTextEncoder(TextEncoder):
+    """Byte-level BPE learnt by `fit`, then a pre-norm transformer; `pooled` is the mean over real tokens.
+
+    The embedding has `vocab_size` rows whatever the corpus, so the module can be built before any text
+    is seen; the tokeniser's JSON travels in `state_dict` as a uint8 tensor (``_extra_state``).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 4096,
+        width: int = 128,
+        layers: int = 2,
+        heads: int = 4,
+        max_tokens: int = 128,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if vocab_size < SMALLEST_VOCABULARY:
+            raise ValueError(f"vocab_size is {vocab_size}; 256 bytes and 2 special tokens need {SMALLEST_VOCABULARY}")
+        self.vocab_size, self.width, self.max_tokens = vocab_size, width, max_tokens
+        self.tokeniser: Any = None  # tokenizers.Tokenizer
+        self.embedding = nn.Embedding(vocab_size, width)
+        self.positions = nn.Parameter(0.02 * torch.randn(max_tokens, width))
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(TextLayer(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there is a tokeniser, from `fit` or from weights."""
+        return self.tokeniser is not None
+
+    def fit(self, reports: Sequence[str]) -> None:
+        """Learn the tokeniser; the same reports give the same tokeniser."""
+        self.tokeniser = learn_tokeniser(reports, self.vocab_size)
+
+    def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
+        """Texts -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, mask ``(batch, token)``."""
+        ids, mask = self._tokenise(texts, pad_to)  # (batch, token) each
+        x = self.dropout(self.embedding(ids) + self.positions[: ids.shape[1]])
+        for layer in self.layers:
+            x = layer(x, mask)
+        x = self.norm(x)
+        real = mask.unsqueeze(-1)
+        return TextOutput((x * real).sum(1) / real.sum(1), x, mask)
+
+    def _tokenise(self, texts: Sequence[str], pad_to: int | None) -> tuple[Tensor, Tensor]:
+        if self.tokeniser is None:
+            raise TokeniserMissing(
+                "the small text encoder has no tokeniser yet: pre-train it (start_pretraining learns one from "
+                "the training reports) or load weights that hold one"
+            )
+        limit = min(self.max_tokens, pad_to or self.max_tokens)
+        rows = [row.ids[:limit] for row in self.tokeniser.encode_batch(list(texts))]
+        ids = torch.zeros(len(rows), pad_to and limit or max(map(len, rows)), dtype=torch.long)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = True
+        device = self.positions.device
+        return ids.to(device), mask.to(device)
+
+    def get_extra_state(self) -> Tensor:
+        """The tokeniser as JSON in bytes, so that a safetensors file of `state_dict` is complete."""
+        text = self.tokeniser.to_str() if self.fitted else ""
+        return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0).byte()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the tokeniser that `get_extra_state` wrote; an empty one stays unfitted."""
+        from tokenizers import Tokenizer
+
+        text = bytes(state.cpu().tolist()).decode()
+        self.tokeniser = Tokenizer.from_str(text) if text else None
+
+
+class TextLayer(nn.Module):
+    """Pre-norm self-attention over real tokens only, then a feed-forward part, each with its residual."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """``(batch, token, width)`` and ``(batch, token)`` bool -> ``(batch, token, width)``."""
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+
+def learn_tokeniser(reports: Sequence[str], vocab_size: int) -> Any:
+    """Case-folded byte-level BPE: no text is unknown to it; ``[CLS]`` opens each, so an empty one has a token."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokeniser = Tokenizer(models.BPE())
+    tokeniser.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokeniser.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokeniser.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=["[PAD]", "[CLS]"],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokeniser.train_from_iterator(reports, trainer)
+    tokeniser.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 1)])
+    return tokeniser

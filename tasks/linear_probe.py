@@ -1,0 +1,75 @@
+"""Linear probing under the protocol `frozen-eval`: L2 logistic regression on frozen features.
+
+The backbone is in eval mode, its features are computed once; they are standardised on the labelled
+subset, solved to convergence, and the penalty is chosen on the validation split alone. A method of the
+kind `SupervisedMethod` is trained end to end on the same subset instead and keeps its best validation epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from benchmark.probes.search import tune
+from scipy.special import expit
+
+from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
+from benchmark.data.subsets import Subset
+from benchmark.engine.context import TaskContext
+from benchmark.errors import UsageError
+from benchmark.metrics.classification import auroc, f1_thresholds, macro
+from benchmark.metrics.scoring import PRIMARY, score_classes
+from benchmark.registry import TASKS
+
+
+@TASKS.register("linear_probe")
+@dataclass(frozen=True)
+class LinearProbe(Task):
+    """`fraction` of the training labels, drawn with `seed`; `trials` of the penalty search."""
+
+    fraction: float = 1.0
+    seed: int = 0
+    trials: int = 16
+
+    version: ClassVar[int] = 1
+    primary: ClassVar[str] = PRIMARY
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction <= 1:
+            raise UsageError(f"linear_probe: fraction is {self.fraction}, it must lie above 0 and up to 1")
+        if self.trials < 1:
+            raise UsageError(f"linear_probe: trials is {self.trials}, it must be at least 1")
+
+    @classmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        return None  # every method has features
+
+    def simplest(self) -> LinearProbe:
+        """All subset seeds agree at 100 %."""
+        return LinearProbe(self.fraction, 0, self.trials) if self.fraction == 1 else self
+
+    def answer(self, context: TaskContext) -> Answer:
+        subset = context.subset(self.fraction, self.seed)
+        if issubclass(context.method_class, SupervisedMethod):
+            return self._end_to_end(context, subset)
+        train = context.features("train")[subset.rows], context.labels("train")[subset.rows]
+        val = context.features("val"), context.labels("val")
+        tuned = tune(train, val, trials=self.trials, seed=self.seed)
+        details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "sampler": tuned.sampler}
+        return _answer(tuned.scores(val[0]), tuned.scores(context.features("test")), val[1], details)
+
+    def _end_to_end(self, context: TaskContext, subset: Subset) -> Answer:
+        labels = context.labels("val")
+        scores, history = context.train_end_to_end(subset, self.seed, lambda val: macro(auroc(labels, val)))
+        best = max(history, key=lambda epoch: epoch["val_score"])
+        details = {"subset": subset.summary(), "trained": "end to end", "choice": best, "history": history}
+        return _answer(scores["val"], scores["test"], labels, details)
+
+    def score(self, answer: Answer, truth: Truth) -> Scores:
+        logits = answer.predictions["logits"].astype(np.float64)
+        return score_classes(truth, logits, answer.thresholds, expit(logits))
+
+
+def _answer(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict) -> Answer:
+    return Answer({"logits": test.astype(np.float32)}, f1_thresholds(labels, val), details)
