@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_neighbours()
         from benchmark import commands
 
-        return int(getattr(commands, options.command)(options) or 0)
+        return int(getattr(commands, options.function)(options) or 0)
     except BenchmarkError as error:
         print(f"ecgbench: {error}", file=sys.stderr)
         return error.exit_code
@@ -76,8 +76,10 @@ def _add_inspection(commands: argparse._SubParsersAction[argparse.ArgumentParser
     sub = commands.add_parser("list", help="names of methods, tasks, datasets and suites")
     sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"))
     sub.add_argument("--json", action="store_true")
+    sub.set_defaults(function="list_names")
     sub = commands.add_parser("show", help="what a method, task, dataset or suite is, and its options")
     sub.add_argument("name")
+    sub.set_defaults(function="show")
 
 
 def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -88,6 +90,7 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     prepare.add_argument("--root", type=Path, help="folder with the original files (default: $ECGBENCH_DATA/DATASET)")
     _add_set(prepare, "an option of the dataset, such as rate=500")
     _add_home(prepare)
+    prepare.set_defaults(function="prepare_data")
 
 
 def _add_work(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -99,9 +102,11 @@ def _add_work(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     _add_set(sub, "an option of the method (width=32) or of the training (training.epochs=10)")
     _add_device(sub)
     _add_home(sub)
+    sub.set_defaults(function="pretrain")
     sub = commands.add_parser("plan", help="the cells of a suite: done, failed, to do, skipped and why")
     _add_suite(sub)
     sub.add_argument("--json", action="store_true")
+    sub.set_defaults(function="plan")
     sub = commands.add_parser("run", help="run what a suite still lacks")
     _add_suite(sub)
     sub.add_argument("--executor", default="inline", help="inline (default) or processes")
@@ -110,20 +115,24 @@ def _add_work(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGBENCH_DATA)")
     sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
     _add_device(sub)
+    sub.set_defaults(function="run")
 
 
 def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
     _add_suite(sub)
     sub.add_argument("--json", action="store_true")
+    sub.set_defaults(function="status")
     sub = commands.add_parser("leaderboard", help="the tables of a suite")
     _add_suite(sub)
     sub.add_argument("--format", default="md,csv", help="md, csv or both (default)")
     sub.add_argument("--out", type=Path, help="folder to write to (default: HOME/leaderboards)")
     sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.set_defaults(function="leaderboard")
     sub = commands.add_parser("collect", help="copy the records of a suite, without predictions, to a folder")
     _add_suite(sub)
     sub.add_argument("--out", type=Path, required=True)
+    sub.set_defaults(function="collect")
 
 
 def _add_suite(sub: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "tasks": TASKS, "datasets": DATASETS}
 
 
-def list(options: argparse.Namespace) -> int:
+def list_names(options: argparse.Namespace) -> int:
     """Print names without importing what they name."""
     from benchmark.suite_files import suite_names
 
@@ -77,8 +77,8 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
         print(f"  {option}" + ("" if default is inspect.Parameter.empty else f" = {default!r}"))
 
 
-def data(options: argparse.Namespace) -> int:
-    """``data prepare``."""
+def prepare_data(options: argparse.Namespace) -> int:
+    """Prepare a dataset and print what was found, left out and noticed."""
     from benchmark.data.preparation import Findings, prepare
     from benchmark.data.prepared import REPORT
     from benchmark.engine.events import Event, reporter
@@ -105,7 +105,6 @@ def data(options: argparse.Namespace) -> int:
 
 def pretrain(options: argparse.Namespace) -> int:
     """Pre-train one method; the same options find the same weights again."""
-    from benchmark.canonical import canonical
     from benchmark.data.preparation import prepare
     from benchmark.engine import pretraining
     from benchmark.engine.events import reporter
@@ -115,7 +114,7 @@ def pretrain(options: argparse.Namespace) -> int:
     training = {key.removeprefix("training."): value for key, value in given.items() if key.startswith("training.")}
     method = METHODS.get(options.method)
     chosen = {key: value for key, value in given.items() if not key.startswith("training.")}
-    config = canonical(configuration.complete(method, chosen, f"method {options.method}"))
+    config = configuration.distinct(method, chosen, f"method {options.method}")
     of_data = configuration.parse_assignments(options.data_set)
     made = recipe(options.method, method, options.data, of_data, training)
     home = _home(options)
@@ -138,8 +137,7 @@ def plan(options: argparse.Namespace) -> int:
     if options.json:
         states = {"done": made.done, "failed": made.failed, "todo": made.todo}
         found = {
-            state: [{"key": cell.spec.key, "cell": cell.spec.title} for cell in cells]
-            for state, cells in states.items()
+            state: [{"key": cell.spec.key, "cell": cell.title} for cell in cells] for state, cells in states.items()
         }
         print(json.dumps(found | {"skipped": [vars(skip) for skip in made.skipped]}, indent=1))
         return COMPLETE
@@ -198,7 +196,7 @@ def status(options: argparse.Namespace) -> int:
         for cell in made.failed[:10]:
             record = Store(home.records).get(cell.spec)
             message = record.error["message"].splitlines()[0] if record and record.error else ""
-            print(f"failed: {cell.spec.title}: {message}")
+            print(f"failed: {cell.title}: {message}")
     return SOME_FAILED if made.failed else (INCOMPLETE if made.todo else COMPLETE)
 
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from benchmark.canonical import canonical
 from benchmark.errors import UsageError, did_you_mean, raise_all
 
 
@@ -32,6 +33,21 @@ def complete(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
     ]
     raise_all(problems, f"the configuration of {where} is wrong:")
     return merged
+
+
+def distinct(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the options that differ from their defaults, canonical: what enters a key.
+
+    So a new option with a harmless default leaves old keys alone. A changed default changes results under
+    an unchanged key, which is why it must come with a new `version` of the class (a test watches this).
+    """
+    known = options(cls)
+    whole = complete(cls, given, where)
+    return {
+        key: canonical(value)
+        for key, value in whole.items()
+        if known[key] is inspect.Parameter.empty or canonical(value) != canonical(known[key])
+    }
 
 
 def _fits(value: Any, default: Any) -> bool:

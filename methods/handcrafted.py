@@ -6,79 +6,117 @@ Sokolow & Lyon 1949; the modules in `methods.nn` name the source of each measure
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
+from torch import Tensor
 
 from benchmark.api import LEADS, Method, MethodCard, SignalSpec
+from benchmark.errors import UsageError
 from benchmark.registry import METHODS
-from methods.nn import beats as bt
 from methods.nn import morphology, rhythm
-from methods.nn.delineation import find_borders
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.nn.beats import EDGE, GRID, Beats, analysis_grid, find_beats
+from methods.nn.delineation import Borders, find_borders
 
 Features = dict[str, np.ndarray]
 CHUNK = 32  # recordings at a time: intermediate arrays stay in the cache
-BANDS = ((0.5, 3.0), (3.0, 8.0), (8.0, 15.0), (15.0, 25.0), (25.0, 40.0))  # Hz
-
+BANDS = (0.5, 3.0, 8.0, 15.0, 25.0, 40.0)  # Hz, borders
 SPECTRAL = ("II", "V1", "V5")
-NEUTRAL = {}
+
+# What stands for a measure that cannot be taken: the median of PTB-XL's normal recordings (rounded), so that a
+# linear probe hears of it through the flags only. Measures that are not listed have 0.
+NEUTRAL = (
+    {"rate_mean": 69.0, "rate_usual": 69.0, "rate_min": 65.0, "rate_max": 73.0, "rr_mean": 0.87}
+    | {"sdnn": -3.6, "rmssd": -3.6, "rr_variation": -3.5, "rr_jumps": -3.5, "jump_usual": -3.7, "jump_calm": -4.1}
+    | {"shortest": 0.96, "longest": 1.04, "smooth_variation": 0.87}
+    | {"likeness_mean": 0.97, "likeness_min": 0.93, "likeness_usual": -3.0, "width": 11.6, "width_max": 12.0}
+    | {"pr": 150.0, "pr_segment": 53.0, "p_peak": 100.0, "p_wide": 94.0, "qrs": 102.0, "qt": 384.0, "jt": 282.0}
+    | {"qtc_bazett": 412.0, "qtc_fridericia": 401.0, "t_peak": 298.0, "t_tail": 85.0}
+)
 
 
 @METHODS.register("handcrafted")
 class Handcrafted(Method):
-    card = MethodCard(title="Handcrafted features", paper="", licence="")
+    """Features a cardiologist would name, in a fixed order (`feature_names`); always finite."""
+
+    card = MethodCard(
+        title="Handcrafted features",
+        paper="none; textbook ideas such as Pan & Tompkins 1985 and Sokolow & Lyon 1949",
+        licence="the project's own code",
+        note="Rates, intervals, amplitudes, axes and spectra in plain numpy; no weights, nothing to train.",
+    )
 
     def __init__(self, rate: float = 100.0, seconds: float = 10.0) -> None:
+        if not (rate >= 50 and seconds >= 2):
+            raise UsageError(f"handcrafted needs rate >= 50 Hz and seconds >= 2, not rate={rate}, seconds={seconds}")
         self.rate, self.seconds = rate, seconds
-        self.feature_names = list(measure(np.zeros((1, 12, self.signal.samples), np.float32), rate))
+        empty = np.zeros((1, len(LEADS), self.signal.samples), np.float32)
+        self.feature_names: list[str] = list(measure(empty, rate))
 
     @property
     def signal(self) -> SignalSpec:
         return SignalSpec(rate=self.rate, seconds=self.seconds, scaling="millivolt")
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        import torch
+        """``(batch, lead, time)`` millivolt -> ``(batch, len(feature_names))`` float32."""
+        signals = ecg.detach().float().cpu().numpy()
+        out = np.zeros((len(signals), len(self.feature_names)), np.float32)
+        for start in range(0, len(signals), CHUNK):
+            out[start : start + CHUNK] = table(measure(signals[start : start + CHUNK], self.rate))
+        return torch.from_numpy(out).to(ecg.device)
 
-        signal = ecg.detach().cpu().numpy()
-        parts = [columns(measure(signal[i : i + CHUNK], self.rate)) for i in range(0, len(signal), CHUNK)]
-        return torch.from_numpy(np.concatenate(parts)).to(ecg.device)
 
-
-def columns(features):
-    x = np.stack(list(features.values()), axis=-1)
-    return np.where(np.isnan(x), 0, x).astype(np.float32)
+def table(features: Features) -> np.ndarray:
+    """Named columns ``(batch,)``, NaN where not measured -> ``(batch, dim)`` float32, finite."""
+    neutral = np.array([NEUTRAL.get(name, 0.0) for name in features])
+    columns = np.stack(list(features.values()), axis=-1)
+    return np.where(np.isnan(columns), neutral, columns).astype(np.float32)
 
 
 def measure(ecg: np.ndarray, rate: float) -> Features:
-    signal, power = bt.analysis_grid(ecg, rate)
-    beats = bt.find_beats(signal)
-    rr = rhythm.usual_rr(beats)
-    rr1 = np.nan_to_num(rr, nan=0.8)
-    borders = find_borders(beats.median, rr1 * bt.GRID)
+    """All features of ``(batch, lead, time)`` millivolt at `rate` Hz, ``(batch,)`` each; NaN where not measured."""
+    signal, power = analysis_grid(ecg, rate)
+    beats = find_beats(signal)
+    rr = np.nan_to_num(rhythm.usual_rr(beats), nan=0.87)  # seconds
+    borders = find_borders(beats.median, rr * GRID)
     beat = morphology.levelled(beats.median, borders)
     return {
-        **rhythm.rate_features(beats), **rhythm.pattern_features(beats), **rhythm.ectopy_features(beats),
+        **flags(signal, beats, borders),
+        **rhythm.rate_features(beats),
+        **rhythm.pattern_features(beats),
+        **rhythm.ectopy_features(beats),
         **rhythm.atrial_features(beats),
-        **morphology.interval_features(borders, rr1),
+        **morphology.interval_features(borders, rr),
         **morphology.qrs_features(beat, borders),
         **morphology.st_t_features(beat, borders),
         **morphology.p_features(beat, beats.spread, borders),
         **morphology.axis_features(beat, borders),
         **morphology.pacing_features(signal, beats),
-        **spectral_features(power, ecg.shape[-1] / rate + 2),
+        **spectral_features(power, signal.shape[-1] / GRID),
+    }
+
+
+def flags(signal: np.ndarray, beats: Beats, borders: Borders) -> Features:
+    """What could not be measured: flat leads, a rhythm of fewer than three beats, a beat without borders."""
+    inner = signal[..., EDGE:-EDGE]
+    return {
+        "flat_leads": (inner.max(-1) - inner.min(-1) < 0.01).sum(-1).astype(float),  # millivolt
+        "no_rhythm": (beats.found.sum(-1) < 3).astype(float),
+        "no_borders": (np.isnan(borders.qrs_on) | np.isnan(borders.qrs_off)).astype(float),
     }
 
 
 def spectral_features(power: np.ndarray, seconds: float) -> Features:
+    """Log power (millivolt squared) in bands, and spectral entropy, of a power spectrum ``(batch, lead, bin)``.
+
+    Bin k lies at k / `seconds` Hz.
+    """
+    edges = [round(hertz * seconds) for hertz in BANDS]
     out: Features = {}
-    edges = [round(hertz * seconds) for hertz, _ in BANDS] + [round(BANDS[-1][1] * seconds)]
     for name in SPECTRAL:
-        kept = power[:, LEADS.index(name), : edges[-1]]
-        for low, high, (hertz, _) in zip(edges, edges[1:], BANDS, strict=False):
-            out[f"band_{name}_{hertz:g}"] = np.log(kept[:, low:high].sum(-1) + 1e-8)
-        share = kept[:, edges[0] :] / (kept[:, edges[0] :].sum(-1) + 1e-9)[:, None]
+        spectrum = power[:, LEADS.index(name)]
+        for hertz, low, high in zip(BANDS, edges, edges[1:], strict=False):
+            out[f"band_{name}_{hertz:g}"] = np.log(spectrum[:, low:high].sum(-1) + 1e-8)
+        kept = spectrum[:, edges[0] : edges[-1]]
+        share = kept / (kept.sum(-1, keepdims=True) + 1e-9)
         out[f"entropy_{name}"] = -(share * np.log(share + 1e-9)).sum(-1)
     return out

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from benchmark.probes.search import tune
 from scipy.special import expit
 
 from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
@@ -20,6 +19,7 @@ from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import PRIMARY, score_classes
+from benchmark.probes.search import tune
 from benchmark.registry import TASKS
 
 
@@ -56,13 +56,13 @@ class LinearProbe(Task):
         train = context.features("train")[subset.rows], context.labels("train")[subset.rows]
         val = context.features("val"), context.labels("val")
         tuned = tune(train, val, trials=self.trials, seed=self.seed)
-        details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "sampler": tuned.sampler}
+        details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
         return _answer(tuned.scores(val[0]), tuned.scores(context.features("test")), val[1], details)
 
     def _end_to_end(self, context: TaskContext, subset: Subset) -> Answer:
         labels = context.labels("val")
         scores, history = context.train_end_to_end(subset, self.seed, lambda val: macro(auroc(labels, val)))
-        best = max(history, key=lambda epoch: epoch["val_score"])
+        best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
         details = {"subset": subset.summary(), "trained": "end to end", "choice": best, "history": history}
         return _answer(scores["val"], scores["test"], labels, details)
 

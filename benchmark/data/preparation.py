@@ -15,8 +15,8 @@ import numpy as np
 from filelock import FileLock
 
 from benchmark.api import LEADS, SPLITS, Dataset, RawSignal, RecordEntry
-from benchmark.canonical import canonical, digest, file_sha256
-from benchmark.configuration import complete
+from benchmark.canonical import digest, file_sha256
+from benchmark.configuration import distinct
 from benchmark.data import prepared as store
 from benchmark.data.prepared import PreparedDataset
 from benchmark.data.signal import einthoven_residual, lead_positions
@@ -51,7 +51,7 @@ class Findings:
 def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDataset:
     """Open a prepared dataset; `MissingError` with the command that prepares it when there is none."""
     cls = DATASETS.get(name)
-    path = prepared_path(name, complete(cls, config, f"dataset {name}"), home)
+    path = prepared_path(name, distinct(cls, config, f"dataset {name}"), home)
     if not (path / store.MANIFEST).is_file():
         raise MissingError(f"{name} is not prepared at {path}; run 'ecgbench data prepare {name} --root FOLDER'")
     dataset = PreparedDataset(path)
@@ -65,7 +65,7 @@ def prepare(
 ) -> PreparedDataset:
     """Return the prepared dataset, preparing it first if need be; safe to call from several processes."""
     cls = DATASETS.get(name)
-    config = complete(cls, config, f"dataset {name}")
+    config = distinct(cls, config, f"dataset {name}")
     target = prepared_path(name, config, home)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
@@ -85,8 +85,8 @@ def prepare(
 
 
 def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
-    """``HOME/data/ptbxl-rate100``: readable as long as the configuration is short, else its digest."""
-    readable = "-".join(f"{key}{value}" for key, value in sorted(canonical(config).items()))
+    """``HOME/data/ptbxl-rate500``: the options that differ from their defaults, or a digest of many of them."""
+    readable = "-".join(f"{key}{value}" for key, value in sorted(config.items()))
     plain = len(readable) <= 80 and all(letter.isalnum() or letter in "-._" for letter in readable)
     return home.data / f"{name}-{readable if plain else digest(config)}".rstrip("-")
 
@@ -245,7 +245,7 @@ def _write_manifest(
         "format": store.FORMAT,
         "dataset": name,
         "version": dataset.card.version,
-        "config": canonical(config),
+        "config": config,
         "rate": dataset.rate,
         "synthetic": dataset.card.synthetic,
         "recordings": len(kept),

@@ -103,7 +103,7 @@ def synthesize(visit: Visit, rate: float, seconds: float) -> NDArray[np.int16]:
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     """Draw one patient: size, conduction and position of the heart within what is normal."""
     waves = len(NAMES)
-    voltage = np.exp(rng.normal(0, 0.24) + rng.normal(0, 0.15, (waves, 1)))
+    voltage = np.exp(rng.normal(0, 0.20) + rng.normal(0, 0.15, (waves, 1)))
     width = np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.04, (waves, 1)))
     delay = np.zeros(waves)
     delay[list(ATRIAL)] = np.clip(rng.normal(0, 0.014), -0.028, 0.028)  # PR interval
@@ -152,7 +152,8 @@ def replace_waves(table: Floats, waves: Waves) -> None:
 def rotation(frontal: float, horizontal: float) -> Floats:
     """Turn heart vectors in the frontal plane (clockwise as seen from the front), then about the feet-head axis."""
     c, s, ch, sh = np.cos(frontal), np.sin(frontal), np.cos(horizontal), np.sin(horizontal)
-    return np.array([[ch, 0, -sh], [0, 1, 0], [sh, 0, ch]]) @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    both: Floats = np.array([[ch, 0, -sh], [0, 1, 0], [sh, 0, ch]]) @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    return both
 
 
 def fibrillation(times: Floats, rng: np.random.Generator) -> Floats:
@@ -198,7 +199,8 @@ def beat_times(visit: Visit, seconds: float, rng: np.random.Generator) -> tuple[
 def sinus_intervals(mean: float, count: int, rng: np.random.Generator) -> Floats:
     """Regular but for breathing (respiratory sinus arrhythmia) and a little jitter: (count,) seconds."""
     breath = 2 * np.pi * rng.uniform(0.18, 0.32) * mean * np.arange(count) + rng.uniform(0, 2 * np.pi)
-    return mean * (1 + rng.uniform(0.005, 0.05) * np.sin(breath) + rng.normal(0, 0.008, count))
+    change: Floats = rng.uniform(0.005, 0.05) * np.sin(breath) + rng.normal(0, 0.008, count)
+    return mean * (1 + change)
 
 
 def fibrillating_intervals(mean: float, count: int, rng: np.random.Generator) -> Floats:
@@ -253,12 +255,13 @@ def wander(times: Floats, rng: np.random.Generator) -> Floats:
     frequency = np.r_[rng.uniform(0.18, 0.32), rng.uniform(0.03, 0.6, 4)]
     size = rng.normal(0, rng.gamma(2.0, 0.012), (8, 5))
     waves = np.sin(2 * np.pi * frequency[:, None] * times + rng.uniform(0, 2 * np.pi, (5, 1)))
-    return size @ waves + rng.normal(0, 0.02, (8, 1))
+    baseline: Floats = size @ waves + rng.normal(0, 0.02, (8, 1))
+    return baseline
 
 
 def noise(samples: int, rng: np.random.Generator) -> Floats:
     """Return muscle and amplifier noise, (8, T); its strength varies from visit to visit and lead to lead."""
-    strength = np.exp(rng.normal(np.log(0.022), 0.5)) * np.exp(rng.normal(0, 0.25, (8, 1)))
+    strength: Floats = np.exp(rng.normal(np.log(0.022), 0.5) + rng.normal(0, 0.25, (8, 1)))
     return strength * rng.standard_normal((8, samples))
 
 

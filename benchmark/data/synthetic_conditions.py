@@ -141,7 +141,9 @@ CONDITIONS: Mapping[str, Condition] = {
         "right bundle branch block",
         waves={
             "S": Wave(0.022, 0.010, 0.010, -0.10, -0.06, 0.40),
-            "N": Wave(0.070, 0.017, 0.019, -0.55, -0.02, -0.68),  # late, to the right and forwards: R' in V1, broad S in V6
+            "N": Wave(
+                0.070, 0.017, 0.019, -0.55, -0.02, -0.68
+            ),  # late, to the right and forwards: R' in V1, broad S in V6
             "J": Wave(0.115, 0.025, 0.030, 0.02, 0.01, 0.03),
             "T": Wave(0.290, 0.054, 0.036, 0.32, 0.18, 0.14),
         },

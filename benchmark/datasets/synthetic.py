@@ -1,4 +1,4 @@
-"""Made-up 12-lead recordings with reports: nothing to download, the same on every machine.
+"""Made-up 12-lead recordings with reports: nothing to download, the same in any order and in any process.
 
 For tests, demonstrations and plug-in authors. A population of patients, each with one to four visits; chronic findings
 and anatomy stay with the patient, rhythm and rate change. The signals are `benchmark.data.synthesis`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral, Number, Real
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +90,11 @@ class Synthetic(Dataset):
         self, rate: float = 100, patients: int = 700, seed: int = 0, seconds: float = 10, german: float = 0.0
     ) -> None:
         wrong = [
-            problem("rate", rate, Real, 50, 2000, " Hz"),
-            problem("patients", patients, Integral, 1, 10**6),
-            problem("seed", seed, Integral, 0, 2**63 - 1),
-            problem("seconds", seconds, Real, 4, 3600),
-            problem("german", german, Real, 0, 1),
+            problem("rate", rate, 50, 2000),
+            problem("patients", patients, 1, 10**6, whole=True),
+            problem("seed", seed, 0, 2**63 - 1, whole=True),
+            problem("seconds", seconds, 4, 3600),
+            problem("german", german, 0, 1),
         ]
         raise_all([each for each in wrong if each], "the dataset 'synthetic' cannot be made like this:")
         self.rate, self.seconds = float(rate), float(seconds)
@@ -138,12 +138,12 @@ class Synthetic(Dataset):
             age = min(age + rng.uniform(0, 2), 95.0)
 
 
-def problem(name: str, value: object, kind: type[Number], low: int, high: int, unit: str = "") -> str | None:
+def problem(name: str, value: object, low: int, high: int, whole: bool = False) -> str | None:
     """Say what is wrong with an argument, or None."""
-    if isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high:  # type: ignore[operator]
+    kind, words = (Integral, "a whole number") if whole else (Real, "a number")
+    if isinstance(value, kind) and not isinstance(value, bool) and low <= float(value) <= high:
         return None
-    what = "a whole number" if kind is Integral else "a number"
-    return f"{name} must be {what} from {low} to {high}{unit}, not {value!r}"
+    return f"{name} must be {words} from {low} to {high}, not {value!r}"
 
 
 def split_of(patient: int) -> str:
@@ -162,7 +162,8 @@ def spread_evenly(seed: int, patient: int) -> Floats:
     modulo 1, fill the interval evenly (Weyl); square roots of primes keep the findings independent of each other.
     """
     start = np.random.default_rng([FOLD_STREAM, seed, patient % FOLDS]).random(len(OCCURRENCE))
-    return (start + patient // FOLDS * np.sqrt(PRIMES)) % 1
+    chances: Floats = (start + patient // FOLDS * np.sqrt(PRIMES)) % 1
+    return chances
 
 
 def draw_history(chances: Floats, age: float, rng: np.random.Generator) -> dict[str, float]:

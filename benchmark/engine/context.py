@@ -19,12 +19,14 @@ from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
 from benchmark.engine.events import Event, Report
 from benchmark.engine.features import Layer, cached_features
-from benchmark.engine.training import Progress, TrainingConfig, train
+from benchmark.engine.training import Progress, TrainingConfig, number_of_epochs, train
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.registry import METHODS
 
+VALIDATIONS = 5  # at most so many per supervised training: one costs as much as training on the 1 % subset
 
-class TestSetLocked(BenchmarkError):
+
+class TestSetLockedError(BenchmarkError):
     """A task asked for what only the scorer may see."""
 
     __test__ = False  # not a test, whatever pytest makes of the name
@@ -150,7 +152,7 @@ class TaskContext:
     def labels(self, split: str) -> np.ndarray:
         """``(recording, class)`` of train or val."""
         if split == "test":
-            raise TestSetLocked("test labels are for the scorer alone; a task predicts and returns its answer")
+            raise TestSetLockedError("test labels are for the scorer alone; a task predicts and returns its answer")
         return self._view.labels[split]
 
     def features(self, split: str, layer: Layer = "features") -> np.ndarray:
@@ -171,7 +173,7 @@ class TaskContext:
     def train_end_to_end(
         self, subset: Subset, seed: int, val_score: Callable[[np.ndarray], float]
     ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-        """Train a fresh supervised method on the subset; keep the epoch with the best `val_score`.
+        """Train a fresh supervised method on the subset; keep the best of `VALIDATIONS` epochs by `val_score`.
 
         Returns logits of val and test, and the history of the training.
         """
@@ -183,7 +185,12 @@ class TaskContext:
         signals = LabelledSignals(self._data, self._view.rows["train"][subset.rows], labels, method.signal)
         best: dict[str, Any] = {"score": -np.inf, "state": None}
 
-        def validate(_: Progress) -> dict[str, float]:
+        epochs = number_of_epochs(len(signals), options)
+        watched = {round(epochs * (part + 1) / VALIDATIONS) for part in range(VALIDATIONS)}
+
+        def validate(progress: Progress) -> dict[str, float]:
+            if progress.epoch not in watched:
+                return {}
             score = val_score(self._class_scores(method, "val"))
             if score > best["score"]:
                 best.update(score=score, state={k: v.clone() for k, v in method.state_dict().items()})

@@ -103,9 +103,9 @@ def _account(job: Job, home: Home, code: int, stderr: list[str], report: Report)
         record = store.get(cell.spec)
         if record is None:
             fault = {"kind": "WorkerDied", "message": reason, "traceback": "".join(stderr)}
-            record = failed_record(cell.spec, fault, 0.0)
+            record = failed_record(cell, fault, 0.0)
             store.put(cell.spec, record)
-            report(Event("cell", f"{cell.spec.title}: {reason}", status="failed"))
+            report(Event("cell", f"{cell.title}: {reason}", status="failed"))
         ended[record.status] += 1
     return ended
 

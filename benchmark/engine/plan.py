@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.api import Dataset, Method, SupervisedMethod, Task, TrainableMethod
 from benchmark.canonical import canonical, digest, file_sha256
-from benchmark.configuration import complete
+from benchmark.configuration import distinct
 from benchmark.engine.records import RunSpec
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
@@ -21,11 +21,18 @@ from benchmark.registry import DATASETS, METHODS, TASKS
 
 @dataclass(frozen=True)
 class Cell:
-    """A spec, the leaderboard row it fills and the checkpoint file it needs (a path is not part of the key)."""
+    """A spec, and what is known of it beside its key: its leaderboard row, all fields of its task, its weights."""
 
     spec: RunSpec
     row: str
+    question: dict[str, Any]  # the task's fields, those at their defaults too
     weights_file: str | None = None
+
+    @property
+    def title(self) -> str:
+        """``merl linear_probe ptbxl/super fraction=0.01 seed=3 trials=16``"""
+        fields = (f"{key}={value}" for key, value in self.question.items())
+        return " ".join([self.row, self.spec.task, f"{self.spec.dataset}/{self.spec.label_set}", *fields])
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Job:
 
     @classmethod
     def from_json(cls, cells: list[dict[str, Any]]) -> Job:
-        return cls([Cell(RunSpec(**cell["spec"]), cell["row"], cell["weights_file"]) for cell in cells])
+        return cls([Cell(**{**cell, "spec": RunSpec(**cell["spec"])}) for cell in cells])
 
 
 @dataclass
@@ -137,17 +144,16 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
     weights = _weights_digest(method)
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
-        config = complete(dataset_class, dataset.config, f"dataset {dataset.name}")
         base = RunSpec(
             method=method.name,
             method_version=method_class.card.version,
-            method_config=canonical(complete(method_class, method.config, f"method {method.row}")),
+            method_config=distinct(method_class, method.config, f"method {method.row}"),
             task=task.name,
             task_version=task_class.version,
             task_config={},
             dataset=dataset.name,
             dataset_version=dataset_class.card.version,
-            dataset_config=canonical(config),
+            dataset_config=distinct(dataset_class, dataset.config, f"dataset {dataset.name}"),
             label_set="",
             weights=weights,
             pretraining=_recipe(suite, method, method_class, limit),
@@ -156,10 +162,11 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
         )
         for label_set in _label_sets(dataset, dataset_class, task):
             for question in expand(task_class, task.config, f"task {task.name}"):
-                asked = canonical(asdict(question))  # type: ignore[call-overload]
+                fields = canonical(asdict(question))  # type: ignore[call-overload]
+                asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
                 spec = replace(base, label_set=label_set, task_config=asked, task_inputs=inputs)
-                yield Cell(spec, method.row, method.weights)
+                yield Cell(spec, method.row, fields, method.weights)
 
 
 def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
@@ -203,7 +210,7 @@ def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any]
         if method.training is not None:
             raise UsageError(f"{method.row} is not trained on labels; it takes no 'training'")
         return None
-    return canonical(complete(TrainingConfig, method.training or {}, f"training of {method.row}"))
+    return distinct(TrainingConfig, method.training or {}, f"training of {method.row}")
 
 
 def _recipe(suite: Suite, method: MethodBlock, method_class: type[Method], limit: int | None) -> dict[str, Any] | None:
@@ -236,8 +243,8 @@ def recipe(
     return {
         "dataset": dataset,
         "dataset_version": dataset_class.card.version,
-        "dataset_config": canonical(complete(dataset_class, dataset_config, f"dataset {dataset}")),
-        "training": canonical(complete(TrainingConfig, options, f"pretrain of {row}")),
+        "dataset_config": distinct(dataset_class, dataset_config, f"dataset {dataset}"),
+        "training": distinct(TrainingConfig, options, f"pretrain of {row}"),
         "limit": limit,
     }
 

@@ -19,14 +19,17 @@ Status = Literal["done", "failed"]
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One cell of the grid. All values are plain JSON, so that a spec travels to any worker."""
+    """One cell of the grid. All values are plain JSON, so that a spec travels to any worker.
+
+    Each `..._config` holds the options that differ from their defaults (see `configuration.distinct`).
+    """
 
     method: str
     method_version: int
     method_config: dict[str, Any]
     task: str
     task_version: int
-    task_config: dict[str, Any]  # the task's fields
+    task_config: dict[str, Any]
     dataset: str
     dataset_version: int
     dataset_config: dict[str, Any]
@@ -42,12 +45,6 @@ class RunSpec:
     def key(self) -> str:
         return canonical.digest(asdict(self))
 
-    @property
-    def title(self) -> str:
-        """``merl linear_probe ptbxl/super fraction=0.01 seed=3``"""
-        plain = (f"{key}={value}" for key, value in self.task_config.items() if key in ("fraction", "seed", "prompts"))
-        return " ".join([self.method, self.task, f"{self.dataset}/{self.label_set}", *plain])
-
 
 @dataclass
 class RunRecord:
@@ -58,6 +55,7 @@ class RunRecord:
 
     key: str
     spec: dict[str, Any]
+    question: dict[str, Any]  # the task's fields, those at their defaults too
     status: Status
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -68,6 +66,7 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None  # kind, message, traceback
     predictions: str | None = None  # sha256 of predictions.npz
+    config: dict[str, Any] = field(default_factory=dict)  # all options of method, dataset and training
     data_digest: str | None = None
     synthetic: bool = False
     partial: bool = False

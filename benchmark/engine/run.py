@@ -13,6 +13,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmark.api import SPLITS, Answer, Scores
+from benchmark.canonical import canonical
+from benchmark.configuration import complete
 from benchmark.data.preparation import open_dataset
 from benchmark.data.prepared import PreparedDataset
 from benchmark.engine import provenance
@@ -22,9 +24,9 @@ from benchmark.engine.plan import Cell, Job
 from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec
 from benchmark.engine.store import Store
-from benchmark.errors import BenchmarkError
+from benchmark.engine.training import TrainingConfig
 from benchmark.paths import Home
-from benchmark.registry import TASKS
+from benchmark.registry import DATASETS, METHODS, TASKS
 
 
 def run_job(job: Job, home: Home, device: str, report: Report) -> Counter[str]:
@@ -87,13 +89,13 @@ def _run_cell(
         )
         answer = task.answer(context)
         scores = task.score(answer, view.truth(data))
-        record = _record(spec, answer, scores, data, view, source, time.monotonic() - started)
+        record = _record(cell, answer, scores, data, view, source, time.monotonic() - started)
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
         store.put(spec, record, answer.predictions)
     except Exception as error:
         return _store_failure(store, cell, error, time.monotonic() - started, report)
     shown = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
-    report(Event("cell", spec.title, values=shown, status="done"))
+    report(Event("cell", cell.title, values=shown, status="done"))
     return "done"
 
 
@@ -106,7 +108,7 @@ def _all_rows(data: PreparedDataset, limit: int | None) -> np.ndarray:
 
 
 def _record(
-    spec: RunSpec,
+    cell: Cell,
     answer: Answer,
     scores: Scores,
     data: PreparedDataset,
@@ -114,17 +116,20 @@ def _record(
     source: MethodSource,
     seconds: float,
 ) -> RunRecord:
+    spec = cell.spec
     sizes = {split: len(rows) for split, rows in view.rows.items()}
     subset = answer.details.get("subset")
     return RunRecord(
         key=spec.key,
         spec=asdict(spec),
+        question=cell.question,
         status="done",
         metrics=_rounded(scores.metrics),
         intervals={name: (round(low, 6), round(high, 6)) for name, (low, high) in scores.intervals.items()},
         per_class={name: _rounded(values) for name, values in scores.per_class.items()},
         details=answer.details,
         notes=scores.notes,
+        config=full_config(spec),
         data_digest=data.digest,
         synthetic=data.synthetic,
         partial=spec.limit is not None,
@@ -142,16 +147,31 @@ def _store_failure(store: Store, cell: Cell, error: BaseException, seconds: floa
     """Keep a failed cell as a record with its traceback."""
     text = "".join(traceback.format_exception(error))
     fault = {"kind": type(error).__name__, "message": str(error), "traceback": text}
-    store.put(cell.spec, failed_record(cell.spec, fault, seconds))
+    store.put(cell.spec, failed_record(cell, fault, seconds))
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    report(Event("cell", f"{cell.spec.title}: {reason}", status="failed"))
+    report(Event("cell", f"{cell.title}: {reason}", status="failed"))
     return "failed"
 
 
-def failed_record(spec: RunSpec, fault: dict[str, str], seconds: float) -> RunRecord:
+def full_config(spec: RunSpec) -> dict[str, Any]:
+    """All options of a cell, defaults included: for the reader of a record."""
+    found = {
+        "method": complete(METHODS.get(spec.method), spec.method_config, spec.method),
+        "dataset": complete(DATASETS.get(spec.dataset), spec.dataset_config, spec.dataset),
+    }
+    if spec.training is not None:
+        found["training"] = complete(TrainingConfig, spec.training, "training")
+    if spec.pretraining is not None:
+        found["pretraining"] = complete(TrainingConfig, spec.pretraining["training"], "pretraining")
+    return {name: canonical(options) for name, options in found.items()}
+
+
+def failed_record(cell: Cell, fault: dict[str, str], seconds: float) -> RunRecord:
+    spec = cell.spec
     return RunRecord(
         key=spec.key,
         spec=asdict(spec),
+        question=cell.question,
         status="failed",
         error=fault,
         partial=spec.limit is not None,
@@ -166,7 +186,3 @@ def limit_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     threadpool_limits(threads)
-
-
-def is_user_error(error: BaseException) -> bool:
-    return isinstance(error, BenchmarkError)

@@ -97,10 +97,12 @@ def train(
     if len(data) == 0:
         raise UsageError(f"{title}: there is nothing to train on")
     per_epoch = steps_per_epoch(len(data), config)
-    epochs = max(config.epochs, math.ceil(config.min_steps / per_epoch))
+    epochs = number_of_epochs(len(data), config)
     weights = [weight for weight in method.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
     progress = Progress()
+    if config.precision == "bf16" and device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        report(Event("note", f"{title}: this CPU has no bf16 arithmetic, fp32 would be many times faster"))
     torch.manual_seed(config.seed)
     method.to(device)
     if checkpoint is not None and checkpoint.is_file():
@@ -121,6 +123,10 @@ def train(
 def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
     batches = max(examples // config.batch_size, 1)  # a last, smaller batch would upset BatchNorm and negatives
     return math.ceil(batches / config.accumulate)
+
+
+def number_of_epochs(examples: int, config: TrainingConfig) -> int:
+    return max(config.epochs, math.ceil(config.min_steps / steps_per_epoch(examples, config)))
 
 
 def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:

@@ -75,7 +75,7 @@ def summarise(plan: Plan, store: Store) -> list[Entry]:
 
 def _entry(cell: Cell) -> Entry:
     spec = cell.spec
-    variant = {name: value for name, value in spec.task_config.items() if name != SEED}
+    variant = {name: value for name, value in cell.question.items() if name != SEED}
     return Entry(cell.row, spec.task, spec.dataset, spec.label_set, variant)
 
 

@@ -80,7 +80,7 @@ class Leaderboard:
         """How to read the tables, then everything that is particular to one row."""
         lines = [
             f"Protocol {PROTOCOL}. Macro AUROC on the test split: mean ± standard deviation over label-subset seeds "
-            "(at 100 % there is one subset), in brackets the 95 % bootstrap interval over patients (mean of the bounds).",
+            "(one subset at 100 %); in brackets the 95 % bootstrap interval over patients (mean of its bounds).",
         ]
         ends = [entry.row for entry in self.entries for record in entry.records if "trained" in record.details]
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(set(ends))]

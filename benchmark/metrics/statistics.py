@@ -126,6 +126,8 @@ def _running_sums(weights: Singles, order: NDArray[np.intp], scratch: Singles) -
     than `numpy.cumsum` along the first axis.
     """
     blocks = -(-len(order) // BLOCK)
+    rows: Singles
+    sums: Singles
     rows, sums = scratch[:, : blocks * BLOCK + 1]  # row 0 stays zero in both
     np.take(weights, order, axis=0, out=rows[1 : len(order) + 1], mode="clip")  # "clip": no buffer
     rows[len(order) + 1 :] = 0

@@ -15,7 +15,6 @@ float32, states and sums over features in float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,22 +116,24 @@ class ProbeBasis:
             self.squares = self.squares.clamp(min=0)
 
     def solve(
-        self, Y: ArrayLike, cs: ArrayLike, balanced: ArrayLike, tolerance: float = 1e-7, limit: int = 200
+        self, Y: ArrayLike, cs: ArrayLike, balanced: ArrayLike, tolerance: float = 1e-8, limit: int = 300
     ) -> Solution:
         """Solve labels ``(n, C)`` under P settings: penalties `cs` ``(P,)`` and `balanced` ``(P,)`` bool.
 
-        A column ends when its loss is within `tolerance` (relative, estimated) of the minimum, or after
-        `limit` iterations, and then it is not marked as converged. Raises `BenchmarkError` for labels
+        A column ends when its loss is within `tolerance` (relative, estimated) of the minimum, and within
+        100 times that of what the weights gain, or after `limit` iterations: then it is not marked as
+        converged. Raises `BenchmarkError` for labels
         other than 0 and 1, a penalty that is not positive and finite, and shapes that do not fit.
         """
         labels, penalties, balances = self._checked(Y, cs, balanced)
         solution = self._empty(labels, len(penalties))
         positives = labels.sum(axis=0)
         wanted = np.flatnonzero((positives > 0) & (positives < len(labels)))
-        columns = [(p, c) for p in range(len(penalties)) for c in wanted]
+        columns = np.array([(p, c) for p in range(len(penalties)) for c in wanted], dtype=np.int64).reshape(-1, 2)
         targets = torch.from_numpy(np.ascontiguousarray(labels.T, dtype=np.float32))
-        for block in _blocks(columns, max(8, CELLS // len(labels))):
-            at = tuple(np.array(block).T)  # settings, labels
+        size = max(8, CELLS // len(labels))
+        for start in range(0, len(columns), size):
+            at = tuple(columns[start : start + size].T)  # settings, labels
             solver = _Columns(self, targets[at[1]], torch.from_numpy(penalties[at[0]]), balances[at[0]])
             solver.run(tolerance, limit)
             weights = solver.solution[:, :-1].numpy()
@@ -158,10 +159,8 @@ class ProbeBasis:
     def _checked(self, Y: ArrayLike, cs: ArrayLike, balanced: ArrayLike) -> tuple[Array, Array, Array]:
         labels = np.asarray(Y)
         penalties, balances = np.asarray(cs, dtype=np.float64), np.asarray(balanced, dtype=bool)
-        if labels.ndim != 2 or len(labels) != len(self.X):
-            raise BenchmarkError(f"labels must be (n, C) with n = {len(self.X)}, got shape {labels.shape}")
-        if not ((labels == 0) | (labels == 1)).all():
-            raise BenchmarkError("labels must be 0 or 1")
+        if labels.ndim != 2 or len(labels) != len(self.X) or not ((labels == 0) | (labels == 1)).all():
+            raise BenchmarkError(f"labels must be (n, C), 0 or 1, with n = {len(self.X)}; got shape {labels.shape}")
         if penalties.ndim != 1 or penalties.shape != balances.shape:
             raise BenchmarkError(f"penalties {penalties.shape} and balanced {balances.shape} must both be (P,)")
         if not (np.isfinite(penalties) & (penalties > 0)).all():
@@ -186,19 +185,13 @@ def checked_features(X: ArrayLike) -> Array:
     return values
 
 
-def _blocks(columns: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
-    for start in range(0, len(columns), size):
-        yield columns[start : start + size]
-
-
 class _Columns:
     """K columns on their way; those that end are written to the results and dropped, so late steps are cheap.
 
-    A point is the d weights and, last, the intercept: ``(K, d + 1)`` float64. The margin of a recording is
-    its logit, negated for negatives, ``(K, n)`` float32.
+    A point is d weights and the intercept, ``(K, d + 1)`` float64; a margin the logit times +-1, ``(K, n)`` float32.
     """
 
-    STATE = ("running", "signs", "weights", "ridge", "point", "margins", "misfit")
+    STATE = ("running", "signs", "weights", "ridge", "point", "margins", "misfit", "start")
 
     def __init__(self, basis: ProbeBasis, targets: Tensor, penalties: Tensor, balanced: Array) -> None:
         self.basis, (count, n) = basis, targets.shape
@@ -212,6 +205,7 @@ class _Columns:
         self.point[:, -1:] = (positives * upper / ((n - positives) * lower)).log()  # best where weights are 0
         self.margins = self.signs * self.point[:, -1:].float()
         self.misfit = torch.sigmoid(-self.margins)
+        self.start = self._loss()
         self.steps: list[tuple[Tensor, Tensor, Tensor]] = []  # (step, change of gradient, 1 / their product)
         self.running = torch.arange(count)
         self.solution, self.iterations = torch.zeros_like(self.ridge), torch.zeros(count, dtype=torch.int64)
@@ -224,9 +218,8 @@ class _Columns:
         for step in range(limit + 1):
             direction = self._direction(gradient)
             slope = (gradient * direction).sum(dim=1)
-            loss = (self.weights * softplus(-self.margins)).sum(dim=1).double()
-            loss += (self.ridge * self.point**2).sum(dim=1) / 2
-            reached = -slope / 2 <= tolerance * loss  # -slope / 2: what L-BFGS expects to gain at most
+            loss = self._loss()
+            reached = -slope / 2 <= tolerance * self._scale(loss)  # -slope / 2: what L-BFGS expects to gain
             keep = ~reached & (step < limit)
             if not keep.all():
                 at = self.running[~keep]
@@ -242,6 +235,18 @@ class _Columns:
             product = (change * (gradient - before)).sum(dim=1, keepdim=True)
             inverse = torch.where(product > 0, 1 / product, 0.0)  # 0 leaves a pair without effect
             self.steps = [*self.steps, (change, gradient - before, inverse)][-MEMORY:]
+
+    def _loss(self) -> Tensor:
+        data = (self.weights * softplus(-self.margins)).sum(dim=1).double()
+        return data + (self.ridge * self.point**2).sum(dim=1) / 2
+
+    def _scale(self, loss: Tensor) -> Tensor:
+        """What the tolerance is relative to: the loss, or 100 times what the weights gain where that is less.
+
+        Under a strong penalty the weights change the loss little, and yet rank the recordings. Gains
+        below a millionth of the loss are float32's noise.
+        """
+        return torch.minimum(loss, (100 * (self.start - loss)).clamp(min=1e-4 * loss))
 
     def _drop(self, keep: Tensor) -> None:
         for name in self.STATE:

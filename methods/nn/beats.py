@@ -19,17 +19,18 @@ GRID = 100  # Hz of the analysis grid: one sample is 10 ms
 EDGE = GRID  # samples mirrored at both ends: filters need them, beats near an end too
 BEFORE, AFTER = 40, 60  # samples of a beat before its QRS centre and from it on
 BEAT = BEFORE + AFTER
-MAX_BEATS = 48  # 10 s at 288 beats per minute
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)  # I, II, V1-V6: the other limb leads are sums of I and II
-ATRIAL = {"II": 1, "V1": 6}  # where atrial activity shows best
+ATRIAL = ("II", "V1")  # where atrial activity shows best
 REFRACTORY = GRID // 5  # samples: no two beats are nearer than 200 ms
+T_WAVE = 37  # samples: 360 ms, in which a weak second peak is no beat
 SHIFT = 2  # samples by which a beat may be moved to fit the others
-ALIKE = 0.9  # correlation from which two QRS complexes count as the same kind
+ALIKE = 0.85  # correlation from which two QRS complexes count as the same kind
 
 
 @dataclass(frozen=True)
 class Beats:
-    """The beats of a batch; `MAX_BEATS` columns, unused ones are False in `found`."""
+    """The beats of a batch; each row has columns for the most beats that fit, unused ones are False in `found`."""
 
     found: np.ndarray  # (batch, beat) bool
     times: np.ndarray  # (batch, beat) samples of the analysis grid
@@ -45,9 +46,9 @@ def analysis_grid(ecg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]
     """Filter to 0.5-45 Hz and bring to `GRID` Hz, with `EDGE` mirrored samples at both ends.
 
     ``(batch, lead, time)`` millivolt at `rate` -> the signal ``(batch, lead, time)`` at `GRID` Hz, and the
-    power spectrum before the filter ``(batch, lead, bin)``. Not-a-number counts as 0.
+    power spectrum before the filter ``(batch, lead, bin)``. Samples that are not finite count as 0.
     """
-    ecg = np.clip(np.nan_to_num(ecg.astype(np.float32), nan=0.0), -1e4, 1e4)  # squares stay within float32
+    ecg = np.where(np.isfinite(ecg), ecg, 0).astype(np.float32).clip(-1e4, 1e4)  # squares stay within float32
     ecg = ecg - ecg.mean(-1, keepdims=True)
     edge = round(EDGE / GRID * rate)
     padded = np.pad(ecg, ((0, 0), (0, 0), (edge, edge)), mode="reflect")
@@ -57,7 +58,7 @@ def analysis_grid(ecg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]
     gain = _ramp(frequencies, 0.3, 0.7) * (1 - _ramp(frequencies, 40.0, 49.0))
     kept = (spectrum * gain.astype(np.float32))[..., : samples // 2 + 1]
     signal = np.fft.irfft(kept, n=samples) * np.float32(samples / padded.shape[-1])
-    power = np.abs(spectrum[..., frequencies <= 45.0]) ** 2
+    power = np.abs(spectrum[..., : np.searchsorted(frequencies, 45.0)]) ** 2
     return signal.astype(np.float32), power / padded.shape[-1] ** 2
 
 
@@ -89,24 +90,29 @@ def qrs_activity(signal: np.ndarray) -> np.ndarray:
 
 
 def _usual_peak(activity: np.ndarray) -> np.ndarray:
-    """Median of the maxima of blocks of 2 s (every block has a beat, few have an artefact)."""
+    """Median of the maxima of blocks of 2 s (most have a beat, few an artefact); 10 % of the maximum in asystole."""
     blocks = activity.shape[-1] // (2 * GRID)
     cut = activity[..., : blocks * 2 * GRID].reshape(*activity.shape[:-1], blocks, 2 * GRID)
-    return np.median(cut.max(-1), axis=-1)
+    tops = cut.max(-1)
+    return np.maximum(np.median(tops, axis=-1), 0.1 * tops.max(-1))
 
 
 def detect(activity: np.ndarray, threshold: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
-    """QRS centres: maxima of the activity within 200 ms that reach `threshold`.
+    """QRS centres: maxima of the activity within 200 ms that reach `threshold`; tall T waves are refused.
 
-    ``(batch, time)`` -> times and which of them are real, both ``(batch, MAX_BEATS)``.
+    ``(batch, time)`` -> times and which of them are real, both ``(batch, beat)``.
     """
     peaks = (activity == maximum_filter1d(activity, 2 * REFRACTORY + 1, axis=-1)) & (activity > threshold)
+    # as in Pan & Tompkins, a much weaker maximum within 360 ms of a beat is its T wave
+    peaks &= activity > 0.7 * maximum_filter1d(activity, T_WAVE, axis=-1, origin=T_WAVE // 2)
     count = np.cumsum(peaks, axis=-1)
-    peaks[:, REFRACTORY + 1 :] &= count[:, REFRACTORY:-1] == count[:, : -REFRACTORY - 1]  # of two equal maxima the first
+    recent = count[:, REFRACTORY:-1] > count[:, : -REFRACTORY - 1]
+    peaks[:, REFRACTORY + 1 :] &= ~recent  # of two equal maxima the first
     peaks[:, :EDGE], peaks[:, -EDGE:] = False, False
     order = np.cumsum(peaks, axis=-1) - 1
-    rows, columns = np.nonzero(peaks & (order < MAX_BEATS))
-    times = np.full((len(activity), MAX_BEATS), EDGE, np.int64)
+    rows, columns = np.nonzero(peaks)
+    most = activity.shape[-1] // REFRACTORY + 1  # not the most of this batch: sums over beats stay the same
+    times = np.full((len(activity), most), EDGE, np.int64)
     found = np.zeros(times.shape, bool)
     times[rows, order[rows, columns]] = columns
     found[rows, order[rows, columns]] = True
@@ -120,7 +126,8 @@ def find_beats(signal: np.ndarray) -> Beats:
     times, found = detect(activity)
     typical, likeness = np.zeros(times.shape, bool), np.zeros(times.shape, np.float32)
     median, spread = np.zeros((2, batch, leads, BEAT), np.float32)
-    residue = signal[:, list(ATRIAL.values())]
+    atrial = [LEADS.index(name) for name in ATRIAL]
+    residue = signal[:, atrial]
     for i in range(batch):  # the number of beats differs: recordings one by one
         here = times[i, found[i]]
         if not len(here):
@@ -130,7 +137,7 @@ def find_beats(signal: np.ndarray) -> Beats:
         typical[i, : len(here)] = alike > ALIKE
         likeness[i, : len(here)] = alike
         median[i], spread[i] = average(signal[i], here[alike > ALIKE])
-        _remove(residue[i], median[i, list(ATRIAL.values())], here)
+        _remove(residue[i], median[i, atrial], here)
     return Beats(found, times, typical, likeness, _widths(activity, times, found), median, spread, residue)
 
 
@@ -143,7 +150,9 @@ def align(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray
     still = shapes[:, SHIFT]
     likeness = still @ still.T
     neighbours = (likeness > ALIKE).sum(-1) + likeness.mean(-1) / 2  # the mean breaks ties
-    fit = shapes @ still[neighbours.argmax()]  # (beat, lag)
+    chosen = int(neighbours.argmax())
+    fit = shapes @ still[chosen]  # (beat, lag)
+    fit[chosen, SHIFT] = 1.0  # a beat is like itself, even a flat one: the group is never empty
     best = fit.argmax(-1)
     return times + best - SHIFT, fit[np.arange(len(times)), best]
 
@@ -158,7 +167,8 @@ def _shapes(signal: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def average(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median beat and the mean distance from it, ``(lead, BEAT)`` each; whole beats only where three are left."""
+    """Median beat and the mean distance from it, ``(lead, BEAT)`` each; three whole beats are better than all."""
+    # nearer to an end than this, P or T would be a mirror image
     whole = times[(times >= EDGE + BEFORE - 10) & (times < signal.shape[-1] - EDGE - AFTER + 10)]
     times = whole if len(whole) >= 3 else times
     beats = signal[:, times[:, None] + np.arange(-BEFORE, AFTER)]  # (lead, beat, BEAT)
@@ -171,7 +181,10 @@ def average(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _remove(residue: np.ndarray, median: np.ndarray, times: np.ndarray) -> None:
-    """Subtract the typical beat at each beat, in place; the window follows the distance between beats."""
+    """Subtract the typical beat at each beat, in place; the window follows the distance between beats.
+
+    A P wave in step with QRS goes with it: what stays is atrial activity that has its own rhythm.
+    """
     apart = sorted(np.diff(times))[(len(times) - 1) // 2] if len(times) > 1 else BEAT
     before, after = min(BEFORE, int(0.35 * apart)), min(AFTER, int(0.65 * apart))
     shape = median[:, BEFORE - before : BEFORE + after]

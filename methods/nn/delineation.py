@@ -1,7 +1,7 @@
 """Waves of the typical beat: where P, QRS and T begin and end, and what each lead shows there; plain numpy.
 
-Borders are common to all leads, as the CSE working party recommends (https://doi.org/10.1093/oxfordjournals.eurheartj.a061863);
-they are found on the root mean square over the leads and interpolated between samples.
+Borders are common to all leads, as the CSE working party recommends (European Heart Journal
+1985); they are found on the root mean square over the leads and interpolated between samples.
 Times are samples of the analysis grid (10 ms) counted in the beat, whose QRS centre is sample `BEFORE`.
 """
 
@@ -44,25 +44,19 @@ def find_borders(beat: np.ndarray, rr: np.ndarray) -> Borders:
     at = np.arange(BEAT)
     near = (at >= BEFORE - 12) & (at < BEFORE + 15)
     top = np.where(near, speed, 0).max(-1)
-    calm = np.median(speed, axis=-1)
-    level = np.minimum(0.1 * top + 0.5 * calm, 0.5 * top)[:, None]
-    peak = np.where(near, speed, -1).argmax(-1)
+    # 10 % of the steepest slope, more where the beat is noisy throughout
+    level = np.minimum(0.1 * top + 0.5 * np.median(speed, axis=-1), 0.5 * top)[:, None]
+    steepest = np.where(near, speed, -1).argmax(-1)[:, None]
     quiet = speed < level
-    calm_pair = quiet & np.roll(quiet, 1, -1)
-    before = np.where((at < np.minimum(peak, BEFORE)[:, None]) & (quiet & np.roll(quiet, -1, -1) | quiet & np.roll(quiet, 1, -1)), at, -1).max(-1)
-    after = np.where((at > np.maximum(peak, BEFORE)[:, None]) & (calm_pair | quiet & np.roll(quiet, -1, -1)), at, BEAT).min(-1)
-    alive = top > 1e-3
-    on = _nan_unless(alive & (before >= 5), _cross(speed, before, 1, level[:, 0]))
-    off = _nan_unless(alive & (after < BEAT - 5), _cross(speed, after, -1, level[:, 0]))
-    p_on, p_peak, p_off = _find_p(beat, np.nan_to_num(on, nan=BEFORE - 5.0), rr)
-    t_peak, t_end = _find_t(beat, np.nan_to_num(off, nan=BEFORE + 5.0), rr)
-    return Borders(
-        on, off, *(_nan_unless(alive, border) for border in (p_on, p_peak, p_off, t_peak, t_end))
-    )
-
-
-def _nan_unless(condition: np.ndarray, value: np.ndarray) -> np.ndarray:
-    return np.where(condition, value, np.nan)
+    calm = quiet & (np.roll(quiet, 1, -1) | np.roll(quiet, -1, -1))  # a single slow sample may be a notch
+    before = np.where((at < np.minimum(steepest, BEFORE)) & calm, at, -1).max(-1)
+    after = np.where((at > np.maximum(steepest, BEFORE)) & calm, at, BEAT).min(-1)
+    alive = top > 1e-3  # millivolt per second: less is a flat recording
+    on = np.where(alive & (before >= 5), _cross(speed, before, 1, level[:, 0]), np.nan)
+    off = np.where(alive & (after < BEAT - 5), _cross(speed, after, -1, level[:, 0]), np.nan)
+    p_wave = _find_p(beat, np.nan_to_num(on, nan=BEFORE - 5.0), rr)
+    t_wave = _find_t(beat, np.nan_to_num(off, nan=BEFORE + 5.0), rr)
+    return Borders(on, off, *(np.where(alive, border, np.nan) for border in (*p_wave, *t_wave)))
 
 
 def _take(series: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -77,7 +71,10 @@ def _cross(series: np.ndarray, inside: np.ndarray, step: int, level: np.ndarray)
 
 
 def _find_p(beat: np.ndarray, on: np.ndarray, rr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The P wave: the highest hump above the chord of the window between the last T and QRS."""
+    """Start, peak and end of P: the highest hump above the chord of the window between the last T and QRS.
+
+    A second, shorter chord around the peak finds the borders: the end of T would tilt the first one.
+    """
     at = np.arange(BEAT)
     last = on - 3.0
     first = np.maximum(on - np.clip(0.42 * rr, 14, 32), 1.0)
@@ -140,20 +137,28 @@ def extremes(beat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def qrs_waves(beat: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-    """Q, R, S and R' of each lead, millivolt, and the time of R after the start, ms: ``(batch, lead)`` each."""
+    """Q, R, the deepest point (S or QS) and R', millivolt; width of Q and delay of R, ms; turns; area, millivolt ms.
+
+    ``(batch, lead, BEAT)`` and the mask ``(batch, 1, BEAT)`` -> ``(batch, lead)`` each, 0 for absent waves.
+    """
     at = np.arange(BEAT)
     inside = np.where(mask, beat, 0)
     r, r_at = inside.max(-1), inside.argmax(-1)[..., None]
     q = np.where(at < r_at, inside, 0).min(-1)
     late = np.where(at > r_at, inside, 0)
-    s, s_at = late.min(-1), late.argmin(-1)[..., None]
+    s_at = late.argmin(-1)[..., None]
     again = np.where((at > s_at) & (s_at > r_at), inside, 0).max(-1)  # R' needs an S before it
     first = mask.argmax(-1)[..., None]
     steps = np.diff(inside, axis=-1)
-    turns = (steps[..., 1:] * steps[..., :-1] < 0) & (np.minimum(np.abs(steps[..., 1:]), np.abs(steps[..., :-1])) > 0.02)
-    q_wide = ((at < r_at) & (inside < -0.03)).sum(-1) * MS
+    size = np.minimum(np.abs(steps[..., 1:]), np.abs(steps[..., :-1]))
+    turns = (steps[..., 1:] * steps[..., :-1] < 0) & (size > 0.02)  # smaller ones are noise
     return {
-        "q": q, "r": r, "s": s, "r_again": again, "q_wide": q_wide,
-        "r_late": np.where(r > 0.05, (r_at - first)[..., 0], 0) * MS, "turns": turns.sum(-1),
+        "q": q,
+        "r": r,
+        "deep": inside.min(-1),
+        "r_again": again,
+        "q_wide": ((at < r_at) & (inside < -0.03)).sum(-1) * MS,
+        "r_late": np.where(r > 0.05, (r_at - first)[..., 0], 0) * MS,
+        "turns": turns.sum(-1),
         "area": inside.sum(-1) * MS,
     }

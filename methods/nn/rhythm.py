@@ -1,7 +1,7 @@
 """Rhythm: rates, variability, ectopy and atrial activity from the beats of a recording, in plain numpy.
 
-Variability measures: Task Force of the ESC and NASPE 1996 (https://doi.org/10.1161/01.CIR.93.5.1043). Atrial activity after
-cancelling the average beat: Slocum et al. 1985 (https://doi.org/10.1016/S0022-0736(85)80006-6).
+Variability measures: Task Force of the ESC and NASPE 1996 (https://doi.org/10.1161/01.CIR.93.5.1043). Atrial activity
+is read from what is left after subtracting the average beat (Slocum et al., Circulation 1985).
 All functions map arrays of a batch to named features ``(batch,)``; NaN means "cannot be measured".
 """
 
@@ -48,13 +48,15 @@ def rate_features(beats: Beats) -> Features:
     rmssd = np.sqrt(masked_mean(step**2, pair))
     median = masked_quantile(rr, real, 0.5)
     low, high = masked_quantile(rr, real, 0.0), masked_quantile(rr, real, 1.0)
+    # below 1: every second interval is alike; above: the rate drifts, as with breathing
+    smooth = masked_mean(np.abs(rr[:, 2:] - rr[:, :-2]), real[:, 2:]) / (masked_mean(np.abs(step), pair) + 0.01)
     return {
         "rate_mean": 60 / mean,
         "rate_usual": 60 / median,
         "rate_min": 60 / high,
         "rate_max": 60 / low,
-        "rate_over_100": np.maximum(60 / median - 95, 0),
-        "rate_under_60": np.maximum(62 - 60 / median, 0),
+        "rate_over_95": np.maximum(60 / median - 95, 0),
+        "rate_under_62": np.maximum(62 - 60 / median, 0),
         "rr_mean": mean,
         "sdnn": np.log(apart + 0.005),
         "rmssd": np.log(rmssd + 0.005),
@@ -68,7 +70,7 @@ def rate_features(beats: Beats) -> Features:
         "longest": high / median,
         "short_share": masked_mean(rr < 0.85 * median[:, None], real),
         "long_share": masked_mean(rr > 1.15 * median[:, None], real),
-        "smooth_variation": masked_mean(np.abs(rr[:, 2:] - rr[:, :-2]), real[:, 2:]) / (masked_mean(np.abs(step), pair) + 0.01),
+        "smooth_variation": smooth,
     }
 
 
@@ -77,7 +79,7 @@ def pattern_features(beats: Beats) -> Features:
     rr, real = rr_intervals(beats)
     centred = np.where(real, rr - masked_mean(rr, real)[:, None], 0)
     power = masked_mean(centred**2, real) + 1e-4  # (10 ms)^2: a regular rhythm has no pattern
-    out = {}
+    out: Features = {}
     for lag in (1, 2, 3, 4):
         out[f"rr_lag_{lag}"] = masked_mean(centred[:, lag:] * centred[:, :-lag], real[:, lag:]) / power
     return out
@@ -118,7 +120,7 @@ def ectopy_features(beats: Beats) -> Features:
     }
 
 
-ATRIAL_BANDS = ((3.0, 4.0), (4.0, 5.5), (5.5, 7.5), (7.5, 10.0), (10.0, 14.0))
+ATRIAL_BANDS = (3.0, 4.0, 5.5, 7.5, 10.0, 14.0)  # Hz, borders
 
 
 def atrial_features(beats: Beats) -> Features:
@@ -127,15 +129,16 @@ def atrial_features(beats: Beats) -> Features:
     left = np.clip(left, -0.3, 0.3) * np.hanning(left.shape[-1]).astype(np.float32)  # ectopic beats must not rule
     power = np.abs(np.fft.rfft(left)) ** 2 / left.shape[-1]
     hertz = np.fft.rfftfreq(left.shape[-1], 1 / GRID)
-    out = {}
+    edges = np.searchsorted(hertz, ATRIAL_BANDS)
+    start, stop = edges[0], edges[-1]
+    out: Features = {}
     for k, name in enumerate(ATRIAL):
-        band = power[:, k, (hertz >= 3) & (hertz <= 14)]
+        band = power[:, k, start:stop]
         total = band.sum(-1) + 1e-7
-        for low, high in ATRIAL_BANDS:
-            inside = power[:, k, (hertz >= low) & (hertz < high)].sum(-1)
-            out[f"atrial_{name}_{low:g}"] = np.log(inside + 1e-5)
+        for low, high, border in zip(edges, edges[1:], ATRIAL_BANDS, strict=False):
+            out[f"atrial_{name}_{border:g}"] = np.log(power[:, k, low:high].sum(-1) + 1e-5)
         out[f"atrial_{name}_sharp"] = np.log(band.max(-1) / total + 1e-3)
-        out[f"atrial_{name}_at"] = hertz[(hertz >= 3) & (hertz <= 14)][band.argmax(-1)]
+        out[f"atrial_{name}_at"] = hertz[start + band.argmax(-1)]
         share = band / total[:, None]
         out[f"atrial_{name}_entropy"] = -(share * np.log(share + 1e-9)).sum(-1)
     return out

@@ -39,7 +39,7 @@ class TextEncoder(nn.Module, ABC):
     width: int
     max_tokens: int
 
-    def fit(self, reports: Sequence[str]) -> None:  # noqa: B027 - only a learnt tokeniser needs it
+    def fit(self, reports: Sequence[str]) -> None:
         """See the training reports once, before the first step."""
 
     @abstractmethod
@@ -173,7 +173,7 @@ class SmallTextEncoder(TextEncoder):
             )
         limit = min(self.max_tokens, pad_to or self.max_tokens)
         rows = [row.ids[:limit] for row in self.tokeniser.encode_batch(list(texts))]
-        ids = torch.zeros(len(rows), pad_to and limit or max(map(len, rows)), dtype=torch.long)
+        ids = torch.zeros(len(rows), limit if pad_to else max(map(len, rows)), dtype=torch.long)
         mask = torch.zeros_like(ids, dtype=torch.bool)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)

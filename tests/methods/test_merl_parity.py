@@ -97,11 +97,16 @@ def test_activations_equal_the_official_ones(encoder):
         assert max(errors.values()) < TOLERANCE, (name, errors)
 
 
-@pytest.mark.parametrize(("encoder", "heading"), [("resnet18", "MERL class (utils"), ("vit_tiny", "MERL class vit_tiny")])
+@pytest.mark.parametrize(
+    ("encoder", "heading"), [("resnet18", "MERL class (utils"), ("vit_tiny", "MERL class vit_tiny")]
+)
 def test_parameters_carry_the_official_names_and_shapes(encoder, heading):
     listing = KEYS.read_text().split(heading)[1].split("\n# ")[0]
     expected = dict(re.findall(r"^(\S+)\t\((.*?)\)", listing, flags=re.M))
-    found = {k: ", ".join(map(str, v.shape)) + "," * (v.ndim == 1) for k, v in MERL(encoder, text_model=None).state_dict().items()}
+    found = {
+        k: ", ".join(map(str, v.shape)) + "," * (v.ndim == 1)
+        for k, v in MERL(encoder, text_model=None).state_dict().items()
+    }
     assert found == expected
 
 

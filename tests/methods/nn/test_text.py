@@ -98,7 +98,15 @@ def folder(tmp_path_factory):
     (path / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(str(path / "vocab.txt")).save_pretrained(path)
     torch.manual_seed(0)
-    BertModel(BertConfig(len(words), 16, 1, 2, 32, max_position_embeddings=40)).save_pretrained(path)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+    )
+    BertModel(config).save_pretrained(path)
     return path
 
 

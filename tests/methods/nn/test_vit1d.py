@@ -4,7 +4,9 @@ import torch
 from methods.nn.vit1d import WIDTHS, ViT1D
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("vit_tiny", 5_473_152), ("vit_small", 21.56e6), ("vit_middle", 38.19e6)])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("vit_tiny", 5_473_152), ("vit_small", 21.56e6), ("vit_middle", 38.19e6)]
+)
 def test_official_sizes(name, parameters):
     with torch.device("meta"):
         net = ViT1D(5000, WIDTHS[name])

@@ -1,0 +1,221 @@
+"""MERL's behaviour: what trains, what is frozen, what a file holds, what an error says."""
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmark.api import Batch
+from benchmark.errors import MissingError, UsageError
+from benchmark.registry import METHODS
+from methods.merl import MERL
+from methods.nn.text import HubTextEncoder
+
+RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window
+SIDES = {"left axis": 0.0, "right axis": 1.5}  # phase between leads
+
+
+def paired(count, seed=0, samples=250):
+    """Recordings whose frequency and phase are what the report says."""
+    draw = torch.Generator().manual_seed(seed)
+    time = torch.linspace(0, 2 * math.pi, samples)
+    ecg, reports = [], []
+    for i in range(count):
+        rhythm, side = list(RHYTHMS)[i % 4], list(SIDES)[i // 4 % 2]
+        start = 6 * torch.rand((), generator=draw)
+        phases = start + SIDES[side] * torch.arange(12)[:, None]
+        noise = 0.1 * torch.randn(12, samples, generator=draw)
+        ecg.append(0.5 + 0.4 * torch.sin(RHYTHMS[rhythm] * time + phases) + noise)
+        reports.append(f"{rhythm}, {side}.")
+    return torch.stack(ecg), reports
+
+
+def batch_of(count, seed=0, **options):
+    ecg, reports = paired(count, seed, **options)
+    return Batch(ecg=ecg, record_ids=[str(i) for i in range(count)], reports=reports)
+
+
+def tiny(encoder="resnet18", seed=0, **options):
+    torch.manual_seed(seed)
+    width = 4 if encoder.startswith("resnet") else 64
+    return MERL(**{"encoder": encoder, "width": width, "rate": 100.0, "seconds": 2.5, "embed_dim": 32,
+                   "patch": 25, "text_model": "small", **options})  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small lose more by waiting for a second thread than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A tiny BERT in a folder, in place of MedCPT."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    path = tmp_path_factory.mktemp("bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *" ".join([*RHYTHMS, *SIDES]).split(), ",", "."]
+    (path / "vocab.txt").write_text("\n".join(dict.fromkeys(words)))
+    BertTokenizerFast(str(path / "vocab.txt")).save_pretrained(path)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "resnet34", "vit_tiny"])
+def test_dimensions_and_batch_size_invariance(encoder):
+    method = tiny(encoder, text_model=None).eval()
+    ecg, _ = paired(5)
+    with torch.no_grad():
+        features, embeddings = method.ecg_features(ecg), method.ecg_embeddings(ecg)
+        assert features.shape == (5, 32 if encoder != "vit_tiny" else 64)
+        assert embeddings.shape == (5, 32)
+        alone = torch.cat([method.ecg_embeddings(one) for one in ecg.split(1)])
+    torch.testing.assert_close(alone, embeddings, rtol=1e-4, atol=1e-5)
+
+
+def test_registered_and_the_signal_is_the_official_one():
+    assert METHODS.get("merl") is MERL
+    signal = MERL(text_model=None, width=4).signal
+    assert signal.samples == 5000 and signal.scaling == "minmax_record"
+    assert signal.leads[3:6] == ("aVR", "aVF", "aVL")
+    assert MERL(text_model=None, width=4, lead_order="standard").signal.leads[3:6] == ("aVR", "aVL", "aVF")
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "vit_tiny"])
+def test_gradients_reach_everything_but_the_unused_layer(encoder):
+    method = tiny(encoder)
+    batch = batch_of(8)
+    method.start_pretraining(batch.reports)
+    sum(method.loss(batch).values()).backward()
+    silent = {name for name, p in method.named_parameters() if p.grad is None or not p.grad.any()}
+    assert silent <= {"ecg_encoder.linear.weight", "ecg_encoder.linear.bias"}, silent
+
+
+def test_a_hub_text_model_is_frozen_but_noisy(hub):
+    method = tiny(text_model=hub).train()
+    sum(method.loss(batch_of(8)).values()).backward()
+    assert all(p.grad is None and not p.requires_grad for p in method.lm_model.parameters())
+    assert method.proj_t[0].weight.grad.any()
+    noisy = method.lm_model(["av block"]).pooled
+    assert not torch.equal(noisy, method.lm_model(["av block"]).pooled)  # dropout, as in the release
+    quiet = tiny(text_model=hub, text_dropout_in_train=False).train()
+    assert quiet.training and not quiet.lm_model.training
+    trained = tiny(text_model=hub, freeze_text=False)
+    sum(trained.loss(batch_of(8)).values()).backward()
+    assert trained.lm_model.embeddings.word_embeddings.weight.grad.any()
+
+
+def test_losses_are_named_and_finite_for_a_batch_of_one():
+    for encoder in ("resnet18", "vit_tiny"):
+        method = tiny(encoder).train()
+        batch = batch_of(1)
+        method.start_pretraining(batch.reports)
+        losses = method.loss(batch)
+        assert set(losses) == {"cma", "uma"}
+        sum(losses.values()).backward()
+        assert all(value.isfinite() for value in losses.values())
+        assert all(p.grad.isfinite().all() for p in method.parameters() if p.grad is not None)
+        assert all(value.isfinite().all() for value in method.state_dict().values())
+
+
+def test_views_differ_by_dropout_only_in_training():
+    method = tiny(text_model=None)
+    method.linear2.load_state_dict(method.linear1.state_dict())
+    ecg, _ = paired(2)
+    _, first, second = method.eval().ecg_views(ecg)
+    assert torch.equal(first, second)
+    _, first, second = method.train().ecg_views(ecg)
+    assert not torch.equal(first, second)
+
+
+def test_a_short_training_learns_the_pairs():
+    method = tiny(temperature=0.07)
+    pool, unseen = batch_of(256), batch_of(32, seed=1)
+    method.start_pretraining(pool.reports)
+    optimiser = torch.optim.AdamW(method.parameters(), lr=2e-3)
+    history = []
+    for step in range(60):
+        rows = torch.arange(32) + 32 * (step % 8)
+        losses = method.train().loss(Batch(pool.ecg[rows], [str(i) for i in rows], [pool.reports[i] for i in rows]))
+        history.append(losses["cma"].item())
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+    # four equal pairs in eight kinds: no loss can fall below 2 ln 4
+    assert sum(history[-5:]) / 5 < 2 * math.log(4) + 0.3 * (history[0] - 2 * math.log(4))
+    kinds = sorted(set(unseen.reports))
+    with torch.no_grad():
+        method.eval()
+        scores = method.similarity(method.ecg_embeddings(unseen.ecg), method.text_embeddings(kinds))
+    right = torch.tensor([kinds.index(report) for report in unseen.reports])
+    assert (scores.argmax(1) == right).float().mean() > 0.7  # chance: 1 in 8
+
+
+def test_a_file_of_the_state_is_complete(tmp_path):
+    method = tiny().eval()
+    batch = batch_of(4)
+    method.start_pretraining(batch.reports)
+    save_file(method.state_dict(), tmp_path / "merl.safetensors")
+    fresh = tiny(seed=1).eval()
+    fresh.load_state_dict(load_file(tmp_path / "merl.safetensors"))
+    with torch.no_grad():
+        assert torch.equal(fresh.text_embeddings(batch.reports), method.text_embeddings(batch.reports))
+        assert torch.equal(fresh.ecg_embeddings(batch.ecg), method.ecg_embeddings(batch.ecg))
+    fresh.start_pretraining(["continuing keeps the tokeniser that the weights were trained with"])
+    assert torch.equal(fresh.lm_model.get_extra_state(), method.lm_model.get_extra_state())
+
+
+def test_official_checkpoints_load_without_their_text_model(hub):
+    full = tiny(text_model=hub)
+    assert "lm_model.embeddings.word_embeddings.weight" in full.state_dict()
+    state = {name: v for name, v in full.state_dict().items() if not name.startswith("proj_t.0")}
+    bare = tiny(text_model=None)
+    state |= {name: v for name, v in bare.state_dict().items() if name.startswith("proj_t.0")}
+    bare.load_state_dict(state)
+    assert torch.equal(bare.downconv.weight, full.downconv.weight)
+
+
+def test_bf16_autocast_keeps_the_losses_near():
+    method = tiny(dropout=0.0).eval()
+    batch = batch_of(8)
+    method.start_pretraining(batch.reports)
+    exact = method.loss(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = method.loss(batch)
+    for name in exact:
+        assert rounded[name].dtype == torch.float32
+        assert rounded[name].item() == pytest.approx(exact[name].item(), rel=0.05)
+
+
+def test_text_needs_a_text_model():
+    method, batch = tiny(text_model=None), batch_of(2)
+    for ask in (
+        lambda: method.text_embeddings(["x"]),
+        lambda: method.loss(batch),
+        lambda: method.start_pretraining(["x"]),
+    ):
+        with pytest.raises(UsageError, match="text_model"):
+            ask()
+
+
+def test_errors_name_field_and_remedy(tmp_path):
+    with pytest.raises(UsageError, match=r"encoder = 'resnet19'.*did you mean 'resnet18'"):
+        MERL(encoder="resnet19")
+    with pytest.raises(UsageError, match=r"lead_order = 'mimik'.*did you mean 'mimic'"):
+        MERL(lead_order="mimik", text_model=None)
+    with pytest.raises(MissingError, match=r"merl: the text model '.*nowhere'.*text_model = 'small'"):
+        MERL(width=4, text_model=str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match=r"no tokeniser yet.*load weights"):
+        tiny().text_embeddings(["sinus rhythm"])
+    with pytest.raises(UsageError, match="no reports"):
+        tiny().loss(Batch(ecg=torch.zeros(1, 12, 250), record_ids=["1"]))
+
+
+def test_the_text_model_is_cased_as_the_release_is(hub):
+    encoder = HubTextEncoder(hub).eval()
+    assert torch.equal(encoder(["AV Block"]).pooled, encoder(["av block"]).pooled)
