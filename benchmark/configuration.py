@@ -32,7 +32,7 @@ def complete(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
         if key in known and not _fits(value, known[key])
     ]
     raise_all(problems, f"the configuration of {where} is wrong:")
-    return merged
+    return {key: int(value) if _is_whole(known[key], value) else value for key, value in merged.items()}
 
 
 def distinct(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -60,7 +60,14 @@ def _fits(value: Any, default: Any) -> bool:
         return isinstance(default, bool) and isinstance(value, bool)
     if isinstance(default, float):
         return isinstance(value, int | float)
+    if _is_whole(default, value):
+        return True
     return isinstance(value, type(default))
+
+
+def _is_whole(default: Any, value: Any) -> bool:
+    """JSON and TOML users write 10.0 where 10 is meant."""
+    return type(default) is int and isinstance(value, float) and value.is_integer()
 
 
 def _wanted(default: Any) -> str:

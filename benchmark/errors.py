@@ -50,4 +50,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
     """Raise one error that lists every problem; do nothing when there is none."""
     if problems:
-        raise kind("\n".join([heading, *(f"  - {problem}" for problem in problems)]))
+        listed = (f"  - {problem}".replace("\n", "\n    ") for problem in problems)
+        raise kind("\n".join([heading, *listed]))

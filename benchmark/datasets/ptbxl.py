@@ -2,7 +2,7 @@
 
 Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset", Scientific Data 2020,
 doi 10.13026/kfzx-aw45. Four label sets as the field uses them (Strodthoff et al., IEEE JBHI 2021), the
-classes in the order of MERL's files; folds 1-8 train, 9 validation, 10 test, disjoint in patients.
+classes and members as in MERL's files; folds 1-8 train, 9 validation, 10 test, disjoint in patients.
 """
 
 from __future__ import annotations

@@ -23,7 +23,10 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
     config = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     config = complete(cls, config, f"method {name}")
     torch.manual_seed(config.get("seed", seed))
-    method = cls(**config)
+    try:
+        method = cls(**config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the method {name} cannot be built with {config}: {error}") from error
     if weights is not None:
         load_weights(method, weights)
     if isinstance(method, torch.nn.Module):

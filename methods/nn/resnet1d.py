@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}  # basic blocks in each stage
+MINIMUM_WIDTH = 8  # with fewer, the backward pass of torch 2.13's channels-last convolutions corrupts the heap (AVX2)
 
 
 class Conv(nn.Conv1d):
@@ -54,11 +55,13 @@ class ResNet1D(nn.Module):
     """Feature maps of ``8 * width`` channels, one step for 16 samples (width 64: the official one).
 
     `classes` is the size of the official classes' output layer ``linear``, which pre-training never
-    uses; 0 leaves it out.
+    uses; 0 leaves it out. Raises ValueError for a width below `MINIMUM_WIDTH`.
     """
 
     def __init__(self, encoder: str = "resnet18", width: int = 64, leads: int = 12, classes: int = 10) -> None:
         super().__init__()
+        if width < MINIMUM_WIDTH:
+            raise ValueError(f"a ResNet-1D has width {MINIMUM_WIDTH} or more, not {width}")
         self.channels = 8 * width
         self.conv1 = Conv(leads, width, 7, 2, 3, bias=False)
         self.bn1 = Norm(width)

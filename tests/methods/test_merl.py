@@ -38,7 +38,7 @@ def batch_of(count, seed=0, **options):
 
 def tiny(encoder="resnet18", seed=0, **options):
     torch.manual_seed(seed)
-    width = 4 if encoder.startswith("resnet") else 64
+    width = 8 if encoder.startswith("resnet") else 64
     return MERL(**{"encoder": encoder, "width": width, "rate": 100.0, "seconds": 2.5, "embed_dim": 32,
                    "patch": 25, "text_model": "small", **options})  # fmt: skip
 
@@ -80,10 +80,10 @@ def test_dimensions_and_batch_size_invariance(encoder):
 
 def test_registered_and_the_signal_is_the_official_one():
     assert METHODS.get("merl") is MERL
-    signal = MERL(text_model=None, width=4).signal
+    signal = MERL(text_model=None, width=8).signal
     assert signal.samples == 5000 and signal.scaling == "minmax_record"
     assert signal.leads[3:6] == ("aVR", "aVF", "aVL")
-    assert MERL(text_model=None, width=4, lead_order="standard").signal.leads[3:6] == ("aVR", "aVL", "aVF")
+    assert MERL(text_model=None, width=8, lead_order="standard").signal.leads[3:6] == ("aVR", "aVL", "aVF")
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "vit_tiny"])
@@ -209,7 +209,7 @@ def test_errors_name_field_and_remedy(tmp_path):
     with pytest.raises(UsageError, match=r"lead_order = 'mimik'.*did you mean 'mimic'"):
         MERL(lead_order="mimik", text_model=None)
     with pytest.raises(MissingError, match=r"merl: the text model '.*nowhere'.*text_model = 'small'"):
-        MERL(width=4, text_model=str(tmp_path / "nowhere"))
+        MERL(width=8, text_model=str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match=r"no tokeniser yet.*load weights"):
         tiny().text_embeddings(["sinus rhythm"])
     with pytest.raises(UsageError, match="no reports"):

@@ -7,7 +7,7 @@ from benchmark.api import Batch
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
 
-TINY = {"width": 4, "rate": 100.0, "seconds": 2.5}
+TINY = {"width": 8, "rate": 100.0, "seconds": 2.5}
 
 
 @pytest.fixture(autouse=True)

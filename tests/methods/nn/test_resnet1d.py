@@ -24,7 +24,7 @@ def reference(net, x):
 @pytest.mark.parametrize("training", [True, False])
 def test_equals_plain_conv1d_in_values_and_gradients(training):
     torch.manual_seed(0)
-    net = ResNet1D(width=4, classes=0).double().train(training)
+    net = ResNet1D(width=8, classes=0).double().train(training)
     ecg = torch.randn(3, 12, 203, dtype=torch.float64)
     found, expected = net(ecg), reference(net, ecg)
     torch.testing.assert_close(found, expected)
@@ -37,7 +37,7 @@ def test_equals_plain_conv1d_in_values_and_gradients(training):
 @pytest.mark.parametrize("encoder", DEPTHS)
 @pytest.mark.parametrize("samples", [1000, 203, 17, 16])
 def test_shape_follows_width_and_length(encoder, samples):
-    net = ResNet1D(encoder, width=4, leads=3).eval()
+    net = ResNet1D(encoder, width=8, leads=3).eval()
     assert net(torch.randn(2, 3, samples)).shape == (2, 32, steps(samples))
 
 
@@ -55,7 +55,7 @@ def test_batch_size_does_not_matter_in_eval_mode():
 
 
 def test_the_input_is_left_alone():
-    net, ecg = ResNet1D(width=4), torch.randn(2, 12, 100)
+    net, ecg = ResNet1D(width=8), torch.randn(2, 12, 100)
     before = ecg.clone()
     net(ecg).sum().backward()
     assert torch.equal(ecg, before)

@@ -1,0 +1,213 @@
+"""Preparing: what goes in comes out, broken recordings are counted and named, a kill leaves nothing half-done."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.api import LEADS, RawSignal, SignalSpec
+from benchmark.data.preparation import Findings, _checked, open_dataset, prepare
+from benchmark.data.prepared import REPORT, PreparedDataset
+from benchmark.datasets.ptbxl import PTBXL
+from benchmark.datasets.synthetic import Synthetic
+from benchmark.errors import DataError, MissingError, UsageError
+from benchmark.testing import write_ptbxl
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_ptbxl(tmp_path / "ptbxl", patients=30)
+    return tmp_path / "ptbxl"
+
+
+def findings(data: PreparedDataset) -> Findings:
+    return Findings(**json.loads((data.path / REPORT).read_text("utf-8")))
+
+
+def test_what_goes_in_comes_out(home, root):
+    data = prepare("ptbxl", {}, home, root)
+    entries = PTBXL().entries(root)
+    assert len(data) == len(entries) and list(data.record_ids) == [entry.record_id for entry in entries]
+    assert list(data.reports) == [entry.report for entry in entries]
+    order = np.random.default_rng(0).permutation(len(data))
+    ecg = data.millivolt(order)
+    for row, position in enumerate(order):
+        raw = PTBXL().read(entries[position], root)
+        assert np.allclose(ecg[row], raw.adc / 1000.0, atol=1e-6)
+    assert np.array_equal(data.read(order, SignalSpec(rate=100)), ecg)
+
+
+def test_labels_and_members(home, root):
+    data = prepare("ptbxl", {}, home, root)
+    entries = PTBXL().entries(root)
+    for name, classes in PTBXL.label_sets.items():
+        found = data.label_set(name)
+        assert found.classes == classes
+        members = [i for i, entry in enumerate(entries) if entry.labels[name]]
+        assert list(found.rows) == members
+        for row, matrix in zip(found.rows, found.matrix, strict=True):
+            assert tuple(np.array(classes)[matrix == 1]) == entries[row].labels[name]
+    with pytest.raises(UsageError, match=r"no label set 'supper' \(did you mean 'super'\?\)"):
+        data.label_set("supper")
+
+
+def test_broken_recordings_are_left_out_and_named(home, root):
+    records = sorted((root / "records100" / "00000").glob("*.dat"))
+    records[0].write_bytes(records[0].read_bytes()[:-2])
+    records[1].unlink()
+    records[2].with_suffix(".hea").write_text("nonsense\n")
+    data = prepare("ptbxl", {}, home, root)
+    left_out = findings(data).left_out
+    assert [found["record_id"] for found in left_out] == ["1", "2", "3"]
+    assert data.manifest["left_out"] == 3 and len(data) == len(records) - 3 and "1" not in data.record_ids
+    assert "00001_lr.dat" in left_out[0]["problem"] and "download it again" in left_out[0]["problem"]
+    assert "3 recordings were left out:" in findings(data).summary()
+
+
+class Odd(Synthetic):
+    """Synthetic recordings with faults by position: flat leads, missing samples, a swap, another rate."""
+
+    def read(self, entry, root):
+        raw = super().read(entry, root)
+        adc, number = raw.adc.copy(), int(self.numbers[entry.record_id])
+        if number == 0:
+            adc[:] = 7
+        if number == 1:
+            adc[3] = 0
+        if number == 2:
+            adc[6, 10:20] = -32768
+        if number == 3:
+            adc[[0, 1]] = adc[[1, 0]]
+        if number == 4:
+            return replace(raw, rate=50.0)
+        if number == 5:
+            return replace(raw, leads=("X", *LEADS[1:]))
+        return RawSignal(adc, raw.gain, raw.baseline, raw.rate, raw.leads)
+
+    def entries(self, root):
+        found = super().entries(root)
+        self.numbers = {entry.record_id: i for i, entry in enumerate(found)}
+        return found
+
+
+def test_oddities_are_noticed(home, monkeypatch):
+    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Odd)
+    data = prepare("synthetic", {"patients": 30}, home)
+    ids = [entry.record_id for entry in Odd(patients=30).entries(None)]
+    said = findings(data)
+    assert [found["record_id"] for found in said.left_out] == [ids[0], ids[4], ids[5]]
+    problems = " ".join(found["problem"] for found in said.left_out)
+    assert "all leads are flat" in problems and "recorded at 50 Hz" in problems and "lead I is missing" in problems
+    kinds = {found["record_id"]: found["kind"] for found in said.noticed}
+    assert kinds[ids[1]] == "a flat lead" or "Einthoven" in kinds[ids[1]]
+    assert "missing samples" in kinds[ids[2]] and "Einthoven" in kinds[ids[3]]
+    row = list(data.record_ids).index(ids[2])
+    assert not data.millivolt([row])[0, 6, 10:20].any() and np.isfinite(data.millivolt([row])).all()
+
+
+def test_recordings_of_different_lengths(home, monkeypatch):
+    class Uneven(Synthetic):
+        def read(self, entry, root):
+            raw = super().read(entry, root)
+            return replace(raw, adc=raw.adc[:, : 600 + 100 * (len(entry.report) % 5)], gain=raw.gain * 2)
+
+    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Uneven)
+    data = prepare("synthetic", {"patients": 20}, home)
+    rows = np.arange(len(data))[::-1]
+    together = data.read(rows, SignalSpec(rate=100, seconds=8))
+    alone = np.concatenate([data.read([row], SignalSpec(rate=100, seconds=8)) for row in rows])
+    assert np.array_equal(together, alone)
+    first = Uneven(patients=20).entries(None)[0]
+    raw = Uneven(patients=20).read(first, None)
+    assert np.allclose(data.millivolt([0])[0], raw.adc / 2000.0, atol=1e-6)
+
+
+def test_one_patient_in_two_splits_is_refused():
+    entries = Synthetic(patients=20).entries(None)
+    moved = replace(entries[0], patient_id=next(e.patient_id for e in entries if e.split != entries[0].split))
+    with pytest.raises(DataError, match="1 patients are in more than one split"):
+        _checked("synthetic", [moved, *entries[1:]])
+    with pytest.raises(DataError, match=r"record ids occur twice(.|\n)*splits are train, val and test; it has dev"):
+        _checked("synthetic", [*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
+
+
+def test_a_second_preparation_is_free_and_equal(home, root, tmp_path):
+    from benchmark.paths import Home
+
+    first = prepare("ptbxl", {}, home, root)
+    stamp = (first.path / "manifest.json").stat().st_mtime_ns
+    assert prepare("ptbxl", {}, home, root).digest == first.digest
+    assert (first.path / "manifest.json").stat().st_mtime_ns == stamp
+    assert prepare("ptbxl", {}, Home(tmp_path / "elsewhere"), root).digest == first.digest
+
+
+def test_missing_roots_and_stores_say_what_to_do(home, tmp_path):
+    with pytest.raises(MissingError, match=r"set ECGBENCH_DATA .* or pass --root; download PTB-XL"):
+        prepare("ptbxl", {}, home)
+    with pytest.raises(MissingError, match=r"nowhere is no folder; download"):
+        prepare("ptbxl", {}, home, tmp_path / "nowhere")
+    with pytest.raises(MissingError, match="ecgbench data prepare ptbxl"):
+        open_dataset("ptbxl", {}, home)
+
+
+def test_tables_that_are_wrong_are_one_error(home, root):
+    table = root / "ptbxl_database.csv"
+    text = table.read_text("utf-8")
+    table.write_text(text.replace("scp_codes", "scp_code", 1), "utf-8")
+    with pytest.raises(DataError, match=r"lacks the column scp_codes \(did you mean 'scp_code'\?\)"):
+        prepare("ptbxl", {}, home, root)
+    lines = text.splitlines()
+    lines[1] = lines[1].replace("{'", "['", 1)
+    lines[2] = lines[2].replace("'SR'", "'XYZ'").replace("'NORM'", "'QQQ'")
+    table.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(DataError, match=r"line 2 \(ecg_id 1\)"):
+        prepare("ptbxl", {}, home, root)
+    table.unlink()
+    with pytest.raises(DataError, match=r"ptbxl_database.csv is missing; download PTB-XL"):
+        prepare("ptbxl", {}, home, root)
+
+
+def test_a_kill_while_preparing_leaves_nothing_that_counts(home):
+    """SIGKILL in the middle; then the folder is no store, and a second preparation makes it whole."""
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
+        "def slowly(done, total):\n"
+        "    print(done, flush=True); time.sleep(0.3)\n"
+        f"prepare('synthetic', {{'patients': 300}}, Home(Path({str(home.root)!r})), progress=slowly)"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    while int(worker.stdout.readline()) < 200:
+        pass
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    assert list(home.data.glob("*.partial"))
+    with pytest.raises(MissingError):
+        open_dataset("synthetic", {"patients": 300}, home)
+    assert len(prepare("synthetic", {"patients": 300}, home)) > 300
+    assert not list(home.data.glob("*.partial"))
+
+
+def test_a_truncated_store_is_recognised(prepared_home):
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    samples = data.path / "signals.i16"
+    os.truncate(samples, samples.stat().st_size - 2)
+    with pytest.raises(DataError, match=r"has \d+ bytes, its manifest says"):
+        open_dataset("synthetic", {"patients": 120}, prepared_home)
+
+
+def test_two_preparations_at_once_agree(home):
+    code = (
+        "from pathlib import Path; from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
+        f"print(prepare('synthetic', {{'patients': 60}}, Home(Path({str(home.root)!r}))).digest)"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    time.sleep(0)
+    digests = {worker.communicate()[0].strip() for worker in workers}
+    assert len(digests) == 1 and digests != {""}

@@ -1,0 +1,91 @@
+"""PTB-XL: the field's sizes and classes on the real tables; the same rules on a small made-up tree."""
+
+import lzma
+
+import numpy as np
+import pytest
+
+from benchmark.datasets.ptbxl import CLASSES, PTBXL, split_of_fold
+from benchmark.errors import DataError, UsageError
+from benchmark.testing import write_ptbxl
+
+SIZES = {  # with MERL's label filter (protocol: data and splits)
+    "super": (17084, 2146, 2158),
+    "sub": (17084, 2146, 2158),
+    "form": (7197, 901, 880),
+    "rhythm": (16832, 2100, 2098),
+}
+
+
+@pytest.fixture
+def real(shared, tmp_path_factory):
+    """All 21,799 entries from the real tables."""
+    root = tmp_path_factory.mktemp("ptbxl")
+    for name in ("ptbxl_database.csv", "scp_statements.csv"):
+        (root / name).write_bytes(lzma.decompress((shared / "data" / "ptb-xl" / f"{name}.xz").read_bytes()))
+    return PTBXL().entries(root)
+
+
+def test_real_sizes_patients_and_oddities(real):
+    assert len(real) == 21799 and len({entry.record_id for entry in real}) == 21799
+    for name, sizes in SIZES.items():
+        members = [entry.split for entry in real if entry.labels[name]]
+        assert tuple(members.count(split) for split in ("train", "val", "test")) == sizes
+    patients = {split: {e.patient_id for e in real if e.split == split} for split in ("train", "val", "test")}
+    assert not patients["train"] & patients["val"] and not (patients["train"] | patients["val"]) & patients["test"]
+    ages = [entry.age for entry in real if entry.age is not None]
+    assert max(ages) == 90 and "." not in real[0].patient_id
+    assert next(entry for entry in real if entry.record_id == "1").labels["super"] == ("NORM",)
+    assert next(entry for entry in real if entry.record_id == "1").labels["form"] == ("LVOLT",)  # likelihood 0 counts
+
+
+def test_real_labels_equal_merls_files(shared, real):
+    """Row by row, for all four label sets and three splits."""
+    import io
+    import tarfile
+
+    import pandas as pd
+
+    known = {entry.record_id: entry for entry in real}
+    folders = {"super": "super_class", "sub": "sub_class", "form": "form", "rhythm": "rhythm"}
+    with tarfile.open(shared / "data" / "merl" / "merl_data_split.tar.xz") as archive:
+        for name, folder in folders.items():
+            for split in ("train", "val", "test"):
+                path = f"finetune/data_split/ptbxl/{folder}/ptbxl_{folder}_{split}.csv"
+                theirs = pd.read_csv(io.BytesIO(archive.extractfile(path).read()))
+                classes = tuple(theirs.columns[-len(CLASSES[name]) :])
+                assert sorted(classes) == sorted(CLASSES[name])
+                ours = np.zeros((len(theirs), len(classes)), int)
+                for row, record_id in enumerate(theirs["ecg_id"]):
+                    entry = known[str(record_id)]
+                    assert entry.split == split
+                    ours[row, [classes.index(label) for label in entry.labels[name]]] = 1
+                assert np.array_equal(ours, theirs[list(classes)].to_numpy(int)), (name, split)
+
+
+def test_a_made_up_tree_is_read(tmp_path):
+    count = write_ptbxl(tmp_path, patients=30)
+    entries = PTBXL().entries(tmp_path)
+    assert len(entries) == count
+    raw = PTBXL().read(entries[0], tmp_path)
+    assert raw.adc.shape == (12, 1000) and raw.rate == 100 and raw.leads[3] == "AVR"
+
+
+def test_wrong_rows_are_all_named(tmp_path):
+    write_ptbxl(tmp_path, patients=20)
+    path = tmp_path / "ptbxl_database.csv"
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].replace(",1,", ",11,", 1) if ",1," in lines[3] else lines[3]
+    lines[1] = lines[1].replace("100.0", "oops", 1)
+    lines[2] = lines[2].replace("{", "", 1)
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"wrong rows(.|\n)*line 2 (.|\n)*line 3 "):
+        PTBXL().entries(tmp_path)
+
+
+def test_folds_and_rates():
+    assert [split_of_fold(fold) for fold in range(1, 11)] == ["train"] * 8 + ["val", "test"]
+    with pytest.raises(ValueError, match="strat_fold is 11"):
+        split_of_fold(11)
+    with pytest.raises(UsageError, match="100 and 500 Hz"):
+        PTBXL(rate=250)

@@ -1,0 +1,243 @@
+"""A grid from start to end on synthetic data: resumed, killed, failing, repeated; and the lock on the test set."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.api import Answer, Scores
+from benchmark.data.preparation import open_dataset
+from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
+from benchmark.engine.events import silent
+from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
+from benchmark.engine.plan import data_digests, make_plan
+from benchmark.engine.run import run_job
+from benchmark.engine.store import Store
+from benchmark.engine.suites import load_suite
+from benchmark.registry import METHODS, TASKS
+from benchmark.testing import FakeMethod
+from tasks.linear_probe import LinearProbe
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def plan(tiny_suite):
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+def run(plan, home, executor=None):
+    store = Store(home.records)
+    plan.sort_by_state(store, data_digests(plan, home))
+    (executor or InlineExecutor()).run(plan.jobs(plan.todo), home, "cpu", silent)
+    return plan.sort_by_state(store, data_digests(plan, home))
+
+
+def metrics(plan, home):
+    return {cell.title: Store(home.records).get(cell.spec).metrics for cell in plan.done}
+
+
+def test_a_grid_runs_once_and_is_then_free(plan, prepared_home, monkeypatch):
+    run(plan, prepared_home)
+    assert len(plan.done) == len(plan.cells) == 3 * 3 + 1 and not plan.failed
+    record = Store(prepared_home.records).get(plan.done[0].spec)
+    assert record.synthetic and not record.partial and record.data_digest
+    assert {"code", "environment", "peak_memory_mb"} <= set(record.provenance)
+    assert record.n["train"] == record.details["subset"]["n"] and 0 < record.metrics["auroc_macro"] <= 1
+    low, high = record.intervals["auroc_macro"]
+    assert low < record.metrics["auroc_macro"] < high
+    monkeypatch.setattr("benchmark.engine.run._run_cell", lambda *_: pytest.fail("a finished cell ran again"))
+    assert not plan.sort_by_state(Store(prepared_home.records)).todo
+    assert run_job(plan.jobs(plan.cells)[0], prepared_home, "cpu", silent) == {"done": 3}
+
+
+def test_two_runs_agree_and_processes_agree_with_inline(plan, prepared_home, synthetic_home, tmp_path):
+    import shutil
+
+    from benchmark.paths import Home
+
+    run(plan, prepared_home)
+    expected = metrics(plan, prepared_home)
+    other = Home(tmp_path / "other")
+    shutil.copytree(synthetic_home.data, other.data)
+    found = metrics(run(plan, other, ProcessesExecutor(2)), other)
+    assert found.keys() == expected.keys()
+    for title, values in expected.items():
+        assert found[title] == pytest.approx(values, abs=2e-3), title  # threads may add in another order
+
+
+def test_the_features_are_extracted_once(plan, prepared_home, monkeypatch):
+    calls = []
+    original = METHODS.get("handcrafted").ecg_features
+    monkeypatch.setattr(
+        METHODS.get("handcrafted"), "ecg_features", lambda self, ecg: calls.append(len(ecg)) or original(self, ecg)
+    )
+    run(plan, prepared_home)
+    assert sum(calls) == len(open_dataset("synthetic", {"patients": 120}, prepared_home))
+
+
+def test_other_data_makes_records_stale(plan, prepared_home):
+    run(plan, prepared_home)
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    manifest = json.loads((data.path / "manifest.json").read_text())
+    (data.path / "manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 16}))
+    plan.sort_by_state(Store(prepared_home.records), data_digests(plan, prepared_home))
+    assert len(plan.todo) == len(plan.cells) and not plan.done
+
+
+def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, monkeypatch):
+    original = LinearProbe.answer
+
+    def fails(self, context):
+        if self.fraction == 0.1 and self.seed == 1:
+            raise RuntimeError("no luck today")
+        return original(self, context)
+
+    monkeypatch.setattr(LinearProbe, "answer", fails)
+    run(plan, prepared_home)
+    assert len(plan.failed) == 3 and len(plan.done) == len(plan.cells) - 3
+    error = Store(prepared_home.records).get(plan.failed[0].spec).error
+    assert error["message"] == "no luck today" and "in fails" in error["traceback"]
+    run(plan, prepared_home)  # failed cells are not run again by themselves
+    assert len(plan.failed) == 3
+    monkeypatch.setattr(LinearProbe, "answer", original)
+    for cell in plan.failed:
+        Store(prepared_home.records).discard(cell.spec)
+    assert not run(plan, prepared_home).failed
+
+
+def test_a_method_that_cannot_be_built_fails_its_cells_alone(plan, prepared_home, monkeypatch):
+    monkeypatch.setattr("benchmark.engine.pretraining.train", lambda *_, **__: 1 / 0)
+    run(plan, prepared_home)
+    assert {cell.row for cell in plan.failed} == {"merl"} and len(plan.done) == 6
+
+
+def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home, tmp_path, monkeypatch):
+    """A plug-in method that kills its own process, as the out-of-memory killer would."""
+    (tmp_path / "deadly.py").write_text(
+        "import os, signal\nfrom benchmark.testing import FakeMethod\n"
+        "class Deadly(FakeMethod):\n    def ecg_features(self, ecg):\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    info = tmp_path / "deadly-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ecgbench.methods]\ndeadly = deadly:Deadly\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    suite = tmp_path / "tiny.toml"
+    suite.write_text(suite.read_text() + '\n[[methods]]\nname = "deadly"\n')
+    plan = make_plan(load_suite(str(suite)), methods=["deadly", "handcrafted"], tasks=["linear_probe"])
+    run(plan, prepared_home, ProcessesExecutor(2))
+    assert len(plan.done) == 3 and {cell.row for cell in plan.done} == {"handcrafted"}
+    fault = Store(prepared_home.records).get(plan.failed[0].spec).error
+    assert fault["kind"] == "WorkerDied" and "SIGKILL (out of memory, perhaps)" in fault["message"]
+
+
+def test_sigkill_in_the_middle_of_a_run_and_resume(plan, prepared_home, tiny_suite):
+    """The whole command is killed once some cells are there; the second command finishes with the same numbers."""
+    command = [sys.executable, "-m", "benchmark", "run", str(tiny_suite), "--home", str(prepared_home.root), "-q"]
+    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    store = Store(prepared_home.records)
+    while len(list(store.records())) < 4:
+        assert worker.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    before = {record.key: record.to_json() for record in store.records()}
+    assert 4 <= len(before) < len(plan.cells)
+    assert subprocess.run(command, capture_output=True, cwd=ROOT).returncode == 0
+    after = {record.key: record.to_json() for record in store.records()}
+    assert len(after) == len(plan.cells) and all(after[key] == value for key, value in before.items())
+
+
+def test_partial_results_are_apart(plan, tiny_suite, prepared_home):
+    limited = run(make_plan(load_suite(str(tiny_suite)), limit=20), prepared_home)
+    records = list(Store(prepared_home.records).records())
+    assert records and all(record.partial and record.n["test"] <= 20 for record in records)
+    assert not {cell.spec.key for cell in limited.cells} & {cell.spec.key for cell in plan.cells}
+
+
+# --- the lock on the test set ---
+
+
+@pytest.fixture
+def world(prepared_home):
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    return data, LabelledRows.of(data, "conditions", None), prepared_home
+
+
+def context(world, view=None):
+    data, truth, home = world
+    source = MethodSource("handcrafted", {}, 1, None, None, "cpu")
+    return TaskContext(data, view or truth, source, "synthetic", "conditions", home.features, home.subsets, silent)
+
+
+def test_splits_share_no_patient_and_no_recording(world):
+    data, view, _ = world
+    patients = {split: set(data.patient_ids[rows]) for split, rows in view.rows.items()}
+    rows = {split: set(found) for split, found in view.rows.items()}
+    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not patients[a] & patients[b] and not rows[a] & rows[b]
+
+
+def test_a_task_cannot_ask_for_test_labels(world):
+    with pytest.raises(TestSetLockedError):
+        context(world).labels("test")
+    assert "test" not in context(world)._view.labels
+
+
+def test_no_test_label_reaches_the_tuning(world):
+    """With all test labels turned round, every choice and every prediction stays the same bit by bit."""
+    data, view, _ = world
+    task = LinearProbe(fraction=0.5, seed=1, trials=6)
+    honest = task.answer(context(world))
+    poisoned = LabelledRows(view.classes, view.rows, {**view.labels, "test": 1 - view.labels["test"]})
+    other = task.answer(context(world, poisoned))
+    assert np.array_equal(honest.predictions["logits"], other.predictions["logits"])
+    assert np.array_equal(honest.thresholds, other.thresholds) and honest.details == other.details
+    assert task.score(honest, view.truth(data)).metrics != task.score(other, poisoned.truth(data)).metrics
+
+
+def test_validation_labels_do_reach_the_tuning(world):
+    """The counterpart: the test above would also pass if the tuning saw nothing at all."""
+    _, view, _ = world
+    task = LinearProbe(fraction=0.5, seed=1, trials=6)
+    turned = LabelledRows(view.classes, view.rows, {**view.labels, "val": 1 - view.labels["val"]})
+    assert task.answer(context(world)).details["trials"] != task.answer(context(world, turned)).details["trials"]
+
+
+def test_the_standardisation_sees_the_subset_alone(world, monkeypatch):
+    """Test signals moved far away change test predictions, not the search."""
+    task = LinearProbe(fraction=0.5, seed=1, trials=4)
+    plain = task.answer(context(world))
+    moved = context(world)
+    original = moved.features
+    monkeypatch.setattr(moved, "features", lambda split, *a: original(split, *a) + (100.0 if split == "test" else 0.0))
+    shifted = task.answer(moved)
+    assert shifted.details == plain.details
+    assert not np.array_equal(shifted.predictions["logits"], plain.predictions["logits"])
+
+
+def test_zero_shot_uses_no_labels_at_all(prepared_home, world, monkeypatch):
+    data, view, home = world
+    METHODS._classes["fake"] = FakeMethod
+    try:
+        source = MethodSource("fake", {}, 1, None, None, "cpu")
+        seen = TaskContext(data, view, source, "synthetic", "conditions", home.features, home.subsets, silent)
+        monkeypatch.setattr(seen, "labels", lambda split: pytest.fail(f"zero-shot asked for {split} labels"))
+        task = TASKS.get("zero_shot")()
+        answer = task.answer(seen)
+        scores = task.score(answer, view.truth(data))
+    finally:
+        del METHODS._classes["fake"]
+    assert answer.thresholds is None and set(scores.metrics) == {"auroc_macro", "auprc_macro"}
+
+
+def test_the_contract_of_answers():
+    assert Answer({}).thresholds is None and Scores({}).notes == []

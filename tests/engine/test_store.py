@@ -1,0 +1,106 @@
+"""The store: one move per cell, finished cells stay, failed ones give way, rubbish counts as not there."""
+
+import multiprocessing
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from benchmark.engine.records import RunRecord, RunSpec
+from benchmark.engine.store import RECORD, Store
+
+SPEC = RunSpec("m", 1, {"width": 224}, "t", 1, {"fraction": 0.1}, "d", 1, {}, "super")
+
+
+def record(status="done", value=0.5, digest="x"):
+    return RunRecord(SPEC.key, asdict(SPEC), {"fraction": 0.1}, status, {"auroc": value}, data_digest=digest)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def test_round_trip_with_predictions(store):
+    store.put(SPEC, record(), {"logits": np.arange(6.0).reshape(2, 3)})
+    found = store.get(SPEC)
+    assert found.metrics == {"auroc": 0.5} and found.done and len(found.predictions) == 64
+    with np.load(store.folder(SPEC) / "predictions.npz") as saved:
+        assert np.array_equal(saved["logits"], np.arange(6.0).reshape(2, 3))
+    assert [r.key for r in store.records()] == [SPEC.key]
+
+
+def test_a_finished_record_is_never_replaced_by_a_race(store):
+    store.put(SPEC, record(value=0.5))
+    store.put(SPEC, record(value=0.9))
+    assert store.get(SPEC).metrics["auroc"] == 0.5
+
+
+def test_failed_and_stale_records_give_way(store):
+    store.put(SPEC, record("failed"))
+    store.put(SPEC, record(value=0.7, digest="old"))
+    assert store.get(SPEC).metrics["auroc"] == 0.7
+    store.put(SPEC, record(value=0.8, digest="new"))
+    assert store.get(SPEC).metrics["auroc"] == 0.8
+    store.discard(SPEC)
+    assert store.get(SPEC) is None
+
+
+@pytest.mark.parametrize("rubbish", ["", "{", '{"key": 1}', "null"])
+def test_what_cannot_be_read_is_not_there(store, rubbish):
+    store.put(SPEC, record())
+    (store.folder(SPEC) / RECORD).write_text(rubbish)
+    assert store.get(SPEC) is None and not list(store.records())
+    store.put(SPEC, record())
+    assert store.get(SPEC).done
+
+
+def test_leftovers_of_a_kill_are_not_records(store):
+    store.put(SPEC, record())
+    folder = store.folder(SPEC)
+    half = folder.parent / f".{folder.name}.123-abcd"
+    half.mkdir()
+    (half / RECORD).write_text((folder / RECORD).read_text())
+    assert len(list(store.records())) == 1
+
+
+def test_nan_is_refused_rather_than_stored(store):
+    with pytest.raises(ValueError):
+        store.put(SPEC, record(value=float("nan")))
+    assert store.get(SPEC) is None and not list(store.root.rglob("*.json"))
+
+
+def _write(root, value):
+    Store(root).put(SPEC, record(value=value), {"logits": np.full((50, 5), value)})
+
+
+def test_writers_at_once_leave_one_consistent_record(store):
+    import hashlib
+
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write, args=(store.root, value)) for value in (0.1, 0.2, 0.3, 0.4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    found, predictions = store.get(SPEC), store.folder(SPEC) / "predictions.npz"
+    assert found.predictions == hashlib.sha256(predictions.read_bytes()).hexdigest()
+    with np.load(predictions) as saved:
+        assert saved["logits"][0, 0] == found.metrics["auroc"]
+
+
+def test_keys_know_what_matters_and_nothing_else():
+    same = RunSpec("m", 1, {"width": 224.0}, "t", 1, {"fraction": np.float64(0.1)}, "d", 1, {}, "super")
+    assert same.key == SPEC.key
+    changes = [
+        {"method_version": 2},
+        {"method_config": {"width": 225}},
+        {"task_config": {"fraction": 0.2}},
+        {"label_set": "sub"},
+        {"limit": 10},
+        {"weights": "abc"},
+        {"protocol": "other"},
+        {"pretraining": {"epochs": 1}},
+    ]
+    keys = {RunSpec(**{**asdict(SPEC), **change}).key for change in changes}
+    assert len(keys) == len(changes) and SPEC.key not in keys

@@ -1,0 +1,99 @@
+"""Suites: every mistake at once, with the nearest name; grids without repeats; overrides by dotted key."""
+
+import pytest
+
+from benchmark.engine.plan import make_plan
+from benchmark.engine.suites import load_suite
+from benchmark.errors import MissingError, UsageError
+from benchmark.suite_files import suite_names
+
+
+def test_the_built_in_suites_can_be_planned():
+    for name in suite_names():
+        assert make_plan(load_suite(name)).cells
+
+
+def test_ptbxl_asks_everything_once():
+    plan = make_plan(load_suite("ptbxl"))
+    probes = [cell for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "merl"]
+    assert len(probes) == 4 * (5 + 5 + 1)  # at 100 % all seeds draw the same subset
+    assert {skip.row for skip in plan.skipped} == {"random_init", "handcrafted", "supervised"}
+    assert all(skip.task == "zero_shot" and "no space shared" in skip.reason for skip in plan.skipped)
+    assert len({cell.spec.key for cell in plan.cells}) == len(plan.cells)
+
+
+def edited(tiny_suite, *changes):
+    text = tiny_suite.read_text("utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    tiny_suite.write_text(text, "utf-8")
+    return str(tiny_suite)
+
+
+def test_keys_and_types_are_checked_together(tiny_suite):
+    path = edited(tiny_suite, ('title = "Tiny synthetic suite"', "titel = 3"), ("label_sets", "labelsets"))
+    with pytest.raises(UsageError) as error:
+        load_suite(path)
+    text = str(error.value)
+    assert "titel is no key (did you mean 'title'?)" in text and "title is missing" in text
+    assert "labelsets is no key (did you mean 'label_sets'?)" in text
+
+
+def test_names_and_options_are_checked_together(tiny_suite):
+    path = edited(
+        tiny_suite,
+        ('name = "handcrafted"', 'name = "handcraftet"'),
+        ("trials = 3", "trails = 3"),
+        ("width = 8, rate = 100.0 }", 'width = "wide", rate = 100.0 }'),
+        ("batch_size = 32", "batchsize = 32"),
+    )
+    with pytest.raises(UsageError) as error:
+        make_plan(load_suite(path))
+    text = str(error.value)
+    for part in ("did you mean 'handcrafted'?", "width must be a whole number", "did you mean 'batch_size'?"):
+        assert part in text
+
+
+def test_unknown_label_sets_suites_and_rows(tiny_suite):
+    with pytest.raises(UsageError, match=r"no label set 'group' \(did you mean 'groups'\?\)"):
+        make_plan(load_suite(edited(tiny_suite, ('"groups"', '"group"'))))
+    with pytest.raises(UsageError, match=r"no suite 'dmo' \(did you mean 'demo'\?\)"):
+        load_suite("dmo")
+    with pytest.raises(UsageError, match=r"no 'merk' \(did you mean 'merl'\?\)"):
+        make_plan(load_suite("demo"), methods=["merk"])
+
+
+def test_two_rows_must_differ(tiny_suite):
+    more = '\n[[methods]]\nname = "handcrafted"\nlabel = "twin"\n'
+    tiny_suite.write_text(tiny_suite.read_text() + more)
+    with pytest.raises(UsageError, match="'handcrafted' and 'twin' ask the same question"):
+        make_plan(load_suite(str(tiny_suite)))
+    tiny_suite.write_text(tiny_suite.read_text().replace('label = "twin"', ""))
+    with pytest.raises(UsageError, match="two methods share the row 'handcrafted'"):
+        load_suite(str(tiny_suite))
+
+
+def test_overrides_reach_their_place(tiny_suite):
+    given = {"methods.merl.config.width": 16, "methods.merl.pretrain.epochs": 1, "tasks.linear_probe.config.seed": [7]}
+    suite = load_suite(str(tiny_suite), given)
+    assert suite.methods[2].config["width"] == 16 and suite.methods[2].pretrain["epochs"] == 1
+    assert suite.tasks[0].config["seed"] == [7]
+    for key in ("methods.merk.config.width", "method.merl.config.width", "title.x.y", "methods.merl"):
+        with pytest.raises(UsageError, match="--set"):
+            load_suite(str(tiny_suite), {key: 1})
+
+
+def test_missing_weights_and_impossible_pretraining(tiny_suite, tmp_path):
+    path = edited(tiny_suite, ('name = "handcrafted"', f'name = "handcrafted"\nweights = "{tmp_path}/none.pth"'))
+    with pytest.raises(MissingError, match=r"weights of handcrafted are missing: .*none.pth"):
+        make_plan(load_suite(path))
+    path = edited(tiny_suite, (f'\nweights = "{tmp_path}/none.pth"', '\npretrain = { dataset = "synthetic" }'))
+    with pytest.raises(UsageError, match="handcrafted cannot be pre-trained"):
+        make_plan(load_suite(path))
+
+
+def test_defaults_do_not_enter_keys(tiny_suite):
+    before = {cell.spec.key for cell in make_plan(load_suite(str(tiny_suite))).cells}
+    same = edited(tiny_suite, ("config = { patients = 120 }", "config = { patients = 120, seed = 0, seconds = 10.0 }"))
+    assert {cell.spec.key for cell in make_plan(load_suite(same)).cells} == before

@@ -1,0 +1,73 @@
+"""Who imports whom: read with ast, so that the line that breaks a rule is named."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+METHOD_MAY = ("benchmark.api", "benchmark.registry", "benchmark.errors", "methods.nn")
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Line and full name of everything that a file imports, at any depth."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def broken(folder: str, forbidden) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line, name in imports(path)
+        if forbidden(path, name)
+    ]
+
+
+def ours(name: str) -> bool:
+    return name.split(".")[0] in ("benchmark", "methods", "tasks", "slurm")
+
+
+def test_the_harness_knows_no_method_and_no_task_by_name():
+    assert not broken("benchmark", lambda _, name: name.split(".")[0] in ("methods", "tasks", "slurm"))
+
+
+def test_a_method_imports_the_contract_and_the_blocks_only():
+    def forbidden(path, name):
+        return path.parent.name == "methods" and ours(name) and not name.startswith(METHOD_MAY)
+
+    assert not broken("methods", forbidden)
+
+
+def test_the_blocks_import_neither_harness_nor_methods():
+    def forbidden(path, name):
+        return path.parent.name == "nn" and ours(name) and not name.startswith("methods.nn")
+
+    assert not broken("methods", forbidden)
+
+
+def test_a_task_imports_no_method_and_no_other_task():
+    assert not broken("tasks", lambda _, name: name.split(".")[0] in ("methods", "tasks", "slurm"))
+
+
+def test_tests_and_results_are_no_packages():
+    assert not list((ROOT / "tests").rglob("__init__.py")) and not (ROOT / "results" / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "--json"], ["--version"]])
+def test_help_and_list_load_nothing_heavy(arguments):
+    code = (
+        "import sys; from benchmark.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'numpy', 'scipy', 'rich', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
