@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from benchmark.canonical import canonical
 from benchmark.errors import UsageError, did_you_mean, raise_all
 
 
+@functools.cache
 def options(cls: type) -> dict[str, Any]:
     """Map each constructor argument of `cls` to its default (`inspect.Parameter.empty` when it has none)."""
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]

@@ -7,7 +7,7 @@ workers, paths and batch sizes of inference never enter it.
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from benchmark import canonical
@@ -43,7 +43,10 @@ class RunSpec:
 
     @functools.cached_property
     def key(self) -> str:
-        return canonical.digest(asdict(self))
+        return canonical.digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
 
 @dataclass
@@ -79,7 +82,8 @@ class RunRecord:
         return cls(**data)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The fields as they are: they are plain JSON already, and `asdict` would copy them one by one."""
+        return dict(vars(self))
 
     @property
     def done(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,7 @@ def _record(
     subset = answer.details.get("subset")
     return RunRecord(
         key=spec.key,
-        spec=asdict(spec),
+        spec=spec.to_json(),
         question=cell.question,
         status="done",
         metrics=_rounded(scores.metrics),
@@ -170,7 +169,7 @@ def failed_record(cell: Cell, fault: dict[str, str], seconds: float) -> RunRecor
     spec = cell.spec
     return RunRecord(
         key=spec.key,
-        spec=asdict(spec),
+        spec=spec.to_json(),
         question=cell.question,
         status="failed",
         error=fault,

@@ -5,9 +5,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from benchmark.engine.records import RunRecord, RunSpec
-from benchmark.engine.store import RECORD, Store
+from benchmark.engine.store import PREDICTIONS, RECORD, Store
 
 SPEC = RunSpec("m", 1, {"width": 224}, "t", 1, {"fraction": 0.1}, "d", 1, {}, "super")
 
@@ -25,8 +26,8 @@ def test_round_trip_with_predictions(store):
     store.put(SPEC, record(), {"logits": np.arange(6.0).reshape(2, 3)})
     found = store.get(SPEC)
     assert found.metrics == {"auroc": 0.5} and found.done and len(found.predictions) == 64
-    with np.load(store.folder(SPEC) / "predictions.npz") as saved:
-        assert np.array_equal(saved["logits"], np.arange(6.0).reshape(2, 3))
+    saved = load_file(store.folder(SPEC) / PREDICTIONS)
+    assert np.array_equal(saved["logits"], np.arange(6.0).reshape(2, 3))
     assert [r.key for r in store.records()] == [SPEC.key]
 
 
@@ -83,10 +84,9 @@ def test_writers_at_once_leave_one_consistent_record(store):
         writer.start()
     for writer in writers:
         writer.join()
-    found, predictions = store.get(SPEC), store.folder(SPEC) / "predictions.npz"
+    found, predictions = store.get(SPEC), store.folder(SPEC) / PREDICTIONS
     assert found.predictions == hashlib.sha256(predictions.read_bytes()).hexdigest()
-    with np.load(predictions) as saved:
-        assert saved["logits"][0, 0] == found.metrics["auroc"]
+    assert load_file(predictions)["logits"][0, 0] == found.metrics["auroc"]
 
 
 def test_keys_know_what_matters_and_nothing_else():

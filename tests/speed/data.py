@@ -1,0 +1,96 @@
+"""Preparing and reading PTB-XL, against the loop over wfdb that a user would write; one run, in turns.
+
+    python tests/speed/data.py [--root PTBXL] [--recordings 3000] [--rounds 3]
+
+Without --root (or $ECGBENCH_DATA/ptbxl) it writes a synthetic tree in PTB-XL's layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import wfdb
+
+from benchmark.api import SignalSpec
+from benchmark.data.preparation import prepare
+from benchmark.paths import Home
+from benchmark.testing import write_ptbxl
+
+BATCH = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(os.environ["ECGBENCH_DATA"]) / "ptbxl" if "ECGBENCH_DATA" in os.environ else None
+    parser.add_argument("--root", type=Path, default=default)
+    parser.add_argument("--recordings", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = excerpt(options.root, options.recordings, Path(folder) / "root")
+        names = list(pd.read_csv(root / "ptbxl_database.csv")["filename_lr"])
+        print(f"{len(names)} recordings of {'PTB-XL' if options.root else 'a SYNTHETIC tree'}, 12 x 1000")
+        preparing, reading = [], []
+        for number in range(options.rounds):
+            home = Home(Path(folder) / f"home{number}")
+            ours, theirs = seconds(lambda h=home: prepare("ptbxl", {}, h, root)), seconds(lambda: loop(root, names))
+            preparing.append((ours, theirs))
+            data = prepare("ptbxl", {}, home)
+            order = np.random.default_rng(number).permutation(len(data))
+            warm = seconds(lambda d=data, o=order: read(d, o), repeat=3)
+            reading.append(
+                (warm, seconds(lambda o=order: loop(root, [names[i] for i in o[:1000]])) * len(names) / 1000)
+            )
+            shutil.rmtree(home.root)
+        report("preparing", preparing, len(names))
+        report("warm reading, shuffled, to float32 millivolt", reading, len(names))
+
+
+def excerpt(source: Path | None, count: int, root: Path) -> Path:
+    """The first `count` rows of a PTB-XL, its signals linked; or a synthetic tree of about that size."""
+    if source is None:
+        write_ptbxl(root, patients=round(count / 1.85))
+        return root
+    root.mkdir()
+    pd.read_csv(source / "ptbxl_database.csv", dtype=str).head(count).to_csv(root / "ptbxl_database.csv", index=False)
+    shutil.copy(source / "scp_statements.csv", root)
+    (root / "records100").symlink_to(source.resolve() / "records100")
+    return root
+
+
+def loop(root: Path, names: list[str]) -> np.ndarray:
+    """What one writes without a harness: wfdb, recording by recording, into one array."""
+    return np.stack([wfdb.rdsamp(str(root / name), return_res=32)[0].T for name in names])
+
+
+def read(data, order: np.ndarray) -> None:
+    spec = SignalSpec(rate=100.0)
+    for start in range(0, len(order), BATCH):
+        data.read(order[start : start + BATCH], spec)
+
+
+def seconds(work, repeat: int = 1) -> float:
+    """Best of `repeat` runs."""
+    found = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def report(what: str, pairs: list[tuple[float, float]], count: int) -> None:
+    ours, theirs = np.median(np.array(pairs), axis=0)
+    ratios = ", ".join(f"{b / a:.1f}" for a, b in pairs)
+    print(f"{what}: {count / ours:,.0f} recordings/s against {count / theirs:,.0f} by wfdb: ratios {ratios}")
+
+
+if __name__ == "__main__":
+    main()

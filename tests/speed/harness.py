@@ -1,0 +1,86 @@
+"""What the harness itself costs: a cell that does nothing, and ``ecgbench --help``.
+
+python tests/speed/harness.py [--cells 500]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from benchmark.api import Answer, Scores, Task
+from benchmark.data.preparation import prepare
+from benchmark.engine.events import silent
+from benchmark.engine.plan import make_plan
+from benchmark.engine.run import run_job
+from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.paths import Home
+from benchmark.registry import METHODS, TASKS
+from benchmark.testing import FakeMethod
+
+
+@dataclass(frozen=True)
+class NoOp(Task):
+    """Answers with one number and scores it."""
+
+    seed: int = 0
+    primary: ClassVar[str] = "nothing"
+
+    @classmethod
+    def cannot(cls, method):
+        return None
+
+    def answer(self, context):
+        return Answer({"number": np.zeros(1)})
+
+    def score(self, answer, truth):
+        return Scores({"nothing": 0.0})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=int, default=500)
+    cells = parser.parse_args().cells
+    TASKS.register("no_op")(NoOp)
+    METHODS.register("fake")(FakeMethod)
+    suite = Suite(
+        name="no_op",
+        title="",
+        version="1",
+        datasets=[DatasetBlock(name="synthetic", label_sets=["groups"], config={"patients": 60})],
+        tasks=[TaskBlock(name="no_op", config={"seed": list(range(cells))})],
+        methods=[MethodBlock(name="fake")],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        prepare("synthetic", {"patients": 60}, home)
+        (job,) = make_plan(suite).jobs(make_plan(suite).cells)
+        start = time.perf_counter()
+        ended = run_job(job, home, "cpu", silent)
+        spent = time.perf_counter() - start
+    assert ended == {"done": cells}
+    print(f"a cell that does nothing, record and predictions stored: {1e3 * spent / cells:.2f} ms (mean of {cells})")
+    bare, ours = [], []
+    for _ in range(15):
+        bare.append(seconds([sys.executable, "-c", "pass"]))
+        ours.append(seconds([sys.executable, "-m", "benchmark", "--help"]))
+    print(f"ecgbench --help: {statistics.median(ours):.3f} s (python itself: {statistics.median(bare):.3f} s)")
+
+
+def seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
