@@ -29,9 +29,14 @@ class Table:
     columns: list[str]
     body: dict[tuple[str, str], Entry]
 
-    def text(self, row: str, column: str) -> str:
+    def text(self, row: str, column: str, interval: bool = True) -> str:
         entry = self.body.get((row, column))
-        return entry_text(entry) if entry else "–"
+        return entry_text(entry, interval) if entry else "–"
+
+    def width(self) -> int:
+        """Characters that the table takes on a terminal with its intervals."""
+        widest = (max(len(self.text(row, column)) for row in self.rows) for column in self.columns)
+        return sum(widest) + 3 * len(self.columns) + max(map(len, [*self.rows, "method"])) + 4
 
     def is_best(self, row: str, column: str) -> bool:
         """Best of the complete entries of its column; a single entry is not marked."""
@@ -123,24 +128,27 @@ class Leaderboard:
         console = Console(highlight=False)
         for table in self.tables:
             shown = RichTable(title=table.title, title_justify="left")
+            roomy = table.width() <= console.width
             for column in ("method", *table.columns):
                 shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
             for row in table.rows:
-                cells = (_highlight(table.text(row, c), table.is_best(row, c)) for c in table.columns)
+                cells = (_highlight(table.text(row, c, roomy), table.is_best(row, c)) for c in table.columns)
                 shown.add_row(_highlight(row, False), *cells)
             console.print(shown)
-        for line in [*self.warnings(), *self.notes()]:
-            console.print(line, style="bold" if line in self.warnings() else "dim", markup=False)
+        for line in self.warnings():
+            console.print(line, style="bold", markup=False, soft_wrap=True)
+        for line in self.notes():
+            console.print(line, style="dim", markup=False, soft_wrap=True)
 
 
-def entry_text(entry: Entry) -> str:
+def entry_text(entry: Entry, interval: bool = True) -> str:
     """``0.883 ±0.004 [0.870, 0.895]``, or what keeps it from being a number."""
     if not entry.values:
         return "failed" if entry.failed else "missing"
     text = f"{entry.mean:.3f}"
     if entry.spread is not None:
         text += f" ±{entry.spread:.3f}"
-    if entry.interval is not None:
+    if interval and entry.interval is not None:
         text += " [{:.3f}, {:.3f}]".format(*entry.interval)
     absent = entry.missing + entry.failed
     return f"{text} ({absent} of {absent + len(entry.values)} seeds absent)" if absent else text

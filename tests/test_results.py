@@ -1,0 +1,31 @@
+"""The committed leaderboards are what the committed records give, byte by byte."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+COMMITTED = sorted(path.stem for path in (RESULTS / "leaderboards").glob("*.md"))
+
+
+def test_there_are_committed_leaderboards():
+    assert COMMITTED
+
+
+@pytest.mark.parametrize("suite", COMMITTED)
+def test_committed_leaderboards_follow_from_committed_records(suite, tmp_path, capsys):
+    records = RESULTS / "records" / suite
+    assert main(["leaderboard", suite, "--records", str(records), "--out", str(tmp_path)]) == 0
+    for kind in ("md", "csv"):
+        expected = (RESULTS / "leaderboards" / f"{suite}.{kind}").read_bytes()
+        assert (tmp_path / f"{suite}.{kind}").read_bytes() == expected, (
+            f"{suite}.{kind}: make it again from the records"
+        )
+
+
+def test_committed_records_name_no_person_and_no_machine():
+    for path in (RESULTS / "records").rglob("*.json"):
+        text = path.read_text("utf-8")
+        assert not any(place in text for place in ("/home/", "/root/", "/tmp/")), path
