@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,15 +216,16 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Copy record.json of every finished cell of the suite; a folder of records is a store by itself."""
-    from benchmark.engine.store import RECORD, Store
+    """Write the record of every finished cell of the suite; a folder of records is a store by itself."""
+    from benchmark.atomic import write_text
+    from benchmark.engine.store import RECORD, Store, record_text
 
     made, source, target = _plan(options), Store(_home(options).records), Store(options.out)
     made.sort_by_state(source)
     for cell in made.done:
-        folder = target.folder(cell.spec)
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.folder(cell.spec) / RECORD, folder / RECORD)
+        record = source.get(cell.spec)
+        if record is not None:
+            write_text(target.folder(cell.spec) / RECORD, record_text(record))
     print(f"{len(made.done)} of {len(made.cells)} records in {options.out}")
     return _exit_code(made)
 

@@ -1,0 +1,77 @@
+"""The feature cache: one file per identity, whole or absent; what a method returns is checked."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.data.preparation import open_dataset
+from benchmark.engine.events import silent
+from benchmark.engine.features import cached_features, extract
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.testing import FakeMethod
+
+IDENTITY = {"method": "fake", "version": 1, "config": {}, "weights": None}
+
+
+@pytest.fixture
+def data(synthetic_home):
+    return open_dataset("synthetic", {"patients": 120}, synthetic_home)
+
+
+def cached(data, folder, identity=IDENTITY, layer="features", method=FakeMethod, rows=None):
+    rows = np.arange(len(data)) if rows is None else rows
+    return cached_features(identity, layer, method, data, rows, folder, silent, "cpu")
+
+
+def test_rows_come_in_order_and_from_the_cache(data, tmp_path):
+    found = cached(data, tmp_path)
+    ecg = torch.from_numpy(data.millivolt(np.arange(len(data))))
+    assert np.allclose(found, FakeMethod().ecg_features(ecg).numpy(), atol=1e-5)
+    again = cached(data, tmp_path, method=lambda: pytest.fail("the method was built although the cache is warm"))
+    assert np.array_equal(found, again)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"identity": {**IDENTITY, "weights": "abc"}}, {"identity": {**IDENTITY, "version": 2}}, {"layer": "embeddings"},
+     {"identity": {**IDENTITY, "config": {"rate": 50}}}, {"rows": np.arange(7)}],
+)  # fmt: skip
+def test_whatever_shapes_the_features_names_another_file(data, tmp_path, change):
+    cached(data, tmp_path)
+    cached(data, tmp_path, **change)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+def test_a_crash_while_writing_leaves_nothing(data, tmp_path, monkeypatch):
+    def half(path, array):
+        path.write_bytes(b"\x93NUMPY half a file")
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("benchmark.engine.features.np.save", half)
+        with pytest.raises(OSError, match="disk full"):
+            cached(data, tmp_path)
+    assert not list(tmp_path.glob("*.npy")) and not list(tmp_path.glob(".*.npy"))
+    assert len(cached(data, tmp_path)) == len(data)
+
+
+class Broken(FakeMethod):
+    def ecg_features(self, ecg):
+        found = super().ecg_features(ecg)
+        found[1] = float("nan")
+        return found
+
+
+class Unpooled(FakeMethod):
+    def ecg_features(self, ecg):
+        return ecg
+
+
+def test_nan_and_wrong_shapes_are_named(data):
+    rows = np.arange(5)
+    with pytest.raises(BenchmarkError, match=f"NaN or infinite features for the recordings {data.record_ids[1]}"):
+        extract(Broken(), "features", data, rows, silent, "cpu")
+    with pytest.raises(BenchmarkError, match=r"Unpooled returned \(5, 12, 1000\) for 5 recordings"):
+        extract(Unpooled(), "features", data, rows, silent, "cpu")
+    with pytest.raises(UsageError, match="no recordings"):
+        extract(FakeMethod(), "features", data, rows[:0], silent, "cpu")
