@@ -98,7 +98,7 @@ class Dataset(ABC):
     """Reads one dataset in its original layout; constructor arguments are its configuration."""
 
     card: ClassVar[DatasetCard]
-    label_sets: Mapping[str, tuple[str, ...]]  # label set -> its classes, in the field's order
+    label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
     rate: float  # Hz of the signals that `read` returns
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files

@@ -57,7 +57,7 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
     import dataclasses
     import inspect
 
-    cls = registry.get(name)
+    cls: Any = registry.get(name)
     print(f"{kind} {name} ({registry.origin(name)}, {cls.__module__}.{cls.__qualname__})\n")
     print(inspect.cleandoc(cls.__doc__ or ""))
     card = getattr(cls, "card", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmark.canonical import canonical
@@ -13,14 +13,14 @@ from benchmark.errors import UsageError, did_you_mean, raise_all
 
 
 @functools.cache
-def options(cls: type) -> dict[str, Any]:
+def options(cls: Callable[..., Any]) -> dict[str, Any]:
     """Map each constructor argument of `cls` to its default (`inspect.Parameter.empty` when it has none)."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    parameters = list(inspect.signature(cls).parameters.values())
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {parameter.name: parameter.default for parameter in parameters if parameter.kind in plain}
 
 
-def complete(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def complete(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the whole configuration: defaults overlaid with `given`; one error lists every wrong key."""
     known = options(cls)
     problems = [f"{where} has no option {key!r}{did_you_mean(key, known)}" for key in given if key not in known]
@@ -37,7 +37,7 @@ def complete(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {key: int(value) if _is_whole(known[key], value) else value for key, value in merged.items()}
 
 
-def distinct(cls: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def distinct(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the options that differ from their defaults, canonical: what enters a key.
 
     So a new option with a harmless default leaves old keys alone. A changed default changes results under

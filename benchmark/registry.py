@@ -12,9 +12,12 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from benchmark.api import Dataset, Method, Task
 
 T = TypeVar("T")
 
@@ -101,7 +104,7 @@ class Registry(Generic[T]):
             ) from error
 
 
-def _registries() -> tuple[Registry, Registry, Registry]:
+def _registries() -> tuple[Registry[Method], Registry[Task], Registry[Dataset]]:
     return (
         Registry("method", "methods", "ecgbench.methods"),
         Registry("task", "tasks", "ecgbench.tasks"),

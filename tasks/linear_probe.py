@@ -8,7 +8,7 @@ kind `SupervisedMethod` is trained end to end on the same subset instead and kee
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit
@@ -71,5 +71,5 @@ class LinearProbe(Task):
         return score_classes(truth, logits, answer.thresholds, expit(logits))
 
 
-def _answer(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict) -> Answer:
+def _answer(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict[str, Any]) -> Answer:
     return Answer({"logits": test.astype(np.float32)}, f1_thresholds(labels, val), details)

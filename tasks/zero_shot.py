@@ -7,7 +7,7 @@ label, of any split, is used: there is no threshold, hence no F1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from benchmark.data.prompts import load_prompts
 from benchmark.engine.context import TaskContext
 from benchmark.metrics.scoring import PRIMARY, score_classes
 from benchmark.registry import TASKS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @TASKS.register("zero_shot")
@@ -54,8 +57,8 @@ class ZeroShot(Task):
         return score_classes(truth, answer.predictions["scores"].astype(np.float64))
 
 
-def class_embedding(method: AlignedMethod, phrases: list[str]):  # -> Tensor (dim,)
-    """Mean of the normalised embeddings of a class's phrases."""
+def class_embedding(method: AlignedMethod, phrases: list[str]) -> Tensor:
+    """Mean of the normalised embeddings of a class's phrases: ``(dim,)``."""
     from torch.nn.functional import normalize
 
     return normalize(method.text_embeddings(phrases), dim=-1).mean(dim=0)

@@ -20,6 +20,7 @@ from benchmark.configuration import distinct
 from benchmark.data import prepared as store
 from benchmark.data.prepared import PreparedDataset
 from benchmark.data.signal import einthoven_residual, lead_positions
+from benchmark.data.wfdb_reader import MISSING_SAMPLE
 from benchmark.errors import DataError, MissingError, RecordingError, raise_all
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS
@@ -189,7 +190,7 @@ def _sound(raw: RawSignal, dataset: Dataset, entry: RecordEntry) -> RawSignal:
 def _notice(entry: RecordEntry, raw: RawSignal, findings: Findings) -> int:
     """Note flat leads, missing samples and broken lead identities; return the number of missing samples."""
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
-    missing = int((raw.adc == store.MISSING_SAMPLE).sum()) if low.min() == store.MISSING_SAMPLE else 0
+    missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
     limb = (raw.adc[:6].astype(np.float32) - raw.baseline[:6, None]) / raw.gain[:6, None].astype(np.float32)
     residual = 0.0 if missing else float(einthoven_residual(limb[None])[0])
     found = {
@@ -218,7 +219,7 @@ def _write_table(path: Path, kept: list[RecordEntry], lengths: list[int]) -> Non
 
 
 def _write_labels(path: Path, kept: list[RecordEntry], dataset: Dataset) -> None:
-    matrices = {}
+    matrices: dict[str, Any] = {}
     for name, classes in dataset.label_sets.items():
         position = {label: index for index, label in enumerate(classes)}
         matrix = np.zeros((len(kept), len(classes)), np.uint8)

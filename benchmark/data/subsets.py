@@ -63,7 +63,7 @@ def draw(
     taken = np.searchsorted(np.cumsum(sizes[order]), max(wanted, 1)) + 1
     rows = np.flatnonzero(np.isin(patient_of, order[:taken]))
     positives = {name: int(count) for name, count in zip(classes, labels[rows].sum(axis=0), strict=True)}
-    return Subset(fraction, seed, rows, positives, digest([str(record_ids[row]) for row in rows]))
+    return Subset(fraction, seed, rows, positives, digest([str(record_ids[int(row)]) for row in rows]))
 
 
 def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, seed: int) -> np.ndarray:

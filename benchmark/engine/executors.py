@@ -10,7 +10,7 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -111,7 +111,10 @@ def _account(job: Job, home: Home, code: int, stderr: list[str], report: Report)
 
 
 def executor(name: str, workers: int | None = None) -> Executor:
-    known = {"inline": lambda: InlineExecutor(), "processes": lambda: ProcessesExecutor(workers)}
+    known: dict[str, Callable[[], Executor]] = {
+        "inline": InlineExecutor,
+        "processes": lambda: ProcessesExecutor(workers),
+    }
     if name not in known:
         raise UsageError(f"no executor {name!r}{did_you_mean(name, known)}")
     return known[name]()

@@ -23,8 +23,8 @@ def code() -> dict[str, Any]:
     """Version of the harness, its git commit and whether the tree was dirty (None outside a repository)."""
     inherited = os.environ.get(CODE_VARIABLE)
     if inherited:
-        sha, dirty = inherited.split(":")
-        return {"version": benchmark.__version__, "git": sha or None, "dirty": {"1": True, "0": False}.get(dirty)}
+        commit, dirty = inherited.split(":")
+        return {"version": benchmark.__version__, "git": commit or None, "dirty": {"1": True, "0": False}.get(dirty)}
     folder = Path(benchmark.__file__).parent
     sha = _git(folder, "rev-parse", "HEAD")
     status = _git(folder, "status", "--porcelain") if sha else None

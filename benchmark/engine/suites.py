@@ -110,7 +110,7 @@ def _explain(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         key = str(fault["loc"][-1])
-        blocks = {"datasets": DatasetBlock, "tasks": TaskBlock, "methods": MethodBlock}
+        blocks: dict[str, type[Block]] = {"datasets": DatasetBlock, "tasks": TaskBlock, "methods": MethodBlock}
         block = blocks.get(str(fault["loc"][0]), Suite)
         return f"{where} is no key{did_you_mean(key, block.model_fields)}"
     if fault["type"] == "missing":
