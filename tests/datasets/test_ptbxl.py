@@ -89,3 +89,23 @@ def test_folds_and_rates():
         split_of_fold(11)
     with pytest.raises(UsageError, match="100 and 500 Hz"):
         PTBXL(rate=250)
+
+
+def test_real_recordings_at_500_hz_and_21719_missing_ones(shared, home, tmp_path):
+    """The reference material holds 80 recordings at 500 Hz: they are prepared, each other one is counted and named."""
+    import wfdb
+
+    from benchmark.data.preparation import prepare
+
+    packed, root = shared / "data" / "ptb-xl", tmp_path / "ptbxl"
+    root.mkdir()
+    for name in ("ptbxl_database.csv", "scp_statements.csv"):
+        (root / name).write_bytes(lzma.decompress((packed / f"{name}.xz").read_bytes()))
+    (root / "records500").symlink_to(packed / "records500")
+    data = prepare("ptbxl", {"rate": 500}, home, root)
+    assert len(data) == 80 and data.manifest["left_out"] == 21799 - 80 and data.rate == 500
+    for row in (0, 40, 79):
+        record_id = data.record_ids[row]
+        stem = next((packed / "records500").rglob(f"{int(record_id):05d}_hr.hea")).with_suffix("")
+        expected = wfdb.rdrecord(str(stem)).p_signal.T
+        assert np.abs(data.millivolt([row])[0] - expected).max() < 1e-5

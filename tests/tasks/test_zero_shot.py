@@ -1,0 +1,76 @@
+"""Zero-shot: class vectors from phrases, centring, and a space in which the right answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.errors import UsageError
+from benchmark.metrics.classification import auroc
+from benchmark.testing import FakeMethod
+from tasks.zero_shot import ZeroShot, class_embedding
+
+
+class Known(FakeMethod):
+    """A text's vector says which class it speaks of, beside something that all texts have in common."""
+
+    def text_embeddings(self, texts):
+        vectors = {"left": [1.0, 0.0, 9.0], "right": [0.0, 1.0, 9.0], "both": [1.0, 1.0, 9.0]}
+        return torch.tensor([vectors[text] for text in texts])
+
+
+class Context:
+    """As much of a `TaskContext` as the task may use."""
+
+    dataset, label_set, classes = "d", "l", ("left", "right")
+    aligned_method = Known()
+
+    def __init__(self, ecg):
+        self.ecg = ecg
+
+    def features(self, split, layer):
+        assert (split, layer) == ("test", "embeddings")
+        return self.ecg
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_text('{"left": "left", "right": "right"}')
+    return str(path)
+
+
+def recordings(n=200):
+    """Class membership in the first two coordinates; the third, shared with every text, is noise."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, (n, 2))
+    return labels, np.column_stack([labels + 0.1 * random.normal(size=(n, 2)), random.normal(size=n)]).astype(
+        np.float32
+    )
+
+
+def test_centring_removes_what_all_prompts_share(prompts):
+    labels, ecg = recordings()
+    plain = ZeroShot(prompts=prompts).answer(Context(ecg)).predictions["scores"]
+    centred = ZeroShot(prompts=prompts, centre="classes").answer(Context(ecg)).predictions["scores"]
+    assert auroc(labels, plain).mean() < 0.75 < 0.8 < auroc(labels, centred).mean()
+
+
+def test_a_class_is_the_mean_of_normalised_phrases():
+    found = class_embedding(Known(), ["left", "right"])
+    expected = torch.nn.functional.normalize(torch.tensor([[1.0, 0, 9], [0, 1.0, 9]]), dim=-1).mean(0)
+    assert torch.allclose(found, expected)
+
+
+def test_the_key_follows_the_phrases_in_use(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_text('{"a": "one", "b": "two"}')
+    first = ZeroShot(prompts=str(path)).inputs("d", "l", ("a",))
+    path.write_text('{"a": "one", "b": "three"}')
+    assert ZeroShot(prompts=str(path)).inputs("d", "l", ("a",)) == first
+    path.write_text('{"a": "uno", "b": "three"}')
+    assert ZeroShot(prompts=str(path)).inputs("d", "l", ("a",)) != first
+
+
+def test_wrong_options_are_named():
+    with pytest.raises(UsageError, match=r"centre is 'class' \(did you mean 'classes'\?\)"):
+        ZeroShot(centre="class")
