@@ -150,7 +150,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Prepare, pre-train, run what is missing, print the leaderboard."""
-    from benchmark.engine.events import Event, reporter
+    from benchmark.engine.events import Event, counting_cells, reporter
     from benchmark.engine.executors import executor
     from benchmark.engine.plan import data_digests
     from benchmark.engine.store import Store
@@ -166,7 +166,7 @@ def run(options: argparse.Namespace) -> int:
         for skip in made.skipped:
             report(Event("note", f"skipped {skip.row} × {skip.task}: {skip.reason}"))
         report(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before, {len(wanted)} to run"))
-        runner.run(made.jobs(wanted), home, _device(options), report)
+        runner.run(made.jobs(wanted), home, _device(options), counting_cells(report, len(wanted)))
     made.sort_by_state(store, data_digests(made, home))
     _write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
     return _exit_code(made, retried=options.retry_failed)

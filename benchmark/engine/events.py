@@ -83,6 +83,20 @@ class BarReporter:
             self.progress.remove_task(self.bars.pop(event.text))
 
 
+def counting_cells(report: Report, total: int) -> Report:
+    """Follow each finished cell with a step of the whole run."""
+    done = 0
+
+    def counted(event: Event) -> None:
+        nonlocal done
+        report(event)
+        if event.kind == "cell":
+            done += 1
+            report(Event("step", "cells", done, total))
+
+    return counted
+
+
 def describe(event: Event) -> str:
     values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
     if event.kind == "step":
