@@ -216,8 +216,9 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write the record of every finished cell of the suite; a folder of records is a store by itself."""
+    """Write the record of every finished cell, and the cards of weights made here; the folder is a store by itself."""
     from benchmark.atomic import write_text
+    from benchmark.engine.pretraining import CARD, HISTORY, pretrained_folder
     from benchmark.engine.store import RECORD, Store, record_text
 
     made, source, target = _plan(options), Store(_home(options).records), Store(options.out)
@@ -226,6 +227,13 @@ def collect(options: argparse.Namespace) -> int:
         record = source.get(cell.spec)
         if record is not None:
             write_text(target.folder(cell.spec) / RECORD, record_text(record))
+        spec = cell.spec
+        if spec.pretraining is not None:  # the card and the loss curve of the weights, not the weights
+            recipe = (spec.method, spec.method_version, spec.method_config, spec.pretraining)
+            made_in = pretrained_folder(*recipe, _home(options))
+            for name in (CARD, HISTORY):
+                if (made_in / name).is_file():
+                    write_text(options.out / "pretrained" / made_in.name / name, (made_in / name).read_text("utf-8"))
     print(f"{len(made.done)} of {len(made.cells)} records in {options.out}")
     return _exit_code(made)
 

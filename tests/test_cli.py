@@ -35,6 +35,7 @@ def test_collected_records_make_the_same_leaderboard(ran, tiny_suite, tmp_path):
     assert main(arguments) == 0
     assert (tmp_path / "out" / "tiny.md").read_bytes() == (home.leaderboards / "tiny.md").read_bytes()
     assert not list((tmp_path / "kept").rglob("*.safetensors"))
+    assert "val_cma" in next((tmp_path / "kept" / "pretrained").rglob("history.csv")).read_text()
 
 
 def test_incomplete_and_failed_have_their_exit_codes(prepared_home, tiny_suite, monkeypatch, capsys):
