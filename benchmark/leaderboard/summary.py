@@ -104,6 +104,13 @@ def varying(entries: list[Entry]) -> list[str]:
 
 
 def column_title(entry: Entry, names: list[str]) -> str:
-    """``1 %`` for a label fraction, the plain value for anything else."""
-    parts = (f"{entry.variant[name]:.0%}" if name == "fraction" else str(entry.variant[name]) for name in names)
-    return ", ".join(part.replace("%", " %") for part in parts)
+    """``1 %`` for a label fraction; later fields bring their name (``en, centre classes``) unless they are ``none``."""
+    parts = []
+    for name in names:
+        value = entry.variant[name]
+        text = f"{value:.0%}".replace("%", " %") if name == "fraction" else str(value)
+        if name == names[0]:
+            parts.append(text)
+        elif text != "none":
+            parts.append(f"{name} {text}")
+    return ", ".join(parts)

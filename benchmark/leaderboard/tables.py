@@ -130,7 +130,7 @@ class Leaderboard:
             shown = RichTable(title=table.title, title_justify="left")
             roomy = table.width() <= console.width
             for column in ("method", *table.columns):
-                shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
+                shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=roomy)
             for row in table.rows:
                 cells = (_highlight(table.text(row, c, roomy), table.is_best(row, c)) for c in table.columns)
                 shown.add_row(_highlight(row, False), *cells)
