@@ -20,6 +20,8 @@ def current() -> dict[str, dict]:
     found = {}
     for registry in (METHODS, TASKS, DATASETS):
         for name in registry.names():
+            if registry.origin(name) != "built-in":
+                continue
             cls = registry.get(name)
             version = cls.card.version if hasattr(cls, "card") else cls.version
             found[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(options(cls))}

@@ -87,7 +87,7 @@ def test_features_do_not_depend_on_the_batch(build):
     with torch.no_grad():
         together = method.ecg_features(ecg)
         alone = torch.cat([method.ecg_features(one) for one in ecg.split(1)])
-    assert together.shape == (5, 32)
+    assert together.shape == (5, 64)
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
 
 

@@ -38,7 +38,7 @@ def test_equals_plain_conv1d_in_values_and_gradients(training):
 @pytest.mark.parametrize("samples", [1000, 203, 17, 16])
 def test_shape_follows_width_and_length(encoder, samples):
     net = ResNet1D(encoder, width=8, leads=3).eval()
-    assert net(torch.randn(2, 3, samples)).shape == (2, 32, steps(samples))
+    assert net(torch.randn(2, 3, samples)).shape == (2, 64, steps(samples))
 
 
 def test_official_sizes():
