@@ -43,8 +43,8 @@ class Handcrafted(Method):
         paper="none; textbook ideas such as Pan & Tompkins 1985 and Sokolow & Lyon 1949",
         licence="the project's own code",
         note=(
-            "Rates, intervals, amplitudes, axes and spectra in plain numpy; no weights, nothing to train. Which features "
-            "stayed was decided on PTB-XL's fold 9 while fold 10 was in view: a little optimistic on that dataset."
+            "Rates, intervals, amplitudes, axes and spectra in plain numpy; no weights, nothing to train. Which "
+            "features stayed was decided on PTB-XL's fold 9 while fold 10 was in view: a little optimistic there."
         ),
     )
 
