@@ -211,3 +211,20 @@ def test_two_preparations_at_once_agree(home):
     time.sleep(0)
     digests = {worker.communicate()[0].strip() for worker in workers}
     assert len(digests) == 1 and digests != {""}
+
+
+def test_leads_are_stored_by_name_whatever_the_files_order(home, monkeypatch):
+    """A file with other lead order and spelling gives the same store; by position, every lead would be swapped."""
+    plain = prepare("synthetic", {"patients": 20}, home)
+    order = np.random.default_rng(0).permutation(len(LEADS))
+
+    class Permuted(Synthetic):
+        def read(self, entry, root):
+            raw = super().read(entry, root)
+            names = tuple(LEADS[lead].upper() for lead in order)
+            return replace(raw, adc=raw.adc[order], gain=raw.gain[order], baseline=raw.baseline[order], leads=names)
+
+    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Permuted)
+    permuted = prepare("synthetic", {"patients": 20, "seed": 0, "german": 1e-9}, home)
+    rows = np.arange(len(plain))
+    assert np.array_equal(plain.millivolt(rows), permuted.millivolt(rows))
