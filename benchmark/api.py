@@ -165,6 +165,10 @@ class Method(ABC):
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """Return features for a probe: ``(batch, lead, time)`` -> ``(batch, dim)``."""
 
+    def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The part of a checkpoint that this configuration uses: all of it, unless a method says otherwise."""
+        return state
+
 
 class AlignedMethod(Method):
     """A method with a space shared by recordings and texts; able to do zero-shot."""

@@ -90,7 +90,6 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         self.proj_t = nn.Sequential(nn.Linear(text_width, embed_dim), nn.GELU(), nn.Linear(embed_dim, embed_dim))
         if self.lm_model and self.freeze_text:
             self.lm_model.requires_grad_(False)
-        self.register_load_state_dict_pre_hook(_drop_unwanted_text_model)
 
     def _build_resnet(self, encoder: str, width: int, embed_dim: int, heads: int) -> None:
         self.ecg_encoder: ResNet1D | ViT1D = ResNet1D(encoder, width, len(self.signal.leads))
@@ -162,6 +161,12 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         """The text model's pooled output ``(batch, text width)`` -> ``(batch, embed_dim)``."""
         return self.proj_t(pooled)
 
+    def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Official files hold the language model; a MERL built without one uses the rest of them."""
+        if self.lm_model is not None:
+            return state
+        return {name: value for name, value in state.items() if not name.startswith("lm_model.")}
+
     # --- pre-training ---
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
@@ -216,10 +221,3 @@ def _text_encoder(text_model: str | None) -> TextEncoder | None:
 def _check_choice(field: str, value: str, known: Any) -> None:
     if value not in known:
         raise UsageError(f"merl: {field} = {value!r} is unknown{did_you_mean(value, known)}")
-
-
-def _drop_unwanted_text_model(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Official checkpoints hold the language model; a MERL without one loads the rest of them."""
-    if module.lm_model is None:
-        for key in [key for key in state if key.startswith(f"{prefix}lm_model.")]:
-            del state[key]

@@ -22,7 +22,7 @@ def load_weights(method: Method, path: Path) -> None:
     """Load a checkpoint file into a method; every missing, unexpected or mis-shaped key is listed."""
     if not isinstance(method, torch.nn.Module):
         raise MissingError(f"{type(method).__name__} has no weights to load; remove {path} from its configuration")
-    state = read_state(path)
+    state = method.checkpoint_state(read_state(path))
     own = method.state_dict()
     extra = {key for key in own if key.endswith("_extra_state")}  # its size is its content: not compared
     problems = _listed("is missing", [key for key in own if key not in state])

@@ -17,7 +17,7 @@ from benchmark.atomic import write_text
 from benchmark.data.prepared import PreparedDataset
 from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
-from benchmark.engine.events import Event, Report
+from benchmark.engine.events import Report
 from benchmark.engine.features import Layer, cached_features
 from benchmark.engine.training import Progress, TrainingConfig, number_of_epochs, train
 from benchmark.errors import BenchmarkError, UsageError
@@ -200,9 +200,6 @@ class TaskContext:
         progress = train(method, signals, options, title, self.report, self._source.device, after_epoch=validate)
         method.load_state_dict(best["state"])
         return {split: self._class_scores(method, split) for split in ("val", "test")}, progress.history
-
-    def note(self, text: str) -> None:
-        self.report(Event("note", text))
 
     def _class_scores(self, method: SupervisedMethod, split: str, size: int = 64) -> np.ndarray:
         rows, device = self._view.rows[split], self._source.device

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -208,7 +207,6 @@ def test_two_preparations_at_once_agree(home):
         f"print(prepare('synthetic', {{'patients': 60}}, Home(Path({str(home.root)!r}))).digest)"
     )
     workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    time.sleep(0)
     digests = {worker.communicate()[0].strip() for worker in workers}
     assert len(digests) == 1 and digests != {""}
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import Answer, Scores
 from benchmark.data.preparation import open_dataset
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
 from benchmark.engine.events import silent
@@ -246,7 +245,3 @@ def test_zero_shot_uses_no_labels_at_all(prepared_home, world, monkeypatch):
     finally:
         del METHODS._classes["fake"]
     assert answer.thresholds is None and set(scores.metrics) == {"auroc_macro", "auprc_macro"}
-
-
-def test_the_contract_of_answers():
-    assert Answer({}).thresholds is None and Scores({}).notes == []
