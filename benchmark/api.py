@@ -24,6 +24,7 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 SPLITS = ("train", "val", "test")
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
+Crop = Literal["start", "centre"]
 
 
 # --- signals -------------------------------------------------------------------------------------
@@ -33,14 +34,20 @@ Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
 class SignalSpec:
     """The form in which a method wants its signals; it travels with the weights.
 
-    `rate` in Hz, `seconds` of signal (longer recordings are cropped at the end, shorter ones
-    padded with zeros), `leads` in the wanted order, `scaling` applied last, per recording.
+    `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are
+    padded with zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz
+    filter before resampling, `scaling` is applied last, per recording. A recording shorter than
+    `min_seconds` cannot serve.
     """
 
     rate: float = 500.0
     seconds: float = 10.0
     leads: tuple[str, ...] = LEADS
     scaling: Scaling = "millivolt"
+    crop: Crop = "start"
+    band_pass: tuple[float, float] | None = None
+    notch: float | None = None
+    min_seconds: float = 0.0
 
     @property
     def samples(self) -> int:
@@ -92,6 +99,8 @@ class RecordEntry:
     source: Any = None
     age: float | None = None  # years
     sex: str | None = None  # "female", "male" or None
+    device: str | None = None  # the recorder, as the dataset names it
+    language: str | None = None  # of the report: "de", "en" ... or None
 
 
 class Dataset(ABC):
@@ -170,6 +179,14 @@ class Method(ABC):
         return state
 
 
+class SequenceMethod(Method):
+    """A method that gives a sequence of tokens per recording: for attention probes and report decoders."""
+
+    @abstractmethod
+    def ecg_tokens(self, ecg: Tensor) -> Tensor:
+        """``(batch, lead, time)`` -> ``(batch, token, dim)``; the number of tokens is the same for all recordings."""
+
+
 class AlignedMethod(Method):
     """A method with a space shared by recordings and texts; able to do zero-shot."""
 
@@ -197,6 +214,9 @@ class TrainableMethod(Method):
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the named scalar losses; the loop minimises their sum."""
+
+    def after_step(self) -> None:
+        """Called after every optimiser step of pre-training (to move a momentum encoder, say)."""
 
 
 class SupervisedMethod(TrainableMethod):

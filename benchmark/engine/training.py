@@ -173,6 +173,7 @@ def _epoch(
         if config.clip:
             torch.nn.utils.clip_grad_norm_([w for p in optimiser.param_groups for w in p["params"]], config.clip)
         optimiser.step()
+        method.after_step()
         progress.step += 1
         values = {name: float(value.detach()) for name, value in named.items()}
         report(Event("step", title, progress.step, steps, values))
