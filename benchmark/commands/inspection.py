@@ -1,0 +1,80 @@
+"""``list`` and ``show``: what there is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from benchmark import configuration
+from benchmark.errors import COMPLETE, UsageError, did_you_mean
+from benchmark.registry import DATASETS, METHODS, TASKS, Registry
+
+REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "tasks": TASKS, "datasets": DATASETS}
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("list", help="names of methods, tasks, datasets and suites")
+    sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"))
+    sub.add_argument("--json", action="store_true")
+    sub.set_defaults(function=list_names)
+    sub = commands.add_parser("show", help="what a method, task, dataset or suite is, and its options")
+    sub.add_argument("name")
+    sub.set_defaults(function=show)
+
+
+def list_names(options: argparse.Namespace) -> int:
+    """Print names without importing what they name."""
+    from benchmark.suite_files import suite_names
+
+    names = {kind: registry.names() for kind, registry in REGISTRIES.items()} | {"suites": suite_names()}
+    if options.kind:
+        names = {options.kind: names[options.kind]}
+    if options.json:
+        print(json.dumps(names, indent=1))
+        return COMPLETE
+    for kind, found in names.items():
+        print(f"{kind}:")
+        for name in found:
+            origin = REGISTRIES[kind].origin(name) if kind in REGISTRIES else "built-in"
+            print(f"  {name}" + (f"  ({origin})" if origin != "built-in" else ""))
+    return COMPLETE
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the card, the options and their defaults."""
+    from benchmark.suite_files import suite_names, suite_path
+
+    name = options.name
+    for kind, registry in REGISTRIES.items():
+        if name in registry.names():
+            _show_class(kind.removesuffix("s"), name, registry)
+            return COMPLETE
+    if name in suite_names() or name.endswith(".toml"):
+        print(suite_path(name).read_text("utf-8"))
+        return COMPLETE
+    known = [*(entry for registry in REGISTRIES.values() for entry in registry.names()), *suite_names()]
+    raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
+
+
+def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
+    import dataclasses
+    import inspect
+
+    cls: Any = registry.get(name)
+    print(f"{kind} {name} ({registry.origin(name)}, {cls.__module__}.{cls.__qualname__})\n")
+    print(inspect.cleandoc(cls.__doc__ or ""))
+    card = getattr(cls, "card", None)
+    if card is not None:
+        print("\ncard:")
+        for field in dataclasses.fields(card):
+            value = getattr(card, field.name)
+            if value not in ((), {}, ""):
+                print(f"  {field.name}: {value}")
+    if hasattr(cls, "label_sets"):
+        print("\nlabel sets:")
+        for label_set, classes in cls.label_sets.items():
+            print(f"  {label_set}: {len(classes)} classes: {', '.join(classes)}")
+    print("\noptions:")
+    for option, default in configuration.options(cls).items():
+        print(f"  {option}" + ("" if default is inspect.Parameter.empty else f" = {default!r}"))

@@ -1,0 +1,66 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import configuration
+from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError
+from benchmark.paths import Home
+
+if TYPE_CHECKING:
+    from benchmark.engine.plan import Plan
+
+
+def add_suite(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("suite", help="name of a suite, or path of a .toml file")
+    sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
+    sub.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
+    sub.add_argument("--limit", type=int, metavar="N", help="N recordings per split; stamps the results as partial")
+    add_set(sub, "change the suite, as in methods.merl.config.width=64")
+    add_home(sub)
+
+
+def add_set(sub: argparse.ArgumentParser, help: str) -> None:
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments", help=help)
+
+
+def add_home(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--home", type=Path, help="folder to write to (default: $ECGBENCH_HOME or ./runs)")
+
+
+def add_device(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
+
+
+def home_of(options: argparse.Namespace) -> Home:
+    return Home(options.home.absolute()) if options.home else Home.default()
+
+
+def device_of(options: argparse.Namespace) -> str:
+    from benchmark.engine.building import checked_device
+
+    return checked_device(options.device)
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    from benchmark.engine.plan import make_plan
+    from benchmark.engine.suites import load_suite
+
+    if options.limit is not None and options.limit < 1:
+        raise UsageError(f"--limit is {options.limit}, it must be at least 1")
+    suite = load_suite(options.suite, configuration.parse_assignments(options.assignments))
+    return make_plan(suite, options.methods, options.tasks, options.limit)
+
+
+def exit_code_of(made: Plan, retried: bool = False) -> int:
+    if made.failed:
+        again = "" if retried else "; 'run --retry-failed' runs them again"
+        print(f"{len(made.failed)} cells failed ('ecgbench status {made.suite.name}' names them){again}")
+        return SOME_FAILED
+    if made.todo:
+        print(f"{len(made.todo)} cells are missing; 'ecgbench run {made.suite.name}' runs them")
+        return INCOMPLETE
+    return COMPLETE

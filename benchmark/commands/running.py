@@ -1,0 +1,138 @@
+"""``plan``, ``run`` and ``status``: the cells of a suite."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.commands.leaderboards import write_leaderboard
+from benchmark.commands.options import add_device, add_suite, device_of, exit_code_of, home_of, plan_of
+from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, raise_all
+from benchmark.paths import Home
+from benchmark.registry import DATASETS
+
+if TYPE_CHECKING:
+    from benchmark.engine.plan import Plan
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("plan", help="the cells of a suite: done, failed, to do, skipped and why")
+    add_suite(sub)
+    sub.add_argument("--json", action="store_true")
+    sub.set_defaults(function=plan)
+    sub = commands.add_parser("run", help="run what a suite still lacks")
+    add_suite(sub)
+    sub.add_argument("--executor", default="inline", help="inline (default) or processes")
+    sub.add_argument("--workers", type=int, help="processes at a time (default: one per core)")
+    sub.add_argument("--retry-failed", action="store_true", help="run cells again that failed in an earlier run")
+    sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGBENCH_DATA)")
+    sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
+    add_device(sub)
+    sub.set_defaults(function=run)
+    sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
+    add_suite(sub)
+    sub.add_argument("--json", action="store_true")
+    sub.set_defaults(function=status)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print what a run would do."""
+    from benchmark.engine.plan import data_digests
+    from benchmark.engine.store import Store
+
+    home = home_of(options)
+    made = plan_of(options)
+    made.sort_by_state(Store(home.records), data_digests(made, home))
+    if options.json:
+        states = {"done": made.done, "failed": made.failed, "todo": made.todo}
+        found = {
+            state: [{"key": cell.spec.key, "cell": cell.title} for cell in cells] for state, cells in states.items()
+        }
+        print(json.dumps(found | {"skipped": [vars(skip) for skip in made.skipped]}, indent=1))
+        return COMPLETE
+    print(f"{len(made.cells)} cells: {len(made.done)} done, {len(made.failed)} failed, {len(made.todo)} to do")
+    for job in made.jobs(made.todo):
+        print(f"  {job.title}: {len(job.cells)} cells")
+    for skip in made.skipped:
+        print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
+    return COMPLETE
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare, pre-train, run what is missing, print the leaderboard."""
+    from benchmark.engine.events import Event, counting_cells, reporter
+    from benchmark.engine.executors import executor
+    from benchmark.engine.plan import data_digests
+    from benchmark.engine.store import Store
+
+    home, store = home_of(options), Store(home_of(options).records)
+    made, runner = plan_of(options), executor(options.executor, options.workers)
+    with reporter(options.quiet) as report:
+        _prepare_all(made, home, options.root, report)
+        made.sort_by_state(store, data_digests(made, home))
+        wanted = made.todo + (made.failed if options.retry_failed else [])
+        for cell in wanted:
+            store.discard(cell.spec)
+        for skip in made.skipped:
+            report(Event("note", f"skipped {skip.row} × {skip.task}: {skip.reason}"))
+        report(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before, {len(wanted)} to run"))
+        runner.run(made.jobs(wanted), home, device_of(options), counting_cells(report, len(wanted)))
+    made.sort_by_state(store, data_digests(made, home))
+    write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
+    return exit_code_of(made, retried=options.retry_failed)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Counts by row and task; the exit code says whether the suite is complete."""
+    from benchmark.engine.plan import data_digests
+    from benchmark.engine.store import Store
+
+    home = home_of(options)
+    made = plan_of(options)
+    made.sort_by_state(Store(home.records), data_digests(made, home))
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for state, cells in (("done", made.done), ("failed", made.failed), ("missing", made.todo)):
+        for cell in cells:
+            counts.setdefault((cell.row, cell.spec.task), Counter())[state] += 1
+    rows = [{"method": row, "task": task, **found} for (row, task), found in counts.items()]
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print(f"{'method':20s} {'task':20s} {'done':>6s} {'failed':>6s} {'missing':>7s}")
+        for row in rows:
+            numbers = f"{row.get('done', 0):6d} {row.get('failed', 0):6d} {row.get('missing', 0):7d}"
+            print(f"{row['method']:20s} {row['task']:20s} {numbers}")
+        for cell in made.failed[:10]:
+            record = Store(home.records).get(cell.spec)
+            message = record.error["message"].splitlines()[0] if record and record.error else ""
+            print(f"failed: {cell.title}: {message}")
+    return SOME_FAILED if made.failed else (INCOMPLETE if made.todo else COMPLETE)
+
+
+def _prepare_all(made: Plan, home: Home, root: Path | None, report: Any) -> None:
+    """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
+    from benchmark.data.preparation import prepare
+    from benchmark.engine.events import Event
+    from benchmark.errors import MissingError
+
+    needed: dict[str, tuple[str, dict[str, Any]]] = {}
+    for cell in made.cells:
+        spec = cell.spec
+        wanted = [(spec.dataset, spec.dataset_config)]
+        if spec.pretraining:
+            wanted.append((spec.pretraining["dataset"], spec.pretraining["dataset_config"]))
+        needed |= {json.dumps(entry, sort_keys=True): entry for entry in wanted}
+    problems = []
+    for name, config in needed.values():
+
+        def progress(done: int, total: int, name: str = name) -> None:
+            report(Event("step", f"preparing {name}", done, total))
+
+        try:
+            prepare(name, config, home, root / name if root and DATASETS.get(name).needs_root else None, progress)
+        except BenchmarkError as error:
+            problems.append(str(error))
+    raise_all(problems, "not all data is at hand:", MissingError)
