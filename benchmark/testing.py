@@ -1,7 +1,8 @@
 """Fakes and contract checks; they ship with the package, so that authors of plug-ins use the same ones.
 
 `write_ptbxl` makes a small PTB-XL in its original layout out of synthetic recordings, `FakeMethod` is the
-cheapest method there can be, and `check_method` holds a method to the contract of `benchmark.api`.
+cheapest method there can be, and `check_method` holds a method to the contract of `benchmark.api` (in
+`benchmark.contract`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.api import LEADS, AlignedMethod, Method, MethodCard, SignalSpec
-from benchmark.data.signal import adapt
+from benchmark.api import LEADS, AlignedMethod, MethodCard, SignalSpec
+from benchmark.contract import check_method, sample_recordings
 from benchmark.datasets.synthetic import Synthetic
+
+__all__ = ["FakeMethod", "check_method", "sample_recordings", "write_ptbxl"]
 
 PTBXL_LEADS = tuple(lead.upper() if lead.startswith("a") else lead for lead in LEADS)  # PTB-XL writes AVR, AVL, AVF
 
@@ -117,53 +120,3 @@ class FakeMethod(AlignedMethod):
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
         counts = [[text.lower().count(chr(ord("a") + letter)) for letter in range(26)] for text in texts]
         return torch.tensor(counts, dtype=torch.float32) + 0.1
-
-
-def sample_recordings(count: int = 5, spec: SignalSpec | None = None) -> Tensor:
-    """Synthetic recordings ``(count, lead, time)`` in the form of `spec`."""
-    spec = spec or SignalSpec(rate=100.0)
-    made = Synthetic(rate=100, patients=count, seed=3)
-    ecg = np.stack([made.read(entry, None).adc / 1000.0 for entry in made.entries(None)[:count]])
-    return torch.from_numpy(adapt(ecg.astype(np.float32), 100, spec))
-
-
-def check_method(method: Method, tolerance: float = 1e-4) -> None:
-    """Raise AssertionError, saying what was expected and what came, where a method breaks the contract.
-
-    Shapes, dtype, finite values, determinism in eval mode, and independence of the batch; for aligned
-    methods the same of both embeddings, and that they share a space.
-    """
-    if isinstance(method, torch.nn.Module):
-        method.eval()
-    ecg = sample_recordings(5, method.signal)
-    functions = {"ecg_features": method.ecg_features}
-    if isinstance(method, AlignedMethod):
-        functions["ecg_embeddings"] = method.ecg_embeddings
-    with torch.inference_mode():
-        for name, function in functions.items():
-            _check_rows(name, function, ecg, tolerance)
-        if isinstance(method, AlignedMethod):
-            texts = ["sinus rhythm", "atrial fibrillation with rapid ventricular response", "left bundle branch block"]
-            together = method.text_embeddings(texts)
-            alone = torch.cat([method.text_embeddings([text]) for text in texts])
-            assert _close(together, alone, tolerance), "text_embeddings depend on the other texts of the batch"
-            scores = method.similarity(method.ecg_embeddings(ecg), together)
-            assert scores.shape == (5, 3), (
-                f"similarity: (5, 3) expected for 5 recordings and 3 texts, {scores.shape} came"
-            )
-
-
-def _check_rows(name: str, function: object, ecg: Tensor, tolerance: float) -> None:
-    assert callable(function)
-    found = function(ecg)
-    assert found.ndim == 2 and len(found) == len(ecg), f"{name}: (batch, dim) expected, {tuple(found.shape)} came"
-    assert found.is_floating_point(), f"{name}: floating point expected, {found.dtype} came"
-    assert torch.isfinite(found).all(), f"{name}: NaN or infinite values"
-    assert torch.equal(found, function(ecg)), f"{name}: two calls on the same recordings differ (eval mode?)"
-    alone = torch.cat([function(ecg[i : i + 1]) for i in range(len(ecg))])
-    assert _close(found, alone, tolerance), f"{name}: a recording's row depends on the others in its batch (BatchNorm?)"
-    assert not _close(found[:1], found[1:2], tolerance), f"{name}: two different recordings have the same row"
-
-
-def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    return bool((a - b).abs().max() <= tolerance * max(float(a.abs().max()), 1e-6))

@@ -1,30 +1,55 @@
-"""Every built-in method meets the contract of `benchmark.testing.check_method`; and the check can fail."""
+"""Every built-in method meets the contract of `benchmark.contract.check_method`; and the check can fail.
+
+A new method is one line in `CASES`: a small configuration, and the parameters that never get a gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
 
+from benchmark.api import MethodCard, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.engine.building import build
 from benchmark.registry import METHODS
 from benchmark.testing import FakeMethod, check_method
 
-SMALL = {
-    "merl": {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"},
-    "random_init": {"width": 8, "rate": 100.0},
-    "supervised": {"width": 8, "rate": 100.0},
-    "handcrafted": {},
+
+@dataclass(frozen=True)
+class Case:
+    """`config`: small enough for a second; `unused`: patterns of parameter names that no loss reaches."""
+
+    config: dict[str, Any]
+    unused: tuple[str, ...] = ()
+    method: str = ""  # where the case is not called as the method
+
+
+RESNET = {"width": 8, "rate": 100.0}
+CASES = {
+    "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
+    "merl_vit": Case({"encoder": "vit_tiny", "width": 64, "rate": 100.0, "text_model": "small"}, method="merl"),
+    "random_init": Case(RESNET),
+    "supervised": Case(RESNET),
+    "handcrafted": Case({}),
 }
 
 
-@pytest.mark.parametrize("name", METHODS.names())
+def test_every_built_in_method_has_a_case():
+    known = {case.method or name for name, case in CASES.items()}
+    missing = [name for name in METHODS.names() if METHODS.origin(name) == "built-in" and name not in known]
+    assert not missing, f"give {', '.join(missing)} a line in CASES"
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_built_in_methods(name):
-    assert name in SMALL, f"give {name} a small configuration here"
-    method = build(name, SMALL[name])
-    if hasattr(method, "start_pretraining"):
-        method.start_pretraining(["sinus rhythm", "atrial fibrillation", "left bundle branch block"] * 5)
-    if hasattr(method, "start_task"):
-        method.start_task(3)
-        method.eval()
-    check_method(method)
+    case = CASES[name]
+    method, fresh = (build(case.method or name, case.config, seed=seed) for seed in (0, 1))
+    check_method(method, fresh, case.unused)
+
+
+# --- the check can fail --------------------------------------------------------------------------
 
 
 def test_the_fake_meets_it_too():
@@ -51,10 +76,83 @@ class Unpooled(FakeMethod):
         return ecg
 
 
+class Double(FakeMethod):
+    def ecg_features(self, ecg):
+        return super().ecg_features(ecg).double()
+
+
+class Padded(FakeMethod):
+    def text_embeddings(self, texts):
+        return super().text_embeddings(texts) / max(map(len, texts), default=1)
+
+
+class Pooled(FakeMethod, SequenceMethod):
+    def ecg_tokens(self, ecg):
+        return ecg.mean(-1)
+
+
 @pytest.mark.parametrize(
     "method, message",
-    [(DependsOnBatch, "depends on the others"), (Random, "differ"), (Constant, "same row"), (Unpooled, "expected")],
+    [
+        (DependsOnBatch, "depends on the others"),
+        (Random, "differ"),
+        (Constant, "same row"),
+        (Unpooled, r"\(batch, dim\) expected"),
+        (Double, "float32"),
+        (Padded, "pad"),
+        (Pooled, r"\(batch, token, dim\) expected"),
+    ],
 )
 def test_the_check_can_fail(method, message):
     with pytest.raises(AssertionError, match=message):
         check_method(method())
+
+
+class Learner(torch.nn.Module, TrainableMethod):
+    """A linear map per recording, with one mistake of each kind on request."""
+
+    card = MethodCard(title="Learner", paper="none", licence="the project's own code")
+
+    def __init__(self, mistake=""):
+        super().__init__()
+        self.mistake = mistake
+        self.map = torch.nn.Linear(12, 4)
+        self.own = torch.Generator()
+        self.spare = torch.nn.Linear(2, 2) if mistake == "gets no gradient" else None
+        self.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+        # in no state_dict, and it moves to no other device
+        self.offset = torch.randn(4) if mistake in ("on the device", "after saving") else torch.zeros(())
+
+    @property
+    def signal(self):
+        return SignalSpec(rate=100.0)
+
+    def ecg_features(self, ecg):
+        offset = self.offset if self.mistake == "on the device" else self.offset.to(ecg.device)
+        return self.map(ecg.std(-1)) + offset
+
+    def loss(self, batch):
+        found = self.ecg_features(batch.ecg).square().mean()
+        if self.mistake == "is nan":
+            found = found / (len(batch.ecg) - 1) * (len(batch.ecg) - 1)
+        if self.mistake == "other losses":
+            found = found * torch.rand((), generator=self.own)
+        if self.mistake == "moves in loss":
+            self.frozen.data += 1
+        return {"size": found if self.mistake != "scalar" else found.expand(2)}
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    ["gets no gradient", "on the device", "after saving", "is nan", "other losses", "scalar", "moves in loss"],
+)
+def test_the_check_of_training_can_fail(mistake):
+    torch.manual_seed(0)
+    check_method(Learner(), Learner())
+    with pytest.raises(AssertionError, match=mistake):
+        check_method(Learner(mistake), Learner(mistake))
+
+
+def test_a_list_of_unused_parameters_must_be_true():
+    with pytest.raises(AssertionError, match="listed as unused"):
+        check_method(Learner(), unused=("map.*",))

@@ -1,0 +1,217 @@
+"""What `benchmark.api` promises, held against one method: `check_method`.
+
+Every check says what was expected and what came. The same checks serve the built-in methods and those of
+plug-in authors (`from benchmark.testing import check_method`).
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.api import AlignedMethod, Batch, Method, SequenceMethod, SignalSpec, SupervisedMethod, TrainableMethod
+from benchmark.data.signal import adapt
+from benchmark.datasets.synthetic import Synthetic
+from benchmark.engine.checkpoints import load_weights, save_weights
+
+REPORTS = (
+    "Sinus rhythm. Normal ECG.",
+    "Atrial fibrillation with rapid ventricular response, left axis deviation, non-specific ST changes.",
+    "",
+    "Left bundle branch block.",
+    "Sinus rhythm. Normal ECG.",  # twice: real corpora have thousands of equal reports
+    "Vorhofflimmern, Linkstyp.",
+)
+LONG = "sinus rhythm with first degree av block and left anterior fascicular block, " * 4
+CLASSES = 3
+
+Outputs = dict[str, Callable[[Tensor], Tensor]]
+
+
+def check_method(
+    method: Method, fresh: Method | None = None, unused: Sequence[str] = (), tolerance: float = 1e-4
+) -> None:
+    """Raise AssertionError where a method breaks the contract.
+
+    In eval mode: shapes, float32, finite values, determinism, independence of the batch and of the padding of
+    texts, outputs on the device of the input. In training: finite scalar losses (also for a batch of one, for
+    equal and for empty reports), the same losses for the same random numbers, a gradient in every parameter that
+    asks for one except those whose name matches a pattern of `unused`; frozen ones stay where they were. With
+    `fresh`, the same configuration with other random weights: a file of the weights carries everything.
+    """
+    prepare(method)
+    ecg = sample_recordings(len(REPORTS), method.signal)
+    outputs = ecg_outputs(method)
+    with torch.inference_mode():
+        for name, function in outputs.items():
+            _check_rows(name, function, ecg, 3 if name == "ecg_tokens" else 2, tolerance)
+        if isinstance(method, AlignedMethod):
+            _check_texts(method, ecg, tolerance)
+    if isinstance(method, torch.nn.Module):
+        _check_device(method, ecg)
+        if fresh is not None:
+            _check_round_trip(method, fresh, ecg)
+    if isinstance(method, TrainableMethod):
+        _check_training(method, ecg, unused)
+
+
+def prepare(method: Method) -> None:
+    """Bring a method to where a training would start: tokeniser learnt, output layer attached, eval mode."""
+    if isinstance(method, TrainableMethod) and not isinstance(method, SupervisedMethod):
+        method.start_pretraining(list(REPORTS))
+    _attach(method)
+
+
+def _attach(method: Method) -> None:
+    if isinstance(method, SupervisedMethod):
+        method.start_task(CLASSES)
+    if isinstance(method, torch.nn.Module):
+        method.eval()
+
+
+def ecg_outputs(method: Method) -> Outputs:
+    """Everything that this method computes from recordings alone, by name."""
+    found: Outputs = {"ecg_features": method.ecg_features}
+    if isinstance(method, AlignedMethod):
+        found["ecg_embeddings"] = method.ecg_embeddings
+    if isinstance(method, SequenceMethod):
+        found["ecg_tokens"] = method.ecg_tokens
+    if isinstance(method, SupervisedMethod):
+        found["class_scores"] = method.class_scores
+    return found
+
+
+def sample_recordings(count: int = 5, spec: SignalSpec | None = None) -> Tensor:
+    """Synthetic recordings ``(count, lead, time)`` in the form of `spec`."""
+    spec = spec or SignalSpec(rate=100.0)
+    made = Synthetic(rate=100, patients=count, seed=3)
+    ecg = np.stack([made.read(entry, None).adc / 1000.0 for entry in made.entries(None)[:count]])
+    return torch.from_numpy(adapt(ecg.astype(np.float32), 100, spec))
+
+
+# --- eval mode -----------------------------------------------------------------------------------
+
+
+def _check_rows(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor, ndim: int, tolerance: float) -> None:
+    found = function(ecg)
+    form = "(batch, token, dim)" if ndim == 3 else "(batch, dim)"
+    assert found.ndim == ndim and len(found) == len(ecg), f"{name}: {form} expected, {tuple(found.shape)} came"
+    assert found.dtype == torch.float32, f"{name}: torch.float32 expected, {found.dtype} came"
+    assert torch.isfinite(found).all(), f"{name}: NaN or infinite values"
+    assert torch.equal(found, function(ecg)), f"{name}: two calls on the same recordings differ (eval mode?)"
+    alone = torch.cat([function(ecg[i : i + 1]) for i in range(len(ecg))])
+    assert _close(found, alone, tolerance), f"{name}: a recording's row depends on the others in its batch (BatchNorm?)"
+    assert not _close(found[:1], found[1:2], tolerance), f"{name}: two different recordings have the same row"
+
+
+def _check_texts(method: AlignedMethod, ecg: Tensor, tolerance: float) -> None:
+    texts = [*REPORTS, LONG]
+    found = method.text_embeddings(texts)
+    assert found.ndim == 2 and len(found) == len(texts), (
+        f"text_embeddings: (text, dim) expected, {tuple(found.shape)} came"
+    )
+    assert found.dtype == torch.float32, f"text_embeddings: torch.float32 expected, {found.dtype} came"
+    assert torch.isfinite(found).all(), "text_embeddings: NaN or infinite values"
+    assert torch.equal(found, method.text_embeddings(texts)), "text_embeddings: two calls on the same texts differ"
+    alone = torch.cat([method.text_embeddings([text]) for text in texts])
+    assert _close(found, alone, tolerance), (
+        "text_embeddings depend on the other texts of the batch, or on how far those make it pad"
+    )
+    scores = method.similarity(method.ecg_embeddings(ecg), found)
+    expected = (len(ecg), len(texts))
+    assert scores.shape == expected, (
+        f"similarity: {expected} expected for {len(ecg)} recordings and {len(texts)} texts, {tuple(scores.shape)} came"
+    )
+
+
+def _check_device(method: Method, ecg: Tensor) -> None:
+    """Everything must live and stay where the method is; without a GPU, torch's meta device finds strays too."""
+    device = "cuda" if torch.cuda.is_available() else "meta"
+    moved = copy.deepcopy(method)
+    assert isinstance(moved, torch.nn.Module)
+    moved.to(device)
+    with torch.inference_mode():
+        for name, function in ecg_outputs(moved).items():
+            found = _on(device, name, lambda function=function: function(ecg.to(device)))
+            assert found.device.type == device, f"{name}: a tensor on {device} expected, on {found.device} it came"
+        if isinstance(moved, AlignedMethod):
+            found = _on(device, "text_embeddings", lambda: moved.text_embeddings(list(REPORTS)))
+            assert found.device.type == device, f"text_embeddings: on {device} expected, on {found.device} they came"
+
+
+def _on(device: str, name: str, call: Callable[[], Tensor]) -> Tensor:
+    try:
+        return call()
+    except (RuntimeError, NotImplementedError) as error:
+        raise AssertionError(f"{name} on the device {device}: {error} (a tensor made elsewhere?)") from error
+
+
+def _check_round_trip(method: Method, fresh: Method, ecg: Tensor) -> None:
+    _attach(fresh)
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        path = Path(folder) / "weights.safetensors"
+        assert isinstance(method, torch.nn.Module)
+        save_weights(method, path)
+        load_weights(fresh, path)
+        after = ecg_outputs(fresh)
+        for name, function in ecg_outputs(method).items():
+            assert torch.equal(function(ecg), after[name](ecg)), f"{name} differs after saving and loading the weights"
+        if isinstance(method, AlignedMethod) and isinstance(fresh, AlignedMethod):
+            same = torch.equal(method.text_embeddings(REPORTS), fresh.text_embeddings(REPORTS))
+            assert same, "text_embeddings differ after saving and loading the weights (the tokeniser?)"
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def _check_training(method: TrainableMethod, ecg: Tensor, unused: Sequence[str]) -> None:
+    learner = copy.deepcopy(method)
+    assert isinstance(learner, torch.nn.Module)
+    learner.train()
+    frozen = {name: weight.clone() for name, weight in learner.named_parameters() if not weight.requires_grad}
+    first, again = (_losses(learner, ecg, len(ecg)) for _ in range(2))
+    assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in again.items()}, (
+        "loss: the same batch and random numbers give other losses (is there a generator of its own?)"
+    )
+    learner.zero_grad(set_to_none=True)
+    sum(again.values(), start=torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+    problems = []
+    for name, weight in learner.named_parameters():
+        reached = weight.grad is not None and bool(weight.grad.any())
+        known = any(re.fullmatch(pattern, name) for pattern in unused)
+        if name in frozen and not torch.equal(frozen[name], weight):
+            problems.append(f"{name} is frozen and moves in loss (a momentum encoder moves in after_step)")
+        elif weight.requires_grad and not reached and not known:
+            problems.append(f"{name} gets no gradient")
+        elif reached and known:
+            problems.append(f"{name} is listed as unused and has a gradient")
+    assert not problems, "gradients:\n  " + "\n  ".join(problems)
+    _losses(learner, ecg, 1)
+    broken = [name for name, value in learner.state_dict().items() if not torch.isfinite(value.float()).all()]
+    assert not broken, f"a training step leaves NaN or infinite values in {', '.join(broken)}"
+
+
+def _losses(method: TrainableMethod, ecg: Tensor, size: int) -> dict[str, Tensor]:
+    """The losses of the first `size` recordings, for random numbers that are the same at every call."""
+    ids = [str(i) for i in range(size)]
+    batch = Batch(ecg[:size], ids, REPORTS[:size])
+    if isinstance(method, SupervisedMethod):
+        batch = Batch(ecg[:size], ids, labels=torch.eye(CLASSES)[torch.arange(size) % CLASSES])
+    torch.manual_seed(0)
+    found = method.loss(batch)
+    assert found, "loss: at least one named loss expected, none came"
+    for name, value in found.items():
+        assert value.shape == (), f"loss {name}: a scalar expected, {tuple(value.shape)} came"
+        assert torch.isfinite(value), f"loss {name} is {value.item()} for a batch of {size}"
+    return found
+
+
+def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    return bool((a - b).abs().max() <= tolerance * max(float(a.abs().max()), 1e-6))
