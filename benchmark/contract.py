@@ -7,6 +7,7 @@ plug-in authors (`from benchmark.testing import check_method`).
 from __future__ import annotations
 
 import copy
+import functools
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -139,10 +140,10 @@ def _check_device(method: Method, ecg: Tensor) -> None:
     moved.to(device)
     with torch.inference_mode():
         for name, function in ecg_outputs(moved).items():
-            found = _on(device, name, lambda function=function: function(ecg.to(device)))
+            found = _on(device, name, functools.partial(function, ecg.to(device)))
             assert found.device.type == device, f"{name}: a tensor on {device} expected, on {found.device} it came"
         if isinstance(moved, AlignedMethod):
-            found = _on(device, "text_embeddings", lambda: moved.text_embeddings(list(REPORTS)))
+            found = _on(device, "text_embeddings", functools.partial(moved.text_embeddings, REPORTS))
             assert found.device.type == device, f"text_embeddings: on {device} expected, on {found.device} they came"
 
 
@@ -181,7 +182,7 @@ def _check_training(method: TrainableMethod, ecg: Tensor, unused: Sequence[str])
         "loss: the same batch and random numbers give other losses (is there a generator of its own?)"
     )
     learner.zero_grad(set_to_none=True)
-    sum(again.values(), start=torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+    sum(again.values(), start=torch.zeros(())).backward()
     problems = []
     for name, weight in learner.named_parameters():
         reached = weight.grad is not None and bool(weight.grad.any())
