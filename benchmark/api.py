@@ -144,6 +144,7 @@ class MethodCard:
     trained_on: tuple[str, ...] = ()  # datasets that published weights have seen
     weights: Mapping[str, Weights] = field(default_factory=dict)  # by tag
     note: str = ""
+    floor: bool = False  # what any method must beat; tables show it below a rule
 
 
 @dataclass
@@ -266,6 +267,8 @@ class Scores:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 %, over patients
     per_class: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    resampled: np.ndarray | None = None  # (resamples,) the primary metric on each resample of the patients
+    resampling: dict[str, Any] = field(default_factory=dict)  # which resamples: equal ones can be compared in pairs
 
 
 class Task(ABC):

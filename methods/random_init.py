@@ -27,6 +27,7 @@ class RandomInit(nn.Module, Method):
     card: ClassVar[MethodCard] = MethodCard(
         title="Random initialisation",
         paper="floor; encoder of MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
+        floor=True,
         licence="MIT",
         note="Untrained: any method should beat it by more than its confidence interval.",
     )

@@ -68,7 +68,9 @@ class RunRecord:
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None  # kind, message, traceback
-    predictions: str | None = None  # sha256 of predictions.npz
+    predictions: str | None = None  # sha256 of predictions.safetensors
+    resampling: dict[str, Any] = field(default_factory=dict)  # which resamples `resampled.f32` beside the record holds
+    cost: dict[str, float] = field(default_factory=dict)  # parameters, FLOPs per recording, seconds of its parts
     config: dict[str, Any] = field(default_factory=dict)  # all options of method, dataset and training
     data_digest: str | None = None
     synthetic: bool = False

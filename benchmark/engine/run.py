@@ -90,7 +90,8 @@ def _run_cell(
         scores = task.score(answer, view.truth(data))
         record = _record(cell, answer, scores, data, view, source, time.monotonic() - started)
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
-        store.put(spec, record, answer.predictions)
+        record.resampling = scores.resampling
+        store.put(spec, record, answer.predictions, scores.resampled)
     except Exception as error:
         return _store_failure(store, cell, error, time.monotonic() - started, report)
     shown = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}

@@ -1,7 +1,8 @@
 """Records on disk: one folder per cell, written in one move, no shared file.
 
-``records/<task>/<method>/<key>/record.json`` with ``predictions.safetensors`` beside it. What lies on disk is the
-truth; a folder whose record cannot be read counts as not there.
+``records/<task>/<method>/<key>/record.json``, with ``predictions.safetensors`` and ``resampled.f32`` (the primary
+metric on each resample of the test patients, little-endian float32) beside it. What lies on disk is the truth; a
+folder whose record cannot be read counts as not there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from safetensors.numpy import save
 
 from benchmark.engine.records import RunRecord, RunSpec
 
-RECORD, PREDICTIONS = "record.json", "predictions.safetensors"
+RECORD, PREDICTIONS, RESAMPLED = "record.json", "predictions.safetensors", "resampled.f32"
 
 
 class Store:
@@ -36,8 +37,14 @@ class Store:
         """The record of a cell, or None when there is none that can be read."""
         return read_record(self.folder(spec))
 
-    def put(self, spec: RunSpec, record: RunRecord, predictions: Mapping[str, np.ndarray] | None = None) -> None:
-        """Store a record and its predictions together; a finished record is never replaced.
+    def put(
+        self,
+        spec: RunSpec,
+        record: RunRecord,
+        predictions: Mapping[str, np.ndarray] | None = None,
+        resampled: np.ndarray | None = None,
+    ) -> None:
+        """Store a record, its predictions and its resampled metric together; a finished record is never replaced.
 
         A failed one is: it is moved aside first, so that a reader sees the old, the new or no record.
         """
@@ -48,11 +55,18 @@ class Store:
         try:
             if predictions:
                 record.predictions = _write_predictions(temporary / PREDICTIONS, predictions)
+            if resampled is not None:
+                resampled.astype("<f4").tofile(temporary / RESAMPLED)
             (temporary / RECORD).write_text(record_text(record), "utf-8")
             self._move(temporary, final, record)
         finally:
             if temporary.exists():
                 shutil.rmtree(temporary, ignore_errors=True)
+
+    def resampled(self, spec: RunSpec) -> np.ndarray | None:
+        """The primary metric on each resample, ``(resamples,)`` float32, or None where none is stored."""
+        path = self.folder(spec) / RESAMPLED
+        return np.fromfile(path, "<f4") if path.is_file() else None
 
     def discard(self, spec: RunSpec) -> None:
         """Remove a cell's folder (its record belongs to other data, or is to be made again)."""

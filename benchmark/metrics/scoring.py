@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmark.api import Scores, Truth
+from benchmark.canonical import digest
 from benchmark.metrics.classification import auroc, average_precision, brier, f1_at, macro
 from benchmark.metrics.statistics import bootstrap_macro_auroc, interval
 
 PRIMARY = "auroc_macro"
-RESAMPLES = 1000
+RESAMPLES, SEED = 1000, 0
+
+
+def resampling(truth: Truth) -> dict[str, Any]:
+    """What names a set of resamples: two methods with equal ones were scored on the same draws of the same patients."""
+    recordings = sorted(zip(map(str, truth.record_ids), map(str, truth.patient_ids), strict=True))
+    return {"resamples": RESAMPLES, "seed": SEED, "unit": "patient", "recordings": digest(recordings)}
 
 
 def score_classes(
@@ -41,6 +50,7 @@ def score_classes(
             f"not in the macro means, because test has no positive or no negative: {', '.join(dropped)}"
         )
     if usable.any():
-        replicates = bootstrap_macro_auroc(truth.labels, scores, truth.patient_ids, RESAMPLES)
+        replicates = bootstrap_macro_auroc(truth.labels, scores, truth.patient_ids, RESAMPLES, SEED)
         result.intervals[PRIMARY] = interval(replicates)
+        result.resampled, result.resampling = replicates, resampling(truth)
     return result

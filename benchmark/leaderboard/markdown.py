@@ -1,0 +1,52 @@
+"""The leaderboard as one Markdown file."""
+
+from __future__ import annotations
+
+from benchmark.leaderboard.published import Comparison
+from benchmark.leaderboard.tables import Leaderboard, Table
+
+
+def markdown(board: Leaderboard, published: list[Comparison]) -> str:
+    suite = board.plan.suite
+    parts = [f"# {suite.title}", f"Suite `{suite.name}` v{suite.version}. {suite.about}".strip()]
+    parts += [f"> **{line}**" for line in board.warnings()]
+    parts += [f"## {table.title}\n\n{_table(table)}" for table in board.tables]
+    if published:
+        parts.append(_published(published))
+    parts.append("## Notes\n\n" + "\n".join(f"- {line}" for line in board.notes()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(table: Table) -> str:
+    body = [_row([row, *(_cell(table, row, column) for column in table.columns)]) for row in table.rows]
+    if table.floors:
+        body.append(_row(["*floors*", *("" for _ in table.columns)]))
+        body += [_row([row, *(_cell(table, row, column) for column in table.columns)]) for row in table.floors]
+    return "\n".join([_row(["method", *table.columns]), "|---" * (len(table.columns) + 1) + "|", *body])
+
+
+def _row(texts: list[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def _cell(table: Table, row: str, column: str) -> str:
+    text = table.text(row, column)
+    if table.is_best(row, column):
+        return f"**{text}**"
+    return f"<ins>{text}</ins>" if table.is_second(row, column) else text
+
+
+def _published(found: list[Comparison]) -> str:
+    lines = [
+        "## Published beside reproduced",
+        "",
+        "Published numbers follow their papers' protocols, data and model sizes, not this one; a difference is a question, "
+        "not an error of either.",
+        "",
+        _row(["method", "question", "metric", "published", "here", "difference", "source", "evidence"]),
+        "|---" * 8 + "|",
+    ]
+    for one in found:
+        numbers = [f"{one.published:.3f}", f"{one.here:.3f}", f"{one.here - one.published:+.3f}"]
+        lines.append(_row([one.row, one.question, one.metric, *numbers, one.source, one.evidence]))
+    return "\n".join(lines)

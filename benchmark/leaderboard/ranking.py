@@ -1,0 +1,60 @@
+"""Who leads a column, and who cannot be told from the leader.
+
+Rivals are compared with the best of their column on the same resamples of the same patients; Holm's correction runs
+over the rivals of that column. Whoever is not separated at 5 % shares the leader's mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from benchmark.leaderboard.summary import Entry
+from benchmark.metrics.paired import holm, paired_difference
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Rows of one column by their mark; `tested` is False where records lack the resamples that a test needs."""
+
+    best: frozenset[str] = frozenset()
+    second: frozenset[str] = frozenset()
+    tied: frozenset[str] = frozenset()
+    tested: bool = False
+    p_values: dict[str, float] = field(default_factory=dict)  # corrected, against the best, by row
+
+
+def rank(entries: Sequence[Entry]) -> Ranking:
+    """Mark the entries of one column. Only complete ones take part; a single one gets no mark."""
+    rivals = [entry for entry in entries if entry.complete]
+    if len(rivals) < 2:
+        return Ranking()
+    sign = 1 if rivals[0].higher_is_better else -1
+    levels = sorted({sign * entry.mean for entry in rivals}, reverse=True)
+    at = [frozenset(entry.row for entry in rivals if sign * entry.mean == level) for level in levels[:2]]
+    best, second = at[0], at[1] if len(at) > 1 else frozenset()
+    leader = next(entry for entry in rivals if entry.row in best)
+    others = [entry for entry in rivals if entry is not leader]
+    p_values = [_p(leader, entry) for entry in others]
+    if any(p is None for p in p_values):
+        return Ranking(best, second)
+    corrected = dict(
+        zip((entry.row for entry in others), holm([p for p in p_values if p is not None]), strict=True)
+    )
+    tied = frozenset(row for row, p in corrected.items() if p >= LEVEL)
+    return Ranking(best, second, tied | best if tied - best else frozenset(), True, corrected)
+
+
+def comparable(a: Entry, b: Entry) -> bool:
+    """Both have resamples, drawn alike from the same recordings."""
+    both = a.resampled is not None and b.resampled is not None
+    return both and a.results[0].resampling == b.results[0].resampling
+
+
+def _p(leader: Entry, rival: Entry) -> float | None:
+    if not comparable(leader, rival):
+        return None
+    assert leader.resampled is not None and rival.resampled is not None
+    return paired_difference(leader.mean, rival.mean, leader.resampled, rival.resampled).p

@@ -1,0 +1,59 @@
+"""The leaderboard as CSV: one line per entry, for whoever computes on with it."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.tables import Leaderboard
+
+COLUMNS = (
+    *("method", "task", "dataset", "label_set", "variant", "metric", "mean", "sd_over_seeds", "ci95_low", "ci95_high"),
+    *("mark", "p_against_best", "seeds", "missing", "failed", "n_train", "n_test", "synthetic", "partial", "protocol"),
+    *("data_digest", "records", "note"),
+)
+
+
+def spreadsheet(board: Leaderboard) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for table in board.tables:
+        for column in table.columns:
+            ranking = table.rankings[column]
+            marks = ((ranking.best, "best"), (ranking.second, "second"), (ranking.tied - ranking.best, "tied"))
+            for row in table.all_rows:
+                entry = table.body.get((row, column))
+                if entry is not None:
+                    mark = "+".join(name for rows, name in marks if row in rows)
+                    writer.writerow(_line(entry, mark, ranking.p_values.get(row)))
+    return buffer.getvalue()
+
+
+def _line(entry: Entry, mark: str, p: float | None) -> dict[str, object]:
+    first = entry.results[0] if entry.results else None
+    low, high = (entry.interval if entry.values else None) or (None, None)
+    numbers = {"mean": entry.mean if entry.values else None, "sd_over_seeds": entry.spread if entry.values else None}
+    numbers |= {"ci95_low": low, "ci95_high": high, "p_against_best": p}
+    return {
+        "method": entry.row,
+        "task": entry.task,
+        "dataset": entry.dataset,
+        "label_set": entry.label_set,
+        "variant": ";".join(f"{name}={value}" for name, value in entry.variant.items()),
+        "metric": first.primary if first else "",
+        **{name: "" if value is None else f"{value:.6f}" for name, value in numbers.items()},
+        "mark": mark,
+        "seeds": len(entry.values),
+        "missing": entry.missing,
+        "failed": entry.failed,
+        "n_train": first.n.get("train", "") if first else "",
+        "n_test": first.n.get("test", "") if first else "",
+        "synthetic": first.synthetic if first else "",
+        "partial": first.partial if first else "",
+        "protocol": first.protocol if first else "",
+        "data_digest": first.data_digest if first else "",
+        "records": " ".join(result.key for result in entry.results),
+        "note": "; ".join(first.notes) if first else "",
+    }
