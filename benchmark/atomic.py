@@ -22,5 +22,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
+        temporary.write_bytes(content)

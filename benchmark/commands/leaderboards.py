@@ -1,4 +1,4 @@
-"""``leaderboard`` and ``collect``: tables from records, and records to keep."""
+"""``leaderboard``, ``compare`` and ``collect``: tables and figures from records, and records to keep."""
 
 from __future__ import annotations
 
@@ -6,20 +6,47 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.options import add_suite, exit_code_of, home_of, plan_of
-from benchmark.errors import did_you_mean, raise_all
+from benchmark.commands.options import add_home, add_set, add_suite, exit_code_of, home_of, plan_of
+from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
 
 if TYPE_CHECKING:
     from benchmark.engine.plan import Plan
 
+TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
+
+
+class NotStrictError(BenchmarkError):
+    """``--strict`` found what a table in a paper must not have (exit code 4)."""
+
+    exit_code = INCOMPLETE
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("leaderboard", help="the tables of a suite")
+    sub = commands.add_parser("leaderboard", help="the tables, figures and the page of a suite")
     add_suite(sub)
-    sub.add_argument("--format", default="md,csv", help="md, csv or both (default)")
+    sub.add_argument(
+        "--format",
+        default="md,csv",
+        help=f"any of {', '.join(TEXTS)} and, for the figures, {', '.join(FIGURES)} (default: md,csv)",
+    )
     sub.add_argument("--out", type=Path, help="folder to write to (default: HOME/leaderboards)")
     sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.add_argument(
+        "--strict", action="store_true", help="refuse missing cells, mixed protocols or data, double claims"
+    )
     sub.set_defaults(function=leaderboard)
+    sub = commands.add_parser("compare", help="two rows of a suite: paired differences per question")
+    sub.add_argument("a", help="a row of the suite")
+    sub.add_argument("b", help="another row")
+    sub.add_argument("--suite", required=True, help="name of a suite, or path of a .toml file")
+    sub.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
+    sub.add_argument("--limit", type=int, metavar="N", help="records made with this --limit")
+    sub.add_argument("--format", default="md", help=f"md and, for the figure, {', '.join(FIGURES)} (default: md)")
+    sub.add_argument("--out", type=Path, help="folder to write to (default: print only)")
+    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    add_set(sub, "change the suite, as in methods.merl.config.width=64")
+    add_home(sub)
+    sub.set_defaults(function=compare, methods=[])
     sub = commands.add_parser("collect", help="copy the records of a suite, without predictions, to a folder")
     add_suite(sub)
     sub.add_argument("--out", type=Path, required=True)
@@ -29,24 +56,49 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def leaderboard(options: argparse.Namespace) -> int:
     """Write and print the tables."""
     from benchmark.engine.store import Store
-    from benchmark.leaderboard.tables import FORMATS
+    from benchmark.leaderboard.audit import audit
 
-    formats = tuple(part for part in options.format.split(",") if part)
-    wrong = [f"{part!r} is no format{did_you_mean(part, FORMATS)}" for part in formats if part not in FORMATS]
-    raise_all(wrong, "--format:")
+    formats = _formats(options.format, (*TEXTS, *FIGURES))
     home = home_of(options)
-    made = plan_of(options)
-    store = Store(options.records or home.records)
+    made, store = plan_of(options), Store(options.records or home.records)
+    if options.strict:
+        raise_all(audit(made, store), f"--strict: the leaderboard of {made.suite.name} is refused:", NotStrictError)
     made.sort_by_state(store)
     write_leaderboard(made, store, options.out or home.leaderboards, formats, show=True)
     return exit_code_of(made)
 
 
+def compare(options: argparse.Namespace) -> int:
+    """Print the comparison of two rows, and write it where a folder is given."""
+    from benchmark.atomic import write_bytes, write_text
+    from benchmark.engine.store import Store
+    from benchmark.leaderboard import comparison
+    from benchmark.leaderboard.tables import Leaderboard
+
+    formats = _formats(options.format, ("md", *FIGURES))
+    options.methods = [options.a, options.b]
+    board = Leaderboard(plan_of(options), Store(options.records or home_of(options).records))
+    lines = comparison.compare(board, options.a, options.b)
+    text = comparison.markdown(lines, options.a, options.b)
+    print("\n".join([*board.warnings(), text]))
+    if options.out is None:
+        return COMPLETE
+    name = f"{board.name}-{options.a}-against-{options.b}"
+    write_text(options.out / f"{name}.md", text)
+    for kind in formats:
+        if kind in FIGURES:
+            from benchmark.leaderboard.figures import difference, style
+
+            figure = difference.draw(board, lines, options.a, options.b)
+            write_bytes(options.out / f"{name}.{kind}", style.save(figure, kind))
+    return COMPLETE
+
+
 def collect(options: argparse.Namespace) -> int:
     """Write the record of every finished cell, and the cards of weights made here; the folder is a store by itself."""
-    from benchmark.atomic import write_text
+    from benchmark.atomic import write_bytes, write_text
     from benchmark.engine.pretraining import CARD, HISTORY, pretrained_folder
-    from benchmark.engine.store import RECORD, Store, record_text
+    from benchmark.engine.store import RECORD, RESAMPLED, Store, record_text
 
     made, source, target = plan_of(options), Store(home_of(options).records), Store(options.out)
     made.sort_by_state(source)
@@ -54,6 +106,9 @@ def collect(options: argparse.Namespace) -> int:
         record = source.get(cell.spec)
         if record is not None:
             write_text(target.folder(cell.spec) / RECORD, record_text(record))
+            resampled = source.folder(cell.spec) / RESAMPLED
+            if resampled.is_file():
+                write_bytes(target.folder(cell.spec) / RESAMPLED, resampled.read_bytes())
         spec = cell.spec
         if spec.pretraining is not None:  # the card and the loss curve of the weights, not the weights
             recipe = (spec.method, spec.method_version, spec.method_config, spec.pretraining)
@@ -66,14 +121,62 @@ def collect(options: argparse.Namespace) -> int:
 
 
 def write_leaderboard(made: Plan, store: Any, out: Path, formats: tuple[str, ...], show: bool) -> None:
-    from benchmark.atomic import write_text
+    """Write the formats asked for into `out`; figures go into a folder of their own."""
+    from benchmark.atomic import write_bytes, write_text
+    from benchmark.leaderboard import published, terminal
     from benchmark.leaderboard.tables import Leaderboard
 
     board = Leaderboard(made, store)
     if show:
-        board.show()
-    name = made.suite.name + ("-partial" if board.partial else "")
-    for kind, text in (("md", board.markdown), ("csv", board.csv)):
-        if kind in formats:
-            write_text(out / f"{name}.{kind}", text())
-            print(f"written: {out / f'{name}.{kind}'}")
+        terminal.show(board)
+    beside = published.beside(board.entries, published.load())
+    figures = _figures(board) if {"html", *FIGURES} & set(formats) else {}
+    for name, text in _texts(board, beside, figures, out, formats).items():
+        write_text(out / name, text)
+        print(f"written: {out / name}")
+    for kind in formats:
+        if kind in FIGURES and figures:
+            from benchmark.leaderboard.figures.style import save
+
+            folder = out / f"{board.name}-figures"
+            for name, figure in figures.items():
+                write_bytes(folder / f"{_file_name(name)}.{kind}", save(figure, kind))
+            print(f"written: {folder}: {len(figures)} figures as {kind}")
+
+
+def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
+    """File name -> content, for the formats that are text."""
+    from benchmark.leaderboard import latex, markdown, page, spreadsheet
+
+    texts = {}
+    if "md" in formats:
+        texts[f"{board.name}.md"] = markdown.markdown(board, beside)
+    if "csv" in formats:
+        texts[f"{board.name}.csv"] = spreadsheet.spreadsheet(board)
+    if "tex" in formats:
+        texts[f"{board.name}.tex"] = latex.tables(board)
+        texts[f"{board.name}-document.tex"] = latex.document(board, board.name)
+    if "html" in formats:
+        texts[f"{board.name}.html"] = page.page(board, beside, figures, out)
+    return texts
+
+
+def _figures(board: Any) -> dict[str, Any]:
+    from benchmark.leaderboard.figures import draw_all
+
+    figures, reasons = draw_all(board)
+    for name, reason in reasons.items():
+        print(f"no figure {name}: {reason}")
+    return figures
+
+
+def _file_name(name: str) -> str:
+    """Class and label set names may hold what a file name must not."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
+def _formats(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    formats = tuple(part.strip() for part in text.split(",") if part.strip())
+    wrong = [f"{part!r} is no format{did_you_mean(part, known)}" for part in formats if part not in known]
+    raise_all(wrong, "--format:")
+    return formats

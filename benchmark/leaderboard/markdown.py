@@ -40,8 +40,8 @@ def _published(found: list[Comparison]) -> str:
     lines = [
         "## Published beside reproduced",
         "",
-        "Published numbers follow their papers' protocols, data and model sizes, not this one; a difference is a question, "
-        "not an error of either.",
+        "Published numbers follow their papers' protocols, data and model sizes, not this one; a difference is a "
+        "question, not an error of either.",
         "",
         _row(["method", "question", "metric", "published", "here", "difference", "source", "evidence"]),
         "|---" * 8 + "|",

@@ -40,9 +40,7 @@ def rank(entries: Sequence[Entry]) -> Ranking:
     p_values = [_p(leader, entry) for entry in others]
     if any(p is None for p in p_values):
         return Ranking(best, second)
-    corrected = dict(
-        zip((entry.row for entry in others), holm([p for p in p_values if p is not None]), strict=True)
-    )
+    corrected = dict(zip((entry.row for entry in others), holm([p for p in p_values if p is not None]), strict=True))
     tied = frozenset(row for row, p in corrected.items() if p >= LEVEL)
     return Ranking(best, second, tied | best if tied - best else frozenset(), True, corrected)
 

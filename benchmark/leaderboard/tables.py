@@ -9,13 +9,17 @@ import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmark.engine.plan import Plan
+from benchmark.engine.pretraining import HISTORY, pretrained_folder
 from benchmark.engine.records import PROTOCOL
 from benchmark.engine.store import Store
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
+from benchmark.paths import Home
 
+METRICS = {"auroc_macro": "macro AUROC"}  # for readers; other metrics go by their name
 TIED = "≈"  # behind an entry that cannot be told from the best of its column
 
 
@@ -43,8 +47,7 @@ class Table:
     def rankings(self) -> dict[str, Ranking]:
         """Per column; floors take part in it as everybody does."""
         return {
-            column: rank([entry for (_, name), entry in self.body.items() if name == column])
-            for column in self.columns
+            column: rank([entry for (_, name), entry in self.body.items() if name == column]) for column in self.columns
         }
 
     def text(self, row: str, column: str, interval: bool = True) -> str:
@@ -63,7 +66,9 @@ class Table:
 
     @property
     def metric(self) -> str:
-        return next((entry.results[0].primary for entry in self.body.values() if entry.results), "")
+        """The primary metric's name for readers; empty before the first result."""
+        name = next((entry.results[0].primary for entry in self.body.values() if entry.results), "")
+        return METRICS.get(name, name.replace("_", " "))
 
 
 class Leaderboard:
@@ -91,6 +96,21 @@ class Leaderboard:
     def absent(self) -> int:
         """Cells without a finished record."""
         return sum(entry.missing + entry.failed for entry in self.entries)
+
+    def histories(self) -> dict[str, Path]:
+        """The loss curve of each row whose weights were made here: beside the records, or in the home of the run."""
+        found: dict[str, Path] = {}
+        for cell in self.plan.cells:
+            spec = cell.spec
+            if spec.pretraining is None or cell.row in found:
+                continue
+            recipe = (spec.method, spec.method_version, spec.method_config, spec.pretraining)
+            for root in (self.store.root, self.store.root.parent):
+                path = pretrained_folder(*recipe, Home(root)) / HISTORY
+                if path.is_file():
+                    found[cell.row] = path
+                    break
+        return found
 
     def warnings(self) -> list[str]:
         lines = []

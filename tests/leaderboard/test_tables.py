@@ -7,99 +7,80 @@ import pytest
 
 from benchmark.engine.plan import make_plan
 from benchmark.engine.records import RunRecord
-from benchmark.engine.store import Store
 from benchmark.engine.suites import load_suite
 from benchmark.errors import DataError
+from benchmark.leaderboard.markdown import markdown
+from benchmark.leaderboard.spreadsheet import spreadsheet
 from benchmark.leaderboard.tables import Leaderboard
-
-
-@pytest.fixture
-def plan(tiny_suite):
-    return make_plan(load_suite(str(tiny_suite)))
-
-
-def fill(plan, store, value=lambda cell: 0.8, **more):
-    for cell in plan.cells:
-        number = value(cell)
-        if number is None:
-            continue
-        record = RunRecord(cell.spec.key, cell.spec.to_json(), cell.question, "done", {"auroc_macro": number})
-        record.intervals, record.primary = {"auroc_macro": (number - 0.05, number + 0.04)}, "auroc_macro"
-        record.data_digest, record.synthetic, record.n = "d1", True, {"train": 9, "test": 30}
-        for name, given in more.items():
-            setattr(record, name, given)
-        store.put(cell.spec, record)
 
 
 def by_seed(cell):
     return {"random_init": 0.6, "handcrafted": 0.7, "merl": 0.8}[cell.row] + 0.02 * cell.question.get("seed", 0)
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "records")
-
-
-def test_means_spreads_intervals_and_the_best(plan, store):
+def test_means_spreads_intervals_and_the_best(plan, store, fill):
     fill(plan, store, by_seed)
-    text = Leaderboard(plan, store).markdown()
+    text = markdown(Leaderboard(plan, store), [])
     assert "| method | 10 % | 100 % |" in text
-    assert "| handcrafted | 0.710 ±0.014 [0.660, 0.750] | 0.700 [0.650, 0.740] |" in text
+    assert "| handcrafted | <ins>0.710 ±0.014 [0.660, 0.750]</ins> | <ins>0.700 [0.650, 0.740]</ins> |" in text
     assert "| merl | **0.810 ±0.014 [0.760, 0.850]** | **0.800 [0.750, 0.840]** |" in text
+    assert text.index("| merl |") < text.index("| *floors* |") < text.index("| random_init | 0.610")
     assert "SYNTHETIC DATA" in text and "PARTIAL" not in text and "INCOMPLETE" not in text
     assert "handcrafted × zero_shot: skipped, it has no space shared" in text
 
 
-def test_missing_and_failed_cells_are_shown_and_never_best(plan, store):
+def test_missing_and_failed_cells_are_shown_and_never_best(plan, store, fill):
     fill(plan, store, lambda cell: None if cell.row == "merl" and cell.question.get("seed") == 1 else by_seed(cell))
     lost = next(cell for cell in plan.cells if cell.row == "random_init")
     store.discard(lost.spec)
     store.put(lost.spec, RunRecord(lost.spec.key, lost.spec.to_json(), lost.question, "failed", error={"message": "x"}))
-    text = Leaderboard(plan, store).markdown()
+    text = markdown(Leaderboard(plan, store), [])
     assert "0.800 [0.750, 0.840] (1 of 2 seeds absent)" in text and "**0.800 [0.750, 0.840] (1" not in text
     assert "INCOMPLETE: 2 cells are missing or failed; `ecgbench run tiny`" in text
+    assert "merl × linear_probe: 1 cells missing; `ecgbench run tiny --methods merl --tasks linear_probe`" in text
+    assert "random_init × linear_probe: 1 cells failed; `ecgbench run tiny --methods random_init" in text
 
 
 def test_an_empty_store_is_all_missing(plan, store):
     board = Leaderboard(plan, store)
-    assert board.markdown().count("missing |") == 7 and board.absent == len(plan.cells)
+    assert markdown(board, []).count("missing |") == 7 and board.absent == len(plan.cells)
 
 
-def test_records_of_different_data_are_never_mixed(plan, store):
+def test_records_of_different_data_are_never_mixed(plan, store, fill):
     fill(plan, store, lambda cell: 0.5 if cell.row == "merl" else None)
     fill(plan, store, lambda cell: 0.5 if cell.row == "handcrafted" else None, data_digest="d2")
     with pytest.raises(DataError, match=r"2 different preparations \(d1, d2\)"):
         Leaderboard(plan, store)
 
 
-def test_lower_can_be_better(plan, store):
+def test_lower_can_be_better(plan, store, fill):
     fill(plan, store, by_seed, higher_is_better=False)
-    text = Leaderboard(plan, store).markdown()
+    text = markdown(Leaderboard(plan, store), [])
     assert "| random_init | **0.610" in text and "| merl | 0.810" in text
 
 
-def test_csv_holds_what_the_table_says(plan, store):
+def test_csv_holds_what_the_table_says(plan, store, fill):
     fill(plan, store, by_seed)
-    rows = list(csv.DictReader(io.StringIO(Leaderboard(plan, store).csv())))
+    rows = list(csv.DictReader(io.StringIO(spreadsheet(Leaderboard(plan, store)))))
     assert len(rows) == 7
     found = next(row for row in rows if row["method"] == "merl" and "fraction=0.1" in row["variant"])
     assert found["mean"] == "0.810000" and found["seeds"] == "2" and found["synthetic"] == "True"
     assert found["protocol"] == "frozen-eval-1" and found["data_digest"] == "d1"
 
 
-def test_partial_results_are_never_final(tiny_suite, store):
+def test_partial_results_are_never_final(tiny_suite, store, fill):
     plan = make_plan(load_suite(str(tiny_suite)), limit=5)
     fill(plan, store, by_seed, partial=True)
     board = Leaderboard(plan, store)
-    assert board.partial and "PARTIAL" in board.markdown()
+    assert board.partial and "PARTIAL" in markdown(board, [])
     final = Leaderboard(make_plan(load_suite(str(tiny_suite))), store)
     assert final.absent == len(final.plan.cells)  # a complete leaderboard sees none of them
 
 
-def test_names_cannot_break_the_table(plan, store, tiny_suite):
+def test_names_cannot_break_the_table(plan, store, tiny_suite, fill):
     tiny_suite.write_text(
         tiny_suite.read_text() + '\n[[methods]]\nname = "handcrafted"\nlabel = "a|b"\nconfig = {rate = 99}\n'
     )
     plan = make_plan(load_suite(str(tiny_suite)), methods=["a|b"])
     fill(plan, store)
-    assert "| a\\|b | 0.8" in Leaderboard(plan, store).markdown()
+    assert "| a\\|b | 0.8" in markdown(Leaderboard(plan, store), [])

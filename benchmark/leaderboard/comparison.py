@@ -1,0 +1,108 @@
+"""Two methods side by side: paired differences per question, corrected over all of them, and the classes that moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.errors import UsageError
+from benchmark.leaderboard.ranking import LEVEL, comparable
+from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.tables import Leaderboard
+from benchmark.metrics.paired import Difference, holm, paired_difference
+
+
+@dataclass(frozen=True)
+class Line:
+    """One question that both have answered; `difference` is None where resamples are missing or drawn otherwise."""
+
+    title: str
+    a: float
+    b: float
+    difference: Difference | None
+    p_corrected: float | None
+    higher_is_better: bool
+    classes: dict[str, float]  # AUROC of a - b by class
+
+    @property
+    def winner(self) -> str:
+        """``a``, ``b`` or ``not separated``; ``not tested`` without resamples."""
+        if self.difference is None or self.p_corrected is None:
+            return "not tested"
+        if self.p_corrected >= LEVEL:
+            return "not separated"
+        return "a" if (self.a > self.b) == self.higher_is_better else "b"
+
+
+def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
+    """All questions that rows `a` and `b` have both answered completely, in the order of the tables."""
+    pairs = []
+    for table in board.tables:
+        for column in table.columns:
+            ours, theirs = table.body.get((a, column)), table.body.get((b, column))
+            if ours and theirs and ours.complete and theirs.complete:
+                pairs.append((f"{table.title}, {column}", ours, theirs))
+    if not pairs:
+        raise UsageError(f"{a} and {b} have no question that both have answered completely")
+    differences = [_difference(ours, theirs) for _, ours, theirs in pairs]
+    corrected = iter(holm([d.p for d in differences if d is not None]))
+    return [
+        Line(
+            title,
+            ours.mean,
+            theirs.mean,
+            difference,
+            next(corrected) if difference is not None else None,
+            ours.higher_is_better,
+            _movement(ours, theirs),
+        )
+        for (title, ours, theirs), difference in zip(pairs, differences, strict=True)
+    ]
+
+
+def _difference(a: Entry, b: Entry) -> Difference | None:
+    if not comparable(a, b):
+        return None
+    assert a.resampled is not None and b.resampled is not None
+    return paired_difference(a.mean, b.mean, a.resampled, b.resampled)
+
+
+def _movement(a: Entry, b: Entry) -> dict[str, float]:
+    ours, theirs = a.per_class, b.per_class
+    return {name: ours[name] - theirs[name] for name in ours if name in theirs}
+
+
+def markdown(lines: list[Line], a: str, b: str, moved: int = 3) -> str:
+    """The comparison as text: a table, the count of wins, and per question the classes that moved most."""
+    wins = {
+        outcome: sum(line.winner == outcome for line in lines) for outcome in ("a", "b", "not separated", "not tested")
+    }
+    parts = [
+        f"# {a} against {b}",
+        f"{a} better: {wins['a']}, {b} better: {wins['b']}, not separated: {wins['not separated']}"
+        + (f", not tested (records keep no resamples): {wins['not tested']}" if wins["not tested"] else "")
+        + f". Paired bootstrap over patients, 95 % interval, Holm over these {len(lines)} questions, {LEVEL:.0%}.",
+        "\n".join(
+            [
+                f"| question | {a} | {b} | difference | 95 % interval | p, corrected | better |",
+                "|---" * 7 + "|",
+                *(_row(line, a, b) for line in lines),
+            ]
+        ),
+        "## Classes that moved most (AUROC, mean over seeds)",
+        "\n".join(f"- {line.title}: {_moved(line, moved)}" for line in lines if line.classes)
+        or "No per-class results.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(line: Line, a: str, b: str) -> str:
+    found = line.difference
+    numbers = [f"{line.a:.3f}", f"{line.b:.3f}", f"{line.a - line.b:+.3f}"]
+    numbers += [f"{found.low:+.3f} to {found.high:+.3f}", f"{line.p_corrected:.3f}"] if found else ["–", "–"]
+    better = {"a": a, "b": b}.get(line.winner, line.winner)
+    return "| " + " | ".join(text.replace("|", "\\|") for text in [line.title, *numbers, better]) + " |"
+
+
+def _moved(line: Line, count: int) -> str:
+    order = sorted(line.classes.items(), key=lambda item: (-abs(item[1]), item[0]))[:count]
+    return ", ".join(f"{name} {change:+.3f}" for name, change in order)

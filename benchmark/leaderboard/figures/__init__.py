@@ -1,0 +1,34 @@
+"""One file per figure: `draw(board)` returns figures by name, or a sentence that says why there is none.
+
+One style for all (`style.py`): a colour-blind safe palette, and a marker per method, so that a print in grey still
+tells them apart. Vector and bitmap files carry no date, so the same store gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from benchmark.leaderboard.tables import Leaderboard
+
+    Draw = Callable[[Leaderboard], "dict[str, Figure] | str"]
+
+NAMES = ("label_efficiency", "per_class", "rank_summary", "zero_shot_against_probe", "loss_curves", "cost")
+
+
+def draw_all(board: Leaderboard) -> tuple[dict[str, Figure], dict[str, str]]:
+    """All figures that the records allow, by name; and for the others the reason, by name."""
+    figures: dict[str, Figure] = {}
+    reasons: dict[str, str] = {}
+    for name in NAMES:
+        draw: Draw = import_module(f"{__name__}.{name}").draw
+        found = draw(board)
+        if isinstance(found, str):
+            reasons[name] = found
+        else:
+            figures |= found
+    return figures, reasons

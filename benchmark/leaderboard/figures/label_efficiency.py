@@ -1,0 +1,63 @@
+"""Score against label fraction, one panel per dataset and label set, with the 95 % interval over patients."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from benchmark.leaderboard.figures.style import grid, looks, rows_of, stamp, styled
+from benchmark.leaderboard.tables import Leaderboard, Table
+
+FIELD = "fraction"
+DODGE = 0.035  # methods stand side by side, as a share of a decade: else their bars hide each other
+
+
+def draw(board: Leaderboard) -> dict[str, Figure] | str:
+    by_task: dict[str, list[Table]] = {}
+    for table in board.tables:
+        fractions = {entry.variant.get(FIELD) for entry in table.body.values() if entry.values}
+        if len(fractions - {None}) > 1:
+            by_task.setdefault(table.task, []).append(table)
+    if not by_task:
+        return "no task has results at two label fractions or more"
+    name = "label_efficiency"
+    return {name if len(by_task) == 1 else f"{name}-{task}": _figure(board, found) for task, found in by_task.items()}
+
+
+def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
+    with styled():
+        figure, axes = grid(len(tables))
+        look = looks(rows_of(board))
+        for axis, table in zip(axes, tables, strict=True):
+            _panel(axis, table, look)
+        axes[0].set_ylabel(tables[0].metric)
+        handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=min(len(handles), 6), frameon=False)
+        figure.tight_layout(rect=(0, 0.02, 1, 1 - 0.25 / figure.get_figheight() * -(-len(handles) // 6)))
+        stamp(figure, board)
+    return figure
+
+
+def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[no-untyped-def, type-arg]
+    rows = table.all_rows
+    seen = set()
+    for place, row in enumerate(rows):
+        entries = {e.variant[FIELD]: e for (name, _), e in table.body.items() if name == row and e.values}
+        if not entries:
+            continue
+        fractions = sorted(entries)
+        seen.update(fractions)
+        shift = 10 ** (DODGE * (place - (len(rows) - 1) / 2))
+        means = [entries[f].mean for f in fractions]
+        bounds = [entries[f].interval or (m, m) for f, m in zip(fractions, means, strict=True)]
+        errors = [[m - low for m, (low, _) in zip(means, bounds, strict=True)]]
+        errors.append([high - m for m, (_, high) in zip(means, bounds, strict=True)])
+        style = {"linestyle": ":" if row in table.floors else "-", "markersize": 4, "linewidth": 1.2, "capsize": 2}
+        axis.errorbar([f * shift for f in fractions], means, yerr=errors, label=row, **style, **look[row])
+    axis.set_xscale("log")
+    ticks = sorted(seen)
+    axis.xaxis.set_major_locator(FixedLocator(ticks))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticklabels([f"{tick:.0%}".replace("%", " %") for tick in ticks])
+    axis.set_title(f"{table.dataset} / {table.label_set}")
+    axis.set_xlabel("labelled share of the training split")

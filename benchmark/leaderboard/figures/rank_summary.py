@@ -1,0 +1,47 @@
+"""Rank of each method over all questions: a summary, never a test (six tasks can hardly reach 5 %)."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmark.leaderboard.figures.style import looks, rows_of, single, stamp, styled
+from benchmark.leaderboard.tables import Leaderboard
+
+JITTER = 0.12
+
+
+def draw(board: Leaderboard) -> dict[str, Figure] | str:
+    ranks = ranks_by_row(board)
+    if len(ranks) < 2:
+        return "no question was answered completely by two methods"
+    order = sorted(ranks, key=lambda row: (np.mean(ranks[row]), row))
+    look = looks(rows_of(board))
+    with styled():
+        figure, axis = single(5.5, 0.8 + 0.35 * len(order))
+        for height, row in enumerate(order):
+            spread = np.linspace(-JITTER, JITTER, len(ranks[row])) if len(ranks[row]) > 1 else [0.0]
+            axis.scatter(ranks[row], height + np.asarray(spread), s=12, alpha=0.45, **look[row])
+            axis.plot([np.mean(ranks[row])] * 2, [height - 0.3, height + 0.3], color="black", linewidth=1.5)
+        axis.set_yticks(range(len(order)), [f"{row} ({len(ranks[row])})" for row in order])
+        axis.invert_yaxis()
+        axis.set_xlabel("rank among the methods that answered the same question (1 = best; bar: mean)")
+        axis.set_title("A summary over questions, not a test; in brackets: questions answered", loc="left")
+        stamp(figure, board)
+    return {"rank_summary": figure}
+
+
+def ranks_by_row(board: Leaderboard) -> dict[str, list[float]]:
+    """Ranks of complete entries within each column; ties share the mean of their ranks."""
+    from scipy.stats import rankdata
+
+    ranks: dict[str, list[float]] = {}
+    for table in board.tables:
+        for column in table.columns:
+            rivals = [e for (_, name), e in table.body.items() if name == column and e.complete]
+            if len(rivals) < 2:
+                continue
+            sign = -1 if rivals[0].higher_is_better else 1
+            for entry, found in zip(rivals, rankdata([sign * entry.mean for entry in rivals]), strict=True):
+                ranks.setdefault(entry.row, []).append(float(found))
+    return ranks

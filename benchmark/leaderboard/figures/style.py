@@ -1,0 +1,87 @@
+"""The one style of all figures, and how they are saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from benchmark.leaderboard.tables import Leaderboard
+
+FORMATS = ("pdf", "png", "svg")
+MARKERS = "osD^vP*Xph<>d8H"
+WARNING_COLOUR = "#a00000"
+RC: Any = {
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "svg.hashsalt": "ecg-bench",  # else every SVG has other ids
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # fonts that a publisher accepts
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Seaborn's white grid with our sizes; nothing leaks into the user's own figures."""
+    with mpl.rc_context(), sns.axes_style("whitegrid"):
+        mpl.rcParams.update(RC)
+        yield
+
+
+def looks(rows: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each row: twelve of either repeat at different lengths, so the pairs stay apart."""
+    palette = sns.color_palette("colorblind", 10)
+    return {
+        row: {"color": palette[index % len(palette)], "marker": MARKERS[index % len(MARKERS)]}
+        for index, row in enumerate(rows)
+    }
+
+
+def rows_of(board: Leaderboard) -> list[str]:
+    """All rows in the order of the suite."""
+    return list(dict.fromkeys(entry.row for entry in board.entries))
+
+
+def stamp(figure: Figure, board: Leaderboard) -> None:
+    """Say on the figure itself what the tables say above them: synthetic, partial, incomplete."""
+    marks = [line.split(":")[0] for line in board.warnings()]
+    if marks:
+        figure.text(0.995, 0.005, " · ".join(marks), ha="right", va="bottom", color=WARNING_COLOUR, fontsize=8)
+
+
+def single(width: float, height: float) -> tuple[Figure, Any]:
+    """A figure with one panel. Not through pyplot, which would keep every figure in memory and may open windows."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots()
+
+
+def grid(panels: int, width: float = 3.0, height: float = 2.5, most: int = 4) -> tuple[Figure, list[Any]]:
+    """A figure with that many panels in rows of at most `most`; panels beyond are hidden."""
+    columns = min(panels, most)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(width * columns, height * rows + 0.5))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    flat = list(axes.flat)
+    for axis in flat[panels:]:
+        axis.set_visible(False)
+    return figure, flat[:panels]
+
+
+def save(figure: Figure, kind: str) -> bytes:
+    """The file's content as pdf, png or svg, without a date."""
+    buffer = io.BytesIO()
+    metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}[kind]
+    with styled():  # fonts and the salt of ids are read when a file is written
+        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata)
+    return buffer.getvalue()

@@ -1,0 +1,54 @@
+"""Zero-shot against linear probing at the largest label fraction: what labels add to what reports taught."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from benchmark.leaderboard.figures.style import MARKERS, looks, rows_of, single, stamp, styled
+from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.tables import Leaderboard
+
+PROBE, ZERO_SHOT = "linear_probe", "zero_shot"
+
+
+def draw(board: Leaderboard) -> dict[str, Figure] | str:
+    probes = _chosen(board, PROBE, last=True)
+    zero_shots = _chosen(board, ZERO_SHOT, last=False)
+    both = [place for place in zero_shots if place in probes]
+    if not both:
+        return f"no method has both {PROBE} and {ZERO_SHOT} on one label set"
+    look = looks(rows_of(board))
+    sets = list(dict.fromkeys(place[1:] for place in both))
+    with styled():
+        figure, axis = single(4.5, 4)
+        for place in both:
+            marker = MARKERS[sets.index(place[1:]) % len(MARKERS)]
+            axis.scatter(probes[place].mean, zero_shots[place].mean, color=look[place[0]]["color"], marker=marker)
+        low = min(min(probes[p].mean, zero_shots[p].mean) for p in both) - 0.02
+        axis.plot([low, 1], [low, 1], color="grey", linewidth=0.8, linestyle="--")
+        axis.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+        rows = list(dict.fromkeys(place[0] for place in both))
+        handles = [axis.scatter([], [], color=look[row]["color"], marker="s", label=row) for row in rows]
+        handles += [
+            axis.scatter([], [], color="grey", marker=MARKERS[index % len(MARKERS)], label=" / ".join(name))
+            for index, name in enumerate(sets)
+        ]
+        axis.legend(handles=handles, frameon=False, loc="best")
+        axis.set_xlabel(f"{PROBE}, largest label fraction (macro AUROC)")
+        axis.set_ylabel(f"{ZERO_SHOT}, first variant (macro AUROC)")
+        stamp(figure, board)
+    return {"zero_shot_against_probe": figure}
+
+
+def _chosen(board: Leaderboard, task: str, last: bool) -> dict[tuple[str, str, str], Entry]:
+    """By row, dataset and label set the last or first column with a result."""
+    chosen: dict[tuple[str, str, str], Entry] = {}
+    for table in board.tables:
+        if table.task != task:
+            continue
+        for column in table.columns if last else reversed(table.columns):
+            for row in table.all_rows:
+                entry = table.body.get((row, column))
+                if entry is not None and entry.values:
+                    chosen[row, table.dataset, table.label_set] = entry
+    return chosen

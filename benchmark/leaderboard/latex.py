@@ -1,0 +1,116 @@
+"""The leaderboard as LaTeX with booktabs: tables to ``\\input`` into a paper, and a document that shows them.
+
+The caption of each table states protocol, data, seeds and test, so that a table stands by itself.
+"""
+
+from __future__ import annotations
+
+from benchmark.engine.records import PROTOCOL
+from benchmark.leaderboard.ranking import LEVEL
+from benchmark.leaderboard.tables import TIED, Leaderboard, Table
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "×": r"$\times$",
+    TIED: r"$\approx$",
+    "|": r"\textbar{}",
+    "→": r"$\rightarrow$",
+    "ä": r"\"a",
+    "ö": r"\"o",
+    "ü": r"\"u",
+    "Ä": r"\"A",
+    "Ö": r"\"O",
+    "Ü": r"\"U",
+    "ß": r"\ss{}",
+    "é": r"\'e",
+}
+# a table as wide as it is, or as the line where it would stick out
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+
+def tables(board: Leaderboard) -> str:
+    """All tables; needs the packages booktabs and graphicx."""
+    return "\n".join(["% \\usepackage{booktabs,graphicx}", *(_table(board, table) for table in board.tables)]) + "\n"
+
+
+def document(board: Leaderboard, tables_name: str) -> str:
+    """A document that holds the tables of the file `tables_name`, to look at them."""
+    return (
+        "\\documentclass{article}\n\\usepackage[margin=2cm]{geometry}\n\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n\\input{{{tables_name}}}\n\\end{{document}}\n"
+    )
+
+
+def escape(text: str) -> str:
+    """Plain text for LaTeX; letters that it does not know become a question mark rather than an error."""
+    known = (SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in text)
+    return "".join(known)
+
+
+def _table(board: Leaderboard, table: Table) -> str:
+    body = [_line(table, row) for row in table.rows]
+    if table.floors:
+        body += [r"\midrule", *(_line(table, row) for row in table.floors)]
+    head = " & ".join(["method", *map(escape, table.columns)]) + r" \\"
+    return "\n".join(
+        [
+            r"\begin{table}[htb]",
+            r"\centering\footnotesize",
+            rf"\caption{{{_caption(board, table)}}}",
+            rf"\label{{tab:{_label(board, table)}}}",
+            r"\smallskip",
+            FIT,
+            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+            *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
+            r"\end{tabular}}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _line(table: Table, row: str) -> str:
+    return " & ".join([escape(row), *(_cell(table, row, column) for column in table.columns)]) + r" \\"
+
+
+def _cell(table: Table, row: str, column: str) -> str:
+    text = escape(table.text(row, column))
+    if table.is_best(row, column):
+        return rf"\textbf{{{text}}}"
+    return rf"\underline{{{text}}}" if table.is_second(row, column) else text
+
+
+def _caption(board: Leaderboard, table: Table) -> str:
+    results = [result for entry in table.body.values() for result in entry.results]
+    seeds = max((len(entry.values) for entry in table.body.values()), default=0)
+    test = max((result.n.get("test", 0) for result in results), default=0)
+    digests = ", ".join(sorted({result.data_digest for result in results})) or "none"
+    tested = [ranking.tested for ranking in table.rankings.values() if ranking.best]
+    parts = [
+        f"{table.title}. {table.metric or 'No result yet'} on {test} test recordings; protocol {PROTOCOL}, "
+        f"data {digests}, up to {seeds} label-subset seeds (mean ± standard deviation); in brackets the 95 % bootstrap "
+        "interval over patients. Bold: best, underlined: second.",
+    ]
+    if any(tested):
+        parts.append(f"{TIED}: not separated from the best (paired bootstrap, Holm over the column, {LEVEL:.0%}).")
+    if not all(tested):
+        parts.append("No test against the best where records keep no resamples.")
+    parts += [line.replace("`", "") for line in board.warnings()]
+    return escape(" ".join(parts))
+
+
+def _label(board: Leaderboard, table: Table) -> str:
+    parts = (board.name, table.task, table.dataset, table.label_set)
+    return "-".join("".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in p) for p in parts)

@@ -1,0 +1,135 @@
+"""The leaderboard as one HTML file that needs nothing else: no network, no neighbour, no server.
+
+Sorting and filtering are DataTables' (the copy that the package itables ships). Every text that comes from a record is
+escaped by jinja, and a content security policy keeps the page from asking any other place for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from benchmark.engine.store import RECORD
+from benchmark.leaderboard.figures.style import save
+from benchmark.leaderboard.published import Comparison
+from benchmark.leaderboard.summary import Entry, Result
+from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
+
+TEMPLATE = "page.html"
+
+
+def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any], out: Path) -> str:
+    """The whole page; `out` is the folder that it will lie in, from where records are linked relatively."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    bundle = files("itables") / "html"
+    entries = _Entries(board, out)
+    return environment.get_template(TEMPLATE).render(
+        suite=board.plan.suite,
+        warnings=board.warnings(),
+        notes=board.notes(),
+        tied=TIED,
+        tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
+        published=published,
+        figures={name: _image(figure) for name, figure in figures.items()},
+        entries=entries.found,
+        provenance=entries.provenance,
+        script=base64.b64encode((bundle / "dt_bundle.js").read_bytes()).decode("ascii"),
+        style=(bundle / "dt_bundle.css").read_text("utf-8"),
+    )
+
+
+class _Entries:
+    """What the dialog behind each number shows; provenance, mostly equal, is kept once."""
+
+    def __init__(self, board: Leaderboard, out: Path) -> None:
+        self.board, self.out = board, out
+        self.found: list[dict[str, Any]] = []
+        self.provenance: list[dict[str, Any]] = []
+
+    def add(self, table: Table, row: str, column: str, entry: Entry) -> int:
+        low_high = entry.interval if entry.values else None
+        first = entry.results[0] if entry.results else None
+        p = table.rankings[column].p_values.get(row)
+        self.found.append(
+            {
+                "title": f"{row}: {table.title}, {column}",
+                "metric": table.metric,
+                "interval": low_high and [round(bound, 4) for bound in low_high],
+                "p": None if p is None else round(p, 4),
+                "n": first.n if first else {},
+                "missing": entry.missing,
+                "failed": entry.failed,
+                "notes": sorted({note for result in entry.results for note in result.notes}),
+                "records": [self._record(entry, result) for result in entry.results],
+            }
+        )
+        return len(self.found) - 1
+
+    def _record(self, entry: Entry, result: Result) -> dict[str, Any]:
+        if result.provenance not in self.provenance:
+            self.provenance.append(result.provenance)
+        folder = self.board.store.root / entry.task / result.method / result.key / RECORD
+        return {
+            "key": result.key,
+            "seed": result.seed,
+            "value": result.value,
+            "seconds": result.seconds,
+            "data": result.data_digest,
+            "protocol": result.protocol,
+            "href": Path(os.path.relpath(folder, self.out)).as_posix(),
+            "provenance": self.provenance.index(result.provenance),
+        }
+
+
+def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
+    rows = [
+        {
+            "name": row,
+            "floor": row in table.floors,
+            "cells": [_cell(table, row, column, entries) for column in table.columns],
+        }
+        for row in table.all_rows
+    ]
+    return {
+        "id": f"table-{number}",
+        "title": table.title,
+        "metric": table.metric,
+        "columns": table.columns,
+        "rows": rows,
+    }
+
+
+def _cell(table: Table, row: str, column: str, entries: _Entries) -> dict[str, Any]:
+    entry = table.body.get((row, column))
+    if entry is None:
+        return {"text": "–", "order": -1, "entry": None, "mark": "", "tied": False, "tip": ""}
+    mark = "best" if table.is_best(row, column) else "second" if table.is_second(row, column) else ""
+    return {
+        "text": entry_text(entry, interval=False),
+        "order": f"{entry.mean:.6f}" if entry.values else "-1",
+        "entry": entries.add(table, row, column, entry),
+        "mark": mark,
+        "tied": row in table.rankings[column].tied,
+        "tip": _tip(entry),
+    }
+
+
+def _tip(entry: Entry) -> str:
+    if not entry.values:
+        return entry_text(entry)
+    parts = [entry_text(entry), f"{len(entry.values)} subset seed{'s' if len(entry.values) > 1 else ''}"]
+    sizes = entry.results[0].n
+    parts += [f"{name} {sizes[name]}" for name in ("train", "test") if name in sizes]
+    return ", ".join(parts)
+
+
+def _image(figure: Any) -> str:
+    """An SVG as a data address: as an image it can run no script and its ids stay its own."""
+    return "data:image/svg+xml;base64," + base64.b64encode(save(figure, "svg")).decode("ascii")

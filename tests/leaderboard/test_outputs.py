@@ -1,0 +1,132 @@
+"""Every format of the leaderboard: the same store gives the same bytes; LaTeX compiles; figures say what they miss."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from benchmark.cli import main
+from benchmark.leaderboard import latex, published
+from benchmark.leaderboard.figures import draw_all
+from benchmark.leaderboard.figures.style import save
+from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.tables import Leaderboard
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.normal(0, 0.02, 200).astype(np.float32)
+VALUES = {"random_init": 0.6, "handcrafted": 0.75, "merl": 0.8}
+
+
+def made(plan, store, fill):
+    costs = {"random_init": 1e5, "handcrafted": 0.0, "merl": 2e5}
+    fill(plan, store, lambda cell: VALUES[cell.row] + 0.01 * cell.question.get("seed", 0), lambda cell: NOISE)
+    for cell in plan.cells:
+        record = store.get(cell.spec)
+        record.cost = {"parameters": costs[cell.row], "flops": 2 * costs[cell.row], "feature_seconds": 1e-3}
+        store.discard(cell.spec)
+        store.put(cell.spec, record, resampled=np.float32(record.metrics["auroc_macro"]) + NOISE)
+
+
+def test_the_same_store_gives_the_same_bytes_in_every_format(plan, store, fill, tiny_suite, tmp_path, capsys):
+    made(plan, store, fill)
+    arguments = [
+        "leaderboard",
+        str(tiny_suite),
+        "--records",
+        str(store.root),
+        "--format",
+        "md,csv,tex,html,pdf,png,svg",
+    ]
+    for out in ("first", "second"):
+        assert main([*arguments, "--out", str(tmp_path / out)]) == 0
+    files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
+    assert {"tiny.md", "tiny.csv", "tiny.tex", "tiny-document.tex", "tiny.html"} <= {str(file) for file in files}
+    assert {file.suffix for file in files if "tiny-figures" in file.parts} == {".pdf", ".png", ".svg"}
+    for file in files:
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes(), file
+
+
+def test_figures_are_drawn_or_say_why_not(plan, store, fill):
+    board = Leaderboard(plan, store)
+    figures, reasons = draw_all(board)
+    assert not figures and all(len(reason) > 20 for reason in reasons.values())
+    made(plan, store, fill)
+    figures, reasons = draw_all(Leaderboard(plan, store))
+    assert {"label_efficiency", "rank_summary", "zero_shot_against_probe", "cost"} <= set(figures)
+    assert reasons.keys() == {"loss_curves"}
+    texts = save(figures["label_efficiency"], "svg").decode()
+    assert "SYNTHETIC DATA" in texts and "merl" in texts  # on the figure itself, for it travels alone
+
+
+def test_latex_escapes_everything_and_names_what_a_table_needs(plan, store, fill):
+    made(plan, store, fill)
+    text = latex.tables(Leaderboard(plan, store))
+    assert r"\textbf{0.805 $\pm$0.007" in text and r"random\_init" in text and r"10 \%" in text
+    for fact in ("frozen-eval-1", "data d1", "2 label-subset seeds", "30 test recordings", "SYNTHETIC DATA", "Holm"):
+        assert fact in text, fact
+    assert latex.escape(r"a_b & 50 % \input{x} # ~ ^ Ω") == (
+        r"a\_b \& 50 \% \textbackslash{}input\{x\} \# \textasciitilde{} \textasciicircum{} ?"
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (Debian: texlive-latex-recommended)")
+def test_latex_compiles_as_it_is(plan, store, fill, tiny_suite, tmp_path, capsys):
+    tiny_suite.write_text(
+        tiny_suite.read_text() + '\n[[methods]]\nname = "handcrafted"\nlabel = "50%_#{\\\\end}"\nconfig = {rate = 99}\n'
+    )
+    out = tmp_path / "out"
+    main(["leaderboard", str(tiny_suite), "--records", str(store.root), "--format", "tex", "--out", str(out)])
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tiny-document.tex"]
+    done = subprocess.run(command, cwd=out, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def entry(**more):
+    given = {"row": "mine", "method": "merl", "task": "linear_probe", "dataset": "ptbxl", "label_set": "super"}
+    return Entry(**{**given, "variant": {"fraction": 0.01, "trials": 16}, **more})
+
+
+def test_published_numbers_stand_beside_ours_with_their_source(plan, store, fill):
+    numbers = published.load()
+    assert len(numbers) == 496
+    fitting = [one for one in numbers if one.answers(entry())]
+    assert [(one.value, one.metric) for one in fitting] == [(0.8239, "auroc_macro")]
+    assert "Table 2" in fitting[0].source and fitting[0].evidence == "reprinted"
+    assert not any(one.answers(entry(variant={"fraction": 0.5})) for one in numbers)
+    fill(plan, store)
+    result = Leaderboard(plan, store).entries[0].results[0]
+    compared = published.beside([entry(results=[result])], numbers)
+    assert [(one.published, one.here) for one in compared] == [(0.8239, 0.8)]
+    assert published.beside([entry(results=[result], missing=1)], numbers) == []  # incomplete: no comparison
+
+
+def test_a_wrong_file_of_published_numbers_names_every_line(tmp_path):
+    (tmp_path / "sources.toml").write_text('[known]\ncite = "A paper"\nprotocol = "none"\n')
+    (tmp_path / "numbers.csv").write_text(
+        "method,task,dataset,label_set,where,metric,value,source,evidence\n"
+        "m,t,d,,,auroc_macro,high,known,primary\nm,t,d,,,auroc_macro,0.5,other,guess\n"
+    )
+    with pytest.raises(published.DataError) as error:
+        published.load(tmp_path)
+    for part in ("line 2: value is 'high'", "line 3: sources.toml has no 'other'", "line 3: evidence is 'guess'"):
+        assert part in str(error.value)
+
+
+def test_compare_prints_differences_wins_and_classes(plan, store, fill, tiny_suite, tmp_path, capsys):
+    made(plan, store, fill)
+    arguments = ["compare", "merl", "handcrafted", "--suite", str(tiny_suite), "--records", str(store.root)]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--format", "md,png"]) == 0
+    said = capsys.readouterr().out
+    assert "SYNTHETIC DATA" in said and "merl better: 2, handcrafted better: 0, not separated: 0" in said
+    assert "| +0.050 | +0.050 to +0.050 | 0.020 | merl |" in said and "NORM +0.050" in said
+    assert (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text() in said
+    assert (tmp_path / "out" / "tiny-merl-against-handcrafted.png").stat().st_size > 5000
+
+
+def test_compare_needs_a_question_that_both_answered(plan, store, tiny_suite, capsys):
+    arguments = ["compare", "merl", "handcrafted", "--suite", str(tiny_suite), "--records", str(store.root)]
+    assert main(arguments) == 2 and "no question that both" in capsys.readouterr().err
+    assert main(["compare", "merl", "mrl", "--suite", str(tiny_suite)]) == 2
+    assert "did you mean 'merl'?" in capsys.readouterr().err

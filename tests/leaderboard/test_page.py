@@ -1,0 +1,153 @@
+"""The page in a real browser: it sorts, filters, explains its numbers, asks nobody for anything and runs no record."""
+
+import functools
+import json
+import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.cli import main
+
+CHROMIUM, DRIVER = (next(filter(None, map(shutil.which, names)), None) for names in (
+    ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)
+))  # fmt: skip
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+    "--window-size=1100,900",
+)  # fmt: skip
+EVIL = "<script>document.title='owned'</script>"
+VALUES = {"random_init": 0.6, "handcrafted": 0.75, "merl": 0.8, EVIL: 0.7}
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs a browser (Debian: chromium and chromium-driver)"
+)
+
+
+@pytest.fixture
+def site(tmp_path, tiny_suite, store, fill):
+    """The page of a made-up leaderboard on a local server that notes every request."""
+    tiny_suite.write_text(
+        tiny_suite.read_text() + f'\n[[methods]]\nname = "handcrafted"\nlabel = "{EVIL}"\nconfig = {{rate = 99}}\n'
+    )
+    from benchmark.engine.plan import make_plan
+    from benchmark.engine.suites import load_suite
+
+    noise = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)
+    made = make_plan(load_suite(str(tiny_suite)))
+    fill(made, store, lambda cell: VALUES[cell.row], lambda cell: noise, notes=[f"a note {EVIL}"])
+    main(["leaderboard", str(tiny_suite), "--records", str(store.root), "--format", "html", "--out", str(tmp_path)])
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, _format, *arguments):
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/tiny.html", asked
+    server.shutdown()
+
+
+@pytest.fixture
+def browser(tmp_path):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def names(browser):
+    script = "return [...document.querySelectorAll('#table-0 tbody tr td:first-child')].map(td => td.textContent)"
+    return browser.execute_script(script)
+
+
+def wait_for_names(browser, expected):
+    """DataTables sorts a moment after the click."""
+    from selenium.common.exceptions import TimeoutException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    try:
+        WebDriverWait(browser, 10).until(lambda b: names(b) == expected)
+    except TimeoutException:
+        raise AssertionError(f"{expected} expected, {names(browser)} came") from None
+
+
+def test_the_page_in_a_browser(site, browser, capsys):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    address, asked = site
+    browser.get(address)
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script("return document.documentElement.dataset.ready"))
+
+    # a method named <script> stays text, in the table and in the notes
+    assert browser.title == "Tiny synthetic suite" and EVIL in names(browser)
+
+    # sorting by the second column, both ways
+    header = browser.find_elements(By.CSS_SELECTOR, "#table-0 thead th")[1]
+    header.click()
+    wait_for_names(browser, ["random_init", EVIL, "handcrafted", "merl"])
+    header.click()
+    wait_for_names(browser, ["merl", "handcrafted", EVIL, "random_init"])
+
+    # filtering all tables at once
+    field = browser.find_element(By.ID, "filter")
+    field.send_keys("hand")
+    wait_for_names(browser, ["handcrafted"])
+    field.send_keys(Keys.BACKSPACE * 4)
+    assert len(names(browser)) == 4
+
+    # the tooltip, by keyboard; Enter opens the record behind the number
+    number = browser.find_element(By.CSS_SELECTOR, "#table-0 tbody button.number")
+    browser.execute_script("arguments[0].focus()", number)
+    tip = browser.find_element(By.ID, "tip")
+    assert tip.is_displayed() and "0.800" in tip.text and "2 subset seeds" in tip.text
+    number.send_keys(Keys.ENTER)
+    dialog = browser.find_element(By.ID, "record")
+    assert dialog.is_displayed() and "merl: linear_probe: synthetic / groups, 10 %" in dialog.text
+    assert f"a note {EVIL}" in dialog.text and browser.title == "Tiny synthetic suite"
+    links = dialog.find_elements(By.CSS_SELECTOR, "#record-rows a")
+    assert len(links) == 2 and links[0].get_dom_attribute("href").startswith("records/linear_probe/merl/")
+    browser.find_element(By.ID, "record-close").send_keys(Keys.ENTER)
+    assert not dialog.is_displayed()
+
+    # dark and light; wide tables scroll inside themselves on a phone
+    was = browser.execute_script("return document.documentElement.classList.contains('dark')")
+    browser.find_element(By.ID, "theme").click()
+    assert browser.execute_script("return document.documentElement.classList.contains('dark')") is not was
+    browser.set_window_size(500, 800)
+    wide = (
+        "return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
+    )
+    inside = " && !e.closest('.scroll')).map(e => e.outerHTML.slice(0, 80))"
+    assert browser.execute_script(wide + inside) == []
+
+    # nothing left the page, nothing complained
+    assert asked == ["/tiny.html"]
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+    events = (json.loads(line["message"])["message"] for line in browser.get_log("performance"))
+    sent = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+    assert {url for url in sent if not url.startswith(("data:", "chrome:"))} == {address}
+
+
+def test_the_link_of_a_number_leads_to_its_record(site, browser, tmp_path):
+    from selenium.webdriver.common.by import By
+
+    address, _ = site
+    browser.get(address)
+    browser.find_element(By.CSS_SELECTOR, "button.number").click()
+    href = browser.find_element(By.CSS_SELECTOR, "#record-rows a").get_dom_attribute("href")
+    assert (Path(tmp_path) / href).is_file()

@@ -1,0 +1,76 @@
+"""Marks: the best, the second, and whoever the paired bootstrap cannot tell from the best."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from benchmark.leaderboard.markdown import markdown
+from benchmark.leaderboard.tables import Leaderboard
+from benchmark.metrics.paired import holm, paired_difference
+
+SHARED = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)  # what all methods find hard alike
+OWN = np.random.default_rng(1).normal(0, 0.004, (3, 200)).astype(np.float32)
+ROWS = ("random_init", "handcrafted", "merl")
+VALUES = {"random_init": 0.6, "handcrafted": 0.798, "merl": 0.8}
+
+
+def noise(cell):
+    return SHARED + OWN[ROWS.index(cell.row)]
+
+
+def test_a_close_rival_shares_the_mark_and_a_far_one_does_not(plan, store, fill):
+    fill(plan, store, lambda cell: VALUES[cell.row], noise)
+    board = Leaderboard(plan, store)
+    ranking = board.tables[0].rankings["100 %"]
+    assert ranking.tested and ranking.best == {"merl"} and ranking.second == {"handcrafted"}
+    assert ranking.tied == {"merl", "handcrafted"}
+    assert ranking.p_values["random_init"] < 0.05 < ranking.p_values["handcrafted"]
+    text = markdown(board, [])
+    assert "0.798 [" in text and "≈</ins>" in text and "≈ cannot be told from the best" in text
+
+
+def test_the_interval_of_a_mean_over_seeds_comes_from_its_resamples(plan, store, fill):
+    fill(plan, store, lambda cell: 0.8, noise)
+    entry = next(e for e in Leaderboard(plan, store).entries if e.row == "merl" and e.variant.get("fraction") == 0.1)
+    expected = np.quantile(0.8 + noise(type("C", (), {"row": "merl"})), [0.025, 0.975])
+    assert entry.interval == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_resamples_nothing_is_tested_and_the_notes_say_so(plan, store, fill):
+    fill(plan, store, lambda cell: VALUES[cell.row], noise)
+    for cell in plan.cells:
+        if cell.row == "handcrafted":
+            (store.folder(cell.spec) / "resampled.f32").unlink()
+    board = Leaderboard(plan, store)
+    assert not board.tables[0].rankings["100 %"].tested and not board.tables[0].rankings["100 %"].tied
+    assert "marked without a test" in "\n".join(board.notes()).replace("\n", " ")
+
+
+def test_resamples_drawn_otherwise_are_not_compared(plan, store, fill):
+    fill(plan, store, lambda cell: VALUES[cell.row], noise)
+    changed = next(cell for cell in plan.cells if cell.row == "merl" and cell.question.get("fraction") == 1.0)
+    record = store.get(changed.spec)
+    record.resampling = {**record.resampling, "recordings": "others"}
+    store.discard(changed.spec)
+    store.put(changed.spec, record, resampled=np.float32(0.8) + noise(changed))
+    assert not Leaderboard(plan, store).tables[0].rankings["100 %"].tested
+
+
+def test_paired_difference_agrees_with_the_normal_theory():
+    rng = np.random.default_rng(3)
+    shared, own = rng.normal(0, 0.05, 20_000), rng.normal(0, 0.01, 20_000)
+    found = paired_difference(0.72, 0.70, 0.72 + shared + own, 0.70 + shared)
+    assert found.value == pytest.approx(0.02)
+    assert found.low == pytest.approx(0.02 - 1.96 * 0.01, abs=5e-4)
+    assert found.p == pytest.approx(2 * norm.sf(2), abs=4e-3)
+
+
+def test_p_is_symmetric_never_zero_and_one_without_resamples():
+    a, b = np.full(100, 0.9), np.full(100, 0.1)
+    assert paired_difference(0.9, 0.1, a, b).p == paired_difference(0.1, 0.9, b, a).p == pytest.approx(2 / 101)
+    assert paired_difference(0.9, 0.1, a * np.nan, b).p == 1.0
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
