@@ -1,0 +1,98 @@
+"""50,000 records become every format: seconds, peak memory, and the time that reading the records alone takes.
+
+python tests/speed/leaderboard.py [CELLS]
+
+The records are made up (synthetic), with trials, per-class values and resamples as real ones have them. The floor, in
+the same run: reading and parsing every record.json, which no leaderboard can do without.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.engine.plan import make_plan
+from benchmark.engine.records import RunRecord
+from benchmark.engine.store import RECORD, Store
+from benchmark.engine.suites import load_suite
+
+ROWS, SEEDS = 30, 30
+FORMATS = "md,csv,tex,html,pdf,png,svg"
+
+
+def suite(folder: Path, cells: int) -> Path:
+    """30 rows, one label set, 30 subset seeds, and as many label fractions as the number of cells asks for."""
+    fractions = [round(0.01 + 0.9 * i / max(cells // (ROWS * SEEDS), 1), 4) for i in range(cells // (ROWS * SEEDS))]
+    text = f"""
+name = "large"
+title = "Made-up records"
+version = "1"
+[[datasets]]
+name = "synthetic"
+label_sets = ["conditions"]
+[[tasks]]
+name = "linear_probe"
+config = {{ fraction = {fractions}, seed = {list(range(SEEDS))} }}
+"""
+    for row in range(ROWS):
+        text += f'[[methods]]\nname = "handcrafted"\nlabel = "method-{row:02d}"\nconfig = {{ rate = {50 + row} }}\n'
+    path = folder / "large.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def fill(path: Path, store: Store) -> int:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.01, (ROWS, 1000)).astype(np.float32)
+    plan = make_plan(load_suite(str(path)))
+    classes = plan_classes()
+    trials = [{"C": float(rng.uniform()), "val_macro_auroc": float(rng.uniform()), "number": n} for n in range(16)]
+    for cell in plan.cells:
+        row = int(cell.row[-2:])
+        value = round(0.6 + 0.01 * row + 0.01 * float(rng.normal()), 6)
+        record = RunRecord(cell.spec.key, cell.spec.to_json(), cell.question, "done", {"auroc_macro": value})
+        record.primary, record.intervals = "auroc_macro", {"auroc_macro": (value - 0.02, value + 0.02)}
+        record.per_class = {name: {"auroc": value, "auprc": value, "f1": value, "positives": 9} for name in classes}
+        record.details, record.resampling = {"trials": trials}, {"resamples": 1000, "seed": 0, "recordings": "x"}
+        record.data_digest, record.synthetic, record.n = "made-up", True, {"train": 100, "test": 2000}
+        record.cost = {"parameters": 1e5 * (row + 1), "flops": 1e6 * (row + 1), "feature_seconds": 1e-3}
+        store.put(cell.spec, record, resampled=np.float32(value) + noise[row])
+    return len(plan.cells)
+
+
+def plan_classes() -> tuple[str, ...]:
+    from benchmark.registry import DATASETS
+
+    return DATASETS.get("synthetic").label_sets["conditions"]
+
+
+def main(cells: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path, store = suite(folder, cells), Store(folder / "records")
+        made = fill(path, store)
+        started = time.perf_counter()
+        for record in store.root.glob(f"*/*/*/{RECORD}"):
+            json.loads(record.read_bytes())
+        floor = time.perf_counter() - started
+        command = [sys.executable, "-m", "benchmark", "leaderboard", str(path), "--records", str(store.root)]
+        started = time.perf_counter()
+        subprocess.run(
+            [*command, "--format", FORMATS, "--out", str(folder / "out")], check=True, stdout=subprocess.DEVNULL
+        )
+        taken = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        page = (folder / "out" / "large.html").stat().st_size / 1e6
+    print(f"{made} synthetic records -> {FORMATS}: {taken:.1f} s, peak {peak:.2f} GB, page {page:.2f} MB")
+    print(f"reading and parsing the records alone: {floor:.1f} s; ratio {taken / floor:.1f}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000)
