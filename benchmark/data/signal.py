@@ -1,35 +1,53 @@
-"""The only place that knows lead order, units and resampling.
+"""The only place that knows lead order, units, filters and resampling.
 
 A recording leaves its store as millivolt in the order of `LEADS`; `adapt` brings it into the form
-that a method's `SignalSpec` asks for. Every step works per recording, so one by one equals batched.
+that a method's `SignalSpec` asks for. Every step works per recording, so one by one equals batched, bit by bit.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import get_args
 
 import numpy as np
 
-from benchmark.api import LEADS, SignalSpec
-from benchmark.errors import UsageError
+from benchmark.api import LEADS, Crop, RawSignal, Scaling, SignalSpec
+from benchmark.errors import did_you_mean, raise_all
 
 _CANONICAL = {lead.lower(): lead for lead in LEADS}
-_EPSILON = 1e-8  # keeps a flat recording at 0 where a scaling divides by its range
+_PREFIX = re.compile(r"^(lead|ecg)[\s_-]*", re.IGNORECASE)
+_EPSILON = 1e-8  # as MERL has it
+_ROUNDING = 1e-6  # relative to the offset: what float32 arithmetic leaves of a flat line
+
+BAND_PASS_ORDER = 4  # Butterworth, as ST-MEM and ECGFounder use it (0.67 to 40 Hz)
+NOTCH_QUALITY = 30.0  # centre over width, as ECGFounder uses it at 50 Hz
+
+
+# --- from a file to millivolt ----------------------------------------------------------------------
 
 
 def lead_positions(names: Sequence[str]) -> np.ndarray:
     """Return where each lead of `LEADS` stands in `names`; raise ValueError naming those missing or doubled.
 
-    Names are compared without case: PTB-XL writes AVR, CPSC2018 and CSN write aVR.
+    Names are compared without case and without a leading "lead" or "ecg": PTB-XL writes AVR, CPSC2018 and CSN aVR.
     """
-    found = [_CANONICAL.get(name.strip().lower(), name) for name in names]
+    found = [_CANONICAL.get(_PREFIX.sub("", name.strip()).lower(), name) for name in names]
     missing = [lead for lead in LEADS if lead not in found]
     doubled = sorted({lead for lead in found if found.count(lead) > 1})
     if missing or doubled:
         problems = [f"lead {lead} is missing" for lead in missing] + [f"lead {lead} occurs twice" for lead in doubled]
         raise ValueError(f"{'; '.join(problems)} (leads: {', '.join(names)})")
     return np.array([found.index(lead) for lead in LEADS])
+
+
+def to_millivolt(raw: RawSignal) -> np.ndarray:
+    """``(12, time)`` float32 mV in the order of `LEADS`, whatever the file's gains, baselines and lead names."""
+    order = lead_positions(raw.leads)
+    ecg = (raw.adc[order].astype(np.float64) - raw.baseline[order, None]) / raw.gain[order, None]
+    return ecg.astype(np.float32)
 
 
 def einthoven_residual(ecg: np.ndarray) -> np.ndarray:
@@ -42,25 +60,110 @@ def einthoven_residual(ecg: np.ndarray) -> np.ndarray:
     return np.max([np.abs(residual).max(axis=-1) for residual in residuals], axis=0)
 
 
+# --- what a spec may ask for -----------------------------------------------------------------------
+
+
+def check_spec(spec: SignalSpec) -> None:
+    """Raise one `UsageError` that lists every mistake of a spec."""
+    raise_all(spec_problems(spec), "a SignalSpec is wrong:")
+
+
+def spec_problems(spec: SignalSpec) -> list[str]:
+    sizes = {"rate": spec.rate, "seconds": spec.seconds}
+    problems = [f"{name} is {value}, it must be above 0" for name, value in sizes.items() if not _positive(value)]
+    if not problems and spec.samples < 1:
+        problems.append(f"{spec.seconds} s at {spec.rate} Hz are less than one sample")
+    if not (math.isfinite(spec.min_seconds) and spec.min_seconds >= 0):
+        problems.append(f"min_seconds is {spec.min_seconds}, it must be 0 or more")
+    unknown = [lead for lead in spec.leads if lead not in LEADS]
+    doubled = sorted({lead for lead in spec.leads if spec.leads.count(lead) > 1})
+    problems += [f"unknown lead {lead}{did_you_mean(lead, LEADS)}" for lead in unknown]
+    problems += [f"lead {lead} stands twice" for lead in doubled]
+    problems += [] if spec.leads else ["it names no lead"]
+    for name, value, known in (("scaling", spec.scaling, get_args(Scaling)), ("crop", spec.crop, get_args(Crop))):
+        if value not in known:
+            problems.append(f"unknown {name} {value!r}{did_you_mean(str(value), known)}")
+    return problems + _filter_problems(spec)
+
+
+def _filter_problems(spec: SignalSpec) -> list[str]:
+    """Filters must lie below half of the wanted rate: what lies above it does not survive the resampling anyway."""
+    if not _positive(spec.rate):
+        return []
+    limit, problems = spec.rate / 2, []
+    if spec.band_pass is not None and not (len(spec.band_pass) == 2 and 0 < spec.band_pass[0] < spec.band_pass[1]):
+        problems.append(f"band_pass is {spec.band_pass}, it must be two rising frequencies above 0 Hz")
+    elif spec.band_pass is not None and spec.band_pass[1] >= limit:
+        problems.append(f"band_pass reaches {spec.band_pass[1]:g} Hz, {spec.rate:g} Hz hold less than {limit:g} Hz")
+    if spec.notch is not None and not 0 < spec.notch < limit:
+        problems.append(f"notch is {spec.notch:g} Hz, it must lie above 0 and below {limit:g} Hz")
+    return problems
+
+
+def _positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+def band_limit(rate: float, spec: SignalSpec) -> str | None:
+    """Say what recordings at `rate` Hz cannot give a spec that asks for a higher rate; None when they can."""
+    if rate >= spec.rate:
+        return None
+    said = f"recorded at {rate:g} Hz and resampled to {spec.rate:g} Hz, so nothing above {rate / 2:g} Hz is in them"
+    idle = []
+    if spec.band_pass is not None and spec.band_pass[1] >= rate / 2:
+        idle.append(f"the low-pass at {spec.band_pass[1]:g} Hz")
+    if spec.notch is not None and spec.notch >= rate / 2:
+        idle.append(f"the notch at {spec.notch:g} Hz")
+    return f"{said} ({' and '.join(idle)} had nothing to remove)" if idle else said
+
+
+# --- the steps -------------------------------------------------------------------------------------
+
+
 def adapt(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
     """Bring ``(n, 12, time)`` millivolt at `rate` Hz in the order of `LEADS` into the form of `spec`.
 
-    Order of the steps: leads, resampling, crop or pad at the end, scaling. Returns float32
-    ``(n, len(spec.leads), spec.samples)``.
+    Leads, filters, resampling, crop, scaling, padding, in this order: filters see the recording's own rate and all
+    of its length, scaling sees what was recorded and no padding. Padding is 0 in every scaling, so a stretch where all
+    leads are exactly 0 says "nothing was recorded here". Returns float32 ``(n, len(spec.leads), spec.samples)``.
     """
+    check_spec(spec)
     ecg = select_leads(ecg, spec.leads)
+    ecg = apply_filters(ecg, rate, spec)
     ecg = resample(ecg, rate, spec.rate)
-    ecg = crop_or_pad(ecg, spec.samples)
-    return scale(ecg, spec).astype(np.float32, copy=False)
+    ecg = crop(ecg, spec)
+    ecg = scale(ecg, spec)
+    return pad(ecg, spec.samples).astype(np.float32, copy=False)
 
 
 def select_leads(ecg: np.ndarray, leads: Sequence[str]) -> np.ndarray:
-    unknown = [lead for lead in leads if lead not in LEADS]
-    if unknown:
-        raise UsageError(f"a SignalSpec asks for unknown leads {', '.join(unknown)} (known: {', '.join(LEADS)})")
     if tuple(leads) == LEADS:
         return ecg
-    return ecg[:, [LEADS.index(lead) for lead in leads]]
+    return np.take(ecg, [LEADS.index(lead) for lead in leads], axis=1)
+
+
+def apply_filters(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
+    """Notch, then band-pass, both forwards and backwards: no phase shift, twice the order.
+
+    A limit at or above half of `rate` has nothing to remove and is left out; `band_limit` says so in every record.
+    """
+    if spec.notch is None and spec.band_pass is None:
+        return ecg
+    from scipy.signal import butter, iirnotch, sosfiltfilt, tf2sos
+
+    nyquist, sections = rate / 2, []
+    if spec.notch is not None and spec.notch < nyquist:
+        sections.append(tf2sos(*iirnotch(spec.notch, NOTCH_QUALITY, fs=rate)))
+    if spec.band_pass is not None:
+        low, high = spec.band_pass
+        if high < nyquist:
+            sections.append(butter(BAND_PASS_ORDER, (low, high), "bandpass", fs=rate, output="sos"))
+        elif low < nyquist:
+            sections.append(butter(BAND_PASS_ORDER, low, "highpass", fs=rate, output="sos"))
+    for sos in sections:
+        usual = 3 * (2 * len(sos) + 1)  # scipy's own, which a very short recording does not have
+        ecg = sosfiltfilt(sos, ecg, axis=-1, padlen=min(usual, ecg.shape[-1] - 1))
+    return ecg
 
 
 def resample(ecg: np.ndarray, rate: float, target: float) -> np.ndarray:
@@ -74,21 +177,29 @@ def resample(ecg: np.ndarray, rate: float, target: float) -> np.ndarray:
     return resample_poly(ecg, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
 
 
-def crop_or_pad(ecg: np.ndarray, samples: int) -> np.ndarray:
+def crop(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:
+    """Keep `spec.samples` at the start or around the middle of a longer recording."""
+    spare = max(ecg.shape[-1] - spec.samples, 0)
+    start = spare // 2 if spec.crop == "centre" else 0
+    return ecg[..., start : start + spec.samples]
+
+
+def pad(ecg: np.ndarray, samples: int) -> np.ndarray:
+    """Append zeros to a shorter recording."""
     have = ecg.shape[-1]
-    if have >= samples:
-        return ecg[..., :samples]
-    return np.pad(ecg, [(0, 0)] * (ecg.ndim - 1) + [(0, samples - have)])
+    return ecg if have == samples else np.pad(ecg, [(0, 0)] * (ecg.ndim - 1) + [(0, samples - have)])
 
 
 def scale(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:
     """Apply the scaling of `spec` to each recording (or each of its leads) by itself."""
     if spec.scaling == "millivolt":
         return ecg
+    ecg = np.ascontiguousarray(ecg)  # one memory order, one order of summation, whatever the batch
     axes = (-1,) if spec.scaling == "zscore_lead" else (-2, -1)
     if spec.scaling == "minmax_record":
-        low, high = ecg.min(axes, keepdims=True), ecg.max(axes, keepdims=True)
-        return (ecg - low) / (high - low + _EPSILON)
-    if spec.scaling in ("zscore_record", "zscore_lead"):
-        return (ecg - ecg.mean(axes, keepdims=True)) / (ecg.std(axes, keepdims=True) + _EPSILON)
-    raise UsageError(f"unknown scaling {spec.scaling!r} in a SignalSpec")
+        origin = ecg.min(axes, keepdims=True)
+        spread = ecg.max(axes, keepdims=True) - origin
+    else:
+        origin, spread = ecg.mean(axes, keepdims=True), ecg.std(axes, keepdims=True)
+    flat = spread <= _ROUNDING * (1 + np.abs(origin))  # its rounding errors would be blown up to full size
+    return np.where(flat, 0, (ecg - origin) / (spread + _EPSILON))

@@ -42,7 +42,7 @@ def test_a_spec_gets_its_leads_in_its_order(ecg):
     mimic = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
     found = adapt(ecg, 100, SignalSpec(rate=100, leads=mimic))
     assert np.array_equal(found[:, 4], ecg[:, 5]) and np.array_equal(found[:, 5], ecg[:, 4])
-    with pytest.raises(UsageError, match="unknown leads V9"):
+    with pytest.raises(UsageError, match="unknown lead V9"):
         adapt(ecg, 100, SignalSpec(rate=100, leads=("I", "V9")))
 
 
