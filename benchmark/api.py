@@ -37,7 +37,7 @@ class SignalSpec:
     `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are
     padded with zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz
     filter before resampling, `scaling` is applied last, per recording. A recording shorter than
-    `min_seconds` cannot serve.
+    `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
     """
 
     rate: float = 500.0
@@ -80,6 +80,7 @@ class DatasetCard:
     licence: str
     version: int = 1  # raise it when signals, labels or splits change; prepared copies are then made anew
     derives_from: tuple[str, ...] = ()  # larger collections that contain these recordings
+    sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # label set -> train, val, test, if complete
     synthetic: bool = False
 
 
@@ -141,7 +142,8 @@ class MethodCard:
     paper: str
     licence: str
     version: int = 1  # raise it when results change; records of another version are not reused
-    trained_on: tuple[str, ...] = ()  # datasets that published weights have seen
+    trained_on: tuple[str, ...] = ()  # what published weights have seen: a dataset or collection, or one split: "ptbxl:train"
+    selected_on: tuple[str, ...] = ()  # whose labels chose between published weights, in the same words
     weights: Mapping[str, Weights] = field(default_factory=dict)  # by tag
     note: str = ""
     floor: bool = False  # what any method must beat; tables show it below a rule

@@ -40,6 +40,10 @@ class Home:
         return self.root / "subsets"
 
     @property
+    def fingerprints(self) -> Path:
+        return self.root / "fingerprints"
+
+    @property
     def leaderboards(self) -> Path:
         return self.root / "leaderboards"
 

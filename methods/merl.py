@@ -47,11 +47,13 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         paper="MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
         licence="MIT",
         trained_on=("mimic_iv_ecg",),
+        selected_on=("ptbxl:val", "cpsc2018", "csn"),
         note=(
-            "trained_on speaks of the published weights, which were also selected by zero-shot scores on the "
-            "labelled validation splits of PTB-XL, CPSC2018 and CSN. text_model='small' replaces MedCPT by a "
-            "two-layer transformer learnt from the training reports alone: the objective is MERL's, but no medical "
-            "language model stands behind it, so its zero-shot numbers are not those of the paper."
+            "trained_on and selected_on speak of the published weights; their best epoch was chosen by zero-shot scores "
+            "on MERL's labelled validation splits, which for CPSC2018 and CSN are not those of this project. "
+            "text_model='small' replaces MedCPT by a two-layer transformer learnt from the training reports alone: the "
+            "objective is MERL's, but no medical language model stands behind it, so its zero-shot numbers are not "
+            "those of the paper."
         ),
     )
 

@@ -40,6 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print what a run would do."""
+    from benchmark.engine.caveats import card_verdict
     from benchmark.engine.plan import data_digests
     from benchmark.engine.store import Store
 
@@ -49,13 +50,18 @@ def plan(options: argparse.Namespace) -> int:
     if options.json:
         states = {"done": made.done, "failed": made.failed, "todo": made.todo}
         found = {
-            state: [{"key": cell.spec.key, "cell": cell.title} for cell in cells] for state, cells in states.items()
+            state: [
+                {"key": cell.spec.key, "cell": cell.title, "leak": card_verdict(cell).to_json()} for cell in cells
+            ]
+            for state, cells in states.items()
         }
         print(json.dumps(found | {"skipped": [vars(skip) for skip in made.skipped]}, indent=1))
         return COMPLETE
     print(f"{len(made.cells)} cells: {len(made.done)} done, {len(made.failed)} failed, {len(made.todo)} to do")
     for job in made.jobs(made.todo):
         print(f"  {job.title}: {len(job.cells)} cells")
+    for job in made.jobs(made.cells):  # by the cards; a run also compares patients and signals
+        print(f"  leaks: {job.title}: {card_verdict(job.cells[0])}")
     for skip in made.skipped:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
     return COMPLETE

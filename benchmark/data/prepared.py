@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ FORMAT = 1  # raise it when the files above change their meaning
 SIGNALS, CALIBRATION, RECORDS, LABELS, REPORT, MANIFEST = (
     *("signals.i16", "calibration.npy", "records.csv", "labels.npz", "preparation.json", "manifest.json"),
 )
+FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as the preparation notices them
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class PreparedDataset:
         self.digest: str = self.manifest["digest"]
         self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
         self._calibration = np.load(path / CALIBRATION)
+        self._unusable: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
 
     def __len__(self) -> int:
         return int(self.manifest["recordings"])
@@ -113,14 +115,45 @@ class PreparedDataset:
         return self._calibrate(adc, rows)
 
     def read(self, rows: np.ndarray, spec: SignalSpec) -> np.ndarray:
-        """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``."""
+        """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
+
+        Those that cannot serve (see `unusable`) are silence, all 0, so that every method answers for the same recordings.
+        """
         rows = np.asarray(rows)
         lengths = self._lengths[rows]
-        out = np.empty((len(rows), len(spec.leads), spec.samples), np.float32)
+        silent = np.isin(rows, self.unusable(spec))
+        out = np.zeros((len(rows), len(spec.leads), spec.samples), np.float32)
         for length in np.unique(lengths):
-            chosen = np.flatnonzero(lengths == length)
-            out[chosen] = adapt(self.millivolt(rows[chosen]), self.rate, spec)
+            chosen = np.flatnonzero((lengths == length) & ~silent)
+            if len(chosen):
+                out[chosen] = adapt(self.millivolt(rows[chosen]), self.rate, spec)
         return out
+
+    def chunks(self, size: int) -> Iterator[np.ndarray]:
+        """All rows in groups of equal length, at most `size` at a time: what `millivolt` can read at once."""
+        for length in np.unique(self._lengths):
+            rows = np.flatnonzero(self._lengths == length)
+            for start in range(0, len(rows), size):
+                yield rows[start : start + size]
+
+    def unusable(self, spec: SignalSpec) -> np.ndarray:
+        """Rows, ascending, that cannot serve `spec`: shorter than its `min_seconds`, or flat in all of its leads."""
+        key = (spec.leads, spec.min_seconds)
+        if key not in self._unusable:
+            short = np.flatnonzero(self._lengths < spec.min_seconds * self.rate)
+            flat = [] if set(spec.leads) >= set(LEADS) else self._flat_in(set(spec.leads))
+            self._unusable[key] = np.union1d(short, np.array(flat, np.int64))
+        return self._unusable[key]
+
+    def _flat_in(self, leads: set[str]) -> list[int]:
+        """Rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
+        noticed = json.loads((self.path / REPORT).read_text("utf-8"))["noticed"]
+        flat: dict[str, set[str]] = {}
+        for found in noticed:
+            if found["kind"] in FLAT_KINDS:
+                flat.setdefault(found["record_id"], set()).update(found["detail"].split(", "))
+        names = {record_id for record_id, found in flat.items() if leads <= found}
+        return [row for row, record_id in enumerate(self.record_ids) if record_id in names] if names else []
 
     def _calibrate(self, adc: np.ndarray, rows: np.ndarray) -> np.ndarray:
         ecg = adc.astype(np.float32)

@@ -59,6 +59,12 @@ class PTBXL(Dataset):
         source="https://physionet.org/content/ptb-xl/1.0.3/",
         licence="CC BY 4.0",
         derives_from=("physionet2020", "physionet2021"),
+        sizes={
+            "super": (17084, 2146, 2158),
+            "sub": (17084, 2146, 2158),
+            "form": (7197, 901, 880),
+            "rhythm": (16832, 2100, 2098),
+        },
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = CLASSES
     remedy = "download PTB-XL 1.0.3 from physionet.org/content/ptb-xl/1.0.3 and keep its layout"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import AlignedMethod, Method
+from benchmark.api import AlignedMethod, Method, SignalSpec
 from benchmark.atomic import atomic_path, write_text
 from benchmark.data.prepared import PreparedDataset
 from benchmark.engine.events import Event, Report
@@ -53,6 +54,18 @@ def cached_features(
             with atomic_path(path) as temporary:
                 np.save(temporary, found)
     return np.load(path, mmap_mode="r")
+
+
+def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder: Path) -> SignalSpec:
+    """The form in which a method wants its signals; kept in a file, so that it need not be built again to be asked."""
+    path = folder / f"{identity['method']}-signal-{canonical.digest(identity)}.json"
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        return SignalSpec(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+    except (OSError, ValueError, TypeError):
+        spec = method().signal
+        write_text(path, json.dumps(asdict(spec)))
+        return spec
 
 
 def extract(

@@ -27,6 +27,7 @@ class Cell:
     row: str
     question: dict[str, Any]  # the task's fields, those at their defaults too
     weights_file: str | None = None
+    trained_on: list[str] | None = None  # what those weights saw, as the suite says
 
     @property
     def title(self) -> str:
@@ -166,7 +167,7 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
                 spec = replace(base, label_set=label_set, task_config=asked, task_inputs=inputs)
-                yield Cell(spec, method.row, fields, method.weights)
+                yield Cell(spec, method.row, fields, method.weights, method.trained_on)
 
 
 def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:

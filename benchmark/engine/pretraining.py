@@ -45,12 +45,17 @@ class Pretrained:
 
 
 class ReportedRecordings:
-    """Recordings with a report, of one split: what pre-training sees. Labels are not within its reach."""
+    """Recordings with a report, of one split: what pre-training sees. Labels are not within its reach.
+
+    Recordings that cannot serve `spec` are left out (`unusable` of them): there is nothing to learn from silence.
+    """
 
     def __init__(self, data: PreparedDataset, split: str, spec: SignalSpec, limit: int | None = None) -> None:
         reported = np.array([bool(report.strip()) for report in data.reports])
         self.data, self.spec = data, spec
-        self.rows = np.flatnonzero((data.splits == split) & reported)[:limit]
+        wanted = np.flatnonzero((data.splits == split) & reported)[:limit]
+        self.rows = np.setdiff1d(wanted, data.unusable(spec), assume_unique=True)
+        self.unusable = len(wanted) - len(self.rows)
         self.reports = data.reports[self.rows]
 
     def __len__(self) -> int:
@@ -119,6 +124,8 @@ def _train(
             "note", f"pre-training {name} on {len(corpus)} recordings of {recipe['dataset']}, {options.epochs} epochs"
         )
     )
+    if corpus.unusable:
+        report(Event("note", f"{corpus.unusable} recordings are too short or flat for {name} and left out"))
     method.start_pretraining(list(corpus.reports))
     method.to(device)
     started = time.monotonic()

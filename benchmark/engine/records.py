@@ -73,6 +73,7 @@ class RunRecord:
     cost: dict[str, float] = field(default_factory=dict)  # parameters, FLOPs per recording, seconds of its parts
     config: dict[str, Any] = field(default_factory=dict)  # all options of method, dataset and training
     data_digest: str | None = None
+    leak: dict[str, Any] | None = None  # state: clean, contaminated or unknown; and reasons
     synthetic: bool = False
     partial: bool = False
     n: dict[str, int] = field(default_factory=dict)  # recordings of train subset, val and test

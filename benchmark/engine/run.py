@@ -17,8 +17,10 @@ from benchmark.configuration import complete
 from benchmark.data.preparation import open_dataset
 from benchmark.data.prepared import PreparedDataset
 from benchmark.engine import provenance
+from benchmark.engine.caveats import annotate
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import Event, Report
+from benchmark.engine.features import cached_signal
 from benchmark.engine.plan import Cell, Job
 from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec
@@ -90,6 +92,7 @@ def _run_cell(
         scores = task.score(answer, view.truth(data))
         record = _record(cell, answer, scores, data, view, source, time.monotonic() - started)
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
+        annotate(record, cell, data, view, cached_signal(source.identity, lambda: source.method, home.features), home)
         record.resampling = scores.resampling
         store.put(spec, record, answer.predictions, scores.resampled)
     except Exception as error:

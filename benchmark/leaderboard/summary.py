@@ -42,6 +42,7 @@ class Result:
     data_digest: str
     trained_end_to_end: bool
     notes: tuple[str, ...]
+    leak: dict[str, Any] | None
     provenance: dict[str, Any]
 
     @classmethod
@@ -68,6 +69,7 @@ class Result:
             data_digest=str(record.data_digest),
             trained_end_to_end="trained" in record.details,
             notes=tuple(record.notes),
+            leak=record.leak,
             provenance={
                 "git": code.get("git"),
                 "dirty": code.get("dirty"),

@@ -15,6 +15,7 @@ from benchmark.engine.plan import Plan
 from benchmark.engine.pretraining import HISTORY, pretrained_folder
 from benchmark.engine.records import PROTOCOL
 from benchmark.engine.store import Store
+from benchmark.leaderboard.leaks import contaminated, leak_lines
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
 from benchmark.paths import Home
@@ -118,6 +119,8 @@ class Leaderboard:
             lines.append("SYNTHETIC DATA: generated signals and reports; the numbers say nothing about medicine.")
         if self.partial:
             lines.append("PARTIAL: made with --limit on a part of the recordings; these are no final results.")
+        if leaked := contaminated(self.entries):
+            lines.append(f"CONTAMINATED: {', '.join(leaked)}: test data was seen before the test; the notes say how.")
         if self.absent:
             lines.append(
                 f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgbench run {self.plan.suite.name}`."
@@ -134,7 +137,7 @@ class Leaderboard:
         notes = {
             f"{e.dataset}/{e.label_set}: {note}." for e in self.entries for result in e.results for note in result.notes
         }
-        return lines + sorted(notes)
+        return [*lines, *leak_lines(self.entries), *sorted(notes)]
 
     def _how_to_read(self) -> str:
         return (
