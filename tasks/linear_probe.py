@@ -7,16 +7,17 @@ kind `SupervisedMethod` is trained end to end on the same subset instead and kee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit
 
 from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
+from benchmark.data.merl_subset import merl_digest
 from benchmark.data.subsets import Subset
-from benchmark.engine.context import TaskContext
-from benchmark.errors import UsageError
+from benchmark.engine.context import SUBSET_RULES, TaskContext
+from benchmark.errors import UsageError, did_you_mean
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import PRIMARY, score_classes
 from benchmark.probes.search import tune
@@ -26,11 +27,15 @@ from benchmark.registry import TASKS
 @TASKS.register("linear_probe")
 @dataclass(frozen=True)
 class LinearProbe(Task):
-    """`fraction` of the training labels, drawn with `seed`; `trials` of the penalty search."""
+    """`fraction` of the training labels, drawn with `seed`; `trials` of the penalty search.
+
+    `subset` is "patients" (the protocol's) or "merl": MERL's one draw from its own files under ``$ECGBENCH_DATA/merl``.
+    """
 
     fraction: float = 1.0
     seed: int = 0
     trials: int = 16
+    subset: str = "patients"
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = PRIMARY
@@ -38,6 +43,8 @@ class LinearProbe(Task):
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
             raise UsageError(f"linear_probe: fraction is {self.fraction}, it must lie above 0 and up to 1")
+        if self.subset not in SUBSET_RULES:
+            raise UsageError(f"linear_probe: subset is {self.subset!r}{did_you_mean(self.subset, SUBSET_RULES)}")
         if self.trials < 1:
             raise UsageError(f"linear_probe: trials is {self.trials}, it must be at least 1")
 
@@ -46,11 +53,14 @@ class LinearProbe(Task):
         return None  # every method has features
 
     def simplest(self) -> LinearProbe:
-        """All subset seeds agree at 100 %."""
-        return LinearProbe(self.fraction, 0, self.trials) if self.fraction == 1 else self
+        """All subset seeds agree at 100 %, and MERL has one."""
+        return replace(self, seed=0) if self.fraction == 1 or self.subset == "merl" else self
+
+    def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
+        return {"subset": merl_digest(dataset, label_set)} if self.subset == "merl" else {}
 
     def answer(self, context: TaskContext) -> Answer:
-        subset = context.subset(self.fraction, self.seed)
+        subset = context.subset(self.fraction, self.seed, self.subset)
         if issubclass(context.method_class, SupervisedMethod):
             return self._end_to_end(context, subset)
         train = context.features("train")[subset.rows], context.labels("train")[subset.rows]

@@ -26,6 +26,22 @@ class Subset:
     rows: np.ndarray
     positives: dict[str, int]
     digest: str  # of the record ids
+    note: str = ""  # what sets it apart from the project's own subsets; every table shows it
+
+    @classmethod
+    def of(
+        cls,
+        rows: np.ndarray,
+        record_ids: Sequence[str],
+        labels: np.ndarray,
+        classes: Sequence[str],
+        fraction: float,
+        seed: int,
+        note: str = "",
+    ) -> Subset:
+        """The subset that holds `rows` of a training split, however they were drawn."""
+        positives = {name: int(count) for name, count in zip(classes, labels[rows].sum(axis=0), strict=True)}
+        return cls(fraction, seed, rows, positives, digest([str(record_ids[int(row)]) for row in rows]), note)
 
     def manifest(self, record_ids: Sequence[str]) -> dict[str, Any]:
         """What is stored: enough to check the subset and to use it elsewhere."""
@@ -38,6 +54,7 @@ class Subset:
             "n": len(self.rows),
             "positives": self.positives,
             "digest": self.digest,
+            **({"note": self.note} if self.note else {}),
         }
 
 
@@ -52,22 +69,30 @@ def draw(
     """Draw `fraction` of a training split.
 
     `labels` is ``(record, class)``, 0 or 1. The subset holds whole patients, so its size exceeds
-    ``fraction * n`` by less than one patient's recordings. Raises ValueError for a fraction outside (0, 1].
+    ``fraction * n`` by less than one patient's recordings; by more only where `FLOOR_FRACTION` of the recordings have no
+    room for one positive of every label. Raises ValueError for a fraction outside (0, 1].
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"a label fraction lies above 0 and up to 1, it is {fraction}")
     patients, patient_of = np.unique(np.asarray(patient_ids, dtype=str), return_inverse=True)
-    order = patient_order(patient_of, labels, len(patients), seed)
+    order, moved = patient_order(patient_of, labels, len(patients), seed)
     sizes = np.bincount(patient_of, minlength=len(patients))
-    wanted = round(fraction * len(record_ids))
-    taken = np.searchsorted(np.cumsum(sizes[order]), max(wanted, 1)) + 1
+    taken = _prefix(sizes[order], fraction * len(record_ids))
+    if fraction >= FLOOR_FRACTION:
+        taken = max(taken, moved)
     rows = np.flatnonzero(np.isin(patient_of, order[:taken]))
-    positives = {name: int(count) for name, count in zip(classes, labels[rows].sum(axis=0), strict=True)}
-    return Subset(fraction, seed, rows, positives, digest([str(record_ids[int(row)]) for row in rows]))
+    return Subset.of(rows, record_ids, labels, classes, fraction, seed)
 
 
-def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, seed: int) -> np.ndarray:
+def _prefix(sizes: np.ndarray, wanted: float) -> int:
+    """How many patients, with `sizes` recordings each, hold `wanted` recordings (at least one)."""
+    return int(np.searchsorted(np.cumsum(sizes), max(round(wanted), 1))) + 1
+
+
+def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, seed: int) -> tuple[np.ndarray, int]:
     """Order patients so that every prefix is stratified; ``patient_of`` maps records to patients.
+
+    Returns the order and how many patients at its front the floor has moved there.
 
     A patient's stratum is the rarest label that he has. Within a stratum of m patients, the i-th of a
     random order gets the rank (i + u) / m with one random u per stratum: a prefix that reaches rank r
@@ -88,17 +113,19 @@ def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, see
     return _with_floor(order, has, patient_of, random)
 
 
-def _with_floor(order: np.ndarray, has: np.ndarray, patient_of: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _with_floor(
+    order: np.ndarray, has: np.ndarray, patient_of: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, int]:
     """Move patients to the front until the smallest subset covers every label that has a positive."""
     sizes = np.bincount(patient_of, minlength=len(order))
-    wanted = max(round(FLOOR_FRACTION * len(patient_of)), 1)
-    rarity = has.sum(axis=0)
-    for _ in range(has.shape[1]):  # each round covers at least one label; those moved are never moved back
-        head = order[: np.searchsorted(np.cumsum(sizes[order]), wanted) + 1]
+    rarity, moved = has.sum(axis=0), 0
+    for _ in range(has.shape[1]):  # each round covers at least one label for good: those moved stay in the head
+        head = order[: max(_prefix(sizes[order], FLOOR_FRACTION * len(patient_of)), moved)]
         uncovered = np.flatnonzero((rarity > 0) & ~has[head].any(axis=0))
         if not len(uncovered):
             break
         rarest = uncovered[rarity[uncovered].argmin()]  # first, because its patient may cover others
         chosen = random.choice(np.flatnonzero(has[:, rarest]))
         order = np.concatenate([[chosen], order[order != chosen]])
-    return order
+        moved += 1
+    return order, moved

@@ -14,15 +14,17 @@ import torch
 
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
 from benchmark.atomic import write_text
+from benchmark.data.merl_subset import merl_subset
 from benchmark.data.prepared import PreparedDataset
 from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
 from benchmark.engine.events import Report
 from benchmark.engine.features import Layer, cached_features
 from benchmark.engine.training import Progress, TrainingConfig, number_of_epochs, train
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, did_you_mean
 from benchmark.registry import METHODS
 
+SUBSET_RULES = ("patients", "merl")
 VALIDATIONS = 5  # at most so many per supervised training: one costs as much as training on the 1 % subset
 
 
@@ -160,11 +162,19 @@ class TaskContext:
         positions = np.searchsorted(self._all_rows, self._view.rows[split])
         return self._extracted(layer)[positions]
 
-    def subset(self, fraction: float, seed: int) -> Subset:
-        """The labelled part of the training split; its manifest is kept for whoever wants to use it elsewhere."""
-        rows = self._view.rows["train"]
+    def subset(self, fraction: float, seed: int, rule: str = "patients") -> Subset:
+        """The labelled part of the training split; its manifest is kept for whoever wants to use it elsewhere.
+
+        `rule` is "patients" (see `draw`) or "merl", which draws as MERL's code does from its files.
+        """
+        rows, labels = self._view.rows["train"], self._view.labels["train"]
         ids = self._data.record_ids[rows]
-        subset = draw(ids, self._data.patient_ids[rows], self._view.labels["train"], self.classes, fraction, seed)
+        if rule not in SUBSET_RULES:
+            raise UsageError(f"no subset rule {rule!r}{did_you_mean(rule, SUBSET_RULES)}")
+        if rule == "merl":
+            subset = merl_subset(self.dataset, self.label_set, ids, labels, self.classes, fraction)
+        else:
+            subset = draw(ids, self._data.patient_ids[rows], labels, self.classes, fraction, seed)
         path = self._subsets_folder / f"{self.dataset}-{self.label_set}-{fraction:g}-seed{seed}-{subset.digest}.json"
         if not path.is_file():
             write_text(path, json.dumps(subset.manifest(ids), ensure_ascii=False))

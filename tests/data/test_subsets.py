@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.subsets import draw
+from benchmark.data.subsets import FLOOR_FRACTION, draw
 
 
 def population(records=2000, classes=6, seed=0):
@@ -67,8 +67,19 @@ def test_impossible_fractions_are_refused(fraction):
         subset(fraction)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(5, 300), st.integers(1, 8), st.integers(0, 100), st.floats(0.001, 0.5), st.floats(0.5, 1.0))
-def test_nested_for_any_population(records, classes, seed, low, high):
-    everybody = population(records, classes, seed)
-    assert set(draw(*everybody, low, seed).rows) <= set(draw(*everybody, high, seed).rows)
+@settings(max_examples=60, deadline=None)
+@given(st.integers(5, 400), st.integers(1, 12), st.integers(0, 100), st.floats(0.001, 0.5), st.floats(0.001, 1.0))
+def test_nested_whole_patients_and_a_floor_for_any_population(records, classes, seed, one, other):
+    ids, patients, labels, names = everybody = population(records, classes, seed)
+    low, high = (draw(*everybody, fraction, seed) for fraction in sorted((one, other)))
+    assert set(low.rows) <= set(high.rows)
+    for found in (low, high):
+        assert set(np.flatnonzero(np.isin(patients, patients[found.rows]))) == set(found.rows)
+        assert found.positives == dict(zip(names, labels[found.rows].sum(axis=0), strict=True))
+        if found.fraction >= FLOOR_FRACTION:  # also where 1 % has fewer recordings than there are labels
+            assert all(found.positives[name] >= 1 for name, some in zip(names, labels.any(axis=0), strict=True) if some)
+
+
+def test_the_floor_adds_no_more_patients_than_labels():
+    ids, patients, labels, classes = population(100, 12)
+    assert len(set(patients[draw(ids, patients, labels, classes, 0.01, 0).rows])) <= 12
