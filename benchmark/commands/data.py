@@ -1,18 +1,20 @@
-"""``data``: bring original files into the memory-mapped store."""
+"""``data``: bring original files into the memory-mapped store, and check what is there."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmark import configuration
 from benchmark.commands.options import add_home, add_set, home_of
-from benchmark.errors import COMPLETE
+from benchmark.errors import COMPLETE, MISSING, MissingError
+from benchmark.paths import dataset_root
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    data = commands.add_parser("data", help="prepare datasets")
+    data = commands.add_parser("data", help="prepare and check datasets")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="read the original files once into a memory-mapped store")
     prepare.add_argument("dataset")
@@ -20,6 +22,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_set(prepare, "an option of the dataset, such as rate=500")
     add_home(prepare)
     prepare.set_defaults(function=prepare_data)
+    check = actions.add_parser("check", help="verify a prepared dataset; exit code 5 when something is wrong")
+    check.add_argument("dataset")
+    check.add_argument("--originals", action="store_true", help="read the original files again and compare them as well")
+    check.add_argument("--root", type=Path, help="folder with the original files (default: $ECGBENCH_DATA/DATASET)")
+    check.add_argument("--json", action="store_true")
+    add_set(check, "an option of the dataset, such as rate=500")
+    add_home(check)
+    check.set_defaults(function=check_data)
 
 
 def prepare_data(options: argparse.Namespace) -> int:
@@ -46,3 +56,37 @@ def prepare_data(options: argparse.Namespace) -> int:
     for line in Findings(**json.loads((prepared.path / REPORT).read_text("utf-8"))).summary():
         print(line)
     return COMPLETE
+
+
+def _original_root(options: argparse.Namespace, dataset: Any) -> Path | None:
+    root = dataset_root(options.dataset, options.root)
+    if root is None or not root.is_dir():
+        raise MissingError(f"--originals: the original files of {options.dataset} are not known; {dataset.remedy}")
+    return root
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """Check a prepared dataset; print what is wrong with names and remedies."""
+    from benchmark.data.checking import check
+    from benchmark.data.preparation import open_dataset
+    from benchmark.registry import DATASETS
+
+    config = configuration.parse_assignments(options.assignments)
+    data = open_dataset(options.dataset, config, home_of(options))
+    dataset = DATASETS.get(options.dataset)(**config)
+    checked = check(data, dataset, _original_root(options, dataset) if options.originals else None)
+    if options.json:
+        print(json.dumps(checked.to_json(), indent=1, ensure_ascii=False))
+        return MISSING if checked.wrong else COMPLETE
+    print(f"{checked.recordings} recordings of {checked.dataset} in {checked.path}, digest {checked.digest}")
+    for name, findings in checked.findings.items():
+        print(f"{name}: {'WRONG' if any(finding.wrong for finding in findings) else 'ok'}")
+        for finding in findings:
+            count = f"{finding.count} " if finding.names else ""
+            more = ", ..." if finding.count > len(finding.names) else ""
+            named = f": {', '.join(finding.names)}{more}" if finding.names else ""
+            print(f"  {'- ' if finding.wrong else '(note) '}{count}{finding.problem}{named}")
+            if finding.remedy and finding.wrong:
+                print(f"    -> {finding.remedy}")
+    print(f"{checked.wrong} things are wrong" if checked.wrong else "nothing is wrong")
+    return MISSING if checked.wrong else COMPLETE

@@ -103,6 +103,10 @@ class PreparedDataset:
 
         Samples that the file marks as missing are read as 0 mV.
         """
+        return self.digital_and_millivolt(rows)[1]
+
+    def digital_and_millivolt(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `millivolt`, with the int16 samples that it is made of before it."""
         rows = np.asarray(rows)
         lengths = self._lengths[rows]
         if rows.size == 0 or np.any(lengths != lengths[0]):
@@ -112,7 +116,7 @@ class PreparedDataset:
         else:
             spans = (slice(self._offsets[row], self._offsets[row] + len(LEADS) * self._lengths[row]) for row in rows)
             adc = np.stack([self._samples[span].reshape(len(LEADS), -1) for span in spans])
-        return self._calibrate(adc, rows)
+        return adc, self._calibrate(adc, rows)
 
     def read(self, rows: np.ndarray, spec: SignalSpec) -> np.ndarray:
         """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
