@@ -80,7 +80,7 @@ class DatasetCard:
     licence: str
     version: int = 1  # raise it when signals, labels or splits change; prepared copies are then made anew
     derives_from: tuple[str, ...] = ()  # larger collections that contain these recordings
-    sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # label set -> train, val, test, if complete
+    sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # label set -> train, val, test
     synthetic: bool = False
 
 
@@ -142,7 +142,7 @@ class MethodCard:
     paper: str
     licence: str
     version: int = 1  # raise it when results change; records of another version are not reused
-    trained_on: tuple[str, ...] = ()  # what published weights have seen: a dataset or collection, or one split: "ptbxl:train"
+    trained_on: tuple[str, ...] = ()  # what published weights have seen: a dataset, a collection, or "ptbxl:train"
     selected_on: tuple[str, ...] = ()  # whose labels chose between published weights, in the same words
     weights: Mapping[str, Weights] = field(default_factory=dict)  # by tag
     note: str = ""

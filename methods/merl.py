@@ -49,8 +49,8 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         trained_on=("mimic_iv_ecg",),
         selected_on=("ptbxl:val", "cpsc2018", "csn"),
         note=(
-            "trained_on and selected_on speak of the published weights; their best epoch was chosen by zero-shot scores "
-            "on MERL's labelled validation splits, which for CPSC2018 and CSN are not those of this project. "
+            "trained_on and selected_on speak of the published weights; their best epoch was chosen by zero-shot "
+            "scores on MERL's labelled validation splits, which for CPSC2018 and CSN are not those of this project. "
             "text_model='small' replaces MedCPT by a two-layer transformer learnt from the training reports alone: the "
             "objective is MERL's, but no medical language model stands behind it, so its zero-shot numbers are not "
             "those of the paper."

@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     prepare.set_defaults(function=prepare_data)
     check = actions.add_parser("check", help="verify a prepared dataset; exit code 5 when something is wrong")
     check.add_argument("dataset")
-    check.add_argument("--originals", action="store_true", help="read the original files again and compare them as well")
+    check.add_argument("--originals", action="store_true", help="read the original files again and compare them")
     check.add_argument("--root", type=Path, help="folder with the original files (default: $ECGBENCH_DATA/DATASET)")
     check.add_argument("--json", action="store_true")
     add_set(check, "an option of the dataset, such as rate=500")

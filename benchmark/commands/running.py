@@ -50,9 +50,7 @@ def plan(options: argparse.Namespace) -> int:
     if options.json:
         states = {"done": made.done, "failed": made.failed, "todo": made.todo}
         found = {
-            state: [
-                {"key": cell.spec.key, "cell": cell.title, "leak": card_verdict(cell).to_json()} for cell in cells
-            ]
+            state: [{"key": cell.spec.key, "cell": cell.title, "leak": card_verdict(cell).to_json()} for cell in cells]
             for state, cells in states.items()
         }
         print(json.dumps(found | {"skipped": [vars(skip) for skip in made.skipped]}, indent=1))

@@ -1,4 +1,4 @@
-"""Check a prepared dataset: its files, tables, counts, patients and signals, and the original files where they are at hand.
+"""Check a prepared dataset: its files, tables, counts, patients and signals, and the original files on request.
 
 Each check returns findings: what is wrong (exit code 5), and what is merely worth knowing. One pass over the signals.
 """

@@ -2,7 +2,7 @@
 
 Cards say what weights saw (`MethodCard.trained_on`, or the recipe of weights made here) and what datasets derive from
 (`DatasetCard.derives_from`); here one is held against the other. A name is a dataset or a collection, whole, or one
-split of a dataset as this project divides it: ``ptbxl:train``. `benchmark.engine.caveats` adds what the prepared stores say.
+split of a dataset as this project divides it: ``ptbxl:train``. `benchmark.engine.caveats` adds what the recordings say.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def judge(dataset: str, seen: str, verb: str = "saw") -> Verdict:
 
 
 def judge_published(dataset: str, card: MethodCard, sha256: str, declared: Iterable[str] | None = None) -> Verdict:
-    """Weights from a file: by what the suite declares, else by the card; a checksum that the card lacks proves nothing."""
+    """Weights from a file: by what the suite declares, else by the card; a checksum that it lacks leaves doubt."""
     if declared is not None:
         given = [judge(dataset, name) for name in declared]
         return join(given) if given else Verdict("clean", ("by the suite, its weights saw no recording",))

@@ -1,7 +1,7 @@
 """MERL's label subsets: `train_test_split(train_csv, train_size=fraction, random_state=42)` on its published files.
 
-Liu et al., ICML 2024; the rows come from `benchmark.data.merl_files`. Kept for comparison and marked in every table: such
-a subset is drawn by recording, without regard to labels, and those of 1 % and of 10 % are not nested.
+Liu et al., ICML 2024; the rows come from `benchmark.data.merl_files`. Kept for comparison and marked in every table:
+such a subset is drawn by recording, without regard to labels, and its sizes are rounded down.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def merl_subset(
 ) -> Subset:
     """Of our training split what MERL's subset holds.
 
-    A recording of MERL's training file that our training split lacks (it could not be read, say) is left out and counted,
-    so that no test recording can come in this way; `UsageError` when many are: then the splits are not MERL's.
+    A recording of MERL's training file that our training split lacks (it could not be read, say) is left out and
+    counted, so no test recording can come in this way; `UsageError` when many are: then the splits are not MERL's.
     """
     from sklearn.model_selection import train_test_split
 
@@ -67,7 +67,9 @@ def merl_subset(
     if len(foreign) > MOST_ABSENT * len(training):
         problem = f"{len(foreign)} of the {len(training)} training recordings of MERL, {foreign[0]} first"
         raise UsageError(f"{problem}, are not in the training split of {dataset}: give it the option split = 'merl'")
-    chosen = training if fraction == 1 else train_test_split(training, train_size=fraction, random_state=RANDOM_STATE)[0]
+    chosen = training
+    if fraction < 1:
+        chosen, _ = train_test_split(training, train_size=fraction, random_state=RANDOM_STATE)
     rows = np.sort(np.array([position[record_id] for record_id in chosen if record_id in position], np.int64))
     absent = len(chosen) - len(rows)
     note = f"{NOTE}; {absent} of its {len(chosen)} recordings are not at hand" if absent else NOTE

@@ -121,7 +121,7 @@ class PreparedDataset:
     def read(self, rows: np.ndarray, spec: SignalSpec) -> np.ndarray:
         """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
 
-        Those that cannot serve (see `unusable`) are silence, all 0, so that every method answers for the same recordings.
+        Those that cannot serve (see `unusable`) are silence, all 0: every method answers for the same recordings.
         """
         rows = np.asarray(rows)
         lengths = self._lengths[rows]

@@ -69,8 +69,8 @@ def draw(
     """Draw `fraction` of a training split.
 
     `labels` is ``(record, class)``, 0 or 1. The subset holds whole patients, so its size exceeds
-    ``fraction * n`` by less than one patient's recordings; by more only where `FLOOR_FRACTION` of the recordings have no
-    room for one positive of every label. Raises ValueError for a fraction outside (0, 1].
+    ``fraction * n`` by less than one patient's recordings; by more only where `FLOOR_FRACTION` of the recordings have
+    no room for one positive of every label. Raises ValueError for a fraction outside (0, 1].
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"a label fraction lies above 0 and up to 1, it is {fraction}")

@@ -37,8 +37,8 @@ def annotate(
 ) -> None:
     """Add the caveats of a finished cell to its record."""
     subset = record.details.get("subset") or {}
-    notes = [*signal_caveats(data, view.rows, signal, cell.spec.method), *([subset["note"]] if "note" in subset else [])]
-    record.notes = [*record.notes, *notes]
+    marks = [subset["note"]] if "note" in subset else []
+    record.notes = [*record.notes, *signal_caveats(data, view.rows, signal, cell.spec.method), *marks]
     record.leak = verdict(cell, data, home).to_json()
 
 
@@ -92,7 +92,8 @@ def made_by(cell: Cell) -> dict[str, Any] | None:
     try:
         card = json.loads((Path(cell.weights_file).parent / "card.json").read_text("utf-8"))
         recipe: dict[str, Any] = card["recipe"]
-        return recipe if card["sha256"] == cell.spec.weights and {"dataset", "dataset_config"} <= recipe.keys() else None
+        known = card["sha256"] == cell.spec.weights and {"dataset", "dataset_config"} <= recipe.keys()
+        return recipe if known else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -106,11 +107,13 @@ def recordings_verdict(seen: PreparedDataset, data: PreparedDataset, home: Home)
         reasons.append(f"{found['patients']} patients of the test split are in the training split of {name}")
     if found["copies"]:
         pairs = ", ".join(f"{test} = {other}" for test, other in found["copies"][:NAMED])
-        reasons.append(f"{len(found['copies'])} test recordings have their signal in the training split of {name}: {pairs}")
+        count = f"{len(found['copies'])} test recordings"
+        reasons.append(f"{count} have their signal in the training split of {name}: {pairs}")
     if reasons:
         return Verdict("contaminated", tuple(reasons))
     compared = "no patient and no signal" if name == tested else "no signal"
-    return Verdict("clean", (f"checked: {compared} of the test split is among the {found['seen']} recordings of {name}",))
+    among = f"the {found['seen']} training recordings of {name}"
+    return Verdict("clean", (f"checked: {compared} of the test split is among {among}",))
 
 
 def shared_recordings(seen: PreparedDataset, data: PreparedDataset, home: Home) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class MethodBlock(Block):
     label: str = ""
     config: dict[str, Any] = {}
     weights: str | None = None
-    trained_on: list[str] | None = None  # what the file `weights` saw, where its card does not tell ("ptbxl:train", ...)
+    trained_on: list[str] | None = None  # what `weights` saw, where the card does not tell: "ptbxl:train", ...
     pretrain: dict[str, Any] | None = None  # dataset, and options of benchmark.engine.training.TrainingConfig
     training: dict[str, Any] | None = None  # for methods trained end to end on the labelled subset
 

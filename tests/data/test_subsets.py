@@ -70,7 +70,7 @@ def test_impossible_fractions_are_refused(fraction):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(5, 400), st.integers(1, 12), st.integers(0, 100), st.floats(0.001, 0.5), st.floats(0.001, 1.0))
 def test_nested_whole_patients_and_a_floor_for_any_population(records, classes, seed, one, other):
-    ids, patients, labels, names = everybody = population(records, classes, seed)
+    _, patients, labels, names = everybody = population(records, classes, seed)
     low, high = (draw(*everybody, fraction, seed) for fraction in sorted((one, other)))
     assert set(low.rows) <= set(high.rows)
     for found in (low, high):
