@@ -60,8 +60,9 @@ def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder
     """The form in which a method wants its signals; kept in a file, so that it need not be built again to be asked."""
     path = folder / f"{identity['method']}-signal-{canonical.digest(identity)}.json"
     try:
-        kept = json.loads(path.read_text("utf-8"))
-        return SignalSpec(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+        kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        kept = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+        return SignalSpec(**kept)
     except (OSError, ValueError, TypeError):
         spec = method().signal
         write_text(path, json.dumps(asdict(spec)))
