@@ -242,12 +242,14 @@ class Answer:
     """What a task hands to the scorer after every choice is made.
 
     `predictions` hold one row per test recording and are kept beside the record; `thresholds` come
-    from validation or are None; `details` go into the record as JSON (choices, trials, subset).
+    from validation or are None; `details` go into the record as JSON (choices, trials, subset). `scratch`
+    is for the scorer alone and not kept (a similarity of every recording with every report, say).
     """
 
     predictions: dict[str, np.ndarray]
     thresholds: np.ndarray | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    scratch: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -259,18 +261,28 @@ class Truth:
     labels: np.ndarray  # (recording, class), 0 or 1
     classes: tuple[str, ...]
     reports: Sequence[str]
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)  # "sex" -> a text per recording, "" for unknown
+    label_set: str = ""  # ptbxl/super
 
 
 @dataclass
 class Scores:
-    """Metrics of one cell; NaN is kept out: a metric that cannot be computed has a reason instead."""
+    """Metrics of one cell; NaN is kept out: a metric that cannot be computed has a reason instead.
+
+    `subgroups` maps an attribute ("sex") to what holds for each of its values; `analysis` has what the
+    scorer found beside metrics (calibration bins, chance levels), as JSON; `predictions` are rows that only
+    the scorer can give (a rank per recording) and are kept beside those of the answer.
+    """
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 %, over patients
-    per_class: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
+    per_class: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     resampled: np.ndarray | None = None  # (resamples,) the primary metric on each resample of the patients
     resampling: dict[str, Any] = field(default_factory=dict)  # which resamples: equal ones can be compared in pairs
+    subgroups: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    analysis: dict[str, Any] = field(default_factory=dict)
+    predictions: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -292,6 +304,14 @@ class Task(ABC):
     def simplest(self) -> Task:
         """The simplest equal question, so that a grid asks nothing twice (at 100 % every subset seed is the same)."""
         return self
+
+    def unsuited(self, dataset: str, label_set: str) -> str | None:
+        """Return a sentence when this question makes no sense for that label set, else None."""
+        return None
+
+    def learns_from(self) -> tuple[str, str] | None:
+        """Another dataset and its label set that the task learns from (`context.source`); None for the cell's own."""
+        return None
 
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
         """Digests of the files that the fields name (a prompt set, say); part of the cell's key."""

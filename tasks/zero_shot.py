@@ -6,12 +6,17 @@ label, of any split, is used: there is no threshold, hence no F1.
 `centre = "classes"` first subtracts the mean of the label set's class embeddings, so that what all prompts
 have in common (being short, being one language) no longer ranks the recordings; it needs the prompts alone.
 The default, "none", is what the papers do.
+
+How much hangs on the wording: the same is scored with one phrase per class at a time (the k-th of each class,
+from the start again where a class has fewer), and the record keeps every such AUROC with its spread. These
+never choose anything.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from statistics import stdev
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +25,7 @@ from benchmark.canonical import digest
 from benchmark.data.prompts import load_prompts
 from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError, did_you_mean
+from benchmark.metrics.classification import auroc, macro
 from benchmark.metrics.scoring import PRIMARY, score_classes
 from benchmark.registry import TASKS
 
@@ -61,18 +67,40 @@ class ZeroShot(Task):
         method = context.aligned_method
         ecg = torch.from_numpy(np.array(context.features("test", "embeddings")))
         with torch.inference_mode():
-            text = torch.stack([class_embedding(method, group) for group in phrases])  # (class, dim)
-            if self.centre == "classes":
-                text = text - text.mean(dim=0)
-            scores = method.similarity(ecg.to(text.device), text).float().cpu().numpy()
-        return Answer({"scores": scores}, details={"prompts": self.prompts, "phrases": sum(map(len, phrases))})
+            vectors = [phrase_embeddings(method, group) for group in phrases]
+            whole = self._scores(method, ecg, [group.mean(dim=0) for group in vectors])
+            single = [
+                self._scores(method, ecg, [group[turn % len(group)] for group in vectors])
+                for turn in range(max(map(len, vectors)))
+            ]
+        details = {"prompts": self.prompts, "phrases": sum(map(len, phrases))}
+        return Answer({"scores": whole}, details=details, scratch={"single_phrases": np.stack(single)})
+
+    def _scores(self, method: AlignedMethod, ecg: Tensor, classes: list[Tensor]) -> np.ndarray:
+        """Recordings ``(n, dim)`` and a vector per class -> similarities ``(n, class)``."""
+        import torch
+
+        text = torch.stack(classes)
+        if self.centre == "classes":
+            text = text - text.mean(dim=0)
+        return method.similarity(ecg.to(text.device), text).float().cpu().numpy()
 
     def score(self, answer: Answer, truth: Truth) -> Scores:
-        return score_classes(truth, answer.predictions["scores"].astype(np.float64))
+        result = score_classes(truth, answer.predictions["scores"].astype(np.float64))
+        singles = [macro(auroc(truth.labels, scores)) for scores in answer.scratch.get("single_phrases", ())]
+        if len(singles) > 1 and np.isfinite(singles).all():
+            result.analysis["single_phrases"] = spread(singles)
+        return result
 
 
-def class_embedding(method: AlignedMethod, phrases: list[str]) -> Tensor:
-    """Mean of the normalised embeddings of a class's phrases: ``(dim,)``."""
+def spread(values: list[float]) -> dict[str, Any]:
+    """The values with their extremes and standard deviation, as JSON."""
+    numbers = {"min": min(values), "max": max(values), "sd": stdev(values)}
+    return {**{name: round(value, 6) for name, value in numbers.items()}, "values": [round(v, 6) for v in values]}
+
+
+def phrase_embeddings(method: AlignedMethod, phrases: list[str]) -> Tensor:
+    """Normalised embeddings of a class's phrases: ``(phrase, dim)``; the class itself is their mean."""
     from torch.nn.functional import normalize
 
-    return normalize(method.text_embeddings(phrases), dim=-1).mean(dim=0)
+    return normalize(method.text_embeddings(phrases), dim=-1)

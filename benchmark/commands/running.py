@@ -120,12 +120,13 @@ def _prepare_all(made: Plan, home: Home, root: Path | None, report: Any) -> None
     """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
     from benchmark.data.preparation import prepare
     from benchmark.engine.events import Event
+    from benchmark.engine.records import datasets_of
     from benchmark.errors import MissingError
 
     needed: dict[str, tuple[str, dict[str, Any]]] = {}
     for cell in made.cells:
         spec = cell.spec
-        wanted = [(spec.dataset, spec.dataset_config)]
+        wanted = datasets_of(spec)
         if spec.pretraining:
             wanted.append((spec.pretraining["dataset"], spec.pretraining["dataset_config"]))
         needed |= {json.dumps(entry, sort_keys=True): entry for entry in wanted}

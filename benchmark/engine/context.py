@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ import torch
 
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
 from benchmark.atomic import write_text
+from benchmark.data.conditions import Condition, ConditionedDataset
+from benchmark.data.groups import groups
 from benchmark.data.merl_subset import merl_subset
 from benchmark.data.prepared import PreparedDataset
+from benchmark.data.report_texts import report_key
 from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
 from benchmark.engine.events import Report
@@ -41,6 +44,7 @@ class LabelledRows:
     classes: tuple[str, ...]
     rows: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
+    name: str = ""  # dataset/label_set
 
     @classmethod
     def of(cls, data: PreparedDataset, label_set: str, limit: int | None) -> LabelledRows:
@@ -53,6 +57,7 @@ class LabelledRows:
             found.classes,
             {split: found.rows[positions] for split, positions in where.items()},
             {split: found.matrix[positions] for split, positions in where.items()},
+            f"{data.manifest['dataset']}/{label_set}",
         )
 
     def truth(self, data: PreparedDataset) -> Truth:
@@ -64,10 +69,12 @@ class LabelledRows:
             self.labels["test"],
             self.classes,
             list(data.reports[rows]),
+            {name: values[rows] for name, values in groups(data).items()},
+            self.name,
         )
 
     def without_test(self) -> LabelledRows:
-        return LabelledRows(self.classes, self.rows, {split: self.labels[split] for split in ("train", "val")})
+        return replace(self, labels={split: self.labels[split] for split in ("train", "val")})
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,12 @@ class TaskContext:
         report: Report,
         training: dict[str, Any] | None = None,
         all_rows: np.ndarray | None = None,
+        condition: Condition | None = None,
+        learns_from: TaskContext | None = None,
     ) -> None:
         self._data, self._view, self._source = data, view.without_test(), source
+        self._condition, self._learns_from = condition or Condition(), learns_from
+        self._perturbed = data if self._condition.clean else ConditionedDataset(data, self._condition)
         self._features_folder, self._subsets_folder = features_folder, subsets_folder
         self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
         self._training = training
@@ -147,6 +158,13 @@ class TaskContext:
         return self._source.method
 
     @property
+    def source(self) -> TaskContext:
+        """The other dataset that the task learns from (`Task.learns_from`), its test labels as locked as the cell's."""
+        if self._learns_from is None:
+            raise BenchmarkError("this task learns from the cell's own dataset; it names no other one")
+        return self._learns_from
+
+    @property
     def aligned_method(self) -> AlignedMethod:
         assert isinstance(self.method, AlignedMethod)  # the plan has checked it
         return self.method
@@ -159,8 +177,16 @@ class TaskContext:
 
     def features(self, split: str, layer: Layer = "features") -> np.ndarray:
         """``(recording, dim)`` float32 in the order of `labels`, from the cache."""
-        positions = np.searchsorted(self._all_rows, self._view.rows[split])
-        return self._extracted(layer)[positions]
+        wanted, rows = self._view.rows[split], self._rows_read(split)
+        return self._extracted(layer, self._data_of(split), rows)[np.searchsorted(rows, wanted)]
+
+    def candidate_reports(self) -> list[str]:
+        """The different texts among the reports of test, sorted: nothing says which recording one belongs to."""
+        texts: dict[str, str] = {}
+        for report in self._data.reports[self._view.rows["test"]]:
+            key = report_key(report)
+            texts[key] = min(report, texts.get(key, report))
+        return [texts[key] for key in sorted(texts) if key]
 
     def subset(self, fraction: float, seed: int, rule: str = "patients") -> Subset:
         """The labelled part of the training split; its manifest is kept for whoever wants to use it elsewhere.
@@ -192,7 +218,8 @@ class TaskContext:
         method.start_task(len(self.classes))
         options = TrainingConfig.from_options({**(self._training or {}), "seed": seed}, "training")
         labels = self._view.labels["train"][subset.rows]
-        signals = LabelledSignals(self._data, self._view.rows["train"][subset.rows], labels, method.signal)
+        rows = self._view.rows["train"][subset.rows]
+        signals = LabelledSignals(self._data_of("train"), rows, labels, method.signal)
         best: dict[str, Any] = {"score": -np.inf, "state": None}
 
         epochs = number_of_epochs(len(signals), options)
@@ -212,22 +239,32 @@ class TaskContext:
         return {split: self._class_scores(method, split) for split in ("val", "test")}, progress.history
 
     def _class_scores(self, method: SupervisedMethod, split: str, size: int = 64) -> np.ndarray:
-        rows, device = self._view.rows[split], self._source.device
+        rows, device, data = self._view.rows[split], self._source.device, self._data_of(split)
         parts = []
         with torch.inference_mode():
             for start in range(0, len(rows), size):
-                ecg = torch.from_numpy(self._data.read(rows[start : start + size], method.signal))
+                ecg = torch.from_numpy(data.read(rows[start : start + size], method.signal))
                 parts.append(method.class_scores(ecg.to(device)).float().cpu().numpy())
         return np.concatenate(parts)
 
-    def _extracted(self, layer: Layer) -> np.ndarray:
+    def _data_of(self, split: str) -> PreparedDataset:
+        """The recordings as this cell's condition has a split read."""
+        return self._perturbed if self._condition.holds(split) else self._data
+
+    def _rows_read(self, split: str) -> np.ndarray:
+        """The rows of one pass over the signals: those of test alone when the condition is for test alone."""
+        if self._condition.holds(split) and not self._condition.holds("train"):
+            return self._all_rows[self._data.splits[self._all_rows] == split]
+        return self._all_rows
+
+    def _extracted(self, layer: Layer, data: PreparedDataset, rows: np.ndarray) -> np.ndarray:
         source = self._source
         return cached_features(
             source.identity,
             layer,
             lambda: source.method,
-            self._data,
-            self._all_rows,
+            data,
+            rows,
             self._features_folder,
             self.report,
             source.device,

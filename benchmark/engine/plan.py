@@ -10,7 +10,9 @@ from typing import Any
 from benchmark.api import Dataset, Method, SupervisedMethod, Task, TrainableMethod
 from benchmark.canonical import canonical, digest, file_sha256
 from benchmark.configuration import distinct
-from benchmark.engine.records import RunSpec
+from benchmark.data.conditions import Condition, expand_conditions
+from benchmark.data.perturbations import check
+from benchmark.engine.records import RunRecord, RunSpec, datasets_of
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.engine.training import TrainingConfig
@@ -32,8 +34,15 @@ class Cell:
     @property
     def title(self) -> str:
         """``merl linear_probe ptbxl/super fraction=0.01 seed=3 trials=16``"""
-        fields = (f"{key}={value}" for key, value in self.question.items())
+        fields = [f"{key}={value}" for key, value in self.question.items()]
+        if self.spec.signal is not None:
+            fields.append(f"signal={self.condition}")
         return " ".join([self.row, self.spec.task, f"{self.spec.dataset}/{self.spec.label_set}", *fields])
+
+    @property
+    def condition(self) -> str:
+        """Under which signals are read: ``as recorded``, ``leads I, II``."""
+        return Condition.from_json(self.spec.signal).title
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,7 @@ class Plan:
         self.done, self.failed, self.todo = [], [], []
         for cell in self.cells:
             record = store.get(cell.spec)
-            known = (digests or {}).get(dataset_key(cell.spec))
-            stale = record is not None and record.done and known is not None and record.data_digest != known
+            stale = record is not None and record.done and _other_data(cell.spec, record, digests or {})
             if record is None or stale:
                 self.todo.append(cell)
             else:
@@ -95,8 +103,10 @@ class Plan:
         return [Job(group) for group in groups.values()]
 
 
-def dataset_key(spec: RunSpec) -> str:
-    return digest([spec.dataset, spec.dataset_config])
+def _other_data(spec: RunSpec, record: RunRecord, digests: dict[str, str]) -> bool:
+    """Whether a record was made from other data than is at hand now."""
+    known = (digests.get(digest(list(dataset))) for dataset in datasets_of(spec))
+    return any(now is not None and now != then for now, then in zip(known, record.digests, strict=False))
 
 
 def make_plan(
@@ -126,6 +136,9 @@ def make_plan(
                 problems += [str(error)] if str(error) not in problems else []
                 continue
             for cell in found:
+                if isinstance(cell, Skip):
+                    skipped += [cell] if cell not in skipped else []
+                    continue
                 other = cells.setdefault(cell.spec.key, cell)
                 if other.row != cell.row:
                     problems.append(f"the rows {other.row!r} and {cell.row!r} ask the same question; remove one")
@@ -139,35 +152,76 @@ def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
     raise_all(wrong, f"--{what}:")
 
 
-def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell]:
-    method_class: type[Method] = METHODS.get(method.name)
+def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell | Skip]:
     task_class: type[Task] = TASKS.get(task.name)
-    weights = _weights_digest(method)
+    conditions = list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
+    shared = _shared(suite, method, task_class, task, limit)
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
-        base = RunSpec(
-            method=method.name,
-            method_version=method_class.card.version,
-            method_config=distinct(method_class, method.config, f"method {method.row}"),
-            task=task.name,
-            task_version=task_class.version,
-            task_config={},
-            dataset=dataset.name,
-            dataset_version=dataset_class.card.version,
-            dataset_config=distinct(dataset_class, dataset.config, f"dataset {dataset.name}"),
-            label_set="",
-            weights=weights,
-            pretraining=_recipe(suite, method, method_class, limit),
-            training=_training(method, method_class),
-            limit=limit,
-        )
+        config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
+        version = dataset_class.card.version
+        base = replace(shared, dataset=dataset.name, dataset_version=version, dataset_config=config)
+        _check_rate(conditions, dataset, dataset_class)
         for label_set in _label_sets(dataset, dataset_class, task):
             for question in expand(task_class, task.config, f"task {task.name}"):
+                reason = question.unsuited(dataset.name, label_set)
+                if reason:
+                    yield Skip(method.row, task.name, f"{dataset.name}/{label_set}: {reason}")
+                    continue
                 fields = canonical(asdict(question))  # type: ignore[call-overload]
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
                 spec = replace(base, label_set=label_set, task_config=asked, task_inputs=inputs)
-                yield Cell(spec, method.row, fields, method.weights, method.trained_on)
+                spec = replace(spec, source=_source(suite, question))
+                for condition in conditions:
+                    asked_of = replace(spec, signal=condition.to_json())
+                    yield Cell(asked_of, method.row, fields, method.weights, method.trained_on)
+
+
+def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: TaskBlock, limit: int | None) -> RunSpec:
+    """What all cells of a method and a task have in common."""
+    method_class: type[Method] = METHODS.get(method.name)
+    return RunSpec(
+        method=method.name,
+        method_version=method_class.card.version,
+        method_config=distinct(method_class, method.config, f"method {method.row}"),
+        task=task.name,
+        task_version=task_class.version,
+        task_config={},
+        dataset="",
+        dataset_version=0,
+        dataset_config={},
+        label_set="",
+        weights=_weights_digest(method),
+        pretraining=_recipe(suite, method, method_class, limit),
+        training=_training(method, method_class),
+        limit=limit,
+    )
+
+
+def _source(suite: Suite, question: Task) -> dict[str, Any] | None:
+    """The dataset that a task learns from, in the suite's configuration of it where the suite has it."""
+    wanted = question.learns_from()
+    if wanted is None:
+        return None
+    name, label_set = wanted
+    cls: type[Dataset] = DATASETS.get(name)
+    if label_set not in cls.label_sets:
+        raise UsageError(f"{name} has no label set {label_set!r}{did_you_mean(label_set, cls.label_sets)}")
+    config = next((block.config for block in suite.datasets if block.name == name), {})
+    return {
+        "dataset": name,
+        "dataset_version": cls.card.version,
+        "dataset_config": distinct(cls, config, f"dataset {name}"),
+        "label_set": label_set,
+    }
+
+
+def _check_rate(conditions: list[Condition], dataset: DatasetBlock, dataset_class: type[Dataset]) -> None:
+    """Raise where a perturbation cannot exist at the dataset's rate."""
+    for condition in conditions:
+        if condition.perturb:
+            check(condition.perturb, condition.strength, dataset_class(**dataset.config).rate)
 
 
 def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
@@ -255,9 +309,10 @@ def data_digests(plan: Plan, home: Home) -> dict[str, str]:
     from benchmark.data.preparation import open_dataset
 
     digests = {}
-    for spec in {dataset_key(cell.spec): cell.spec for cell in plan.cells}.values():
+    needed = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
+    for key, (name, config) in needed.items():
         try:
-            digests[dataset_key(spec)] = open_dataset(spec.dataset, spec.dataset_config, home).digest
+            digests[key] = open_dataset(name, config, home).digest
         except MissingError:
             continue
     return digests

@@ -15,6 +15,7 @@ from benchmark import canonical
 PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Status = Literal["done", "failed"]
+LATER = ("signal", "source")  # fields of RunSpec that came after the first records
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,23 @@ class RunSpec:
     training: dict[str, Any] | None = None  # how a supervised method is trained on the subset
     protocol: str = PROTOCOL
     limit: int | None = None  # recordings per split; a record with a limit is partial
+    signal: dict[str, Any] | None = None  # the condition under which signals are read; None: as recorded
+    source: dict[str, Any] | None = None  # another dataset to learn from: dataset, dataset_version, ..., label_set
 
     @functools.cached_property
     def key(self) -> str:
         return canonical.digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """Fields that came later are left out at their default, so that older keys hold."""
+        found = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: value for name, value in found.items() if value is not None or name not in LATER}
+
+
+def datasets_of(spec: RunSpec) -> list[tuple[str, dict[str, Any]]]:
+    """Name and configuration of the cell's dataset, and of the one that its task learns from, if it is another."""
+    source = [(spec.source["dataset"], spec.source["dataset_config"])] if spec.source else []
+    return [(spec.dataset, spec.dataset_config), *source]
 
 
 @dataclass
@@ -72,8 +83,11 @@ class RunRecord:
     resampling: dict[str, Any] = field(default_factory=dict)  # which resamples `resampled.f32` beside the record holds
     cost: dict[str, float] = field(default_factory=dict)  # parameters, FLOPs per recording, seconds of its parts
     config: dict[str, Any] = field(default_factory=dict)  # all options of method, dataset and training
+    subgroups: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # attribute -> value -> metrics
+    analysis: dict[str, Any] = field(default_factory=dict)  # calibration bins, prompt sensitivity, chance levels
     data_digest: str | None = None
     leak: dict[str, Any] | None = None  # state: clean, contaminated or unknown; and reasons
+    source_digest: str | None = None  # of the dataset that the task learnt from, if it is another
     synthetic: bool = False
     partial: bool = False
     n: dict[str, int] = field(default_factory=dict)  # recordings of train subset, val and test
@@ -91,3 +105,8 @@ class RunRecord:
     @property
     def done(self) -> bool:
         return self.status == "done"
+
+    @property
+    def digests(self) -> tuple[str | None, str | None]:
+        """Of the data that it was made from: the cell's, and what the task learnt from if that is another."""
+        return self.data_digest, self.source_digest

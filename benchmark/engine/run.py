@@ -5,25 +5,25 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import SPLITS, Answer, Scores
+from benchmark.api import Answer, Scores
 from benchmark.canonical import canonical
 from benchmark.configuration import complete
-from benchmark.data.preparation import open_dataset
-from benchmark.data.prepared import PreparedDataset
+from benchmark.data.conditions import Condition
 from benchmark.engine import provenance
 from benchmark.engine.caveats import annotate
-from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
+from benchmark.engine.context import MethodSource, TaskContext
 from benchmark.engine.events import Event, Report
 from benchmark.engine.features import cached_signal
+from benchmark.engine.opened import Opened
 from benchmark.engine.plan import Cell, Job
 from benchmark.engine.pretraining import pretrain
-from benchmark.engine.records import RunRecord, RunSpec
+from benchmark.engine.records import RunRecord, RunSpec, datasets_of
 from benchmark.engine.store import Store
 from benchmark.engine.training import TrainingConfig
 from benchmark.paths import Home
@@ -35,19 +35,15 @@ def run_job(job: Job, home: Home, device: str, report: Report) -> Counter[str]:
     store, ended = Store(home.records), Counter[str]()
     first = job.cells[0].spec
     try:
-        data = open_dataset(first.dataset, first.dataset_config, home)
+        opened = Opened(home, first.limit)
+        opened.data(first.dataset, first.dataset_config)
         source = _source(job.cells[0], home, device, report)
     except Exception as error:
         for cell in job.cells:
             ended[_store_failure(store, cell, error, 0.0, report)] += 1
         return ended
-    views: dict[str, LabelledRows] = {}
     for cell in job.cells:
-        existing = store.get(cell.spec)
-        if existing is not None and existing.done and existing.data_digest == data.digest:
-            ended["done"] += 1
-            continue
-        ended[_run_cell(cell, data, source, views, store, home, report)] += 1
+        ended[_run_cell(cell, opened, source, store, home, report)] += 1
     return ended
 
 
@@ -61,40 +57,23 @@ def _source(cell: Cell, home: Home, device: str, report: Report) -> MethodSource
     return MethodSource(spec.method, spec.method_config, spec.method_version, weights, weights_digest, device)
 
 
-def _run_cell(
-    cell: Cell,
-    data: PreparedDataset,
-    source: MethodSource,
-    views: dict[str, LabelledRows],
-    store: Store,
-    home: Home,
-    report: Report,
-) -> str:
+def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, home: Home, report: Report) -> str:
     spec, started = cell.spec, time.monotonic()
     try:
-        if spec.label_set not in views:
-            views[spec.label_set] = LabelledRows.of(data, spec.label_set, spec.limit)
-        view = views[spec.label_set]
+        existing = store.get(spec)
+        if existing is not None and existing.done and existing.digests == opened.digests(spec):
+            return "done"
+        data = opened.data(spec.dataset, spec.dataset_config)
+        view = opened.view(data, spec.label_set)
         task = TASKS.get(spec.task)(**spec.task_config)
-        context = TaskContext(
-            data,
-            view,
-            source,
-            spec.dataset,
-            spec.label_set,
-            home.features,
-            home.subsets,
-            report,
-            spec.training,
-            _all_rows(data, spec.limit),
-        )
+        context = _context(spec, opened, source, home, report)
         answer = task.answer(context)
         scores = task.score(answer, view.truth(data))
-        record = _record(cell, answer, scores, data, view, source, time.monotonic() - started)
+        record = _record(cell, answer, scores, opened, source, time.monotonic() - started)
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
         annotate(record, cell, data, view, cached_signal(source.identity, lambda: source.method, home.features), home)
         record.resampling = scores.resampling
-        store.put(spec, record, answer.predictions, scores.resampled)
+        store.put(spec, record, {**answer.predictions, **scores.predictions}, scores.resampled)
     except Exception as error:
         return _store_failure(store, cell, error, time.monotonic() - started, report)
     shown = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
@@ -102,25 +81,36 @@ def _run_cell(
     return "done"
 
 
-def _all_rows(data: PreparedDataset, limit: int | None) -> np.ndarray:
-    """The rows that features are extracted for: all, or those that any limited label set can name."""
-    if limit is None:
-        return np.arange(len(data))
-    views = (LabelledRows.of(data, name, limit) for name in data.manifest["label_sets"])
-    return np.unique(np.concatenate([view.rows[split] for view in views for split in SPLITS]))
+def _context(spec: RunSpec, opened: Opened, source: MethodSource, home: Home, report: Report) -> TaskContext:
+    """What a task sees of the cell's dataset, with the one that it learns from if that is another."""
+    learns_from = None
+    if spec.source is not None:
+        place = {name: spec.source[name] for name in ("dataset", "dataset_config", "label_set")}
+        learns_from = _context(replace(spec, **place, source=None), opened, source, home, report)
+    data = opened.data(spec.dataset, spec.dataset_config)
+    return TaskContext(
+        data,
+        opened.view(data, spec.label_set),
+        source,
+        spec.dataset,
+        spec.label_set,
+        home.features,
+        home.subsets,
+        report,
+        spec.training,
+        opened.rows(data),
+        Condition.from_json(spec.signal),
+        learns_from,
+    )
 
 
 def _record(
-    cell: Cell,
-    answer: Answer,
-    scores: Scores,
-    data: PreparedDataset,
-    view: LabelledRows,
-    source: MethodSource,
-    seconds: float,
+    cell: Cell, answer: Answer, scores: Scores, opened: Opened, source: MethodSource, seconds: float
 ) -> RunRecord:
     spec = cell.spec
-    sizes = {split: len(rows) for split, rows in view.rows.items()}
+    data = opened.data(spec.dataset, spec.dataset_config)
+    data_digest, source_digest = opened.digests(spec)
+    sizes = {split: len(rows) for split, rows in opened.view(data, spec.label_set).rows.items()}
     subset = answer.details.get("subset")
     return RunRecord(
         key=spec.key,
@@ -133,8 +123,11 @@ def _record(
         details=answer.details,
         notes=scores.notes,
         config=full_config(spec),
-        data_digest=data.digest,
-        synthetic=data.synthetic,
+        subgroups=scores.subgroups,
+        analysis=scores.analysis,
+        data_digest=data_digest,
+        source_digest=source_digest,
+        synthetic=any(opened.data(*dataset).synthetic for dataset in datasets_of(spec)),
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,
         provenance=provenance.collect(weights=source.weights_digest, device=source.device.split(":")[0]),

@@ -91,7 +91,7 @@ class Store:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             existing = read_record(final)
-            if existing is not None and existing.done and existing.data_digest == record.data_digest:
+            if existing is not None and existing.done and existing.digests == record.digests:
                 return  # another worker was first; finished cells of the same data stay as they are
             aside = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
             final.rename(aside)

@@ -24,11 +24,16 @@ class DatasetBlock(Block):
 
 
 class TaskBlock(Block):
-    """`config` sets the task's fields; a list of values for a field that takes one is a grid."""
+    """`config` sets the task's fields; a list of values for a field that takes one is a grid.
+
+    `signal` lists conditions under which the question is asked (see `benchmark.data.conditions`); ``{}`` is the
+    recording as it is.
+    """
 
     name: str
     config: dict[str, Any] = {}
     label_sets: list[str] | None = None  # default: all of the suite
+    signal: list[dict[str, Any]] = Field(default=[{}], min_length=1)
 
 
 class MethodBlock(Block):

@@ -15,7 +15,7 @@ from statistics import mean
 import benchmark
 from benchmark.configuration import parse_value
 from benchmark.errors import DataError, raise_all
-from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.summary import SIGNAL, Entry
 
 FOLDER = Path(benchmark.__file__).resolve().parent.parent / "results" / "published"
 EVIDENCE = {
@@ -42,6 +42,8 @@ class Published:
 
     def answers(self, entry: Entry) -> bool:
         """Is it about the same method and question?"""
+        if SIGNAL in entry.variant:  # few leads or perturbed signals: another question
+            return False
         same = (self.method, self.task, self.dataset) == (entry.method, entry.task, entry.dataset)
         return same and self.label_set in ("", entry.label_set) and self._fits(entry)
 

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from benchmark.canonical import digest
+from benchmark.data.conditions import AS_RECORDED
 from benchmark.engine.plan import Cell, Plan
 from benchmark.engine.records import RunRecord
 from benchmark.engine.store import Store
 from benchmark.errors import DataError, raise_all
 from benchmark.metrics.statistics import interval
+from benchmark.registry import TASKS
 
 SEED = "seed"  # the field over which an entry averages
+SIGNAL = "signal"  # the variant's name for a condition under which signals were read
+NOTED = ("single_phrases", "chance")  # parts of a record's analysis that stand in the notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Result:
     notes: tuple[str, ...]
     leak: dict[str, Any] | None
     provenance: dict[str, Any]
+    source: tuple[str, str] | None = None  # another dataset that the task learnt from, and its digest
+    analysis: dict[str, Any] = field(default_factory=dict)  # as much of the record's as notes need
 
     @classmethod
     def of(cls, record: RunRecord) -> Result:
@@ -76,6 +82,8 @@ class Result:
                 "hardware": machine.get("gpu") or machine.get("cpu"),
                 "torch": machine.get("packages", {}).get("torch"),
             },
+            source=(record.spec["source"]["dataset"], record.source_digest) if record.source_digest else None,
+            analysis={name: record.analysis[name] for name in NOTED if name in record.analysis},
         )
 
     @property
@@ -191,6 +199,8 @@ def _entry(cell: Cell) -> Entry:
 
     spec = cell.spec
     variant = {name: value for name, value in cell.question.items() if name != SEED}
+    if spec.signal is not None:
+        variant[SIGNAL] = cell.condition
     floor = METHODS.get(spec.method).card.floor
     return Entry(cell.row, spec.method, spec.task, spec.dataset, spec.label_set, variant, floor)
 
@@ -199,6 +209,9 @@ def _refuse_mixtures(entries: Iterable[Entry]) -> None:
     digests: dict[str, set[str]] = {}
     for entry in entries:
         digests.setdefault(entry.dataset, set()).update(result.data_digest for result in entry.results)
+        for result in entry.results:
+            if result.source is not None:
+                digests.setdefault(result.source[0], set()).add(result.source[1])
     problems = [
         f"{dataset}: records from {len(found)} different preparations ({', '.join(sorted(found))}); "
         "run the suite again, which makes the stale ones anew"
@@ -209,19 +222,24 @@ def _refuse_mixtures(entries: Iterable[Entry]) -> None:
 
 
 def varying(entries: list[Entry]) -> list[str]:
-    """The fields of a task that differ between its entries: what the columns must say."""
-    names = [name for name in entries[0].variant if len({str(entry.variant[name]) for entry in entries}) > 1]
-    return names or list(entries[0].variant)[:1]
+    """The fields of a task that differ between its entries, the signal's condition last: what the columns must say."""
+    known = dict.fromkeys(name for entry in entries for name in entry.variant if name != SIGNAL)
+    names = [name for name in known if len({str(entry.variant.get(name)) for entry in entries}) > 1]
+    conditioned = any(SIGNAL in entry.variant for entry in entries)
+    return (names or ([] if conditioned else list(known)[:1])) + ([SIGNAL] if conditioned else [])
 
 
 def column_title(entry: Entry, names: list[str]) -> str:
     """``1 %`` for a label fraction; later fields bring their name (``en, centre classes``) unless they are ``none``."""
-    parts = []
+    parts: list[str] = []
     for name in names:
+        if name == SIGNAL:
+            parts += [str(entry.variant.get(SIGNAL, AS_RECORDED))] if SIGNAL in entry.variant or not parts else []
+            continue
         value = entry.variant[name]
         text = f"{value:.0%}".replace("%", " %") if name == "fraction" else str(value)
         if name == names[0]:
             parts.append(text)
         elif text != "none":
             parts.append(f"{name} {text}")
-    return ", ".join(parts)
+    return ", ".join(parts) or TASKS.get(entry.task).primary

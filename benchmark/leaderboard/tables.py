@@ -15,6 +15,7 @@ from benchmark.engine.plan import Plan
 from benchmark.engine.pretraining import HISTORY, pretrained_folder
 from benchmark.engine.records import PROTOCOL
 from benchmark.engine.store import Store
+from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.leaks import contaminated, leak_lines
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
@@ -137,7 +138,8 @@ class Leaderboard:
         notes = {
             f"{e.dataset}/{e.label_set}: {note}." for e in self.entries for result in e.results for note in result.notes
         }
-        return [*lines, *leak_lines(self.entries), *sorted(notes)]
+        analysis = sensitivity_notes(self.entries) + chance_notes(self.entries)
+        return [*lines, *leak_lines(self.entries), *sorted(notes), *analysis]
 
     def _how_to_read(self) -> str:
         return (

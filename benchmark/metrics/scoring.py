@@ -1,4 +1,4 @@
-"""Score multi-label predictions against the truth: what linear probes and zero-shot share."""
+"""Score multi-label predictions against the truth: what linear probes, zero-shot and transfer share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ import numpy as np
 
 from benchmark.api import Scores, Truth
 from benchmark.canonical import digest
+from benchmark.metrics.calibration import BINS, expected_calibration_error, reliability
 from benchmark.metrics.classification import auroc, average_precision, brier, f1_at, macro
-from benchmark.metrics.statistics import bootstrap_macro_auroc, interval
+from benchmark.metrics.statistics import (
+    bootstrap_auroc,
+    bootstrap_average_precision,
+    bootstrap_macro_brier,
+    bootstrap_macro_ece,
+    bootstrap_macro_f1,
+    interval,
+    macro_replicates,
+    patient_weights,
+)
+from benchmark.metrics.subgroups import score_subgroups
 
 PRIMARY = "auroc_macro"
 RESAMPLES, SEED = 1000, 0
@@ -27,30 +38,64 @@ def score_classes(
     thresholds: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
 ) -> Scores:
-    """Macro and per-class metrics of ``(recording, class)`` scores, with a 95 % interval over patients.
+    """Macro and per-class metrics of ``(recording, class)`` scores, with 95 % intervals over patients.
 
     Macro means run over the classes with at least one positive and one negative in test; the others are
     named in the notes. `thresholds` come from validation; without them there is no F1, without
-    `probabilities` no Brier score.
+    `probabilities` neither Brier score nor calibration.
     """
     found = {"auroc": auroc(truth.labels, scores), "auprc": average_precision(truth.labels, scores)}
     if thresholds is not None:
         found["f1"] = f1_at(truth.labels, scores, thresholds)
     if probabilities is not None:
         found["brier"] = brier(truth.labels, probabilities)
+        found["ece"] = expected_calibration_error(truth.labels, probabilities)
     usable = np.isfinite(found["auroc"])
     result = Scores(metrics={f"{name}_macro": macro(values[usable]) for name, values in found.items() if usable.any()})
     positives = truth.labels.sum(axis=0)
     for index, name in enumerate(truth.classes):
         values = {metric: float(v[index]) if np.isfinite(v[index]) else None for metric, v in found.items()}
         result.per_class[name] = {**values, "positives": int(positives[index])}
+        if not usable[index]:
+            result.per_class[name]["reason"] = f"no {'negative' if positives[index] else 'positive'} in test"
     dropped = [name for name, kept in zip(truth.classes, usable, strict=True) if not kept]
     if dropped:
         result.notes.append(
             f"not in the macro means, because test has no positive or no negative: {', '.join(dropped)}"
         )
     if usable.any():
-        replicates = bootstrap_macro_auroc(truth.labels, scores, truth.patient_ids, RESAMPLES, SEED)
-        result.intervals[PRIMARY] = interval(replicates)
-        result.resampled, result.resampling = replicates, resampling(truth)
+        _add_intervals(result, truth, scores, usable, thresholds, probabilities)
+        result.subgroups = score_subgroups(truth, scores)
+    if probabilities is not None:
+        result.analysis["reliability"] = reliability(truth.labels, probabilities)
     return result
+
+
+def _add_intervals(
+    result: Scores,
+    truth: Truth,
+    scores: np.ndarray,
+    usable: np.ndarray,
+    thresholds: np.ndarray | None,
+    probabilities: np.ndarray | None,
+) -> None:
+    """95 % intervals over the same resamples of patients: every macro metric, and AUROC and AUPRC per class."""
+    kept, chosen = truth.labels[:, usable], scores[:, usable]
+    drawn = (truth.patient_ids, RESAMPLES, SEED)
+    found = {
+        "auroc": bootstrap_auroc(kept, chosen, *drawn),
+        "auprc": bootstrap_average_precision(kept, chosen, *drawn),
+    }
+    for metric, values in found.items():
+        result.intervals[f"{metric}_macro"] = interval(macro_replicates(values))
+        for column, index in enumerate(np.flatnonzero(usable)):
+            low, high = interval(values[:, column])
+            result.per_class[truth.classes[index]][f"{metric}_interval"] = [round(low, 6), round(high, 6)]
+    result.resampled, result.resampling = macro_replicates(found["auroc"]), resampling(truth)
+    weights = patient_weights(*drawn)
+    if thresholds is not None:
+        result.intervals["f1_macro"] = interval(bootstrap_macro_f1(kept, chosen, thresholds[usable], weights))
+    if probabilities is not None:
+        likely = probabilities[:, usable]
+        result.intervals["brier_macro"] = interval(bootstrap_macro_brier(kept, likely, weights))
+        result.intervals["ece_macro"] = interval(bootstrap_macro_ece(kept, likely, weights, BINS))

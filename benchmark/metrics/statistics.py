@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import BenchmarkError
+from benchmark.metrics.calibration import bin_of
 from benchmark.metrics.classification import Bools, Floats, checked
 
 Singles = NDArray[np.float32]
@@ -48,17 +49,36 @@ def bootstrap_auroc(
     as `auroc` and `patient_weights` do.
     """
     truth, values = checked(labels, scores)
+    rankings = [_Ranking(truth[:, c], values[:, c]) for c in range(truth.shape[1])]
+    return _resampled(rankings, truth, patient_ids, resamples, seed)
+
+
+def bootstrap_average_precision(
+    labels: ArrayLike, scores: ArrayLike, patient_ids: Patients, resamples: int = 1000, seed: int = 0
+) -> Floats:
+    """Average precision of every class in every resample: ``(n, C), (n, C), (n,) -> (resamples, C)``.
+
+    NaN where `bootstrap_auroc` has it. Raises as it does.
+    """
+    truth, values = checked(labels, scores)
+    rankings = [_PrecisionRanking(truth[:, c], values[:, c]) for c in range(truth.shape[1])]
+    return _resampled(rankings, truth, patient_ids, resamples, seed)
+
+
+def _resampled(
+    rankings: Sequence[_Ranking | _PrecisionRanking], truth: Bools, patient_ids: Patients, resamples: int, seed: int
+) -> Floats:
+    """What each class's ranking makes of each resample: ``(resamples, C)``, in chunks that stay in the cache."""
     if len(patient_ids) != len(truth):
         raise BenchmarkError(f"{len(patient_ids)} patient ids for {len(truth)} recordings")
     weights = patient_weights(patient_ids, resamples, seed)
-    classes = [_Ranking(truth[:, c], values[:, c]) for c in range(truth.shape[1])]
-    result = np.empty((resamples, len(classes)))
+    result = np.empty((resamples, len(rankings)))
     step = max(1, CHUNK // len(truth))
     for start in range(0, resamples, step):
         chunk = weights[start : start + step].T.astype(np.float32)  # (recording, resample)
         scratch = _scratch(chunk)
-        for c, ranking in enumerate(classes):
-            result[start : start + step, c] = ranking.auroc(chunk, scratch)
+        for c, ranking in enumerate(rankings):
+            result[start : start + step, c] = ranking.value(chunk, scratch)
     return result
 
 
@@ -69,11 +89,48 @@ def bootstrap_macro_auroc(
 
     NaN for a resample in which no class has one.
     """
-    values = bootstrap_auroc(labels, scores, patient_ids, resamples, seed)
+    return macro_replicates(bootstrap_auroc(labels, scores, patient_ids, resamples, seed))
+
+
+def macro_replicates(values: Floats) -> Floats:
+    """Mean over the classes with a value, per resample: ``(resamples, C) -> (resamples,)``; NaN where none has."""
     present = ~np.isnan(values)
     count = present.sum(axis=1)
     total = np.where(present, values, 0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def bootstrap_macro_f1(
+    labels: ArrayLike, scores: ArrayLike, thresholds: ArrayLike, weights: NDArray[np.int32]
+) -> Floats:
+    """Macro F1 of ``score >= threshold`` under each row of `weights` ``(resamples, n)``: ``(resamples,)``.
+
+    A class without a positive in a resample is left out of that resample's mean.
+    """
+    truth, values = checked(labels, scores)
+    called = values >= np.asarray(thresholds, dtype=np.float64)
+    hits, positives, calls = (_weighted(weights, which) for which in (truth & called, truth, called))
+    f1 = 2 * hits / np.maximum(positives + calls, 1)
+    return macro_replicates(np.where(positives > 0, f1, np.nan))
+
+
+def bootstrap_macro_brier(labels: ArrayLike, probabilities: ArrayLike, weights: NDArray[np.int32]) -> Floats:
+    """Macro Brier score under each row of `weights` ``(resamples, n)``: ``(resamples,)``."""
+    truth, values = checked(labels, probabilities)
+    return _weighted(weights, (values - truth) ** 2).mean(axis=1) / weights.sum(axis=1)
+
+
+def bootstrap_macro_ece(labels: ArrayLike, probabilities: ArrayLike, weights: NDArray[np.int32], bins: int) -> Floats:
+    """Macro calibration error (see `benchmark.metrics.calibration`) under each row of `weights`: ``(resamples,)``."""
+    truth, values = checked(labels, probabilities)
+    inside, gap = bin_of(values, bins), values - truth
+    total = sum(np.abs(_weighted(weights, np.where(inside == b, gap, 0.0))) for b in range(bins))
+    return np.asarray(total).mean(axis=1) / weights.sum(axis=1)
+
+
+def _weighted(weights: NDArray[np.int32], values: NDArray[np.generic]) -> Floats:
+    """``(resamples, n) @ (n, C)`` in double precision."""
+    return np.asarray(weights.astype(np.float64) @ values.astype(np.float64))
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -103,8 +160,8 @@ class _Ranking:
         self.upto = np.searchsorted(ordered, wanted, side="right")
         self.tied = bool((self.below != self.upto).any())
 
-    def auroc(self, weights: Singles, scratch: Singles) -> Floats:
-        """Weights ``(recording, resample)`` -> ``(resample,)``, NaN where a side has no weight."""
+    def value(self, weights: Singles, scratch: Singles) -> Floats:
+        """AUROC: weights ``(recording, resample)`` -> ``(resample,)``, NaN where a side has no weight."""
         beaten = _running_sums(weights, self.others, scratch)
         members = weights[self.members].astype(np.float64)
         wins = np.einsum("ir,ir->r", members, beaten[self.below])
@@ -112,6 +169,30 @@ class _Ranking:
             wins = (wins + np.einsum("ir,ir->r", members, beaten[self.upto])) / 2
         pairs = members.sum(axis=0) * beaten[-1]
         return np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan)
+
+
+class _PrecisionRanking:
+    """One class, ranked once by falling score: its positives, and what stands at or above each of them."""
+
+    def __init__(self, truth: Bools, values: Floats) -> None:
+        self.order = np.argsort(-values, kind="stable")
+        self.members = self.order[truth[self.order]]
+        falling, wanted = -values[self.order], -values[self.members]
+        self.upto = np.searchsorted(falling, wanted, side="right")  # recordings with this score or a higher one
+        self.hits = np.searchsorted(wanted, wanted, side="right")  # positives among them
+
+    def value(self, weights: Singles, scratch: Singles) -> Floats:
+        """Average precision: weights ``(recording, resample)`` -> ``(resample,)``, NaN where a side has no weight."""
+        if not self.members.size:
+            return np.full(weights.shape[1], np.nan)
+        above = _running_sums(weights, self.order, scratch)
+        total, called = above[-1].astype(np.float64), above[self.upto].astype(np.float64)
+        found = _running_sums(weights, self.members, scratch)
+        positive, hits = found[-1].astype(np.float64), found[self.hits].astype(np.float64)
+        precision = hits / np.maximum(called, 1)  # a positive without weight adds nothing, whatever its precision
+        gained = np.einsum("ir,ir->r", weights[self.members].astype(np.float64), precision)
+        judged = (positive > 0) & (positive < total)
+        return np.where(judged, gained / np.maximum(positive, 1), np.nan)
 
 
 def _scratch(weights: Singles) -> Singles:

@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import statistics
 from benchmark.metrics.classification import auroc
-from benchmark.metrics.statistics import bootstrap_auroc, bootstrap_macro_auroc, interval, patient_weights
+from benchmark.metrics.statistics import (
+    bootstrap_auroc,
+    bootstrap_average_precision,
+    bootstrap_macro_auroc,
+    interval,
+    patient_weights,
+)
 
 
 def problem(seed=0, n=120, classes=4, patients=50, digits=1):
@@ -31,6 +37,21 @@ def test_every_resample_equals_sklearn_on_repeated_rows(seed, n, patients, digit
         for c in range(3):
             if 0 < labels[rows, c].sum() < len(rows):
                 assert mine[r, c] == pytest.approx(roc_auc_score(labels[rows, c], scores[rows, c]), abs=1e-9)
+            else:
+                assert np.isnan(mine[r, c])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 80), st.integers(1, 40), st.integers(0, 3))
+def test_average_precision_of_every_resample_equals_sklearn_on_repeated_rows(seed, n, patients, digits):
+    labels, scores, ids = problem(seed, n, 3, patients, digits)
+    weights, mine = patient_weights(ids, 6, seed), bootstrap_average_precision(labels, scores, ids, 6, seed)
+    for r, row in enumerate(weights):
+        rows = np.repeat(np.arange(n), row)
+        for c in range(3):
+            if 0 < labels[rows, c].sum() < len(rows):
+                expected = average_precision_score(labels[rows, c], scores[rows, c])
+                assert mine[r, c] == pytest.approx(expected, abs=1e-9)
             else:
                 assert np.isnan(mine[r, c])
 

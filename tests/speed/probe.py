@@ -1,4 +1,4 @@
-"""Print how the probe and the bootstrap compare with scikit-learn on this machine, and peak memory.
+"""Print how the probe compares with scikit-learn on this machine, and peak memory.
 
 Run it: ``python tests/speed/probe.py [--rounds 3]``. Both sides run in turn, in one process, on the same
 synthetic features; ratios of minima mean something, absolute times on a shared machine do not. scikit-learn
@@ -20,7 +20,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmark.metrics.statistics import bootstrap_auroc, patient_weights
 from benchmark.probes.logistic import ProbeBasis, Standardiser
 from benchmark.probes.search import tune
 
@@ -64,15 +63,6 @@ def sklearn_fit(X: np.ndarray, Y: np.ndarray, c: float) -> None:
             LogisticRegression(C=c, max_iter=1000).fit(X, y)
 
 
-def sklearn_bootstrap(Y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> None:
-    from sklearn.metrics import roc_auc_score
-
-    for row in weights:
-        for c in range(Y.shape[1]):
-            if 0 < (row * Y[:, c]).sum() < row.sum():
-                roc_auc_score(Y[:, c], scores[:, c], sample_weight=row)
-
-
 def probes(rounds: int) -> None:
     cs = list(np.geomspace(1e-5, 1, 8))
     for n, dim, classes in ((17000, 512, 5), (17000, 512, 23), (1700, 512, 23), (170, 512, 23)):
@@ -84,18 +74,6 @@ def probes(rounds: int) -> None:
             eight=lambda X=X, Y=Y: ProbeBasis(X).solve(Y, cs, [False] * 8),  # type: ignore[misc]
         )
         show(f"probe {n} x {dim}, {classes} labels, C = .01 (eight: C = 1e-5 to 1)", seconds, "sklearn")
-
-
-def bootstrap() -> None:
-    rng = np.random.default_rng(0)
-    Y = (rng.random((2000, 71)) < np.geomspace(0.005, 0.4, 71)).astype(int)
-    scores, ids = rng.normal(size=Y.shape) + Y, rng.integers(0, 1800, 2000)
-    few = patient_weights(ids, 20)
-    once = in_turn(1, sklearn=lambda: sklearn_bootstrap(Y, scores, few))
-    ours = in_turn(3, ours=lambda: bootstrap_auroc(Y, scores, ids, 1000))
-    show(
-        "1,000 resamples, 71 x 2,000 (scikit-learn: 20, times 50)", {"sklearn": 50 * once["sklearn"], **ours}, "sklearn"
-    )
 
 
 def memory() -> None:
@@ -119,5 +97,4 @@ if __name__ == "__main__":
         memory()
     else:
         subprocess.run([sys.executable, __file__, "--memory"], check=True)
-        bootstrap()
         probes(arguments.rounds)

@@ -1,13 +1,16 @@
 """Zero-shot: class vectors from phrases, centring, and a space in which the right answer is known."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from benchmark.api import Answer, Truth
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
 from benchmark.testing import FakeMethod
-from tasks.zero_shot import ZeroShot, class_embedding
+from tasks.zero_shot import ZeroShot, phrase_embeddings
 
 
 class Known(FakeMethod):
@@ -55,10 +58,38 @@ def test_centring_removes_what_all_prompts_share(prompts):
     assert auroc(labels, plain).mean() < 0.75 < 0.8 < auroc(labels, centred).mean()
 
 
-def test_a_class_is_the_mean_of_normalised_phrases():
-    found = class_embedding(Known(), ["left", "right"])
-    expected = torch.nn.functional.normalize(torch.tensor([[1.0, 0, 9], [0, 1.0, 9]]), dim=-1).mean(0)
-    assert torch.allclose(found, expected)
+def test_a_class_is_the_mean_of_normalised_phrases(tmp_path):
+    path = tmp_path / "p.json"
+    table = {"left": ["left", "both"], "right": ["right"]}
+    path.write_text(
+        json.dumps({"name": "p", "language": "en", "version": "1", "about": "x", "classes": {"d": {"l": table}}})
+    )
+    _, ecg = recordings()
+    answer = ZeroShot(prompts=str(path)).answer(Context(ecg))
+    normalize = torch.nn.functional.normalize
+    left = normalize(torch.tensor([[1.0, 0, 9], [1.0, 1.0, 9]]), dim=-1)
+    assert torch.allclose(phrase_embeddings(Known(), ["left", "both"]), left)
+    expected = normalize(torch.from_numpy(ecg), dim=-1) @ normalize(left.mean(0), dim=0)
+    assert np.allclose(answer.predictions["scores"][:, 0], expected.numpy(), atol=1e-6)
+
+
+def test_the_spread_over_single_phrases_is_kept_and_chooses_nothing(tmp_path):
+    labels, ecg = recordings()
+    table = {"left": ["left", "right"], "right": ["right"]}  # the second phrase of "left" is plainly wrong
+    path = tmp_path / "p.json"
+    path.write_text(
+        json.dumps({"name": "p", "language": "en", "version": "1", "about": "x", "classes": {"d": {"l": table}}})
+    )
+    task = ZeroShot(prompts=str(path), centre="classes")
+    answer = task.answer(Context(ecg))
+    ids = [str(i) for i in range(len(ecg))]
+    truth = Truth(ids, ids, labels, ("left", "right"), [])
+    scores = task.score(answer, truth)
+    found = scores.analysis["single_phrases"]
+    assert found["values"][0] == pytest.approx(found["max"]) and found["max"] - found["min"] > 0.1
+    assert found["sd"] == pytest.approx(np.std(found["values"], ddof=1), abs=1e-5)
+    plain = task.score(Answer(answer.predictions), truth)
+    assert plain.metrics == scores.metrics and not plain.analysis
 
 
 def test_the_key_follows_the_phrases_in_use(tmp_path):

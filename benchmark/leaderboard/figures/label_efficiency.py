@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmark.leaderboard.figures.style import grid, looks, rows_of, stamp, styled
+from benchmark.leaderboard.summary import SIGNAL
 from benchmark.leaderboard.tables import Leaderboard, Table
 
 FIELD = "fraction"
@@ -42,7 +43,8 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
     rows = table.all_rows
     seen = set()
     for place, row in enumerate(rows):
-        entries = {e.variant[FIELD]: e for (name, _), e in table.body.items() if name == row and e.values}
+        found = (entry for (name, _), entry in table.body.items() if name == row and entry.values)
+        entries = {entry.variant[FIELD]: entry for entry in found if SIGNAL not in entry.variant}
         if not entries:
             continue
         fractions = sorted(entries)

@@ -1,0 +1,30 @@
+"""What records say beside their metrics, as notes below the tables."""
+
+from __future__ import annotations
+
+from benchmark.leaderboard.summary import Entry
+
+
+def sensitivity_notes(entries: list[Entry]) -> list[str]:
+    """How much the wording of prompts moves a zero-shot entry, one line each."""
+    lines = []
+    for entry in entries:
+        for result in entry.results:
+            found = result.analysis.get("single_phrases")
+            if found:
+                variant = ", ".join(str(value) for value in entry.variant.values() if value != "none")
+                where = f"{entry.row} × {entry.task}, {entry.dataset}/{entry.label_set}, {variant}"
+                numbers = "{min:.3f} to {max:.3f} (sd {sd:.3f}, ".format(**found)
+                lines.append(f"{where}: one phrase per class gives {numbers}{len(found['values'])} wordings).")
+    return lines
+
+
+def chance_notes(entries: list[Entry]) -> list[str]:
+    """What guessing reaches, per dataset and label set, where a task says so."""
+    lines = {
+        f"{entry.task}, {entry.dataset}/{entry.label_set}: chance is {level:.3f} ({result.primary})."
+        for entry in entries
+        for result in entry.results
+        if (level := result.analysis.get("chance", {}).get(result.primary)) is not None
+    }
+    return sorted(lines)

@@ -1,0 +1,108 @@
+"""Transfer: a linear probe learns on one dataset and is judged on the mapped classes of another's test split.
+
+The source is a field, the target is the cell's dataset. The probe is that of `linear_probe` (frozen features,
+penalty chosen on the *source's* validation split, thresholds from there too); the target gives its test signals
+and nothing else. Classes meet through a class map (`benchmark.data.class_maps`): a judged class is positive
+when any of its members is, and scored by its likeliest member. The idea, and the maps, are those of MERL (ICML
+2024), section on distribution shift. Transfer without any label of the source is zero-shot on the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import expit
+
+from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
+from benchmark.data.class_maps import ClassMap, find_map, label_set_of, strongest
+from benchmark.engine.context import TaskContext
+from benchmark.errors import UsageError
+from benchmark.metrics.classification import f1_thresholds
+from benchmark.metrics.scoring import PRIMARY, score_classes
+from benchmark.probes.search import tune
+from benchmark.registry import TASKS
+
+
+@TASKS.register("transfer")
+@dataclass(frozen=True)
+class Transfer(Task):
+    """`source` is ``DATASET/LABEL_SET``; `fraction`, `seed`, `trials` as in `linear_probe`; `class_map` a JSON file."""
+
+    source: str = "ptbxl/super"
+    fraction: float = 1.0
+    seed: int = 0
+    trials: int = 16
+    class_map: str = ""
+
+    version: ClassVar[int] = 1
+    primary: ClassVar[str] = PRIMARY
+
+    def __post_init__(self) -> None:
+        label_set_of(self.source)
+        if not 0 < self.fraction <= 1:
+            raise UsageError(f"transfer: fraction is {self.fraction}, it must lie above 0 and up to 1")
+        if self.trials < 1:
+            raise UsageError(f"transfer: trials is {self.trials}, it must be at least 1")
+
+    @classmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        if issubclass(method, SupervisedMethod):
+            return "it is trained end to end on the labels of the cell's own dataset"
+        return None
+
+    def unsuited(self, dataset: str, label_set: str) -> str | None:
+        if self.source == f"{dataset}/{label_set}":
+            return "transfer to itself is the task linear_probe"
+        if find_map(self.source, f"{dataset}/{label_set}", self.class_map) is None:
+            return f"there is no class map from {self.source}"
+        return None
+
+    def learns_from(self) -> tuple[str, str]:
+        return label_set_of(self.source)
+
+    def simplest(self) -> Transfer:
+        """All subset seeds agree at 100 %."""
+        return replace(self, seed=0) if self.fraction == 1 else self
+
+    def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
+        """Digest of the class map."""
+        return {"class_map": self._map(f"{dataset}/{label_set}").digest}
+
+    def answer(self, context: TaskContext) -> Answer:
+        source, target = context.source, f"{context.dataset}/{context.label_set}"
+        found = self._map(target)
+        found.columns(target, context.classes)  # a map that does not fit fails here, before any work
+        columns = found.columns(self.source, source.classes)
+        subset = source.subset(self.fraction, self.seed)
+        train = source.features("train")[subset.rows], source.labels("train")[subset.rows]
+        val = source.features("val"), source.labels("val")
+        tuned = tune(train, val, trials=self.trials, seed=self.seed)
+        logits = strongest(tuned.scores(context.features("test")), columns)
+        thresholds = f1_thresholds(strongest(val[1], columns), strongest(tuned.scores(val[0]), columns))
+        details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
+        details["class_map"] = {"members": dict(found.members), "source": found.source}
+        return Answer({"logits": logits.astype(np.float32)}, thresholds, details)
+
+    def score(self, answer: Answer, truth: Truth) -> Scores:
+        logits = answer.predictions["logits"].astype(np.float64)
+        result = score_classes(self._judged(truth), logits, answer.thresholds, expit(logits))
+        lost = [name for name, members in self._map(truth.label_set).members.items() if not members]
+        if lost:
+            result.notes.append(
+                f"transfer with {self.source}: not judged, for want of a counterpart: {', '.join(lost)}"
+            )
+        return result
+
+    def _judged(self, truth: Truth) -> Truth:
+        """The target's truth on the classes of the map."""
+        found = self._map(truth.label_set)
+        labels = strongest(truth.labels, found.columns(truth.label_set, truth.classes))
+        return replace(truth, labels=labels, classes=found.classes)
+
+    def _map(self, target: str) -> ClassMap:
+        found = find_map(self.source, target, self.class_map)
+        if found is None:
+            raise UsageError(f"there is no class map between {self.source} and {target}")
+        return found

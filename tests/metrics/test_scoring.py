@@ -1,0 +1,132 @@
+"""What a record holds beside point estimates: intervals, reasons, subgroups; and paired differences."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import brier_score_loss, f1_score
+
+from benchmark.api import Truth
+from benchmark.metrics.calibration import expected_calibration_error
+from benchmark.metrics.classification import auroc, macro
+from benchmark.metrics.paired import holm, paired_difference
+from benchmark.metrics.scoring import score_classes
+from benchmark.metrics.statistics import bootstrap_macro_brier, bootstrap_macro_ece, bootstrap_macro_f1, patient_weights
+
+METRICS = ("auroc", "auprc", "f1", "brier", "ece")
+
+
+def world(seed=0, n=400, classes=3, digits=1, **groups):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, classes)) < [[0.4, 0.2, 0.1, 0.05][:classes]]).astype(int)
+    scores = (rng.normal(size=(n, classes)) + labels).round(digits)
+    ids = [f"r{i}" for i in range(n)]
+    patients = [f"p{i}" for i in rng.integers(0, n // 2, n)]
+    return Truth(ids, patients, labels, tuple("abcd"[:classes]), [], groups), scores
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(4, 60), st.integers(0, 2))
+def test_f1_brier_and_ece_of_every_resample_equal_sklearn_on_repeated_rows(seed, n, digits):
+    truth, scores = world(seed, n, 2, digits)
+    probabilities, limits = 1 / (1 + np.exp(-scores)), np.array([0.0, 1.0])
+    weights = patient_weights(truth.patient_ids, 5, seed)
+    f1 = bootstrap_macro_f1(truth.labels, scores, limits, weights)
+    brier = bootstrap_macro_brier(truth.labels, probabilities, weights)
+    ece = bootstrap_macro_ece(truth.labels, probabilities, weights, 5)
+    for r, row in enumerate(weights):
+        rows = np.repeat(np.arange(n), row)
+        y, s, p = truth.labels[rows], scores[rows], probabilities[rows]
+        values = [f1_score(y[:, c], s[:, c] >= limits[c], zero_division=0) for c in range(2) if y[:, c].any()]
+        assert f1[r] == pytest.approx(np.mean(values), abs=1e-9) if values else np.isnan(f1[r])
+        expected = np.mean([brier_score_loss(y[:, c], p[:, c], pos_label=1) for c in range(2)])
+        assert brier[r] == pytest.approx(expected, abs=1e-9)
+        assert ece[r] == pytest.approx(expected_calibration_error(y, p, 5).mean(), abs=1e-9)
+
+
+def test_a_class_that_cannot_be_judged_has_a_reason_and_no_number():
+    truth, scores = world(classes=4)
+    truth.labels[:, 3], truth.labels[:, 2] = 0, 1
+    found = score_classes(truth, scores, np.zeros(4), 1 / (1 + np.exp(-scores)))
+    assert found.per_class["d"]["auroc"] is None and found.per_class["d"]["reason"] == "no positive in test"
+    assert found.per_class["c"]["auroc"] is None and found.per_class["c"]["reason"] == "no negative in test"
+    assert found.per_class["d"]["f1"] is None and "auroc_interval" not in found.per_class["d"]
+    assert found.metrics["auroc_macro"] == macro(auroc(truth.labels[:, :2], scores[:, :2]))
+    json.dumps([found.per_class, found.subgroups, found.analysis, found.resampling], allow_nan=False)
+
+
+def test_intervals_enclose_their_estimates():
+    truth, scores = world()
+    found = score_classes(truth, scores, np.zeros(3), 1 / (1 + np.exp(-scores)))
+    assert found.intervals.keys() == found.metrics.keys() == {f"{name}_macro" for name in METRICS}
+    for name, (low, high) in found.intervals.items():
+        assert low < found.metrics[name] < high or name == "ece_macro"  # |gap| of a resample is larger: biased upwards
+    for entry in found.per_class.values():
+        assert entry["auprc_interval"][0] < entry["auprc"] < entry["auprc_interval"][1]
+        assert entry["auroc_interval"][0] < entry["auroc"] < entry["auroc_interval"][1]
+    assert len(found.resampled) == found.resampling["resamples"] == 1000
+
+
+# --- subgroups ---
+
+
+def test_subgroups_are_judged_on_the_classes_that_all_of_them_can_judge():
+    sex = np.array(["female"] * 150 + ["male"] * 150 + [""] * 100, object)
+    truth, scores = world(sex=sex)
+    truth.labels[:150, 2] = 0  # no woman has class c
+    found = score_classes(truth, scores).subgroups["sex"]
+    assert list(found) == ["female", "male"]
+    for value, rows in (("female", slice(0, 150)), ("male", slice(150, 300))):
+        entry = found[value]
+        assert entry["n"] == 150 and entry["classes"] == 2 and entry["patients"] <= 150
+        expected = macro(auroc(truth.labels[rows, :2], scores[rows, :2]))
+        assert entry["auroc_macro"] == pytest.approx(expected, abs=1e-6)
+        assert entry["interval"][0] < entry["auroc_macro"] < entry["interval"][1]
+    assert found["female"]["positives"]["c"] == 0 < found["male"]["positives"]["c"]
+
+
+def test_a_small_subgroup_has_a_reason_and_spoils_no_other():
+    device = np.array(["x"] * 390 + ["rare"] * 10, object)
+    found = score_classes(*world(device=device)).subgroups["device"]
+    assert "auroc_macro" not in found["rare"] and "fewer than 30" in found["rare"]["reason"]
+    assert found["rare"]["n"] == 10 and found["x"]["classes"] == 3
+
+
+def test_subgroups_without_a_common_class_have_a_reason():
+    sex = np.array(["female"] * 200 + ["male"] * 200, object)
+    truth, scores = world(classes=1, sex=sex)
+    truth.labels[:200] = 0
+    assert all("no class has" in entry["reason"] for entry in score_classes(truth, scores).subgroups["sex"].values())
+
+
+# --- paired differences ---
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.001, 0.01, 0.02, 0.04, 0.3, 1.0]), min_size=1, max_size=8))
+def test_holm_by_its_definition(p):
+    """p_(i) adjusted = the largest of min(1, (m - j + 1) p_(j)) over j <= i; the same for equal p values."""
+    ordered = sorted(p)
+    by_value = {
+        value: max(min(1.0, (len(p) - j) * ordered[j]) for j in range(ordered.index(value) + 1 + p.count(value) - 1))
+        for value in p
+    }
+    for value, found in zip(p, holm(p), strict=True):
+        assert found >= value and found == pytest.approx(by_value[value])
+
+
+def test_the_paired_test_of_a_mean_agrees_with_scipy():
+    """On a mean the bootstrap p is that of a paired t-test, up to the noise of 4,000 resamples."""
+    rng = np.random.default_rng(3)
+    hard = rng.normal(size=300)  # what both methods find hard
+    a, b = hard + rng.normal(0.03, 0.3, 300), hard + rng.normal(0, 0.3, 300)
+    weights = patient_weights([str(i) for i in range(300)], 4000)
+    found = paired_difference(a.mean(), b.mean(), weights @ a / 300, weights @ b / 300)
+    assert found.value == pytest.approx(a.mean() - b.mean())
+    assert found.p == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.03)
+    expected = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
+    assert paired_difference(0, 0, np.zeros(99), np.zeros(99)).p == 1

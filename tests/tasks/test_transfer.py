@@ -1,0 +1,162 @@
+"""Transfer: class maps that fit, a probe that learns elsewhere, and test labels out of reach on both sides."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmark.api import Truth
+from benchmark.data.class_maps import find_map, own_maps, read_map, strongest
+from benchmark.data.preparation import open_dataset
+from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
+from benchmark.engine.events import silent
+from benchmark.engine.executors import InlineExecutor
+from benchmark.engine.plan import data_digests, make_plan
+from benchmark.engine.store import Store
+from benchmark.engine.suites import load_suite
+from benchmark.errors import UsageError
+from benchmark.metrics.classification import auroc
+from benchmark.registry import DATASETS
+from tasks.transfer import Transfer
+
+SUITE = """
+name = "moved"
+title = "t"
+version = "1"
+[[datasets]]
+name = "synthetic"
+label_sets = ["conditions", "groups"]
+config = { patients = 120 }
+[[tasks]]
+name = "transfer"
+config = { source = ["synthetic/groups", "synthetic/conditions"], trials = 2 }
+[[methods]]
+name = "random_init"
+config = { width = 8, rate = 100.0 }
+[[methods]]
+name = "supervised"
+config = { width = 8, rate = 100.0 }
+"""
+
+
+# --- class maps ---
+
+
+def test_own_maps_name_classes_that_exist_and_a_source():
+    assert {(found.coarse, found.fine) for found in own_maps()} >= {
+        *(("ptbxl/super", "cpsc2018/rhythm"), ("ptbxl/super", "csn/all"), ("cpsc2018/rhythm", "csn/all"))
+    }
+    for found in own_maps():
+        assert found.source
+        for side in (found.coarse, found.fine):
+            dataset, label_set = side.split("/")
+            if dataset in DATASETS.names():
+                found.columns(side, DATASETS.get(dataset).label_sets[label_set])
+
+
+def test_a_map_serves_both_directions_on_its_coarse_classes():
+    there, back = find_map("ptbxl/super", "cpsc2018/rhythm"), find_map("cpsc2018/rhythm", "ptbxl/super")
+    assert there == back and there.classes == ("NORM", "CD", "STTC")
+    assert find_map("ptbxl/form", "csn/all") is None
+    fine = ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD")
+    assert there.columns("cpsc2018/rhythm", fine) == [[2], [3, 4, 7], [5, 8]]
+    assert there.columns("ptbxl/super", ("HYP", "NORM", "MI", "CD", "STTC")) == [[1], [3], [4]]
+    with pytest.raises(UsageError, match="ptbxl/super has no class 'STTC'"):
+        there.columns("ptbxl/super", ("NORM", "CD"))
+
+
+def test_the_strongest_member_speaks_for_a_class():
+    values = np.array([[0.1, 0.9, 0.3], [0.5, 0.2, 0.4]])
+    assert strongest(values, [[0], [1, 2]]).tolist() == [[0.1, 0.9], [0.5, 0.4]]
+
+
+def test_a_wrong_map_is_refused_with_all_its_faults(tmp_path):
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps({"coarse": "a/b", "members": {"x": "y"}, "fein": 1}))
+    with pytest.raises(UsageError) as caught:
+        read_map(path)
+    for fault in ("fine is missing", "source is missing", "fein is no field", "lists of class names"):
+        assert fault in str(caught.value)
+
+
+def test_the_key_follows_the_map_in_use(tmp_path):
+    own = Transfer(source="synthetic/groups").inputs("synthetic", "conditions", ())
+    found = find_map("synthetic/groups", "synthetic/conditions")
+    path = tmp_path / "map.json"
+    content = {"coarse": found.coarse, "fine": found.fine, "version": "2", "source": "s", "about": "a"}
+    path.write_text(json.dumps(content | {"members": {"CD": ["CLBBB"]}}))
+    assert Transfer(source="synthetic/groups", class_map=str(path)).inputs("synthetic", "conditions", ()) != own
+
+
+# --- the task ---
+
+
+@pytest.fixture
+def suite(tmp_path):
+    path = tmp_path / "moved.toml"
+    path.write_text(SUITE)
+    return load_suite(str(path))
+
+
+def test_cells_name_both_datasets_and_impossible_ones_are_skipped(suite):
+    plan = make_plan(suite)
+    found = {(cell.spec.source["label_set"], cell.spec.label_set) for cell in plan.cells}
+    assert found == {("conditions", "groups"), ("groups", "conditions")}
+    reasons = {skip.reason for skip in plan.skipped}
+    assert any("transfer to itself" in reason for reason in reasons) and any(
+        "end to end" in reason for reason in reasons
+    )
+    assert plan.cells[0].spec.source["dataset_config"] == {"patients": 120}
+    assert "class_map" in plan.cells[0].spec.task_inputs
+    assert (
+        Transfer(source="synthetic/groups").unsuited("ptbxl", "form") == "there is no class map from synthetic/groups"
+    )
+    with pytest.raises(UsageError, match="no label set"):
+        Transfer(source="ptbxl")
+
+
+def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepared_home):
+    plan, store = make_plan(suite), Store(prepared_home.records)
+    InlineExecutor().run(plan.jobs(plan.cells), prepared_home, "cpu", silent)
+    digests = data_digests(plan, prepared_home)
+    assert len(plan.sort_by_state(store, digests).done) == 2
+    record = store.get(plan.cells[0].spec)
+    assert record.source_digest == record.data_digest and record.metrics["auroc_macro"] > 0.6
+    assert record.per_class.keys() == {"NORM", "ARR", "CD", "STC", "HYP"} and "ECT" in record.notes[0]
+    assert record.details["subset"]["n"] == record.n["train"] and record.metrics["f1_macro"] > 0
+    assert record.key == plan.cells[0].spec.key and record.spec["source"] == plan.cells[0].spec.source
+    record.source_digest = "another"
+    store.discard(plan.cells[0].spec)
+    store.put(plan.cells[0].spec, record)
+    assert [cell.spec for cell in plan.sort_by_state(store, digests).todo] == [plan.cells[0].spec]
+
+
+def test_no_test_label_of_either_side_reaches_the_answer(prepared_home):
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    method = MethodSource("random_init", {"width": 8, "rate": 100.0}, 1, None, None, "cpu")
+    folders = (prepared_home.features, prepared_home.subsets, silent)
+
+    def context(label_set, turned, source=None):
+        view = LabelledRows.of(data, label_set, None)
+        labels = {**view.labels, "test": 1 - view.labels["test"]} if turned else view.labels
+        view = LabelledRows(view.classes, view.rows, labels, view.name)
+        return TaskContext(data, view, method, "synthetic", label_set, *folders, learns_from=source)
+
+    task = Transfer(source="synthetic/groups", trials=2)
+    honest, turned = (task.answer(context("conditions", t, context("groups", t))) for t in (False, True))
+    assert np.array_equal(honest.predictions["logits"], turned.predictions["logits"])
+    assert np.array_equal(honest.thresholds, turned.thresholds) and honest.details == turned.details
+
+
+def test_the_truth_of_a_class_is_any_of_its_members():
+    classes = tuple(DATASETS.get("synthetic").label_sets["conditions"])
+    rng = np.random.default_rng(0)
+    labels = (rng.random((300, len(classes))) < 0.1).astype(int)
+    ids = [str(i) for i in range(300)]
+    truth = Truth(ids, ids, labels, classes, [], label_set="synthetic/conditions")
+    task = Transfer(source="synthetic/groups")
+    judged = task._judged(truth)
+    members = [classes.index(name) for name in ("1AVB", "CLBBB", "CRBBB")]
+    conduction = labels[:, members].any(axis=1)
+    assert np.array_equal(judged.labels[:, judged.classes.index("CD")], conduction)
+    assert (auroc(judged.labels, judged.labels.astype(float)) == 1).all()
