@@ -22,7 +22,10 @@ def load_weights(method: Method, path: Path) -> None:
     """Load a checkpoint file into a method; every missing, unexpected or mis-shaped key is listed."""
     if not isinstance(method, torch.nn.Module):
         raise MissingError(f"{type(method).__name__} has no weights to load; remove {path} from its configuration")
-    state = method.checkpoint_state(read_state(path))
+    try:
+        state = method.checkpoint_state(read_state(path))
+    except ValueError as error:
+        raise MissingError(f"{path} does not fit {type(method).__name__} as configured: {error}") from error
     own = method.state_dict()
     extra = {key for key in own if key.endswith("_extra_state")}  # its size is its content: not compared
     problems = _listed("is missing", [key for key in own if key not in state])

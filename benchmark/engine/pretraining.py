@@ -119,7 +119,10 @@ def _train(
             "note", f"pre-training {name} on {len(corpus)} recordings of {recipe['dataset']}, {options.epochs} epochs"
         )
     )
-    method.start_pretraining(list(corpus.reports))
+    try:
+        method.start_pretraining(list(corpus.reports))
+    except ValueError as error:
+        raise UsageError(f"{name} cannot be pre-trained as configured: {error}") from error
     method.to(device)
     started = time.monotonic()
 

@@ -47,6 +47,16 @@ class TextEncoder(nn.Module, ABC):
         """Encode texts, padded to the longest of them or to `pad_to` tokens."""
 
 
+def text_encoder(text_model: str | None) -> TextEncoder | None:
+    """The encoder that a method's option `text_model` asks for: a hub id or path, ``"small"``, or None.
+
+    ``"none"`` is None for those who write TOML, which has no such value.
+    """
+    if text_model in (None, "none"):
+        return None
+    return SmallTextEncoder() if text_model == "small" else HubTextEncoder(text_model)
+
+
 # --- a published language model ------------------------------------------------------------------
 
 
@@ -93,7 +103,8 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
         raise TextModelMissing(
             f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
             f"with network access run `hf download {name_or_path}`, or give the path of a folder that holds "
-            f"config.json, the weights and the tokeniser ({type(error).__name__}: {_first_line(error)})"
+            "config.json, the weights and the tokeniser; text_model = 'small' (trained from the reports) or 'none' "
+            f"(features only) need no download ({type(error).__name__}: {_first_line(error)})"
         ) from error
     missing = sorted(report["missing_keys"])
     if missing and all(key.startswith("pooler.") for key in missing):

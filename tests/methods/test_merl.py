@@ -7,11 +7,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.api import Batch
+from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights
+from benchmark.engine.events import silent
+from benchmark.engine.plan import recipe
+from benchmark.engine.pretraining import pretrain
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS
 from methods.merl import MERL
-from methods.nn.text import HubTextEncoder
+from methods.nn.text import HubTextEncoder, TokeniserMissing
+from methods.nn.text_side import NoTextModel
 
 RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window
 SIDES = {"left axis": 0.0, "right axis": 1.5}  # phase between leads
@@ -202,8 +207,15 @@ def test_text_needs_a_text_model():
         lambda: method.loss(batch),
         lambda: method.start_pretraining(["x"]),
     ):
-        with pytest.raises(UsageError, match="text_model"):
+        with pytest.raises(NoTextModel, match="text_model"):
             ask()
+
+
+def test_pretraining_without_a_text_model_is_refused(prepared_home):
+    given = "merl", 1, {"width": 8, "text_model": "none"}
+    data = recipe("merl", MERL, "synthetic", {"patients": 120}, {})
+    with pytest.raises(UsageError, match=r"merl cannot be pre-trained as configured(.|\n)*set text_model to 'small'"):
+        pretrain(*given, data, prepared_home, silent)
 
 
 def test_errors_name_field_and_remedy(tmp_path):
@@ -211,9 +223,9 @@ def test_errors_name_field_and_remedy(tmp_path):
         MERL(encoder="resnet19")
     with pytest.raises(UsageError, match=r"lead_order = 'mimik'.*did you mean 'mimic'"):
         MERL(lead_order="mimik", text_model=None)
-    with pytest.raises(MissingError, match=r"merl: the text model '.*nowhere'.*text_model = 'small'"):
-        MERL(width=8, text_model=str(tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match=r"no tokeniser yet.*load weights"):
+    with pytest.raises(MissingError, match=r"merl cannot be built: the text model '.*nowhere'.*text_model = 'small'"):
+        build("merl", {"width": 8, "text_model": str(tmp_path / "nowhere")})
+    with pytest.raises(TokeniserMissing, match=r"no tokeniser yet.*load weights"):
         tiny().text_embeddings(["sinus rhythm"])
     with pytest.raises(UsageError, match="no reports"):
         tiny().loss(Batch(ecg=torch.zeros(1, 12, 250), record_ids=["1"]))
