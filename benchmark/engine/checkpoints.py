@@ -53,7 +53,10 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MissingError(f"the checkpoint {path} cannot be read: {reason}") from error
+        raise MissingError(
+            f"the checkpoint {path} cannot be read: {reason} (only tensors and plain values are read, no code is run; "
+            "where you trust a file's source, open it there and write its state dict as .safetensors)"
+        ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]

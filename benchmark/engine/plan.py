@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from benchmark.api import Dataset, Method, SupervisedMethod, Task, TrainableMethod
-from benchmark.canonical import canonical, digest, file_sha256
+from benchmark.canonical import canonical, digest
 from benchmark.configuration import distinct
 from benchmark.engine.records import RunSpec
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.engine.training import TrainingConfig
+from benchmark.engine.weights import locate
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, raise_all
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -141,7 +142,7 @@ def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
 def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell]:
     method_class: type[Method] = METHODS.get(method.name)
     task_class: type[Task] = TASKS.get(task.name)
-    weights = _weights_digest(method)
+    file, weights = locate(method.weights, method.name, method_class.card) if method.weights else (None, None)
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
         base = RunSpec(
@@ -166,7 +167,7 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
                 spec = replace(base, label_set=label_set, task_config=asked, task_inputs=inputs)
-                yield Cell(spec, method.row, fields, method.weights)
+                yield Cell(spec, method.row, fields, str(file) if file else None)
 
 
 def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
@@ -192,17 +193,6 @@ def _label_sets(dataset: DatasetBlock, dataset_class: type[Dataset], task: TaskB
     ]
     raise_all(wrong, "label_sets:")
     return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]
-
-
-def _weights_digest(method: MethodBlock) -> str | None:
-    if method.weights is None:
-        return None
-    from pathlib import Path
-
-    path = Path(method.weights)
-    if not path.is_file():
-        raise MissingError(f"the weights of {method.row} are missing: {path} is no file")
-    return file_sha256(path)
 
 
 def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any] | None:

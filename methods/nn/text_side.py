@@ -88,10 +88,11 @@ class TextSide(nn.Module):
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """Learn the small text encoder's tokeniser, unless weights brought one."""
-        if self.lm_model is None:
+        if not self.reads:
             raise NoTextModel(
-                "without a text model there is nothing to align: set text_model to 'small', an id or a path"
+                "without a text model there is nothing to learn from: set text_model to 'small', a hub id or a path"
             )
+        assert self.lm_model is not None
         if not getattr(self.lm_model, "fitted", True):
             self.lm_model.fit(reports)
 
