@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SMALLEST_VOCABULARY = 258
+SIZES: dict[str, dict[str, int]] = {"small": {}, "tiny": {"vocab_size": 512, "width": 32, "layers": 1, "heads": 1}}
 
 
 class TextModelMissing(OSError):  # noqa: N818 - it reads as what it says
@@ -50,11 +51,12 @@ class TextEncoder(nn.Module, ABC):
 def text_encoder(text_model: str | None) -> TextEncoder | None:
     """The encoder that a method's option `text_model` asks for: a hub id or path, ``"small"``, or None.
 
-    ``"none"`` is None for those who write TOML, which has no such value.
+    ``"tiny"`` is a small one for tests; ``"none"`` is None for those who write TOML, which has no such value.
     """
     if text_model in (None, "none"):
         return None
-    return SmallTextEncoder() if text_model == "small" else HubTextEncoder(text_model)
+    sizes = SIZES.get(text_model)
+    return HubTextEncoder(text_model) if sizes is None else SmallTextEncoder(**sizes)
 
 
 # --- a published language model ------------------------------------------------------------------

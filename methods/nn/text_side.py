@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from methods.nn.text import TextEncoder, TextOutput, text_encoder
+from methods.nn.text import SIZES, TextEncoder, TextOutput, text_encoder
 from methods.nn.text_cache import TextCache
 
 BERT_BASE = 768  # channels of MedCPT, for which the projector is built without a text model
@@ -45,7 +45,7 @@ class TextSide(nn.Module):
         `text_dropout_in_train`, and may have a `cache` only without. Raises `TextModelMissing` or ValueError.
         """
         self.lm_model = text_encoder(text_model)
-        self.freeze_text = text_model != "small" if freeze_text is None else freeze_text
+        self.freeze_text = text_model not in SIZES if freeze_text is None else freeze_text
         self.text_dropout_in_train = text_dropout_in_train
         self.text_cache = cache
         if cache is not None and not (self.lm_model and self.freeze_text and not text_dropout_in_train):
