@@ -99,7 +99,7 @@ class TextSide(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """As every module; a frozen text model keeps its dropout only with `text_dropout_in_train`."""
         super().train(mode)
-        if self.reads and self.freeze_text:
+        if self.reads and self.freeze_text and self.lm_model is not None:
             self.lm_model.train(mode and self.text_dropout_in_train)
         return self
 

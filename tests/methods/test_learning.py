@@ -1,8 +1,8 @@
 """Every trainable method learns: a short pre-training lifts its 10 % probe above its own random weights.
 
 On synthetic recordings, mean over three seeds (weights, batches and labelled subset); aligned methods must also leave
-chance zero-shot. A new method is one line in `CASES`: its name and a compact configuration; the case should take about
-8 seconds on one core.
+chance zero-shot. A new method is one line in `CASES`: its name and a compact configuration, and beside it what was
+measured; the case should take about 8 seconds on one core.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.probes.search import tune
 from benchmark.registry import METHODS, TASKS
 
 SEEDS = (0, 1, 2)
-LIFT = 0.04  # of the mean macro AUROC; measured values stand beside the cases
+LIFT = 0.04  # of the mean macro AUROC
 CHANCE = 0.5
 CORPUS = 448  # recordings to learn from; the probe's splits are larger, to judge by
 TRAINING = {"epochs": 6, "batch_size": 32, "lr": 2e-3}
@@ -35,8 +35,8 @@ COMPACT = {"width": 8, "rate": 100.0, "seconds": 5.0, "scaling": "millivolt", "l
            "embed_dim": 32, "text_model": "tiny"}  # fmt: skip
 
 CASES: dict[str, dict[str, Any]] = {
-    "merl": COMPACT,
-    "deri": {**COMPACT, "decoder_heads": 1, "decoder_depth": 1},
+    "merl": COMPACT,  # lift 0.07, zero-shot 0.66
+    "deri": {**COMPACT, "decoder_heads": 1, "decoder_depth": 1},  # lift 0.10, zero-shot 0.60
 }
 
 
