@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from benchmark.engine.context import TaskContext
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+LEAD_ORDERS = {
+    "standard": LEADS,
+    "mimic": ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"),  # as MIMIC-IV-ECG stores them
+}
 SPLITS = ("train", "val", "test")
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
@@ -127,11 +131,16 @@ class Dataset(ABC):
 
 @dataclass(frozen=True)
 class Weights:
-    """A published checkpoint: where it lies, its checksum and the licence it comes under."""
+    """A published checkpoint: where it lies, its checksum and the licence it comes under.
+
+    `source` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`.
+    `sha256` is empty where nobody has published it: then the checksum of the loaded file is all that is known.
+    """
 
     source: str
     sha256: str
     licence: str
+    file: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ GROUPS = (inspection, data, pretraining, running, leaderboards)
 EPILOG = """environment:
   ECGBENCH_DATA  folder with one folder per dataset, in its original layout
   ECGBENCH_HOME  folder that a run writes to (default: ./runs)
+  ECGBENCH_WEIGHTS  folder with published weights that you fetched: METHOD/FILE
 
 exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomplete,
   5 data or environment missing, 130 interrupted (everything finished is kept)

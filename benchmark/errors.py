@@ -47,6 +47,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (known: {', '.join(known) or 'none'})"
 
 
+def check_choice(where: str, field: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a value that is none of the `known` ones."""
+    known = list(known)
+    if value not in known:
+        raise UsageError(f"{where}: {field} = {value!r} is unknown{did_you_mean(value, known)}")
+
+
 def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
     """Raise one error that lists every problem; do nothing when there is none."""
     if problems:

@@ -1,4 +1,5 @@
-"""Where things lie: ECGBENCH_HOME for what the harness writes, ECGBENCH_DATA for original data sets."""
+"""Where things lie: ECGBENCH_HOME for what the harness writes, ECGBENCH_DATA for original data sets, ECGBENCH_WEIGHTS
+for published weights that have to be fetched by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME_VARIABLE, DATA_VARIABLE = "ECGBENCH_HOME", "ECGBENCH_DATA"
+HOME_VARIABLE, DATA_VARIABLE, WEIGHTS_VARIABLE = "ECGBENCH_HOME", "ECGBENCH_DATA", "ECGBENCH_WEIGHTS"
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,9 @@ def dataset_root(name: str, given: Path | None = None) -> Path | None:
         return None
     root = Path(base) / name
     return root if root.is_dir() else None
+
+
+def weights_file(method: str, file: str) -> Path | None:
+    """``$ECGBENCH_WEIGHTS/METHOD/FILE``, whether it is there or not; None if the variable is not set."""
+    base = os.environ.get(WEIGHTS_VARIABLE)
+    return Path(base) / method / file if base else None

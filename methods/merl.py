@@ -6,40 +6,48 @@ Enhancement", ICML 2024, https://proceedings.mlr.press/v235/liu24bg.html.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import LEADS, AlignedMethod, Batch, MethodCard, Scaling, SignalSpec, TrainableMethod
-from benchmark.errors import MissingError, UsageError, did_you_mean
+from benchmark.api import (
+    LEAD_ORDERS,
+    AlignedMethod,
+    Batch,
+    MethodCard,
+    Scaling,
+    SequenceMethod,
+    SignalSpec,
+    TrainableMethod,
+    Weights,
+)
+from benchmark.errors import UsageError, check_choice
 from benchmark.registry import METHODS
 from methods.nn.attention_pool import AttentionPool
+from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss
+from methods.nn.official import PARTS, Parts, require_all, used_entries
 from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
-from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
+from methods.nn.text_cache import TextCache
+from methods.nn.text_side import TextSide
 from methods.nn.vit1d import WIDTHS, ViT1D
 
-LEAD_ORDERS = {
-    "standard": LEADS,
-    "mimic": ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"),
-}
-BERT_BASE = 768  # channels of MedCPT's pooler, for which the projector is built without a text model
+DRIVE = "https://drive.google.com/drive/folders/13wb4DppUciMn-Y_qC2JRWTbZdz3xX0w2"
 
 
 @METHODS.register("merl")
-class MERL(nn.Module, AlignedMethod, TrainableMethod):
+class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     """MERL with any of its encoders; the defaults are the official ResNet-18 configuration.
 
     `encoder` is resnet18, resnet34, vit_tiny, vit_small, vit_middle or vit_base, `width` the channels
     of its stem or tokens (None: the official ones, 64 for a ResNet) and `patch` the samples of a ViT's
     token. `rate` is in Hz; `scaling` and `lead_order` say how signals are wanted (officially MIMIC's
-    order, whole-record min-max). `text_model` is a hub id or path, ``"small"`` or None: without a text
-    model there are features and ECG embeddings only. `freeze_text` None means frozen for a published
-    language model, trained for a small one; `text_dropout_in_train` keeps a frozen one's dropout
-    active while training, as the release does.
+    order, whole-record min-max). `text_model` is a hub id or path, ``"small"`` or None (in TOML
+    ``"none"``): without a text model there are features and ECG embeddings only. `freeze_text` None
+    means frozen for a published language model, trained for a small one; `text_dropout_in_train` keeps
+    a frozen one's dropout active while training, as the release does; without it `cache_text` reads
+    each report once. ``parts = "encoder"`` builds the encoder alone, for the ``*_encoder.pth`` files.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -48,6 +56,11 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         licence="MIT",
         trained_on=("mimic_iv_ecg",),
         selected_on=("ptbxl:val", "cpsc2018", "csn"),
+        weights={
+            "resnet": Weights(DRIVE, "", "MIT", "res18_best_ckpt.pth"),
+            "resnet_encoder": Weights(DRIVE, "", "MIT", "res18_best_encoder.pth"),
+            "vit_encoder": Weights(DRIVE, "", "MIT", "vit_tiny_best_encoder.pth"),
+        },
         note=(
             "trained_on and selected_on speak of the published weights; their best epoch was chosen by zero-shot "
             "scores on MERL's labelled validation splits, which for CPSC2018 and CSN are not those of this project. "
@@ -73,35 +86,39 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         text_model: str | None = "ncbi/MedCPT-Query-Encoder",
         freeze_text: bool | None = None,
         text_dropout_in_train: bool = True,
+        cache_text: bool = False,
+        parts: Parts = "all",
     ) -> None:
         super().__init__()
-        _check_choice("encoder", encoder, [*DEPTHS, *WIDTHS])
-        _check_choice("lead_order", lead_order, LEAD_ORDERS)
+        check_choice("merl", "encoder", encoder, [*DEPTHS, *WIDTHS])
+        check_choice("merl", "lead_order", lead_order, LEAD_ORDERS)
+        check_choice("merl", "parts", parts, PARTS)
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order], scaling)
-        self.temperature = temperature
-        self.text_dropout_in_train = text_dropout_in_train
+        self.temperature, self.parts = temperature, parts
         self.convolutional = encoder in DEPTHS
         if self.convolutional:
-            self._build_resnet(encoder, width or 64, embed_dim, heads)
+            classes = 10 if parts == "all" else 0  # an output layer that the official class has and never uses
+            self.ecg_encoder: ResNet1D | ViT1D = ResNet1D(encoder, width or 64, len(self.signal.leads), classes)
         else:
-            self._build_vit(width or WIDTHS[encoder], patch, embed_dim)
+            self.ecg_encoder = ViT1D(self.signal.samples, width or WIDTHS[encoder], len(self.signal.leads), patch)
+        if parts == "encoder":
+            return
+        if self.convolutional:
+            self._add_resnet_heads(embed_dim, heads)
+        else:
+            self._add_vit_heads(embed_dim)
         self.dropout1, self.dropout2 = nn.Dropout(dropout), nn.Dropout(dropout)
-        self.lm_model = _text_encoder(text_model)
-        self.freeze_text = text_model != "small" if freeze_text is None else freeze_text
-        text_width = self.lm_model.width if self.lm_model else BERT_BASE
-        self.proj_t = nn.Sequential(nn.Linear(text_width, embed_dim), nn.GELU(), nn.Linear(embed_dim, embed_dim))
-        if self.lm_model and self.freeze_text:
-            self.lm_model.requires_grad_(False)
+        cache = TextCache(tokens=False) if cache_text else None
+        self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
 
-    def _build_resnet(self, encoder: str, width: int, embed_dim: int, heads: int) -> None:
-        self.ecg_encoder: ResNet1D | ViT1D = ResNet1D(encoder, width, len(self.signal.leads))
+    def _add_resnet_heads(self, embed_dim: int, heads: int) -> None:
         self.downconv = nn.Conv1d(self.ecg_encoder.channels, embed_dim, 1)
         self.att_pool_head = AttentionPool(steps(self.signal.samples), embed_dim, heads)
         self.linear1 = nn.Linear(embed_dim, embed_dim, bias=False)
         self.linear2 = nn.Linear(embed_dim, embed_dim, bias=False)
 
-    def _build_vit(self, width: int, patch: int, embed_dim: int) -> None:
-        self.ecg_encoder = ViT1D(self.signal.samples, width, len(self.signal.leads), patch)
+    def _add_vit_heads(self, embed_dim: int) -> None:
+        width = self.ecg_encoder.channels
         self.proj_e = nn.Sequential(
             nn.Linear(width, embed_dim), BatchNorm(embed_dim), nn.ReLU(), nn.Linear(embed_dim, embed_dim),
             BatchNorm(embed_dim),
@@ -123,10 +140,19 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
         """The vector that meets the text, not normalised: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
+        require_all(self.parts, "embeddings")
         return self._align(self._encode(ecg))
+
+    def ecg_tokens(self, ecg: Tensor) -> Tensor:
+        """What the pooling reads: ``(batch, 313, embed_dim)`` at 5,000 samples; ViT: its tokens, normalised each."""
+        if isinstance(self.ecg_encoder, ViT1D):
+            return self.ecg_encoder.norm(self.ecg_encoder.tokens(ecg))
+        require_all(self.parts, "tokens")
+        return self._encode(ecg)
 
     def ecg_views(self, ecg: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One forward pass: the aligned vector and two dropout views, ``(batch, embed_dim)`` each."""
+        require_all(self.parts, "views")
         encoded = self._encode(ecg)
         mean = encoded.mean(1) if self.convolutional else encoded
         first, second = self.dropout1(self.linear1(mean)), self.dropout2(self.linear2(mean))
@@ -143,40 +169,11 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
     def _align(self, encoded: Tensor) -> Tensor:
         return self.att_pool_head(encoded) if self.convolutional else self.proj_e(encoded)
 
-    # --- text side ---
-
-    def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        """Reports or prompts -> ``(len(texts), embed_dim)``, not normalised."""
-        if self.lm_model is None:
-            raise UsageError(
-                "this MERL has no text model (text_model = None): it gives features and ECG embeddings only; set "
-                "text_model to 'small', a hub id or a path for anything that reads text"
-            )
-        try:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_text):
-                pooled = self.lm_model(texts).pooled
-        except TokeniserMissing as error:
-            raise UsageError(f"merl: {error}") from error
-        return self.project_text(pooled)
-
-    def project_text(self, pooled: Tensor) -> Tensor:
-        """The text model's pooled output ``(batch, text width)`` -> ``(batch, embed_dim)``."""
-        return self.proj_t(pooled)
-
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Official files hold the language model; a MERL built without one uses the rest of them."""
-        if self.lm_model is not None:
-            return state
-        return {name: value for name, value in state.items() if not name.startswith("lm_model.")}
+        """Official files hold the language model or the encoder alone; take what this configuration has."""
+        return used_entries(state, self.parts, text=self.reads)
 
     # --- pre-training ---
-
-    def start_pretraining(self, reports: Sequence[str]) -> None:
-        """Learn the small text encoder's tokeniser, unless weights brought one."""
-        if self.lm_model is None:
-            raise UsageError("merl cannot be pre-trained with text_model = None: set it to 'small', a hub id or a path")
-        if not getattr(self.lm_model, "fitted", True):
-            self.lm_model.fit(reports)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-modal alignment (``cma``) and uni-modal alignment (``uma``), of equal weight."""
@@ -188,38 +185,3 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
             "cma": clip_loss(aligned, text, self.temperature),
             "uma": clip_loss(first, second, self.temperature),
         }
-
-    def train(self, mode: bool = True) -> MERL:
-        """As every module; a frozen text model keeps its dropout only with `text_dropout_in_train`."""
-        super().train(mode)
-        if self.lm_model and self.freeze_text:
-            self.lm_model.train(mode and self.text_dropout_in_train)
-        return self
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that takes the running statistics for a batch of one, which has none of its own."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(batch, dim)`` -> ``(batch, dim)``."""
-        if self.training and len(x) == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
-
-
-def _text_encoder(text_model: str | None) -> TextEncoder | None:
-    if text_model is None:
-        return None
-    if text_model == "small":
-        return SmallTextEncoder()
-    try:
-        return HubTextEncoder(text_model)
-    except TextModelMissing as error:
-        raise MissingError(
-            f"merl: {error}; text_model = 'small' (trained from the reports) or None (features only) need no download"
-        ) from error
-
-
-def _check_choice(field: str, value: str, known: Any) -> None:
-    if value not in known:
-        raise UsageError(f"merl: {field} = {value!r} is unknown{did_you_mean(value, known)}")

@@ -69,7 +69,9 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
         print("\ncard:")
         for field in dataclasses.fields(card):
             value = getattr(card, field.name)
-            if value not in ((), {}, ""):
+            if field.name == "weights":
+                _show_weights(value)
+            elif value not in ((), {}, ""):
                 print(f"  {field.name}: {value}")
     if hasattr(cls, "label_sets"):
         print("\nlabel sets:")
@@ -78,3 +80,11 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
     print("\noptions:")
     for option, default in configuration.options(cls).items():
         print(f"  {option}" + ("" if default is inspect.Parameter.empty else f" = {default!r}"))
+
+
+def _show_weights(weights: dict[str, Any]) -> None:
+    """Each tag with what stands behind it; a checksum that nobody published is not made up."""
+    for tag, entry in weights.items():
+        print(f"  weights tag:{tag}: {entry.file + ' from ' if entry.file else ''}{entry.source}")
+        print(f"    licence: {entry.licence}")
+        print(f"    sha256: {entry.sha256 or 'not published; records hold that of the file they used'}")

@@ -22,7 +22,10 @@ def load_weights(method: Method, path: Path) -> None:
     """Load a checkpoint file into a method; every missing, unexpected or mis-shaped key is listed."""
     if not isinstance(method, torch.nn.Module):
         raise MissingError(f"{type(method).__name__} has no weights to load; remove {path} from its configuration")
-    state = method.checkpoint_state(read_state(path))
+    try:
+        state = method.checkpoint_state(read_state(path))
+    except ValueError as error:
+        raise MissingError(f"{path} does not fit {type(method).__name__} as configured: {error}") from error
     own = method.state_dict()
     extra = {key for key in own if key.endswith("_extra_state")}  # its size is its content: not compared
     problems = _listed("is missing", [key for key in own if key not in state])
@@ -50,7 +53,10 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MissingError(f"the checkpoint {path} cannot be read: {reason}") from error
+        raise MissingError(
+            f"the checkpoint {path} cannot be read: {reason} (only tensors and plain values are read, no code is run; "
+            "where you trust a file's source, open it there and write its state dict as .safetensors)"
+        ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from benchmark.api import Dataset, Method, SupervisedMethod, Task, TrainableMethod
-from benchmark.canonical import canonical, digest, file_sha256
+from benchmark.canonical import canonical, digest
 from benchmark.configuration import distinct
 from benchmark.data.conditions import Condition, expand_conditions
 from benchmark.data.perturbations import check
@@ -16,6 +16,7 @@ from benchmark.engine.records import RunRecord, RunSpec, datasets_of
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.engine.training import TrainingConfig
+from benchmark.engine.weights import locate
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, raise_all
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -155,7 +156,9 @@ def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
 def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell | Skip]:
     task_class: type[Task] = TASKS.get(task.name)
     conditions = list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
-    shared = _shared(suite, method, task_class, task, limit)
+    card = METHODS.get(method.name).card
+    file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
+    shared = replace(_shared(suite, method, task_class, task, limit), weights=weights)
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
         config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
@@ -175,7 +178,7 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 spec = replace(spec, source=_source(suite, question))
                 for condition in conditions:
                     asked_of = replace(spec, signal=condition.to_json())
-                    yield Cell(asked_of, method.row, fields, method.weights, method.trained_on)
+                    yield Cell(asked_of, method.row, fields, str(file) if file else None, method.trained_on)
 
 
 def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: TaskBlock, limit: int | None) -> RunSpec:
@@ -192,7 +195,6 @@ def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: Tas
         dataset_version=0,
         dataset_config={},
         label_set="",
-        weights=_weights_digest(method),
         pretraining=_recipe(suite, method, method_class, limit),
         training=_training(method, method_class),
         limit=limit,
@@ -247,17 +249,6 @@ def _label_sets(dataset: DatasetBlock, dataset_class: type[Dataset], task: TaskB
     ]
     raise_all(wrong, "label_sets:")
     return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]
-
-
-def _weights_digest(method: MethodBlock) -> str | None:
-    if method.weights is None:
-        return None
-    from pathlib import Path
-
-    path = Path(method.weights)
-    if not path.is_file():
-        raise MissingError(f"the weights of {method.row} are missing: {path} is no file")
-    return file_sha256(path)
 
 
 def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any] | None:

@@ -126,7 +126,10 @@ def _train(
     )
     if corpus.unusable:
         report(Event("note", f"{corpus.unusable} recordings are too short or flat for {name} and left out"))
-    method.start_pretraining(list(corpus.reports))
+    try:
+        method.start_pretraining(list(corpus.reports))
+    except ValueError as error:
+        raise UsageError(f"{name} cannot be pre-trained as configured: {error}") from error
     method.to(device)
     started = time.monotonic()
 

@@ -37,7 +37,7 @@ class TaskBlock(Block):
 
 
 class MethodBlock(Block):
-    """One row of the leaderboard. `weights` is a checkpoint file, `pretrain` makes the weights here."""
+    """One row of the leaderboard. `weights` names a checkpoint (see `engine.weights`), `pretrain` makes one."""
 
     name: str
     label: str = ""

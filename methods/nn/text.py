@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SMALLEST_VOCABULARY = 258
+SIZES: dict[str, dict[str, int]] = {"small": {}, "tiny": {"vocab_size": 512, "width": 32, "layers": 1, "heads": 1}}
 
 
 class TextModelMissing(OSError):  # noqa: N818 - it reads as what it says
@@ -45,6 +46,17 @@ class TextEncoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
         """Encode texts, padded to the longest of them or to `pad_to` tokens."""
+
+
+def text_encoder(text_model: str | None) -> TextEncoder | None:
+    """The encoder that a method's option `text_model` asks for: a hub id or path, ``"small"``, or None.
+
+    ``"tiny"`` is a small one for tests; ``"none"`` is None for those who write TOML, which has no such value.
+    """
+    if text_model in (None, "none"):
+        return None
+    sizes = SIZES.get(text_model)
+    return HubTextEncoder(text_model) if sizes is None else SmallTextEncoder(**sizes)
 
 
 # --- a published language model ------------------------------------------------------------------
@@ -93,7 +105,8 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
         raise TextModelMissing(
             f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
             f"with network access run `hf download {name_or_path}`, or give the path of a folder that holds "
-            f"config.json, the weights and the tokeniser ({type(error).__name__}: {_first_line(error)})"
+            "config.json, the weights and the tokeniser; text_model = 'small' (trained from the reports) or 'none' "
+            f"(features only) need no download ({type(error).__name__}: {_first_line(error)})"
         ) from error
     missing = sorted(report["missing_keys"])
     if missing and all(key.startswith("pooler.") for key in missing):

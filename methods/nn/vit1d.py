@@ -5,6 +5,8 @@ Liu et al., ICML 2024; parameters carry the names of the official checkpoints.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,11 +24,12 @@ class Attention(nn.Module):
         self.to_qkv = nn.Linear(width, 3 * heads * HEAD)
         self.to_out = nn.Sequential(nn.Linear(heads * HEAD, width), nn.Dropout(0.0))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(batch, token, width)`` -> the same shape."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``(batch, token, width)`` -> the same shape; `mask` is ``(batch, token)``, bool: which tokens are read."""
         qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, HEAD))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, head, token, channel)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        seen = None if mask is None else mask[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         return self.to_out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -44,15 +47,15 @@ class FeedForward(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """``fn(norm(x))``."""
+    """``fn(norm(x), ...)``."""
 
     def __init__(self, width: int, fn: nn.Module) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.fn = fn
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fn(self.norm(x))
+    def forward(self, x: Tensor, *more: Any) -> Tensor:
+        return self.fn(self.norm(x), *more)
 
 
 class Block(nn.Module):
@@ -86,9 +89,13 @@ class ViT1D(nn.Module):
 
     def forward(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> normalised mean token ``(batch, width)``."""
+        return self.norm(self.tokens(ecg).mean(1))
+
+    def tokens(self, ecg: Tensor) -> Tensor:
+        """``(batch, lead, time)`` -> ``(batch, token, width)``, not normalised."""
         if ecg.shape[-1] != self.samples:
             raise ValueError(f"this ViT1D was built for {self.samples} samples and was given {ecg.shape[-1]}")
         x = self.to_patch_embedding(ecg).transpose(1, 2) + self.pos_embedding  # (batch, token, width)
         for index in range(self.depth):
             x = self.get_submodule(f"block{index}")(x)
-        return self.norm(x.mean(1))
+        return x

@@ -30,6 +30,10 @@ RESNET = {"width": 8, "rate": 100.0}
 CASES = {
     "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
     "merl_vit": Case({"encoder": "vit_tiny", "width": 64, "rate": 100.0, "text_model": "small"}, method="merl"),
+    "deri": Case(
+        {**RESNET, "embed_dim": 16, "decoder_heads": 2, "text_model": "small"},
+        (r"ecg_encoder\.linear\..*", r".*\.c_proj\..*"),
+    ),
     "random_init": Case(RESNET),
     "supervised": Case(RESNET),
     "handcrafted": Case({}),

@@ -7,11 +7,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.api import Batch
+from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights
+from benchmark.engine.events import silent
+from benchmark.engine.plan import recipe
+from benchmark.engine.pretraining import pretrain
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS
 from methods.merl import MERL
-from methods.nn.text import HubTextEncoder
+from methods.nn.text import HubTextEncoder, TokeniserMissing
+from methods.nn.text_side import NoTextModel
 
 RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window
 SIDES = {"left axis": 0.0, "right axis": 1.5}  # phase between leads
@@ -53,20 +58,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    """A tiny BERT in a folder, in place of MedCPT."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    path = tmp_path_factory.mktemp("bert")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *" ".join([*RHYTHMS, *SIDES]).split(), ",", "."]
-    (path / "vocab.txt").write_text("\n".join(dict.fromkeys(words)))
-    BertTokenizerFast(str(path / "vocab.txt")).save_pretrained(path)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(path)
-    return str(path)
-
-
 @pytest.mark.parametrize("encoder", ["resnet18", "resnet34", "vit_tiny"])
 def test_dimensions_and_batch_size_invariance(encoder):
     method = tiny(encoder, text_model=None).eval()
@@ -97,16 +88,16 @@ def test_gradients_reach_everything_but_the_unused_layer(encoder):
     assert silent <= {"ecg_encoder.linear.weight", "ecg_encoder.linear.bias"}, silent
 
 
-def test_a_hub_text_model_is_frozen_but_noisy(hub):
-    method = tiny(text_model=hub).train()
+def test_a_hub_text_model_is_frozen_but_noisy(bert):
+    method = tiny(text_model=bert).train()
     sum(method.loss(batch_of(8)).values()).backward()
     assert all(p.grad is None and not p.requires_grad for p in method.lm_model.parameters())
     assert method.proj_t[0].weight.grad.any()
     noisy = method.lm_model(["av block"]).pooled
     assert not torch.equal(noisy, method.lm_model(["av block"]).pooled)  # dropout, as in the release
-    quiet = tiny(text_model=hub, text_dropout_in_train=False).train()
+    quiet = tiny(text_model=bert, text_dropout_in_train=False).train()
     assert quiet.training and not quiet.lm_model.training
-    trained = tiny(text_model=hub, freeze_text=False)
+    trained = tiny(text_model=bert, freeze_text=False)
     sum(trained.loss(batch_of(8)).values()).backward()
     assert trained.lm_model.embeddings.word_embeddings.weight.grad.any()
 
@@ -171,9 +162,9 @@ def test_a_file_of_the_state_is_complete(tmp_path):
     assert torch.equal(fresh.lm_model.get_extra_state(), method.lm_model.get_extra_state())
 
 
-def test_official_checkpoints_load_without_their_text_model(hub, tmp_path):
+def test_official_checkpoints_load_without_their_text_model(bert, tmp_path):
     """Through the file and the strict loader, as a user does it."""
-    full = tiny(text_model=hub)
+    full = tiny(text_model=bert)
     assert "lm_model.embeddings.word_embeddings.weight" in full.state_dict()
     state = {name: v for name, v in full.state_dict().items() if not name.startswith("proj_t.0")}
     bare = tiny(text_model=None)
@@ -202,8 +193,15 @@ def test_text_needs_a_text_model():
         lambda: method.loss(batch),
         lambda: method.start_pretraining(["x"]),
     ):
-        with pytest.raises(UsageError, match="text_model"):
+        with pytest.raises(NoTextModel, match="text_model"):
             ask()
+
+
+def test_pretraining_without_a_text_model_is_refused(prepared_home):
+    given = "merl", 1, {"width": 8, "text_model": "none"}
+    data = recipe("merl", MERL, "synthetic", {"patients": 120}, {})
+    with pytest.raises(UsageError, match=r"merl cannot be pre-trained as configured(.|\n)*set text_model to 'small'"):
+        pretrain(*given, data, prepared_home, silent)
 
 
 def test_errors_name_field_and_remedy(tmp_path):
@@ -211,14 +209,14 @@ def test_errors_name_field_and_remedy(tmp_path):
         MERL(encoder="resnet19")
     with pytest.raises(UsageError, match=r"lead_order = 'mimik'.*did you mean 'mimic'"):
         MERL(lead_order="mimik", text_model=None)
-    with pytest.raises(MissingError, match=r"merl: the text model '.*nowhere'.*text_model = 'small'"):
-        MERL(width=8, text_model=str(tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match=r"no tokeniser yet.*load weights"):
+    with pytest.raises(MissingError, match=r"merl cannot be built: the text model '.*nowhere'.*text_model = 'small'"):
+        build("merl", {"width": 8, "text_model": str(tmp_path / "nowhere")})
+    with pytest.raises(TokeniserMissing, match=r"no tokeniser yet.*load weights"):
         tiny().text_embeddings(["sinus rhythm"])
     with pytest.raises(UsageError, match="no reports"):
         tiny().loss(Batch(ecg=torch.zeros(1, 12, 250), record_ids=["1"]))
 
 
-def test_the_text_model_is_cased_as_the_release_is(hub):
-    encoder = HubTextEncoder(hub).eval()
+def test_the_text_model_is_cased_as_the_release_is(bert):
+    encoder = HubTextEncoder(bert).eval()
     assert torch.equal(encoder(["AV Block"]).pooled, encoder(["av block"]).pooled)

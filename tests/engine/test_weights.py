@@ -1,0 +1,91 @@
+"""Weights by path, by hub id and by tag of a card: found and checked, or one error that says what to do."""
+
+import hashlib
+
+import pytest
+
+from benchmark.api import MethodCard, Weights
+from benchmark.cli import main
+from benchmark.engine.weights import locate
+from benchmark.errors import MissingError, UsageError
+from benchmark.registry import METHODS
+
+CONTENT = b"the weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PAGE = "https://example.org/weights"
+
+
+def card(**weights):
+    return MethodCard(title="Made up", paper="none", licence="MIT", weights=weights)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The hub's cache with one file in it, and no network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--org--repo"
+    for path, content in {f"snapshots/{commit}/sub/w.safetensors": CONTENT, "refs/v1": commit.encode()}.items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_bytes(content)
+    return repository
+
+
+def test_a_file_of_the_hub(hub):
+    path, sha256 = locate("hub:org/repo/sub/w.safetensors@v1", "any", card())
+    assert path.read_bytes() == CONTENT and sha256 == SHA256
+    tagged = card(best=Weights("hub:org/repo/sub/w.safetensors@v1", SHA256, "MIT"))
+    assert locate("tag:best", "any", tagged) == (path, sha256)
+
+
+def test_offline_the_error_names_repository_file_and_remedy(hub):
+    with pytest.raises(
+        MissingError, match=r"w.pth of the hub's repository org/other \(v2\).*hf download org/other w.pth --rev"
+    ):
+        locate("hub:org/other/w.pth@v2", "any", card())
+    with pytest.raises(UsageError, match=r"'hub:org/w.pth' names no file.*hub:org/repo/file@revision"):
+        locate("hub:org/w.pth", "any", card())
+
+
+def test_tags_lead_to_files_that_a_person_fetched(tmp_path, monkeypatch):
+    weights = card(best=Weights(PAGE, SHA256, "MIT", "w.pth"), unknown=Weights(PAGE, "", "MIT", "u.pth"))
+    monkeypatch.delenv("ECGBENCH_WEIGHTS", raising=False)
+    with pytest.raises(MissingError, match=rf"get w.pth \(licence MIT\) from {PAGE}.*ECGBENCH_WEIGHTS is not set"):
+        locate("tag:best", "any", weights)
+    monkeypatch.setenv("ECGBENCH_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingError, match=rf"put it at {tmp_path}/any/w.pth"):
+        locate("tag:best", "any", weights)
+    (tmp_path / "any").mkdir()
+    (tmp_path / "any" / "w.pth").write_bytes(CONTENT)
+    (tmp_path / "any" / "u.pth").write_bytes(b"whatever")
+    assert locate("tag:best", "any", weights) == (tmp_path / "any" / "w.pth", SHA256)
+    assert locate("tag:unknown", "any", weights)[1] == hashlib.sha256(b"whatever").hexdigest()
+    (tmp_path / "any" / "w.pth").write_bytes(b"damaged")
+    with pytest.raises(MissingError, match=rf"not what tag:best of any stands for.*{SHA256}"):
+        locate("tag:best", "any", weights)
+    with pytest.raises(UsageError, match=r"no weights with the tag 'bets' \(did you mean 'best'"):
+        locate("tag:bets", "any", weights)
+
+
+def test_a_missing_file_and_what_else_could_be_given(tmp_path):
+    with pytest.raises(
+        MissingError, match=r"nowhere.pth is no file \(give a path, hub:org/repo/file@revision or tag:NAME"
+    ):
+        locate(str(tmp_path / "nowhere.pth"), "any", card())
+
+
+def test_show_prints_source_licence_and_checksum(capsys):
+    assert main(["show", "merl"]) == 0
+    shown = capsys.readouterr().out
+    for tag, weights in METHODS.get("merl").card.weights.items():
+        assert f"weights tag:{tag}: {weights.file} from {weights.source}" in shown
+    assert "licence: MIT" in shown and "sha256: not published" in shown
+
+
+def test_cards_are_complete_and_hold_no_made_up_checksum():
+    for name in METHODS.names():
+        for tag, weights in METHODS.get(name).card.weights.items():
+            assert weights.source and weights.licence, (name, tag)
+            assert weights.source.startswith("hub:") or weights.file, (name, tag)
+            assert weights.sha256 == "" or len(weights.sha256) == 64, (name, tag)

@@ -1,0 +1,185 @@
+"""DERI's behaviour: its terms, its variants, what padding may not change, what needs which part."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmark.api import LEAD_ORDERS, LEADS, Batch
+from benchmark.engine.building import build
+from benchmark.errors import UsageError
+from benchmark.testing import sample_recordings
+from methods.deri import DERI
+from methods.nn.contrastive import clip_loss
+from methods.nn.official import PartMissing
+from methods.nn.random_views import random_views
+from methods.nn.text_side import NoTextModel
+from methods.nn.token_decoder import DropPath, TokenDecoder
+
+REPORTS = ["sinus rhythm.", "atrial fibrillation, left axis.", "", "left bundle branch block with paced rhythm"]
+TINY = {"width": 8, "rate": 100.0, "seconds": 4.0, "embed_dim": 16, "decoder_heads": 2, "text_tokens": 64}
+
+
+def tiny(**options):
+    torch.manual_seed(0)
+    return DERI(**{**TINY, "text_model": "none", **options}).eval()
+
+
+def ecg_of(method, count=4):
+    return sample_recordings(count, method.signal)
+
+
+@pytest.fixture
+def quiet(bert):
+    """A frozen text model without dropout, so that two computations can be compared."""
+    return {"text_model": bert, "text_dropout_in_train": False}
+
+
+def test_the_objective_has_five_terms_and_the_release_four(quiet):
+    method, released = tiny(**quiet), tiny(**quiet, released=True)
+    batch = Batch(ecg_of(method), list("abcd"), REPORTS)
+    torch.manual_seed(1)
+    losses = method.loss(batch)
+    torch.manual_seed(1)
+    pairs = method.pairs(batch.ecg, method.read(REPORTS))
+    assert list(losses) == ["cma", "mix", "rme", "rec_ecg", "rec_text"]
+    assert list(released.loss(batch)) == ["cma", "mix", "rme", "rec_ecg"]
+    for name, pair in zip(losses, (pairs.aligned, pairs.mixed, pairs.views, pairs.ecg, pairs.text), strict=True):
+        assert losses[name].item() == pytest.approx(clip_loss(*pair, 0.07).item(), rel=1e-5), name
+    with pytest.raises(UsageError, match="no reports"):
+        method.loss(Batch(batch.ecg, list("abcd")))
+
+
+def test_tokens_follow_rate_and_seconds():
+    assert DERI(text_model=None, width=8).ecg_tokens(torch.rand(1, 12, 5000)).shape == (1, 105, 256)
+    method = tiny()
+    assert method.ecg_tokens(ecg_of(method)).shape == (4, 9, 16)  # 400 samples, 25 steps, every third
+    assert method.kept == 8 and tiny(mask_ratio=0.5).kept == 4
+    assert tiny(stride=1).ecg_tokens(ecg_of(method)).shape == (4, 25, 16)
+
+
+def test_variants_of_inference(quiet):
+    ecg = ecg_of(tiny())
+    mix = tiny()
+    tokens = mix.aligned_tokens(mix.encode(ecg))
+    torch.testing.assert_close(tiny(features="aligned").ecg_features(ecg), tokens.mean(1))
+    torch.testing.assert_close(tiny(embeddings="aligned").ecg_embeddings(ecg), tokens.mean(1))
+    torch.testing.assert_close(tiny(tokens="aligned").ecg_tokens(ecg), tokens)
+    assert tiny(features="encoder").ecg_features(ecg).shape == (4, 64)
+    assert torch.equal(mix.ecg_features(ecg), mix.ecg_embeddings(ecg))
+    assert not torch.allclose(mix.ecg_embeddings(ecg), tokens.mean(1), atol=1e-3)
+    assert not torch.allclose(mix.ecg_embeddings(ecg), tiny(consistent_norm=True).ecg_embeddings(ecg), atol=1e-3)
+    assert mix.decode_t.tokens == 10 and tiny(sep_token=False).decode_t.tokens == 9
+
+
+def test_consistent_norm_is_what_training_computes(quiet):
+    method = tiny(**quiet, consistent_norm=True)
+    ecg = ecg_of(method)
+    pairs = method.pairs(ecg, method.read(REPORTS))
+    torch.testing.assert_close(method.ecg_embeddings(ecg), pairs.mixed[0])
+    torch.testing.assert_close(F.normalize(method.text_embeddings(REPORTS), dim=-1), pairs.aligned[1])
+
+
+def test_padding_changes_nothing_unless_the_release_is_asked_for(quiet):
+    longer = [*REPORTS, "sinus rhythm with first degree av block, " * 4]
+    masked, full = tiny(**quiet), tiny(**quiet, text_padding="full")
+    for method in (masked, full):
+        alone = torch.cat([decoded_ecg(method, [text]) for text in REPORTS])
+        torch.testing.assert_close(decoded_ecg(method, longer)[:4], alone, rtol=1e-4, atol=1e-5)
+    assert masked.read(REPORTS, masked.pad_to).tokens.shape[1] < full.read(REPORTS, full.pad_to).tokens.shape[1] == 64
+    assert not torch.allclose(decoded_ecg(masked, REPORTS), decoded_ecg(full, REPORTS), atol=1e-3)
+
+
+def decoded_ecg(method, texts):
+    with torch.no_grad():
+        return method.pairs(ecg_of(method, len(texts)), method.read(texts, method.pad_to)).ecg[1]
+
+
+def test_cached_text_is_the_same_text_read_once(quiet):
+    batch = Batch(ecg_of(tiny()), list("abcd"), [*REPORTS[:3], REPORTS[0]])
+    for name in ("deri", "merl"):
+        sizes = TINY if name == "deri" else {"width": 8, "rate": 100.0, "seconds": 4.0, "embed_dim": 16}
+        plain = build(name, {**sizes, **quiet}).train()
+        cached = build(name, {**sizes, **quiet, "cache_text": True}).train()
+        read = []
+        cached.lm_model.register_forward_hook(lambda *call, read=read: read.extend(call[1][0]))
+        for _ in range(2):
+            expected, found = (losses(method, batch) for method in (plain, cached))
+            assert found == pytest.approx(expected, rel=1e-5)
+        assert sorted(read) == sorted(REPORTS[:3])
+        with torch.inference_mode():
+            cached.text_embeddings(["paced rhythm"])
+        losses(cached, Batch(batch.ecg, list("abcd"), ["paced rhythm"] * 4))  # inference tensors cannot train
+        cached.load_state_dict(plain.state_dict())
+        assert len(cached.text_cache) == 0
+
+
+def losses(method, batch):
+    torch.manual_seed(2)
+    found = method.loss(batch)
+    sum(found.values()).backward()
+    return {name: value.item() for name, value in found.items()}
+
+
+def test_a_cache_of_what_changes_is_refused(bert):
+    with pytest.raises(UsageError, match="text_dropout_in_train = false"):
+        build("deri", {**TINY, "text_model": bert, "cache_text": True})
+    with pytest.raises(UsageError, match="freeze_text = true"):
+        build("merl", {"width": 8, "text_model": "small", "text_dropout_in_train": False, "cache_text": True})
+
+
+def test_what_a_configuration_lacks_is_said():
+    encoder = tiny(parts="encoder", features="encoder")
+    ecg = ecg_of(encoder)
+    assert {name.split(".")[0] for name in encoder.state_dict()} == {"ecg_encoder"}
+    assert encoder.ecg_features(ecg).shape == (4, 64)
+    for ask in (encoder.ecg_embeddings, encoder.ecg_tokens):
+        with pytest.raises(PartMissing, match="need the whole model"):
+            ask(ecg)
+    for method in (encoder, tiny()):
+        with pytest.raises(NoTextModel, match="text_model"):
+            method.text_embeddings(["x"])
+        with pytest.raises(NoTextModel, match="text_model"):
+            method.start_pretraining(["x"])
+    for options, message in (
+        ({"parts": "encoder"}, "set features = 'encoder'"),
+        ({"mask_ratio": 0.99}, "mask_ratio = 0.99 keeps 0 of 9"),
+        ({"released": 1}, "released must be true or false"),
+        ({"text_padding": "ful"}, "did you mean 'full'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            build("deri", {**TINY, "text_model": "none", **options})
+
+
+def test_views_are_two_independent_subsets():
+    tokens = torch.arange(20.0)[None, :, None].expand(3, -1, 2)
+    torch.manual_seed(0)
+    first, second = random_views(tokens, 15)
+    for view in (first, second):
+        assert view.shape == (3, 15, 2) and all(len(set(row.tolist())) == 15 for row in view[..., 0])
+        assert not torch.equal(view.sort(dim=1).values, view)  # the release loses their order
+    assert set(first[0, :, 0].tolist()) != set(second[0, :, 0].tolist())
+    torch.manual_seed(0)
+    kept, _ = random_views(tokens, 15, keep_order=True)
+    assert torch.equal(kept, first.sort(dim=1).values)
+
+
+def test_a_decoder_ignores_padding_and_drops_paths_in_training_only():
+    torch.manual_seed(0)
+    decoder = TokenDecoder(6, 16, 8, heads=1).eval()
+    tokens, mask = torch.randn(2, 5, 16), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    other = torch.where(mask.unsqueeze(-1), tokens, torch.randn(2, 5, 16))
+    torch.testing.assert_close(decoder(tokens, mask)[mask], decoder(other, mask)[mask])
+    torch.testing.assert_close(decoder(tokens, mask)[0], decoder(tokens)[0])
+    assert not torch.allclose(decoder(tokens, mask)[1, :3], decoder(tokens)[1, :3], atol=1e-3)
+    with pytest.raises(ValueError, match="6 tokens and was given 7"):
+        decoder(torch.zeros(1, 7, 16))
+    drop, ones = DropPath(0.5), torch.ones(4000, 2)
+    assert torch.equal(drop.eval()(ones), ones)
+    dropped = drop.train()(ones)
+    assert set(dropped.flatten().tolist()) == {0.0, 2.0} and dropped.mean().item() == pytest.approx(1, abs=0.1)
+    assert torch.equal(dropped[:, 0], dropped[:, 1])
+
+
+def test_lead_orders_hold_the_same_leads():
+    assert LEAD_ORDERS["standard"] == LEADS
+    assert all(sorted(order) == sorted(LEADS) for order in LEAD_ORDERS.values())
