@@ -11,9 +11,9 @@ from benchmark.api import Dataset, Method, SupervisedMethod, Task, TrainableMeth
 from benchmark.canonical import canonical, digest, file_sha256
 from benchmark.configuration import distinct
 from benchmark.engine.records import RunSpec
+from benchmark.engine.schedule import TrainingConfig
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
-from benchmark.engine.training import TrainingConfig
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, raise_all
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -210,6 +210,8 @@ def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any]
         if method.training is not None:
             raise UsageError(f"{method.row} is not trained on labels; it takes no 'training'")
         return None
+    if (method.training or {}).get("select", "last") != "last":
+        raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
     return distinct(TrainingConfig, method.training or {}, f"training of {method.row}")
 
 

@@ -22,8 +22,8 @@ from benchmark.engine.events import Event, Report
 from benchmark.engine.plan import Cell, Job
 from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec
+from benchmark.engine.schedule import SELECTIONS, TrainingConfig
 from benchmark.engine.store import Store
-from benchmark.engine.training import TrainingConfig
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -90,6 +90,7 @@ def _run_cell(
         scores = task.score(answer, view.truth(data))
         record = _record(cell, answer, scores, data, view, source, time.monotonic() - started)
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
+        record.notes = [*record.notes, *selection_notes(cell)]
         record.resampling = scores.resampling
         store.put(spec, record, answer.predictions, scores.resampled)
     except Exception as error:
@@ -164,6 +165,14 @@ def full_config(spec: RunSpec) -> dict[str, Any]:
     if spec.pretraining is not None:
         found["pretraining"] = complete(TrainingConfig, spec.pretraining["training"], "pretraining")
     return {name: canonical(options) for name, options in found.items()}
+
+
+def selection_notes(cell: Cell) -> list[str]:
+    """What every table must say of weights whose epoch was chosen with labels."""
+    recipe = cell.spec.pretraining
+    if recipe is None or recipe["training"].get("select") != "zero_shot_val":
+        return []
+    return [f"the weights of {cell.row} were {SELECTIONS['zero_shot_val']}"]
 
 
 def failed_record(cell: Cell, fault: dict[str, str], seconds: float) -> RunRecord:

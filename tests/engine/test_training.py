@@ -12,14 +12,8 @@ from torch import nn
 
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
 from benchmark.engine.events import silent
-from benchmark.engine.training import (
-    TrainingConfig,
-    TrainingError,
-    learning_rate,
-    number_of_epochs,
-    shuffled_batches,
-    train,
-)
+from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
+from benchmark.engine.training import TrainingError, train
 from benchmark.errors import UsageError
 
 
@@ -146,7 +140,8 @@ def test_accumulation_equals_one_large_batch():
 
 def test_a_nan_loss_stops_and_names_the_recordings():
     with pytest.raises(
-        TrainingError, match=r"not finite in epoch 1, step \d+ \(mse nan\); recordings of the batch: .*r7"
+        TrainingError,
+        match=r"not finite in epoch 1, step \d+ \(mse nan\); recordings with values that are not finite: r7;",
     ):
         train(toy(), Noise(n=8, broken=[7]), TrainingConfig(epochs=1, batch_size=8), "toy", silent)
 
