@@ -67,10 +67,10 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     Disentangling: ``full``, ``unconstrained`` (no orthogonality) or ``none`` (one encoder, all of it aligned);
     `orthogonality` is the squared cosine of each recording's two parts or the cross-correlation over the batch.
-    `alignment` judges each pair (``siglip``) or ranks them (``infonce`` at `temperature`); recordings whose reports
-    are `duplicates` are positives of each other, negatives, or left out. ``two_pass`` aligns what is unmasked,
-    ``one_pass`` the masked view: cheaper. The `*_weight`s weigh the losses; `specific_weight` is for keeping the
-    modalities' own parts apart from each other.
+    `alignment` judges each pair (``siglip``, whose scale and bias start at `initial_scale` and `initial_bias` and are
+    learnt) or ranks them (``infonce`` at `temperature`); recordings whose reports are `duplicates` are positives of
+    each other, negatives, or left out. ``two_pass`` aligns what is unmasked, ``one_pass`` the masked view, which is
+    cheaper. The `*_weight`s weigh the losses, `specific_weight` that the modalities' own parts differ as well.
 
     `features` says what a probe sees: the trunk's mean token, the mean of the shared or the specific encoder, or both.
     `text_model` is a hub id or path, ``"small"`` or None (features and ECG embeddings only); of a published model the
@@ -110,6 +110,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         orthogonality: str = "cosine",
         alignment: str = "siglip",
         temperature: float = 0.07,
+        initial_scale: float = 10.0,
+        initial_bias: float = -10.0,
         duplicates: str = "positive",
         views: str = "two_pass",
         ecg_weight: float = 1.0,
@@ -144,8 +146,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         if self.hidden:
             sizes = (decoder_width, decoder_depth, decoder_heads)
             self.ecg_decoder = JointDecoder((1 + split) * width, leads, self.patches, patch, *sizes)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.bias = nn.Parameter(torch.tensor(-10.0))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(initial_scale)))
+        self.bias = nn.Parameter(torch.tensor(initial_bias))
         for part in (self.shared, self.shared_head, self.ecg_adapter):
             part.apply(xavier)
         self.text_encoder = _text_encoder(text_model, text_frozen_layers)

@@ -145,19 +145,33 @@ def global_batch_norm(module: nn.Module) -> Iterator[None]:
             del layer.forward
 
 
+class _Sum(torch.autograd.Function):
+    """Sum over processes; backward, the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _global_batch_norm(layer: _BatchNorm, x: Tensor) -> Tensor:
     """``(batch, channel, ...)`` -> the same shape, normalised over the batches of all processes."""
-    from torch.distributed.nn.functional import all_reduce  # with a gradient: the sum over processes
-
     if not layer.training:
         return type(layer).forward(layer, x)
     others = [0, *range(2, x.ndim)]
     shape = [1, -1] + [1] * (x.ndim - 2)
     values = x.float()  # statistics in float32 even under autocast
-    total = all_reduce(torch.cat([values.sum(others), values.new_full((1,), x.numel() / x.shape[1])]))
+    total = _Sum.apply(torch.cat([values.sum(others), values.new_full((1,), x.numel() / x.shape[1])]))
     count = total[-1].detach()
     centred = values - (total[:-1] / count).view(shape)
-    variance = all_reduce(centred.square().sum(others)) / count
+    variance = _Sum.apply(centred.square().sum(others)) / count
     if layer.running_mean is not None and layer.running_var is not None:
         layer.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         share = 1 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum  # type: ignore[arg-type]

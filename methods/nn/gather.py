@@ -8,6 +8,8 @@ sizes, so the average over processes is that mean; `global_mean` is for means ov
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -18,13 +20,27 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+class _Gather(torch.autograd.Function):
+    """Concatenate the rows of all processes; backward, the gradients that all of them have for our rows are summed."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(processes())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total.chunk(processes())[dist.get_rank()]
+
+
 def gather(rows: Tensor) -> Tensor:
     """``(batch, ...)`` of this process -> ``(processes * batch, ...)``, in the order of ranks; alone: unchanged."""
     if processes() == 1:
         return rows
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(rows.contiguous()))
+    return _Gather.apply(rows)
 
 
 def gather_texts(texts: list[str]) -> list[str]:
