@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from pathlib import Path
 
 from benchmark import configuration
 from benchmark.commands.options import add_device, add_home, add_set, device_of, home_of
-from benchmark.errors import COMPLETE, INCOMPLETE, UsageError
+from benchmark.errors import COMPLETE, UsageError
 from benchmark.registry import METHODS
 
 
@@ -32,7 +30,7 @@ def pretrain(options: argparse.Namespace) -> int:
     from benchmark.engine import distributed, pretraining
     from benchmark.engine.events import reporter
     from benchmark.engine.plan import recipe
-    from benchmark.engine.preemption import Preempted, ask_to_stop
+    from benchmark.engine.preemption import stopping_on_signals
 
     given = configuration.parse_assignments(options.assignments)
     training = {key.removeprefix("training."): value for key, value in given.items() if key.startswith("training.")}
@@ -44,20 +42,14 @@ def pretrain(options: argparse.Namespace) -> int:
     if options.checkpoint_every <= 0:
         raise UsageError(f"--checkpoint-every is {options.checkpoint_every}, it must be positive")
     home = home_of(options)
-    for number in (signal.SIGTERM, signal.SIGUSR1):  # what a cluster sends before it ends a job
-        signal.signal(number, ask_to_stop)
-    with distributed.joined(device_of(options)) as device, reporter() as report:
+    with stopping_on_signals(), distributed.joined(device_of(options)) as device, reporter() as report:
         if distributed.rank() == 0:
             prepare(options.data, of_data, home, options.root)
         distributed.everyone(None)  # the others wait until the data is there
         version = method.card.version
-        try:
-            weights = pretraining.pretrain(
-                options.method, version, config, made, home, report, device, options.checkpoint_every
-            )
-        except Preempted as stopped:
-            print(f"ecgbench: {stopped}; the same command goes on from there", file=sys.stderr)
-            return INCOMPLETE
+        weights = pretraining.pretrain(
+            options.method, version, config, made, home, report, device, options.checkpoint_every
+        )
         first = distributed.rank() == 0
     if first:
         print(f"{weights.weights}\nsha256 {weights.sha256}")

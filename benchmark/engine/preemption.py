@@ -6,7 +6,12 @@ A cluster that is about to end a job sends a signal first. Its handler is `ask_t
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send
 
 _asked = threading.Event()
 
@@ -30,3 +35,14 @@ def asked_to_stop() -> bool:
 def go_on() -> None:
     """Forget the request."""
     _asked.clear()
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """While this lasts, `SIGNALS` ask to stop; for the main thread."""
+    before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

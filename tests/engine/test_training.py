@@ -151,13 +151,14 @@ def test_a_signal_stops_after_the_step_with_its_checkpoint(tmp_path):
                 signal.raise_signal(signal.SIGUSR1)
             return super().batch(positions)
 
-    before = signal.signal(signal.SIGUSR1, preemption.ask_to_stop)
-    try:
-        with pytest.raises(preemption.Preempted, match=r"after step 3; its checkpoint is .*c.pt"):
-            train(toy(), Signalled(), config, "toy", silent, checkpoint=tmp_path / "c.pt")
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        preemption.go_on()
+    before = signal.getsignal(signal.SIGUSR1)
+    with (
+        preemption.stopping_on_signals(),
+        pytest.raises(preemption.Preempted, match=r"after step 3; its checkpoint is .*c.pt"),
+    ):
+        train(toy(), Signalled(), config, "toy", silent, checkpoint=tmp_path / "c.pt")
+    preemption.go_on()
+    assert signal.getsignal(signal.SIGUSR1) is before
     assert not issubclass(preemption.Preempted, Exception)  # nobody may store it as a failure
     assert train(toy(), Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt").history == expected.history
 
