@@ -193,7 +193,8 @@ class _Training:
             options["lr"] = learning_rate(progress.step, total_steps, self.config)
         seed_step(self.config.seed, TRAINING, progress.step)
         self.optimiser.zero_grad(set_to_none=True)
-        batches, values, names = [], [], ("loss",)
+        batches, values = [], []
+        names: tuple[str, ...] = ()
         for positions in group:
             batch = _to_device(self.data.batch(distributed.shard(positions)), self.device)
             named = _losses(self.method, batch, self.config, self.device)
