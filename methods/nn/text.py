@@ -62,6 +62,19 @@ class TextEncoder(nn.Module, ABC):
         """Ids and mask ``(batch, token)`` -> pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
 
 
+def text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool = False) -> TextEncoder | None:
+    """The encoder that a method's option `text_model` asks for: a hub id or path, ``"small"``, or None.
+
+    ``"none"`` is None for those who write TOML, which has no such value. A published model is cut at `max_tokens`;
+    `mask_token` gives the small one a token that stands for a hidden one (published tokenisers bring theirs).
+    """
+    if text_model in (None, "none"):
+        return None
+    if text_model == "small":
+        return SmallTextEncoder(mask_token=mask_token)
+    return HubTextEncoder(text_model, max_tokens)
+
+
 # --- a published language model ------------------------------------------------------------------
 
 
@@ -110,9 +123,13 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
 
     try:
         tokeniser = AutoTokenizer.from_pretrained(name_or_path)
-        both = AutoConfig.from_pretrained(name_or_path).is_encoder_decoder  # T5: only its encoder is wanted
-        kind = AutoModelForTextEncoding if both else AutoModel
-        model, report = kind.from_pretrained(name_or_path, output_loading_info=True)
+        if "t5" in AutoConfig.from_pretrained(name_or_path).model_type:
+            # its encoder alone, and attention as published: its dot products are large (nothing scales them), so
+            # the rounding of a fused kernel shows in the fourth digit
+            kind, options = AutoModelForTextEncoding, {"attn_implementation": "eager"}
+        else:
+            kind, options = AutoModel, {}
+        model, report = kind.from_pretrained(name_or_path, output_loading_info=True, **options)
     except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
         raise TextModelMissing(
             f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
