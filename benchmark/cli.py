@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmark import __version__
 from benchmark.commands import data, inspection, leaderboards, pretraining, running
-from benchmark.errors import BenchmarkError
+from benchmark.engine.preemption import Preempted
+from benchmark.errors import INCOMPLETE, BenchmarkError
 
 GROUPS = (inspection, data, pretraining, running, leaderboards)
 EPILOG = """environment:
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ecgbench: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
+    except Preempted as stopped:
+        print(f"ecgbench: {stopped}; the same command goes on from there", file=sys.stderr)
+        return INCOMPLETE
     except BrokenPipeError:  # `ecgbench list | head`
         sys.stderr.close()
         return 0

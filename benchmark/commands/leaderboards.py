@@ -97,7 +97,7 @@ def compare(options: argparse.Namespace) -> int:
 def collect(options: argparse.Namespace) -> int:
     """Write the record of every finished cell, and the cards of weights made here; the folder is a store by itself."""
     from benchmark.atomic import write_bytes, write_text
-    from benchmark.engine.pretraining import CARD, HISTORY, pretrained_folder
+    from benchmark.engine.pretraining import CARD, CURVES, HISTORY, pretrained_folder
     from benchmark.engine.store import RECORD, RESAMPLED, Store, record_text
 
     made, source, target = plan_of(options), Store(home_of(options).records), Store(options.out)
@@ -113,7 +113,7 @@ def collect(options: argparse.Namespace) -> int:
         if spec.pretraining is not None:  # the card and the loss curve of the weights, not the weights
             recipe = (spec.method, spec.method_version, spec.method_config, spec.pretraining)
             made_in = pretrained_folder(*recipe, home_of(options))
-            for name in (CARD, HISTORY):
+            for name in (CARD, HISTORY, CURVES):
                 if (made_in / name).is_file():
                     write_text(options.out / "pretrained" / made_in.name / name, (made_in / name).read_text("utf-8"))
     print(f"{len(made.done)} of {len(made.cells)} records in {options.out}")

@@ -1,4 +1,4 @@
-"""``pretrain``: the weights of one method alone."""
+"""``pretrain``: the weights of one method alone, by one process or by several that torchrun starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark import configuration
 from benchmark.commands.options import add_device, add_home, add_set, device_of, home_of
-from benchmark.errors import COMPLETE
+from benchmark.errors import COMPLETE, UsageError
 from benchmark.registry import METHODS
 
 
@@ -18,6 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--root", type=Path, help="folder with the dataset's original files")
     sub.add_argument("--data-set", action="append", default=[], metavar="KEY=VALUE", help="an option of the dataset")
     add_set(sub, "an option of the method (width=32) or of the training (training.epochs=10)")
+    sub.add_argument("--checkpoint-every", type=float, default=600.0, metavar="SECONDS", help="default: 600")
     add_device(sub)
     add_home(sub)
     sub.set_defaults(function=pretrain)
@@ -26,9 +27,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def pretrain(options: argparse.Namespace) -> int:
     """Pre-train one method; the same options find the same weights again."""
     from benchmark.data.preparation import prepare
-    from benchmark.engine import pretraining
+    from benchmark.engine import distributed, pretraining
     from benchmark.engine.events import reporter
     from benchmark.engine.plan import recipe
+    from benchmark.engine.preemption import stopping_on_signals
 
     given = configuration.parse_assignments(options.assignments)
     training = {key.removeprefix("training."): value for key, value in given.items() if key.startswith("training.")}
@@ -37,10 +39,18 @@ def pretrain(options: argparse.Namespace) -> int:
     config = configuration.distinct(method, chosen, f"method {options.method}")
     of_data = configuration.parse_assignments(options.data_set)
     made = recipe(options.method, method, options.data, of_data, training)
+    if options.checkpoint_every <= 0:
+        raise UsageError(f"--checkpoint-every is {options.checkpoint_every}, it must be positive")
     home = home_of(options)
-    with reporter() as report:
-        prepare(options.data, of_data, home, options.root)
+    with stopping_on_signals(), distributed.joined(device_of(options)) as device, reporter() as report:
+        if distributed.rank() == 0:
+            prepare(options.data, of_data, home, options.root)
+        distributed.everyone(None)  # the others wait until the data is there
         version = method.card.version
-        weights = pretraining.pretrain(options.method, version, config, made, home, report, device_of(options))
-    print(f"{weights.weights}\nsha256 {weights.sha256}")
+        weights = pretraining.pretrain(
+            options.method, version, config, made, home, report, device, options.checkpoint_every
+        )
+        first = distributed.rank() == 0
+    if first:
+        print(f"{weights.weights}\nsha256 {weights.sha256}")
     return COMPLETE

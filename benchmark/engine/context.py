@@ -23,7 +23,8 @@ from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
 from benchmark.engine.events import Report
 from benchmark.engine.features import Layer, cached_features
-from benchmark.engine.training import Progress, TrainingConfig, number_of_epochs, train
+from benchmark.engine.schedule import TrainingConfig, number_of_epochs
+from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
 from benchmark.registry import METHODS
 

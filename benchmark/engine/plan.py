@@ -13,9 +13,9 @@ from benchmark.configuration import distinct
 from benchmark.data.conditions import Condition, expand_conditions
 from benchmark.data.perturbations import check
 from benchmark.engine.records import RunRecord, RunSpec, datasets_of
+from benchmark.engine.schedule import TrainingConfig
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
-from benchmark.engine.training import TrainingConfig
 from benchmark.engine.weights import locate
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, raise_all
 from benchmark.paths import Home
@@ -256,6 +256,8 @@ def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any]
         if method.training is not None:
             raise UsageError(f"{method.row} is not trained on labels; it takes no 'training'")
         return None
+    if (method.training or {}).get("select", "last") != "last":
+        raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
     return distinct(TrainingConfig, method.training or {}, f"training of {method.row}")
 
 

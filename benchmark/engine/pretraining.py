@@ -1,13 +1,15 @@
 """Pre-train a method on recordings and their reports; the weights are kept under the digest of their recipe.
 
-``pretrained/<method>-<digest>/`` holds checkpoint.pt (to resume), weights.safetensors, history.csv and
-card.json, which is written last: where it is, the weights are complete.
+``pretrained/<method>-<digest>/`` holds checkpoint.pt (to resume), weights.safetensors, history.csv, curves.svg
+and card.json, which is written last: where it is, the weights are complete.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +19,22 @@ import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import Batch, SignalSpec, TrainableMethod
+from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod
 from benchmark.atomic import write_text
 from benchmark.data.preparation import open_dataset
 from benchmark.data.prepared import PreparedDataset
-from benchmark.engine import provenance
+from benchmark.engine import curves, distributed, provenance
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import save_weights
-from benchmark.engine.events import Event, Report
-from benchmark.engine.training import Progress, TrainingConfig, mean_losses, train
+from benchmark.engine.events import Event, Report, silent
+from benchmark.engine.schedule import SELECTIONS, TrainingConfig
+from benchmark.engine.selection import PROMPTS, zero_shot_val
+from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.errors import DataError, UsageError
 from benchmark.paths import Home
 
 WEIGHTS, CARD, HISTORY, CHECKPOINT = "weights.safetensors", "card.json", "history.csv", "checkpoint.pt"
+CURVES = "curves.svg"
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,18 @@ class ReportedRecordings:
 
     def __init__(self, data: PreparedDataset, split: str, spec: SignalSpec, limit: int | None = None) -> None:
         reported = np.array([bool(report.strip()) for report in data.reports])
+        inside = data.splits == split
         self.data, self.spec = data, spec
-        wanted = np.flatnonzero((data.splits == split) & reported)[:limit]
+        wanted = np.flatnonzero(inside & reported)[:limit]
         self.rows = np.setdiff1d(wanted, data.unusable(spec), assume_unique=True)
         self.unusable = len(wanted) - len(self.rows)
         self.reports = data.reports[self.rows]
+        self.without = int((inside & ~reported).sum())  # recordings left out for want of a report
+
+    @property
+    def texts(self) -> int:
+        """How many different reports there are; recordings with equal ones are no true negatives of each other."""
+        return len({" ".join(report.lower().split()) for report in self.reports})
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,15 +91,21 @@ def pretrain(
     home: Home,
     report: Report,
     device: str = "cpu",
+    checkpoint_every: float = CHECKPOINT_SECONDS,
 ) -> Pretrained:
-    """Return the weights of a recipe, training them first if need be, from the last checkpoint if there is one."""
+    """Return the weights of a recipe, training them first if need be, from the last checkpoint if there is one.
+
+    On several processes (see `distributed`) all of them call this; the first one looks, writes and reports.
+    """
     folder = pretrained_folder(method_name, version, config, recipe, home)
     folder.mkdir(parents=True, exist_ok=True)
     data = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
-    with FileLock(folder / "lock"):
-        found = read_card(folder)
+    report = report if distributed.rank() == 0 else silent
+    with _locked(folder):
+        found = distributed.everyone(read_card(folder))[0]
         if found is None:
-            found = _train(folder, method_name, config, recipe, data, report, device)
+            work = _Pretraining(folder, method_name, config, recipe, data, report, device)
+            found = work.run(checkpoint_every)
     if found["data_digest"] != data.digest:
         raise DataError(f"the weights in {folder} were made from other data than {data.path}; remove one of the two")
     return Pretrained(folder / WEIGHTS, found)
@@ -102,77 +120,139 @@ def read_card(folder: Path) -> dict[str, Any] | None:
     return card if (folder / WEIGHTS).is_file() else None
 
 
-def _train(
-    folder: Path,
-    name: str,
-    config: dict[str, Any],
-    recipe: dict[str, Any],
-    data: PreparedDataset,
-    report: Report,
-    device: str,
-) -> dict[str, Any]:
-    options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
-    method = build(name, config, device=device, seed=options.seed)
-    if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
-        raise UsageError(f"{name} cannot be pre-trained")
-    corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"])
-    validation = ReportedRecordings(data, "val", method.signal, recipe["limit"])
-    if not len(corpus):
-        raise UsageError(f"{recipe['dataset']} has no reports to pre-train {name} on")
-    report(
-        Event(
-            "note", f"pre-training {name} on {len(corpus)} recordings of {recipe['dataset']}, {options.epochs} epochs"
-        )
-    )
-    if corpus.unusable:
-        report(Event("note", f"{corpus.unusable} recordings are too short or flat for {name} and left out"))
-    try:
-        method.start_pretraining(list(corpus.reports))
-    except ValueError as error:
-        raise UsageError(f"{name} cannot be pre-trained as configured: {error}") from error
-    method.to(device)
-    started = time.monotonic()
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One training at a time; of several processes that train together, the first holds the lock for all."""
+    if distributed.rank():
+        yield
+        return
+    with FileLock(folder / "lock"):
+        yield
 
-    def validate(progress: Progress) -> dict[str, float]:
-        losses = mean_losses(method, validation, options, device) if len(validation) else {}
-        report(Event("note", f"{name} epoch {progress.epoch}: " + ", ".join(f"{k} {v:.3f}" for k, v in losses.items())))
+
+class _Pretraining:
+    """One method on one corpus, and the files that come of it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        config: dict[str, Any],
+        recipe: dict[str, Any],
+        data: PreparedDataset,
+        report: Report,
+        device: str,
+    ) -> None:
+        self.folder, self.name, self.config, self.recipe = folder, name, config, recipe
+        self.data, self.report, self.device = data, report, device
+        self.options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
+        method = build(name, config, device=device, seed=self.options.seed)
+        if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
+            raise UsageError(f"{name} cannot be pre-trained")
+        if self.options.select == "zero_shot_val" and not isinstance(method, AlignedMethod):
+            raise UsageError(f"{name} has no zero-shot to select by; use select = 'val_loss' or 'last'")
+        self.method = method
+        self.corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"])
+        self.validation = ReportedRecordings(data, "val", method.signal, recipe["limit"])
+        if not len(self.corpus):
+            raise UsageError(f"{recipe['dataset']} has no reports to pre-train {name} on")
+
+    def run(self, checkpoint_every: float) -> dict[str, Any]:
+        """Train, then write the files; returns the card."""
+        self._announce()
+        try:
+            self.method.start_pretraining(list(self.corpus.reports))
+        except ValueError as error:
+            raise UsageError(f"{self.name} cannot be pre-trained as configured: {error}") from error
+        started = time.monotonic()
+        progress = train(
+            self.method,
+            self.corpus,
+            self.options,
+            f"pre-training {self.name}",
+            self.report,
+            self.device,
+            self.folder / CHECKPOINT,
+            self._after_epoch,
+            checkpoint_every,
+        )
+        card = self._finish(progress, time.monotonic() - started) if distributed.rank() == 0 else {}
+        return distributed.everyone(card)[0]
+
+    def _announce(self) -> None:
+        corpus, processes = self.corpus, distributed.size()
+        self.report(
+            Event(
+                "note",
+                f"pre-training {self.name} on {len(corpus)} recordings of {self.recipe['dataset']} with {corpus.texts} "
+                f"different reports ({corpus.without} without one and {corpus.unusable} too short or flat left out), "
+                f"{self.options.epochs} epochs" + (f", {processes} processes" if processes > 1 else ""),
+            )
+        )
+
+    def _after_epoch(self, progress: Progress) -> dict[str, float]:
+        """Validation losses, the score to select by if labels may choose; the history so far goes to its file."""
+        losses = mean_losses(self.method, self.validation, self.options, self.device) if len(self.validation) else {}
+        if self.options.select == "zero_shot_val":
+            losses["val_zero_shot"] = distributed.everyone(self._zero_shot())[0]
+        if distributed.rank() == 0:
+            self._write_history([*progress.history[:-1], {**progress.history[-1], **losses}])
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        self.report(Event("note", f"{self.name} epoch {progress.epoch}: {shown}"))
         return losses
 
-    progress = train(
-        method, corpus, options, f"pre-training {name}", report, device, folder / CHECKPOINT, after_epoch=validate
-    )
-    return _finish(folder, name, method, config, recipe, data, progress, time.monotonic() - started, len(corpus))
+    def _zero_shot(self) -> float:
+        """The first process alone computes it."""
+        if distributed.rank():
+            return 0.0
+        assert isinstance(self.method, AlignedMethod)
+        return zero_shot_val(self.method, self.data, self.recipe["dataset"], self.device)
 
+    def _write_history(self, history: list[dict[str, float]]) -> None:
+        import pandas as pd
 
-def _finish(
-    folder: Path,
-    name: str,
-    method: torch.nn.Module,
-    config: dict[str, Any],
-    recipe: dict[str, Any],
-    data: PreparedDataset,
-    progress: Progress,
-    seconds: float,
-    recordings: int,
-) -> dict[str, Any]:
-    import pandas as pd
+        write_text(self.folder / HISTORY, pd.DataFrame(history).to_csv(index=False))
 
-    write_text(folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
-    save_weights(method, folder / WEIGHTS)
-    card = {
-        "method": name,
-        "config": config,
-        "recipe": recipe,
-        "sha256": canonical.file_sha256(folder / WEIGHTS),
-        "data_digest": data.digest,
-        "synthetic": data.synthetic,
-        "recordings": recordings,
-        "selection": "last epoch",
-        "steps": progress.step,
-        "final": progress.history[-1],
-        "seconds": round(seconds, 1),  # of the last sitting, if the training was resumed
-        "provenance": provenance.collect(),
-    }
-    write_text(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False))
-    (folder / CHECKPOINT).unlink(missing_ok=True)  # optimiser state: three times the weights, of no use any more
-    return card
+    def _finish(self, progress: Progress, seconds: float) -> dict[str, Any]:
+        assert isinstance(self.method, torch.nn.Module)
+        self._write_history(progress.history)
+        kept = int(progress.best.get("epoch", progress.epoch))
+        self._draw(progress, kept)
+        save_weights(self.method, self.folder / WEIGHTS)
+        card = {
+            "method": self.name,
+            "config": self.config,
+            "recipe": self.recipe,
+            "sha256": canonical.file_sha256(self.folder / WEIGHTS),
+            "data_digest": self.data.digest,
+            "synthetic": self.data.synthetic,
+            "saw": self._saw(),
+            "recordings": len(self.corpus),
+            "different_reports": self.corpus.texts,
+            "selection": SELECTIONS[self.options.select],
+            "epoch": kept,
+            "steps": progress.step,
+            "final": progress.history[-1],
+            "processes": distributed.size(),
+            "seconds": round(seconds, 1),  # of the last sitting, if the training was resumed
+            "provenance": provenance.collect(),
+        }
+        write_text(self.folder / CARD, json.dumps(card, indent=1, ensure_ascii=False))
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)  # optimiser state: three times the weights, of no use now
+        return card
+
+    def _draw(self, progress: Progress, kept: int) -> None:
+        """The figure is a convenience: without its libraries the weights are as good."""
+        try:
+            curves.draw(progress.history, self.folder / CURVES, f"{self.name} on {self.recipe['dataset']}", kept)
+        except ImportError as error:
+            self.report(Event("note", f"no figure of the loss curves: {error}"))
+
+    def _saw(self) -> list[dict[str, str]]:
+        """Which splits of which dataset had a part in the weights, and which: for whoever looks for leaks."""
+        dataset = self.recipe["dataset"]
+        uses = {"val_loss": "selection by loss", "zero_shot_val": f"selection by labels (zero-shot, prompts {PROMPTS})"}
+        saw = [{"dataset": dataset, "split": "train", "use": "signals and reports"}]
+        if self.options.select in uses:
+            saw.append({"dataset": dataset, "split": "val", "use": uses[self.options.select]})
+        return saw

@@ -24,8 +24,8 @@ from benchmark.engine.opened import Opened
 from benchmark.engine.plan import Cell, Job
 from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec, datasets_of
+from benchmark.engine.schedule import SELECTIONS, TrainingConfig
 from benchmark.engine.store import Store
-from benchmark.engine.training import TrainingConfig
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -72,6 +72,7 @@ def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, ho
         record = _record(cell, answer, scores, opened, source, time.monotonic() - started)
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
         annotate(record, cell, data, view, cached_signal(source.identity, lambda: source.method, home.features), home)
+        record.notes = [*record.notes, *selection_notes(cell)]
         record.resampling = scores.resampling
         store.put(spec, record, {**answer.predictions, **scores.predictions}, scores.resampled)
     except Exception as error:
@@ -160,6 +161,14 @@ def full_config(spec: RunSpec) -> dict[str, Any]:
     if spec.pretraining is not None:
         found["pretraining"] = complete(TrainingConfig, spec.pretraining["training"], "pretraining")
     return {name: canonical(options) for name, options in found.items()}
+
+
+def selection_notes(cell: Cell) -> list[str]:
+    """What every table must say of weights whose epoch was chosen with labels."""
+    recipe = cell.spec.pretraining
+    if recipe is None or recipe["training"].get("select") != "zero_shot_val":
+        return []
+    return [f"the weights of {cell.row} were {SELECTIONS['zero_shot_val']}"]
 
 
 def failed_record(cell: Cell, fault: dict[str, str], seconds: float) -> RunRecord:

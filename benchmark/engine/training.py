@@ -1,13 +1,15 @@
 """The one training loop: pre-training on reports and supervised training on labels both run through it.
 
-AdamW, linear warm-up and cosine decay, bf16 autocast on request, gradient accumulation, a new shuffle per
-epoch that depends on (seed, epoch) alone, and checkpoints from which a killed run goes on as if it had not
-been killed: same batches, same random numbers, bit-equal losses on a CPU.
+AdamW, bf16 autocast on request, gradient accumulation, one process or many (see `distributed`), and checkpoints,
+in the middle of an epoch too, from which a killed run goes on as if it had not been killed: same batches, same
+random numbers, bit-equal losses on a CPU. For that, batches are a function of (seed, epoch), and the random
+numbers of a step (dropout, masks) of (seed, step, process) alone.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,44 +17,21 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from benchmark.api import Batch, TrainableMethod
 from benchmark.atomic import atomic_path
 from benchmark.canonical import canonical
-from benchmark.configuration import complete
+from benchmark.engine import distributed
 from benchmark.engine.events import Event, Report
-from benchmark.errors import BenchmarkError, UsageError, raise_all
+from benchmark.engine.preemption import Preempted, asked_to_stop
+from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, step_groups, steps_per_epoch
+from benchmark.errors import BenchmarkError, UsageError
 
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Options of a training; all of them affect the weights, so all of them are part of a cell's key."""
-
-    epochs: int = 10
-    batch_size: int = 64
-    accumulate: int = 1  # batches per optimiser step
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.05  # share of the steps
-    clip: float = 1.0  # gradient norm; 0: none
-    min_steps: int = 0  # small sets get more epochs until they reach this many steps
-    precision: str = "fp32"  # or "bf16" (autocast)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        checks = {
-            f"epochs is {self.epochs}, it must be at least 1": self.epochs >= 1,
-            f"batch_size is {self.batch_size}, it must be at least 1": self.batch_size >= 1,
-            f"accumulate is {self.accumulate}, it must be at least 1": self.accumulate >= 1,
-            f"lr is {self.lr}, it must be positive": self.lr > 0,
-            f"warmup is {self.warmup}, it must lie in [0, 1)": 0 <= self.warmup < 1,
-            f"precision is {self.precision!r}, it must be fp32 or bf16": self.precision in ("fp32", "bf16"),
-        }
-        raise_all([problem for problem, holds in checks.items() if not holds], "a training cannot run so:")
-
-    @classmethod
-    def from_options(cls, options: dict[str, Any], where: str) -> TrainingConfig:
-        return cls(**complete(cls, options, where))
+CHECKPOINT_SECONDS = 600.0  # at most so much work is lost by a kill
+SHOWN = 8  # record ids named in an error
+TRAINING, VALIDATION = 0, 1  # streams of random numbers
+SELECTED_BY = {"val_loss": ("val_loss", -1), "zero_shot_val": ("val_zero_shot", 1)}  # select -> its column, its sign
 
 
 class TrainingData(Protocol):
@@ -65,16 +44,21 @@ class TrainingData(Protocol):
 
 
 class TrainingError(BenchmarkError):
-    """The loss became NaN or infinite; names the recordings of the batch."""
+    """The loss or its gradient became NaN or infinite; names the recordings of the batch."""
 
 
 @dataclass
 class Progress:
-    """Where a training stands: complete epochs, optimiser steps, and the mean losses of each epoch."""
+    """Where a training stands; plain numbers, so that a checkpoint can hold it.
 
-    epoch: int = 0
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    `sums` are the losses of the epoch at work, summed over its batches; `best` is the epoch that `select` prefers.
+    """
+
+    epoch: int = 0  # complete ones
+    step: int = 0  # optimiser steps
+    history: list[dict[str, float]] = field(default_factory=list)  # mean losses of each epoch
+    sums: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] = field(default_factory=dict)  # its "epoch" and "score"
 
 
 def train(
@@ -86,121 +70,236 @@ def train(
     device: str = "cpu",
     checkpoint: Path | None = None,
     after_epoch: Callable[[Progress], dict[str, float]] | None = None,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
 ) -> Progress:
-    """Train `method` in place and return the history; it is left in eval mode.
+    """Train `method` in place and return the history; it is left in eval mode, with the weights of the selected epoch.
 
-    With a `checkpoint` path the state after every epoch is kept there and a later call goes on from it.
-    `after_epoch` may return more numbers for the history (a validation loss).
+    With a `checkpoint` path the state is kept there after every epoch and every `checkpoint_every` seconds, and a
+    later call goes on from it. `after_epoch` sees the epoch's losses as the last of the history and may return more
+    numbers for them (a validation loss, the score that `config.select` goes by).
+    Raises `TrainingError` for losses that are not finite and `Preempted` when asked to stop.
     """
-    if not isinstance(method, torch.nn.Module):
+    if not isinstance(method, nn.Module):
         raise UsageError(f"{type(method).__name__} is no torch module; it cannot be trained")
     if len(data) == 0:
         raise UsageError(f"{title}: there is nothing to train on")
-    per_epoch = steps_per_epoch(len(data), config)
-    epochs = number_of_epochs(len(data), config)
-    weights = [weight for weight in method.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
-    progress = Progress()
-    if config.precision == "bf16" and device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        report(Event("note", f"{title}: this CPU has no bf16 arithmetic, fp32 would be many times faster"))
-    torch.manual_seed(config.seed)
     method.to(device)
-    if checkpoint is not None and checkpoint.is_file():
-        progress = _resume(checkpoint, method, optimiser, config, report)
-    while progress.epoch < epochs:
-        method.train()
-        losses = _epoch(method, data, config, optimiser, progress, epochs * per_epoch, title, report, device)
-        progress.epoch += 1
-        method.eval()
-        losses.update(after_epoch(progress) if after_epoch else {})
-        progress.history.append({"epoch": progress.epoch, **losses})
-        if checkpoint is not None:
-            _keep(checkpoint, method, optimiser, config, progress)
-    method.eval()
-    return progress
+    training = _Training(method, data, config, title, report, device, checkpoint, checkpoint_every)
+    training.start()
+    with distributed.global_batch_norm(method):
+        training.run(after_epoch)
+    return training.progress
 
 
-def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
-    batches = max(examples // config.batch_size, 1)  # a last, smaller batch would upset BatchNorm and negatives
-    return math.ceil(batches / config.accumulate)
-
-
-def number_of_epochs(examples: int, config: TrainingConfig) -> int:
-    return max(config.epochs, math.ceil(config.min_steps / steps_per_epoch(examples, config)))
-
-
-def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
-    """Linear warm-up, then a half cosine down to 0."""
-    warm = round(config.warmup * steps)
-    if step < warm:
-        return config.lr * (step + 1) / warm
-    return config.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
-
-
-def shuffled_batches(examples: int, config: TrainingConfig, epoch: int) -> list[np.ndarray]:
-    """Batches of one epoch; a function of seed and epoch alone, so that a resumed run sees the same ones."""
-    order = np.random.default_rng([config.seed, epoch]).permutation(examples)
-    full = max(examples // config.batch_size, 1)
-    return [order[i * config.batch_size : (i + 1) * config.batch_size] for i in range(full)]
-
-
-def _epoch(
-    method: TrainableMethod,
-    data: TrainingData,
-    config: TrainingConfig,
-    optimiser: torch.optim.Optimizer,
-    progress: Progress,
-    steps: int,
-    title: str,
-    report: Report,
-    device: str,
-) -> dict[str, float]:
-    """One epoch; returns the mean of each named loss and of their sum."""
-    sums: dict[str, float] = {}
-    batches = shuffled_batches(len(data), config, progress.epoch)
-    for group in _grouped(batches, config.accumulate):
-        for weights in optimiser.param_groups:
-            weights["lr"] = learning_rate(progress.step, steps, config)
-        optimiser.zero_grad(set_to_none=True)
-        for positions in group:
-            batch = _to_device(data.batch(positions), device)
+def mean_losses(method: TrainableMethod, data: TrainingData, config: TrainingConfig, device: str) -> dict[str, float]:
+    """``val_loss`` and its parts in eval mode, in the order of the data, with the same random masks at every call."""
+    seed_step(config.seed, VALIDATION, 0)
+    totals: dict[str, float] = {}
+    batches = max(len(data) // config.batch_size, 1)
+    with torch.no_grad():
+        for start in range(batches):
+            positions = np.arange(start * config.batch_size, min((start + 1) * config.batch_size, len(data)))
+            positions = positions[: len(positions) // distributed.size() * distributed.size()]
+            if not len(positions):  # fewer examples than processes
+                return {}
+            batch = _to_device(data.batch(distributed.shard(positions)), device)
             named = _losses(method, batch, config, device)
-            total = sum(named.values(), start=torch.zeros((), device=device))
-            _refuse_nan(total, named, batch, progress)
-            (total / len(group)).backward()
-            for name, value in {"loss": total, **named}.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
-        if config.clip:
-            torch.nn.utils.clip_grad_norm_([w for p in optimiser.param_groups for w in p["params"]], config.clip)
-        optimiser.step()
-        method.after_step()
+            values = distributed.mean(_stacked(named)).tolist()
+            for name, value in zip(("loss", *named), values, strict=True):
+                totals[name] = totals.get(name, 0.0) + value
+    return {f"val_{name}": total / batches for name, total in totals.items()}
+
+
+def seed_step(seed: int, stream: int, step: int) -> None:
+    """Set torch's random numbers to a function of the arguments and the process."""
+    entropy = np.random.SeedSequence([seed, stream, step, distributed.rank()])
+    torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]) >> 1)
+
+
+class _Training:
+    """One call of `train`: what is fixed, and what changes (`progress`, the best weights so far)."""
+
+    def __init__(
+        self,
+        method: TrainableMethod,
+        data: TrainingData,
+        config: TrainingConfig,
+        title: str,
+        report: Report,
+        device: str,
+        checkpoint: Path | None,
+        checkpoint_every: float,
+    ) -> None:
+        assert isinstance(method, nn.Module)
+        self.method, self.module, self.data, self.config, self.title = method, method, data, config, title
+        self.report: Report = report if distributed.rank() == 0 else (lambda event: None)
+        self.device, self.checkpoint, self.checkpoint_every = device, checkpoint, checkpoint_every
+        self.per_epoch = steps_per_epoch(len(data), config)
+        self.epochs = number_of_epochs(len(data), config)
+        self.weights = [weight for weight in method.parameters() if weight.requires_grad]
+        self.optimiser = _adamw(self.weights, config)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] | None = None
+        self.kept = time.monotonic()
+
+    def start(self) -> None:
+        """From the checkpoint, if there is one; on every process from the same state."""
+        bf16_on_cpu = self.config.precision == "bf16" and torch.device(self.device).type == "cpu"
+        if bf16_on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            self._note("this CPU has no bf16 arithmetic, fp32 would be many times faster")
+        found = distributed.everyone(self.checkpoint is not None and self.checkpoint.is_file())
+        if len(set(found)) > 1:
+            raise UsageError(f"only some processes see {self.checkpoint}; its folder must be shared by all of them")
+        if found[0]:
+            self._resume()
+        distributed.refuse_differences(self.module)
+
+    def run(self, after_epoch: Callable[[Progress], dict[str, float]] | None) -> None:
+        while self.progress.epoch < self.epochs:
+            self._epoch()
+            self.module.eval()
+            losses = self.progress.history[-1]
+            losses.update(after_epoch(self.progress) if after_epoch else {})
+            self._select(losses)
+            self.keep()
+        self.module.eval()
+        if self.best is not None:
+            self.module.load_state_dict(self.best)
+
+    def _epoch(self) -> None:
+        """Go on from where the epoch stands; its mean losses become the last of the history."""
+        self.module.train()
+        progress, started = self.progress, time.monotonic()
+        groups = step_groups(len(self.data), self.config, progress.epoch)
+        done = progress.step - progress.epoch * self.per_epoch
+        for group in groups[done:]:
+            if self._step(group):
+                self._stop()
+            if time.monotonic() - self.kept > self.checkpoint_every:
+                self.keep()
+        seen = sum(len(batch) for group in groups[done:] for batch in group)
+        batches = sum(map(len, groups))
+        progress.epoch += 1
+        progress.history.append(
+            {"epoch": progress.epoch, **{name: total / batches for name, total in progress.sums.items()}}
+        )
+        progress.sums = {}
+        self._note(f"epoch {progress.epoch}, {seen / (time.monotonic() - started):.1f} recordings/s")
+
+    def _step(self, group: list[np.ndarray]) -> bool:
+        """One optimiser step over the batches of `group`; returns whether any process was asked to stop."""
+        progress, total_steps = self.progress, self.epochs * self.per_epoch
+        for options in self.optimiser.param_groups:
+            options["lr"] = learning_rate(progress.step, total_steps, self.config)
+        seed_step(self.config.seed, TRAINING, progress.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        batches, values = [], []
+        names: tuple[str, ...] = ()
+        for positions in group:
+            batch = _to_device(self.data.batch(distributed.shard(positions)), self.device)
+            named = _losses(self.method, batch, self.config, self.device)
+            (sum(named.values(), start=torch.zeros((), device=self.device)) / len(group)).backward()
+            batches.append(batch)
+            values.append(_stacked(named))
+            names = ("loss", *named)
+        asked = values[0].new_tensor([float(asked_to_stop())])
+        *means, stop = distributed.mean(torch.cat([torch.stack(values).mean(0), asked])).tolist()
+        losses = dict(zip(names, means, strict=True))
+        if not math.isfinite(losses["loss"]):
+            raise self._not_finite("loss", losses, batches)
+        distributed.average_gradients(self.weights)
+        norm = nn.utils.clip_grad_norm_(self.weights, self.config.clip or math.inf)
+        if not torch.isfinite(norm):
+            raise self._not_finite("gradient", losses, batches)
+        self.optimiser.step()
+        self.method.after_step()
         progress.step += 1
-        values = {name: float(value.detach()) for name, value in named.items()}
-        report(Event("step", title, progress.step, steps, values))
-    return {name: total / len(batches) for name, total in sums.items()}
+        for name, value in losses.items():
+            progress.sums[name] = progress.sums.get(name, 0.0) + value * len(group)
+        self.report(Event("step", self.title, progress.step, total_steps, losses))
+        return bool(stop > 0)
+
+    def _not_finite(self, what: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:
+        """The error, equal on all processes; recordings with broken signals are named before their neighbours."""
+        broken = [name for batch in batches for name in _broken(batch)]
+        broken = [name for names in distributed.everyone(broken) for name in names]
+        ids = [name for batch in batches for name in batch.record_ids]
+        ids = [name for names in distributed.everyone(ids) for name in names]
+        who = "recordings with values that are not finite" if broken else "recordings of the batch"
+        named = broken or ids
+        values = ", ".join(f"{name} {value}" for name, value in losses.items() if name != "loss")
+        return TrainingError(
+            f"the {what} is not finite in epoch {self.progress.epoch + 1}, step {self.progress.step + 1} ({values}); "
+            f"{who}: {', '.join(map(str, named[:SHOWN]))}{', ...' if len(named) > SHOWN else ''}; "
+            "lower lr or look at these signals"
+        )
+
+    def _select(self, losses: dict[str, float]) -> None:
+        """Keep the weights of this epoch if they are the best so far by what `select` names."""
+        if self.config.select == "last":
+            return
+        column, sign = SELECTED_BY[self.config.select]
+        if column not in losses:
+            raise UsageError(f"{self.title}: select = {self.config.select!r} needs validation data, there is none")
+        best = self.progress.best
+        if not best or sign * losses[column] > sign * best["score"]:
+            self.progress.best = {"epoch": self.progress.epoch, "score": losses[column]}
+            self.best = {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
+
+    def _stop(self) -> None:
+        self.keep()
+        kept = f"its checkpoint is {self.checkpoint}" if self.checkpoint else "it keeps no checkpoint"
+        raise Preempted(f"{self.title}: asked to stop, stopped after step {self.progress.step}; {kept}")
+
+    def keep(self) -> None:
+        """Write the checkpoint; the first process alone does."""
+        self.kept = time.monotonic()
+        if self.checkpoint is None or distributed.rank():
+            return
+        state = {
+            "model": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+            "progress": asdict(self.progress),
+            "config": canonical(asdict(self.config)),
+            "examples": len(self.data),
+        }
+        with atomic_path(self.checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        assert self.checkpoint is not None
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        own = {"config": canonical(asdict(self.config)), "examples": len(self.data)}
+        if any(state.get(name) != value for name, value in own.items()):
+            raise UsageError(f"{self.checkpoint} belongs to a training with other options or data; remove it")
+        self.module.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best, self.progress = state["best"], Progress(**state["progress"])
+        self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {self.checkpoint}")
+
+    def _note(self, text: str) -> None:
+        self.report(Event("note", f"{self.title}: {text}"))
 
 
-def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, device: str) -> dict[str, torch.Tensor]:
+def _adamw(weights: list[nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
+    matrices = [weight for weight in weights if weight.ndim >= 2 or config.decay == "all"]
+    vectors = [weight for weight in weights if weight.ndim < 2 and config.decay == "matrices"]
+    groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": config.weight_decay}]
+    groups += [{"params": vectors, "weight_decay": 0.0}] if vectors else []
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
+
+
+def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, device: str) -> dict[str, Tensor]:
     kind = torch.device(device).type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         return method.loss(batch)
 
 
-def mean_losses(method: TrainableMethod, data: TrainingData, config: TrainingConfig, device: str) -> dict[str, float]:
-    """Losses in eval mode without gradients, in the order of the data: a validation loss."""
-    sums: dict[str, float] = {}
-    batches = max(len(data) // config.batch_size, 1)
-    with torch.no_grad():
-        for start in range(batches):
-            positions = np.arange(start * config.batch_size, min((start + 1) * config.batch_size, len(data)))
-            for name, value in _losses(method, _to_device(data.batch(positions), device), config, device).items():
-                sums[name] = sums.get(name, 0.0) + float(value)
-    return {f"val_{name}": total / batches for name, total in sums.items()}
-
-
-def _grouped(batches: list[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    for start in range(0, len(batches), size):
-        yield batches[start : start + size]
+def _stacked(named: dict[str, Tensor]) -> Tensor:
+    """Sum and parts in one tensor, so that reading them waits for the device once."""
+    values = torch.stack([value.detach().float() for value in named.values()])
+    return torch.cat([values.sum().reshape(1), values])
 
 
 def _to_device(batch: Batch, device: str) -> Batch:
@@ -210,43 +309,7 @@ def _to_device(batch: Batch, device: str) -> Batch:
     return batch
 
 
-def _refuse_nan(total: torch.Tensor, named: dict[str, torch.Tensor], batch: Batch, progress: Progress) -> None:
-    if torch.isfinite(total):
-        return
-    values = ", ".join(f"{name} {float(value.detach())}" for name, value in named.items())
-    shown = ", ".join(map(str, batch.record_ids[:8])) + (", ..." if len(batch.record_ids) > 8 else "")
-    raise TrainingError(
-        f"the loss is not finite in epoch {progress.epoch + 1}, step {progress.step + 1} ({values}); "
-        f"recordings of the batch: {shown}; lower lr or look at these signals"
-    )
-
-
-def _keep(
-    path: Path, method: torch.nn.Module, optimiser: torch.optim.Optimizer, config: TrainingConfig, progress: Progress
-) -> None:
-    state = {
-        "model": method.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "progress": asdict(progress),
-        "config": canonical(asdict(config)),
-    }
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-
-
-def _resume(
-    path: Path, method: torch.nn.Module, optimiser: torch.optim.Optimizer, config: TrainingConfig, report: Report
-) -> Progress:
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["config"] != canonical(asdict(config)):
-        raise UsageError(f"{path} belongs to a training with other options; remove it to start anew")
-    method.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["random"])
-    if state["random_cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["random_cuda"])
-    progress = Progress(**state["progress"])
-    report(Event("note", f"resuming after epoch {progress.epoch} from {path}"))
-    return progress
+def _broken(batch: Batch) -> Iterator[str]:
+    """The recordings of a batch whose signals have NaN or infinite values."""
+    finite = torch.isfinite(batch.ecg).flatten(1).all(1).tolist()
+    return (str(name) for name, good in zip(batch.record_ids, finite, strict=True) if not good)

@@ -1,14 +1,20 @@
 """Contrastive learning of pairs: row i of one side belongs to row i of the other.
 
-The loss is the one that MERL (Liu et al., ICML 2024) and DERI (IJCAI 2025) minimise: InfoNCE with a
-fixed temperature, the sum of both directions (CLIP takes their mean).
+`clip_loss` is what MERL (Liu et al., ICML 2024) and DERI (IJCAI 2025) minimise: InfoNCE with a fixed
+temperature, the sum of both directions (CLIP takes their mean). `siglip_loss` judges every pair by itself
+(Zhai et al., "Sigmoid Loss for Language Image Pre-Training", ICCV 2023, https://arxiv.org/abs/2303.15343).
+Both see the pairs of all processes that train together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from methods.nn.gather import gather, gather_texts
 
 
 def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
@@ -17,11 +23,46 @@ def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
         return F.normalize(x.float(), dim=-1) @ F.normalize(y.float(), dim=-1).T
 
 
-def clip_loss(x: Tensor, y: Tensor, temperature: float = 0.07) -> Tensor:
-    """``CE(S, diagonal) + CE(S^T, diagonal)`` with S = cosines / temperature; x, y: ``(batch, dim)``."""
-    logits = cosine_similarity(x, y) / temperature
-    target = torch.arange(len(logits), device=logits.device)
+def clip_loss(x: Tensor, y: Tensor, temperature: float = 0.07, positive: Tensor | None = None) -> Tensor:
+    """``CE(S, diagonal) + CE(S^T, diagonal)`` with S = cosines / temperature; x, y: ``(batch, dim)``.
+
+    With `positive` ``(n, n)`` bool, symmetric, a row's target is spread evenly over its positives.
+    """
+    logits = cosine_similarity(gather(x), gather(y)) / temperature
+    if positive is None:
+        target = torch.arange(len(logits), device=logits.device)
+    else:
+        target = positive / positive.sum(1, keepdim=True)
     return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+
+
+def siglip_loss(
+    x: Tensor,
+    y: Tensor,
+    scale: Tensor,
+    bias: Tensor,
+    positive: Tensor | None = None,
+    judged: Tensor | None = None,
+) -> Tensor:
+    """``-(1 / n) sum_ij log sigmoid(+-(scale cos(x_i, y_j) + bias))``, plus for positive pairs; x, y: ``(batch, dim)``.
+
+    `scale` is positive and `bias` a number, both usually learnt; n counts the recordings of the global batch.
+    `positive` ``(n, n)`` bool says which pairs belong together: by default the diagonal; pairs that are not
+    `judged` ``(n, n)`` bool are left out.
+    """
+    logits = scale.float() * cosine_similarity(gather(x), gather(y)) + bias.float()
+    if positive is None:
+        positive = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    terms = F.logsigmoid(torch.where(positive, logits, -logits))
+    return -(terms if judged is None else terms * judged).sum() / len(logits)
+
+
+def equal_texts(texts: Sequence[str], device: torch.device) -> Tensor:
+    """``(n, n)`` bool: which texts are equal but for case and spaces, over the texts of all processes."""
+    numbers: dict[str, int] = {}
+    ids = [numbers.setdefault(" ".join(text.lower().split()), len(numbers)) for text in gather_texts(list(texts))]
+    own = torch.tensor(ids, device=device)
+    return own[:, None] == own
 
 
 def retrieval_accuracy(x: Tensor, y: Tensor, top: int = 1) -> float:

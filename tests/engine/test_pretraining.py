@@ -3,30 +3,40 @@
 import pytest
 
 from benchmark.configuration import distinct
-from benchmark.engine import pretraining
+from benchmark.engine import preemption, pretraining
 from benchmark.engine.events import silent
 from benchmark.engine.plan import recipe
-from benchmark.engine.pretraining import CHECKPOINT, ReportedRecordings, pretrain, pretrained_folder
+from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, pretrain, pretrained_folder
 from benchmark.paths import Home
 from benchmark.registry import METHODS
 
 OPTIONS = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
 
 
-@pytest.fixture
-def asked():
+def question():
+    """Method, version, configuration and recipe."""
     config = distinct(METHODS.get("merl"), OPTIONS, "merl")
     training = {"epochs": 3, "batch_size": 32}
     return "merl", 1, config, recipe("merl", METHODS.get("merl"), "synthetic", {"patients": 120}, training)
 
 
-def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, synthetic_home, tmp_path, monkeypatch):
-    """Tokeniser, optimiser, dropout and BatchNorm all pass through the checkpoint: one SHA-256 for both."""
+@pytest.fixture
+def asked():
+    return question()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(synthetic_home, tmp_path_factory):
+    """The SHA-256 of the weights of a training that nothing interrupts."""
     import shutil
 
-    other = Home(tmp_path / "other")
-    shutil.copytree(synthetic_home.data, other.data)
-    whole = pretrain(*asked, other, silent)
+    home = Home(tmp_path_factory.mktemp("undisturbed"))
+    shutil.copytree(synthetic_home.data, home.data)
+    return pretrain(*question(), home, silent).sha256
+
+
+def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, undisturbed, monkeypatch):
+    """Tokeniser, optimiser, dropout and BatchNorm all pass through the checkpoint: one SHA-256 for both."""
     original, calls = pretraining.mean_losses, []
 
     def interrupted(*given):
@@ -42,7 +52,56 @@ def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, synthe
     folder = pretrained_folder(*asked, prepared_home)
     assert (folder / CHECKPOINT).is_file() and pretraining.read_card(folder) is None
     resumed = pretrain(*asked, prepared_home, silent)
-    assert resumed.sha256 == whole.sha256 and not (folder / CHECKPOINT).exists()
+    assert resumed.sha256 == undisturbed and not (folder / CHECKPOINT).exists()
+
+
+def test_the_card_says_what_the_weights_saw_and_how_they_were_chosen(asked, prepared_home):
+    """Selected by zero-shot on validation: said in the card; the curves lie beside it."""
+    name, version, config, _ = asked
+    training = {"epochs": 2, "batch_size": 32, "select": "zero_shot_val"}
+    marked = recipe("merl", METHODS.get("merl"), "synthetic", {"patients": 120}, training)
+    made = pretrain(name, version, config, marked, prepared_home, silent)
+    assert "selected on validation labels" in made.card["selection"]
+    assert [(part["split"], part["use"][:9]) for part in made.card["saw"]] == [
+        ("train", "signals a"),
+        ("val", "selection"),
+    ]
+    history = (made.weights.parent / "history.csv").read_text().splitlines()
+    assert "val_zero_shot" in history[0] and "val_loss" in history[0] and len(history) == 3
+    scores = [float(row.split(",")[history[0].split(",").index("val_zero_shot")]) for row in history[1:]]
+    assert made.card["epoch"] == 1 + scores.index(max(scores)) and min(scores) >= 0 and max(scores) <= 1
+    assert "<svg" in (made.weights.parent / CURVES).read_text()
+
+
+def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undisturbed):
+    """Asked to stop after a step, then resumed: the very weights of an undisturbed training."""
+    steps = []
+
+    def stopping(event):
+        if event.kind == "step" and len(steps) < 3:
+            steps.append(event.done)
+            if len(steps) == 3:
+                preemption.ask_to_stop()
+
+    with pytest.raises(preemption.Preempted):
+        pretrain(*asked, prepared_home, stopping)
+    preemption.go_on()
+    assert pretrain(*asked, prepared_home, silent).sha256 == undisturbed
+
+
+def test_tables_name_rows_that_labels_selected(asked):
+    from benchmark.engine.plan import Cell
+    from benchmark.engine.records import RunSpec
+    from benchmark.engine.run import selection_notes
+
+    def cell(training):
+        made = recipe("merl", METHODS.get("merl"), "synthetic", {}, training)
+        return Cell(
+            RunSpec("merl", 1, {}, "zero_shot", 1, {}, "synthetic", 1, {}, "groups", pretraining=made), "row", {}
+        )
+
+    assert selection_notes(cell({"select": "val_loss"})) == selection_notes(cell({})) == []
+    assert "row were selected on validation labels" in selection_notes(cell({"select": "zero_shot_val"}))[0]
 
 
 def test_it_sees_training_patients_only(synthetic_home):

@@ -11,15 +11,10 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
+from benchmark.engine import preemption
 from benchmark.engine.events import silent
-from benchmark.engine.training import (
-    TrainingConfig,
-    TrainingError,
-    learning_rate,
-    number_of_epochs,
-    shuffled_batches,
-    train,
-)
+from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
+from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
 
 
@@ -117,6 +112,118 @@ print("losses", repr(toys.losses(done)), flush=True)
     assert found == losses(train(toy(), Noise(), TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy", silent))
 
 
+def test_a_kill_within_an_epoch_loses_nothing_that_was_kept(tmp_path):
+    """A checkpoint after every step; the data dies in the second epoch, and the losses are those of a whole run."""
+
+    class Dying(Noise):
+        reads = 0
+
+        def batch(self, positions):
+            self.reads += 1
+            if self.reads == 8:
+                raise OSError("the disk went away")
+            return super().batch(positions)
+
+    config = TrainingConfig(epochs=3, batch_size=8, accumulate=2, lr=0.01)  # 4 steps in each epoch
+    whole, undisturbed = toy(), Noise()
+    expected = train(whole, undisturbed, config, "toy", silent)
+    given = {"checkpoint": tmp_path / "c.pt", "checkpoint_every": 0}
+    with pytest.raises(OSError, match="went away"):
+        train(toy(), Dying(), config, "toy", silent, **given)
+    assert torch.load(given["checkpoint"], weights_only=True)["progress"]["step"] == 3
+    notes, method = [], toy(seed=5)
+    resumed = train(method, Noise(), config, "toy", lambda event: notes.append(event.text), **given)
+    assert resumed.history == expected.history and any("resuming after epoch 0, step 3" in note for note in notes)
+    assert all(torch.equal(x, y) for x, y in zip(method.parameters(), whole.parameters(), strict=True))
+
+
+def test_a_signal_stops_after_the_step_with_its_checkpoint(tmp_path):
+    """The handler that a cluster's signal gets; what goes on equals an undisturbed run to the bit."""
+    config = TrainingConfig(epochs=2, batch_size=16, lr=0.01)
+    expected = train(toy(), Noise(), config, "toy", silent)
+
+    class Signalled(Noise):
+        reads = 0
+
+        def batch(self, positions):
+            self.reads += 1
+            if self.reads == 3:
+                signal.raise_signal(signal.SIGUSR1)
+            return super().batch(positions)
+
+    before = signal.getsignal(signal.SIGUSR1)
+    with (
+        preemption.stopping_on_signals(),
+        pytest.raises(preemption.Preempted, match=r"after step 3; its checkpoint is .*c.pt"),
+    ):
+        train(toy(), Signalled(), config, "toy", silent, checkpoint=tmp_path / "c.pt")
+    preemption.go_on()
+    assert signal.getsignal(signal.SIGUSR1) is before
+    assert not issubclass(preemption.Preempted, Exception)  # nobody may store it as a failure
+    assert train(toy(), Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt").history == expected.history
+
+
+def test_the_selected_epoch_survives_a_stop(tmp_path):
+    """val_loss is best in the second epoch: its weights are the ones that come out, interrupted or not."""
+    scores, states = [3.0, 1.0, 2.0], []
+    config = TrainingConfig(epochs=3, batch_size=16, lr=0.01, select="val_loss")
+
+    def after_epoch(progress):
+        states.append({name: value.clone() for name, value in method.state_dict().items()})
+        if len(states) == 3:
+            raise KeyboardInterrupt
+        return {"val_loss": scores[progress.epoch - 1]}
+
+    method = toy()
+    with pytest.raises(KeyboardInterrupt):
+        train(method, Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt", after_epoch=after_epoch)
+    second = states[1]
+    method = toy()
+    done = train(method, Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt", after_epoch=after_epoch)
+    assert done.best == {"epoch": 2, "score": 1.0} and [row["val_loss"] for row in done.history] == scores
+    assert all(torch.equal(value, second[name]) for name, value in method.state_dict().items())
+    with pytest.raises(UsageError, match="needs validation data"):
+        train(toy(), Noise(), config, "toy", silent)
+
+
+def test_validation_losses_disturb_nothing_and_repeat():
+    config = TrainingConfig(epochs=2, batch_size=16, lr=0.01)
+    method, found = toy(), []
+
+    def look(progress):
+        found.extend(mean_losses(method, Noise(20), config, "cpu") for _ in range(2))
+        return {}
+
+    assert train(method, Noise(), config, "toy", silent, after_epoch=look).history == (
+        train(toy(), Noise(), config, "toy", silent).history
+    )
+    assert found[0] == found[1] != found[2] and set(found[0]) == {"val_loss", "val_mse"}
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step():
+    class Exploding(Toy):
+        def loss(self, batch):
+            return {"root": (self.net[0].weight.sum() * 0).sqrt()}  # 0, with an infinite slope
+
+    method = Exploding()
+    before = method.net[0].weight.detach().clone()
+    with pytest.raises(TrainingError, match=r"the gradient is not finite.*recordings of the batch: r"):
+        train(method, Noise(), TrainingConfig(epochs=1, clip=0), "toy", silent)
+    assert torch.equal(before, method.net[0].weight)
+
+
+def test_decay_spares_vectors_on_request():
+    class Still(Toy):
+        def loss(self, batch):
+            return {"zero": self.net[0].weight.sum() * 0 + self.net[0].bias.sum() * 0}
+
+    for decay, kept in (("all", False), ("matrices", True)):
+        method = Still()
+        weight, bias = method.net[0].weight.detach().clone(), method.net[0].bias.detach().clone()
+        train(method, Noise(), TrainingConfig(epochs=1, weight_decay=0.5, decay=decay), "toy", silent)
+        assert torch.equal(method.net[0].bias, bias) == kept and not torch.equal(method.net[0].weight, weight)
+
+
 def test_a_checkpoint_of_other_options_is_refused(tmp_path):
     train(toy(), Noise(), TrainingConfig(epochs=1), "toy", silent, checkpoint=tmp_path / "c.pt")
     with pytest.raises(UsageError, match="other options"):
@@ -146,7 +253,8 @@ def test_accumulation_equals_one_large_batch():
 
 def test_a_nan_loss_stops_and_names_the_recordings():
     with pytest.raises(
-        TrainingError, match=r"not finite in epoch 1, step \d+ \(mse nan\); recordings of the batch: .*r7"
+        TrainingError,
+        match=r"not finite in epoch 1, step \d+ \(mse nan\); recordings with values that are not finite: r7;",
     ):
         train(toy(), Noise(n=8, broken=[7]), TrainingConfig(epochs=1, batch_size=8), "toy", silent)
 
@@ -161,12 +269,15 @@ def test_schedule_and_minimum_of_steps():
     config = TrainingConfig(lr=1.0, warmup=0.1)
     rates = [learning_rate(step, 100, config) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates[-1] < 0.001
+    papers = TrainingConfig(lr=1.0, warmup=0, schedule="warm_restarts", restart_every=40)
+    rates = [learning_rate(step, 100, papers) for step in range(100)]
+    assert rates[0] == rates[40] == rates[80] == 1 and rates[20] == pytest.approx(0.5) and rates[39] < 0.01
     assert number_of_epochs(64, TrainingConfig(epochs=2, batch_size=32, min_steps=50)) == 25
     assert number_of_epochs(6400, TrainingConfig(epochs=2, batch_size=32, min_steps=50)) == 2
 
 
 def test_wrong_options_are_all_named():
-    with pytest.raises(UsageError, match=r"epochs is 0(.|\n)*lr is -1(.|\n)*precision is 'fp8'"):
-        TrainingConfig(epochs=0, lr=-1, precision="fp8")
+    with pytest.raises(UsageError, match=r"epochs is 0(.|\n)*lr is -1(.|\n)*precision is 'fp8'(.|\n)*select is 'best'"):
+        TrainingConfig(epochs=0, lr=-1, precision="fp8", select="best")
     with pytest.raises(UsageError, match=r"no option 'epoch' \(did you mean 'epochs'\?\)"):
         TrainingConfig.from_options({"epoch": 3}, "pretrain of toy")

@@ -28,6 +28,7 @@ class Case:
 
 RESNET = {"width": 8, "rate": 100.0}
 CASES = {
+    "cgdmer": Case({"rate": 100.0, "patch_seconds": 0.5, "width": 32, "depth": 1, "heads": 2, "text_model": "small"}),
     "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
     "merl_vit": Case({"encoder": "vit_tiny", "width": 64, "rate": 100.0, "text_model": "small"}, method="merl"),
     "deri": Case(

@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from methods.nn.contrastive import clip_loss, cosine_similarity, retrieval_accuracy
+from methods.nn.contrastive import clip_loss, cosine_similarity, equal_texts, retrieval_accuracy, siglip_loss
 
 
 def test_loss_of_orthogonal_pairs_is_the_closed_form():
@@ -33,3 +34,49 @@ def test_accuracy_is_the_mean_of_both_directions():
     assert retrieval_accuracy(x, x) == 100
     assert retrieval_accuracy(x, y) == pytest.approx(75)  # recordings find both, texts find one
     assert retrieval_accuracy(x, y, top=2) == 100
+
+
+def brute_force(x, y, scale, bias):
+    """The sigmoid loss pair by pair."""
+    total = 0.0
+    for i, row in enumerate(x):
+        for j, column in enumerate(y):
+            cosine = torch.dot(row, column) / row.norm() / column.norm()
+            total -= F.logsigmoid((1 if i == j else -1) * (scale * cosine + bias)).item()
+    return total / len(x)
+
+
+def test_the_sigmoid_loss_is_the_sum_over_pairs_and_symmetric():
+    torch.manual_seed(0)
+    x, y, scale, bias = torch.randn(5, 8), torch.randn(5, 8), torch.tensor(10.0), torch.tensor(-10.0)
+    assert siglip_loss(x, y, scale, bias).item() == pytest.approx(brute_force(x, y, scale, bias), rel=1e-5)
+    assert siglip_loss(x, y, scale, bias).item() == pytest.approx(siglip_loss(y, x, scale, bias).item(), rel=1e-6)
+    # orthonormal rows: n terms of log(1 + e^-(s + b)) and n (n - 1) of log(1 + e^b), over n
+    eye = torch.eye(4)
+    expected = math.log1p(math.exp(-(3 - 1))) + 3 * math.log1p(math.exp(-1))
+    assert siglip_loss(eye, eye, torch.tensor(3.0), torch.tensor(-1.0)).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_equal_reports_are_positives_or_not_judged():
+    torch.manual_seed(0)
+    same = equal_texts(["Sinus  rhythm", "AV block", "sinus rhythm"], torch.device("cpu"))
+    assert same.int().tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+    x, y, scale, bias = torch.randn(3, 8), torch.randn(3, 8), torch.tensor(10.0), torch.tensor(-1.0)
+    logits = scale * cosine_similarity(x, y) + bias
+    as_positive, as_negative = -F.logsigmoid(logits[[0, 2], [2, 0]]), -F.logsigmoid(-logits[[0, 2], [2, 0]])
+    plain = siglip_loss(x, y, scale, bias).item()
+    moved = plain + (as_positive - as_negative).sum().item() / 3
+    assert siglip_loss(x, y, scale, bias, same).item() == pytest.approx(moved, rel=1e-5)
+    without = plain - as_negative.sum().item() / 3
+    judged = torch.eye(3, dtype=torch.bool) | ~same
+    assert siglip_loss(x, y, scale, bias, judged=judged).item() == pytest.approx(without, rel=1e-5)
+
+
+def test_several_positives_share_the_target():
+    torch.manual_seed(0)
+    x, y = torch.randn(4, 8), torch.randn(4, 8)
+    assert clip_loss(x, y, positive=torch.eye(4, dtype=torch.bool)).item() == pytest.approx(clip_loss(x, y).item())
+    # all alike: the cross-entropy with an even target
+    logits = cosine_similarity(x, y) / 0.07
+    expected = -(logits.log_softmax(1).mean() + logits.log_softmax(0).mean()).item()
+    assert clip_loss(x, y, positive=torch.ones(4, 4, dtype=torch.bool)).item() == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,48 @@
+"""Stop a training in good order: its checkpoint is written after the current step, and the same command goes on.
+
+A cluster that is about to end a job sends a signal first. Its handler is `ask_to_stop`, which
+``signal.signal(signal.SIGUSR1, ask_to_stop)`` takes as it is; the training loop looks after every optimiser step.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send
+
+_asked = threading.Event()
+
+
+class Preempted(BaseException):
+    """A training stopped because it was asked to; its checkpoint, if it has one, is complete.
+
+    Not an `Exception`, so that nobody stores an interrupted cell as failed.
+    """
+
+
+def ask_to_stop(*_: object) -> None:
+    """Ask the trainings of this process to stop; safe in a signal handler."""
+    _asked.set()
+
+
+def asked_to_stop() -> bool:
+    return _asked.is_set()
+
+
+def go_on() -> None:
+    """Forget the request."""
+    _asked.clear()
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """While this lasts, `SIGNALS` ask to stop; for the main thread."""
+    before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

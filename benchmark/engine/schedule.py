@@ -1,0 +1,103 @@
+"""Options of a training, and what follows from them alone: batches, steps, learning rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.configuration import complete
+from benchmark.errors import did_you_mean, raise_all
+
+PRECISIONS = ("fp32", "bf16")
+SCHEDULES = ("cosine", "warm_restarts")
+DECAYS = ("all", "matrices")
+SELECTIONS = {  # how the epoch was chosen whose weights are kept, as cards and tables say it
+    "last": "the last epoch's",
+    "val_loss": "selected by the loss on the validation split of the pre-training data",
+    "zero_shot_val": "selected on validation labels (zero-shot AUROC after each epoch)",
+}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Options of a training; all of them affect the weights, so all of them are part of a cell's key.
+
+    `batch_size` counts the global batch, whatever the number of processes. `schedule` "warm_restarts" is the
+    papers' (MERL, DERI: no warm-up, a half cosine that starts again every 5,000 steps). `select` names the epoch
+    whose weights are kept: the last, the best loss on the validation split, or the best zero-shot AUROC there,
+    which reads validation labels and marks the weights.
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    accumulate: int = 1  # batches per optimiser step
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.05  # share of the steps
+    clip: float = 1.0  # gradient norm; 0: none
+    min_steps: int = 0  # small sets get more epochs until they reach this many steps
+    precision: str = "fp32"  # or "bf16" (autocast)
+    seed: int = 0
+    schedule: str = "cosine"
+    restart_every: int = 5000  # steps, for warm_restarts
+    decay: str = "all"  # "matrices": no weight decay on vectors and scalars (norms, biases, temperatures)
+    beta2: float = 0.999  # of AdamW
+    select: str = "last"
+
+    def __post_init__(self) -> None:
+        checks = {
+            f"epochs is {self.epochs}, it must be at least 1": self.epochs >= 1,
+            f"batch_size is {self.batch_size}, it must be at least 1": self.batch_size >= 1,
+            f"accumulate is {self.accumulate}, it must be at least 1": self.accumulate >= 1,
+            f"lr is {self.lr}, it must be positive": self.lr > 0,
+            f"warmup is {self.warmup}, it must lie in [0, 1)": 0 <= self.warmup < 1,
+            f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
+            f"beta2 is {self.beta2}, it must lie in (0, 1)": 0 < self.beta2 < 1,
+            f"precision is {self.precision!r}, it must be fp32 or bf16": self.precision in PRECISIONS,
+        }
+        choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            checks[f"{name} is {value!r}{did_you_mean(str(value), known)}"] = value in known
+        raise_all([problem for problem, holds in checks.items() if not holds], "a training cannot run so:")
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any], where: str) -> TrainingConfig:
+        return cls(**complete(cls, options, where))
+
+
+def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
+    batches = max(examples // config.batch_size, 1)  # a last, smaller batch would upset BatchNorm and negatives
+    return math.ceil(batches / config.accumulate)
+
+
+def number_of_epochs(examples: int, config: TrainingConfig) -> int:
+    return max(config.epochs, math.ceil(config.min_steps / steps_per_epoch(examples, config)))
+
+
+def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then a half cosine down to 0; or one such half cosine after the other."""
+    warm = round(config.warmup * steps)
+    if step < warm:
+        return config.lr * (step + 1) / warm
+    if config.schedule == "warm_restarts":
+        part = (step - warm) % config.restart_every / config.restart_every
+    else:
+        part = (step - warm) / max(steps - warm, 1)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * part))
+
+
+def shuffled_batches(examples: int, config: TrainingConfig, epoch: int) -> list[np.ndarray]:
+    """Global batches of one epoch; a function of seed and epoch alone, so that a resumed run sees the same ones."""
+    order = np.random.default_rng([config.seed, epoch]).permutation(examples)
+    full = max(examples // config.batch_size, 1)
+    return [order[i * config.batch_size : (i + 1) * config.batch_size] for i in range(full)]
+
+
+def step_groups(examples: int, config: TrainingConfig, epoch: int) -> list[list[np.ndarray]]:
+    """The batches of each optimiser step of one epoch."""
+    batches = shuffled_batches(examples, config, epoch)
+    return [batches[start : start + config.accumulate] for start in range(0, len(batches), config.accumulate)]
