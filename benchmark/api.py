@@ -165,6 +165,7 @@ class Method(ABC):
     """
 
     card: ClassVar[MethodCard]
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)  # what `for_inference` knows
 
     @property
     @abstractmethod
@@ -174,6 +175,10 @@ class Method(ABC):
     @abstractmethod
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """Return features for a probe: ``(batch, lead, time)`` -> ``(batch, dim)``."""
+
+    def for_inference(self, precision: str) -> Method:
+        """The form that extracts features, equal up to the rounding of `precision`; itself where there is no faster one."""
+        return self
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The part of a checkpoint that this configuration uses: all of it, unless a method says otherwise."""
@@ -208,6 +213,8 @@ class AlignedMethod(Method):
 
 class TrainableMethod(Method):
     """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
+
+    needs_reports: ClassVar[bool] = True  # False: recordings without a report are learnt from as well
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """See the training reports once before the first step (to fit a tokeniser, say)."""

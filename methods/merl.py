@@ -17,7 +17,9 @@ from benchmark.api import LEADS, AlignedMethod, Batch, MethodCard, Scaling, Sign
 from benchmark.errors import MissingError, UsageError, did_you_mean
 from benchmark.registry import METHODS
 from methods.nn.attention_pool import AttentionPool
+from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss
+from methods.nn.fold import inference_copy
 from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
 from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
 from methods.nn.vit1d import WIDTHS, ViT1D
@@ -42,6 +44,7 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
     active while training, as the release does.
     """
 
+    precisions = ("fp32", "bf16")
     card: ClassVar[MethodCard] = MethodCard(
         title="MERL",
         paper="MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
@@ -141,6 +144,10 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
     def _align(self, encoded: Tensor) -> Tensor:
         return self.att_pool_head(encoded) if self.convolutional else self.proj_e(encoded)
 
+    def for_inference(self, precision: str) -> MERL:
+        """A copy with folded batch norms, its ECG encoder in `precision`; the text model is shared, not copied."""
+        return inference_copy(self, precision, self.lm_model)
+
     # --- text side ---
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
@@ -193,16 +200,6 @@ class MERL(nn.Module, AlignedMethod, TrainableMethod):
         if self.lm_model and self.freeze_text:
             self.lm_model.train(mode and self.text_dropout_in_train)
         return self
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that takes the running statistics for a batch of one, which has none of its own."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(batch, dim)`` -> ``(batch, dim)``."""
-        if self.training and len(x) == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
 
 
 def _text_encoder(text_model: str | None) -> TextEncoder | None:

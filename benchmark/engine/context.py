@@ -18,7 +18,7 @@ from benchmark.data.prepared import PreparedDataset
 from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
 from benchmark.engine.events import Report
-from benchmark.engine.features import Layer, cached_features
+from benchmark.engine.features import Layer, cached_features, chosen_precision
 from benchmark.engine.training import Progress, TrainingConfig, number_of_epochs, train
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.registry import METHODS
@@ -85,6 +85,11 @@ class MethodSource:
 
     def fresh(self, seed: int) -> Method:
         return build(self.name, self.config, self.weights, self.device, seed)
+
+    @property
+    def precision(self) -> str:
+        """Of features, not of training."""
+        return chosen_precision(METHODS.get(self.name), self.device)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -221,4 +226,5 @@ class TaskContext:
             self._features_folder,
             self.report,
             source.device,
+            source.precision,
         )

@@ -45,12 +45,19 @@ class Pretrained:
 
 
 class ReportedRecordings:
-    """Recordings with a report, of one split: what pre-training sees. Labels are not within its reach."""
+    """Recordings of one split, those with a report unless none is needed: what pre-training sees. Labels it does not."""
 
-    def __init__(self, data: PreparedDataset, split: str, spec: SignalSpec, limit: int | None = None) -> None:
-        reported = np.array([bool(report.strip()) for report in data.reports])
+    def __init__(
+        self,
+        data: PreparedDataset,
+        split: str,
+        spec: SignalSpec,
+        limit: int | None = None,
+        needs_reports: bool = True,
+    ) -> None:
+        fit = np.array([bool(report.strip()) or not needs_reports for report in data.reports])
         self.data, self.spec = data, spec
-        self.rows = np.flatnonzero((data.splits == split) & reported)[:limit]
+        self.rows = np.flatnonzero((data.splits == split) & fit)[:limit]
         self.reports = data.reports[self.rows]
 
     def __len__(self) -> int:
@@ -110,10 +117,10 @@ def _train(
     method = build(name, config, device=device, seed=options.seed)
     if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
         raise UsageError(f"{name} cannot be pre-trained")
-    corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"])
-    validation = ReportedRecordings(data, "val", method.signal, recipe["limit"])
+    corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"], method.needs_reports)
+    validation = ReportedRecordings(data, "val", method.signal, recipe["limit"], method.needs_reports)
     if not len(corpus):
-        raise UsageError(f"{recipe['dataset']} has no reports to pre-train {name} on")
+        raise UsageError(f"{recipe['dataset']} has no {'reports' if method.needs_reports else 'recordings'} to pre-train {name} on")
     report(
         Event(
             "note", f"pre-training {name} on {len(corpus)} recordings of {recipe['dataset']}, {options.epochs} epochs"

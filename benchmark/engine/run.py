@@ -134,7 +134,9 @@ def _record(
         synthetic=data.synthetic,
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,
-        provenance=provenance.collect(weights=source.weights_digest, device=source.device.split(":")[0]),
+        provenance=provenance.collect(
+            weights=source.weights_digest, device=source.device.split(":")[0], precision=source.precision
+        ),
         seconds=round(seconds, 3),
     )
 
