@@ -2,7 +2,7 @@
 
 Random crops and time-outs are those that Mehari & Strodthoff (Computers in Biology and Medicine 2022) found best for
 contrastive learning on 12-lead ECG; random lead masking is Oh et al.'s (CHIL 2022). All draw from torch's global
-generator on the CPU, one draw per recording, so that a resumed training repeats them; ``(batch, lead, time)`` in and out.
+generator on the CPU, anew for each recording, so that a resumed training repeats them.
 """
 
 from __future__ import annotations

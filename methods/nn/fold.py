@@ -13,10 +13,12 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from methods.nn.masked_vit import SpatioTemporalViT
 from methods.nn.resnet1d import Conv, Norm, ResNet1D
 from methods.nn.vit1d import ViT1D
+from methods.nn.xresnet1d import XResNet1D
 
-ENCODERS = (ResNet1D, ViT1D)
+ENCODERS = (ResNet1D, XResNet1D, ViT1D, SpatioTemporalViT)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 M = TypeVar("M", bound=nn.Module)
