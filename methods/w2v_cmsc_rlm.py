@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
-from methods.nn.augment import mask_leads
+from methods.nn.lead_masking import mask_leads
+from methods.nn.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
 from methods.nn.two_views import nt_xent
-from methods.nn.wav2vec import ConvPositions, Quantiser, ScaleGradient, Stem, Transformer, contrast, mask_spans
+from methods.nn.wav2vec import Convolutions, Positions, Transformer
 
 
 @METHODS.register("w2v_cmsc_rlm")
@@ -73,12 +74,12 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         self.negatives, self.temperature = negatives, temperature
         self.warm, self.cool, self.cooling = warm, cool, cooling
         self.diversity, self.penalty, self.stem_gradient = diversity, penalty, stem_gradient
-        self.feature_extractor = Stem(len(self._signal.leads), channels, stem)
+        self.feature_extractor = Convolutions(len(self._signal.leads), channels, stem)
         self.layer_norm = nn.LayerNorm(channels)
         self.post_extract_proj = nn.Linear(channels, width)
         self.dropout = nn.Dropout(dropout)
         self.mask_emb = nn.Parameter(torch.rand(width))
-        self.conv_pos = ConvPositions(width, positions, position_groups)
+        self.conv_pos = Positions(width, positions, position_groups)
         self.encoder = Transformer(width, depth, heads, dropout)
         self.quantizer = Quantiser(channels, final, entries, groups)
         self.project_q, self.final_proj = nn.Linear(final, final), nn.Linear(width, final)
@@ -128,13 +129,8 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         self.updates += 1
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Official files do not count updates, and name the parts of the normalised weight in the older way."""
-        old = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
-        renamed = {}
-        for name, value in state.items():
-            stem, _, last = name.rpartition(".")
-            renamed[f"{stem}.{old[last]}" if last in old else name] = value
-        return {"updates": torch.zeros((), dtype=torch.long), **renamed}
+        """Official files do not count updates."""
+        return {"updates": torch.zeros((), dtype=torch.long), **state}
 
     def _stem(self, segments: Tensor) -> Tensor:
         """``(segment, lead, time)`` -> ``(segment, token, channel)``; the stem gets a scaled gradient."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from methods.nn.lead_masking import mask_leads
+
 
 class Augmentation:
     """A random crop, then gain, time-out, noise and lead masking; each is off at 0.
@@ -56,12 +58,6 @@ def random_crop(ecg: Tensor, samples: int) -> Tensor:
     starts = torch.randint(ecg.shape[-1] - samples + 1, (len(ecg), 1, 1)).to(ecg.device)
     places = starts + torch.arange(samples, device=ecg.device)  # (batch, 1, samples)
     return ecg.gather(-1, places.expand(-1, ecg.shape[1], -1))
-
-
-def mask_leads(ecg: Tensor, probability: float) -> Tensor:
-    """Set each lead of each recording to 0 with that probability (all of them may go)."""
-    kept = torch.rand(ecg.shape[:2]) >= probability
-    return ecg * kept.unsqueeze(-1).to(ecg)
 
 
 def silence(batch: int, samples: int, longest: float) -> Tensor:
