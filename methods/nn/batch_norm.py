@@ -1,4 +1,4 @@
-"""Batch normalisation that survives a batch of one."""
+"""Batch normalisation for projectors, which may meet a batch of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """`BatchNorm1d` that takes the running statistics for a batch of one, which has none of its own."""
+    """Batch normalisation that takes the running statistics for a batch of one, which has none of its own."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, dim)`` -> ``(batch, dim)``."""

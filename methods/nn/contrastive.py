@@ -1,7 +1,9 @@
 """Contrastive learning of pairs: row i of one side belongs to row i of the other.
 
-The loss is the one that MERL (Liu et al., ICML 2024) and DERI (IJCAI 2025) minimise: InfoNCE with a
-fixed temperature, the sum of both directions (CLIP takes their mean).
+`clip_loss` is what MERL (Liu et al., ICML 2024) and DERI (IJCAI 2025) minimise: InfoNCE with a fixed
+temperature, the sum of both directions (CLIP takes their mean). `siglip_loss` judges every pair by itself
+(Zhai et al., "Sigmoid Loss for Language Image Pre-Training", ICCV 2023, https://arxiv.org/abs/2303.15343).
+Both see the pairs of all processes that train together.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.nn.gather import gather
+
 
 def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
     """``(n, dim), (m, dim)`` -> ``(n, m)``; in float32 even under autocast, where 1 / 0.07 would cost digits."""
@@ -17,11 +21,23 @@ def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
         return F.normalize(x.float(), dim=-1) @ F.normalize(y.float(), dim=-1).T
 
 
-def clip_loss(x: Tensor, y: Tensor, temperature: float = 0.07) -> Tensor:
+def clip_loss(x: Tensor, y: Tensor, temperature: float | Tensor = 0.07) -> Tensor:
     """``CE(S, diagonal) + CE(S^T, diagonal)`` with S = cosines / temperature; x, y: ``(batch, dim)``."""
-    logits = cosine_similarity(x, y) / temperature
+    logits = cosine_similarity(gather(x), gather(y)) / temperature
     target = torch.arange(len(logits), device=logits.device)
     return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+
+
+def siglip_loss(x: Tensor, y: Tensor, scale: Tensor, bias: Tensor, positive: Tensor | None = None) -> Tensor:
+    """``-(1 / n) sum_ij log sigmoid(+-(scale cos(x_i, y_j) + bias))``, plus for positive pairs; x, y: ``(batch, dim)``.
+
+    `scale` is positive and `bias` a number, both usually learnt; n counts the recordings of the global batch.
+    `positive` ``(n, n)`` bool says which pairs belong together: by default the diagonal.
+    """
+    logits = scale.float() * cosine_similarity(gather(x), gather(y)) + bias.float()
+    if positive is None:
+        positive = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    return -F.logsigmoid(torch.where(positive, logits, -logits)).sum() / len(logits)
 
 
 def retrieval_accuracy(x: Tensor, y: Tensor, top: int = 1) -> float:

@@ -27,6 +27,7 @@ class Case:
 
 
 RESNET = {"width": 8, "rate": 100.0}
+CLIP = {**RESNET, "embed_dim": 16, "text_model": "small"}
 TWO_VIEWS = {**RESNET, "hidden": 32, "outputs": 16}
 CASES = {
     "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
@@ -34,6 +35,9 @@ CASES = {
     "random_init": Case(RESNET),
     "supervised": Case(RESNET),
     "handcrafted": Case({}),
+    "ecg_clip": Case(CLIP),
+    "ecg_clip_siglip": Case({**CLIP, "objective": "siglip"}, method="ecg_clip"),
+    "ecg_clip_coca": Case({**CLIP, "objective": "coca", "caption_width": 16}, method="ecg_clip"),
     "simclr": Case(TWO_VIEWS),
     "byol": Case(TWO_VIEWS),
     "barlow_twins": Case(TWO_VIEWS),
@@ -48,7 +52,7 @@ CASES = {
         "rate": 100.0, "final": 16, "entries": 8,
     }),
     # the last norm of each branch starts at 0: nothing before it has a gradient in the first step
-    "xresnet1d101": Case({"encoder": "xresnet1d50", "width": 8, "hidden": 16}, (r".*\.convs\..*",)),
+    "xresnet1d101": Case({"encoder": "xresnet1d50", "width": 8, "hidden": 16}, (r".*\.convs\.[01]\..*", r".*\.convs\.2\.0\..*")),
 }  # fmt: skip
 
 

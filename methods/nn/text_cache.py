@@ -1,0 +1,58 @@
+"""Outputs of a frozen text encoder, each distinct text read once: reports repeat, epochs repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from methods.nn.text import TextEncoder, TextOutput
+
+
+class TextCache:
+    """Holds ``(width,)`` per text in main memory, and with `tokens` also ``(token, width)``.
+
+    A pooled vector of MedCPT takes 3 kB and its tokens about 100 kB per text, so methods that need no tokens keep
+    none. Right only while the encoder neither learns nor drops out; `clear` it when its weights change.
+    """
+
+    def __init__(self, tokens: bool, pad_to: int | None = None) -> None:
+        self.tokens, self.pad_to = tokens, pad_to
+        self._pooled: dict[str, Tensor] = {}
+        self._states: dict[str, Tensor] = {}
+        self._masks: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self._pooled)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for part in (self._pooled, self._states, self._masks):
+            part.clear()
+
+    def read(self, encoder: TextEncoder, texts: Sequence[str]) -> TextOutput:
+        """As ``encoder(texts, pad_to)``; without `tokens` these are empty."""
+        unseen = [text for text in dict.fromkeys(texts) if text not in self._pooled]
+        if unseen:
+            self._add(encoder, unseen)
+        device = next(encoder.parameters()).device
+        pooled = torch.stack([self._pooled[text] for text in texts]).to(device)
+        if not self.tokens:
+            none = pooled.new_zeros(len(texts), 0, pooled.shape[1])
+            return TextOutput(pooled, none, none[..., 0].bool())
+        states = pad_sequence([self._states[text] for text in texts], batch_first=True).to(device)
+        masks = pad_sequence([self._masks[text] for text in texts], batch_first=True).to(device)
+        return TextOutput(pooled, states, masks)
+
+    def _add(self, encoder: TextEncoder, texts: list[str]) -> None:
+        # tensors of inference mode could not take part in a later training step
+        with torch.inference_mode(False), torch.no_grad():
+            output = encoder(texts, self.pad_to)
+        for i, text in enumerate(texts):
+            self._pooled[text] = output.pooled[i].cpu().clone()
+            if self.tokens:
+                kept = slice(None) if self.pad_to else output.mask[i]
+                self._states[text] = output.tokens[i, kept].cpu().clone()
+                self._masks[text] = output.mask[i, kept].cpu().clone()
