@@ -52,7 +52,9 @@ CASES = {
         "rate": 100.0, "final": 16, "entries": 8,
     }),
     # the last norm of each branch starts at 0: nothing before it has a gradient in the first step
-    "xresnet1d101": Case({"encoder": "xresnet1d50", "width": 8, "hidden": 16}, (r".*\.convs\.[01]\..*", r".*\.convs\.2\.0\..*")),
+    "xresnet1d101": Case(
+        {"encoder": "xresnet1d50", "width": 8, "hidden": 16}, (r".*\.convs\.[01]\..*", r".*\.convs\.2\.0\..*")
+    ),
 }  # fmt: skip
 
 
