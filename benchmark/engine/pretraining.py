@@ -120,7 +120,9 @@ def _train(
     corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"], method.needs_reports)
     validation = ReportedRecordings(data, "val", method.signal, recipe["limit"], method.needs_reports)
     if not len(corpus):
-        raise UsageError(f"{recipe['dataset']} has no {'reports' if method.needs_reports else 'recordings'} to pre-train {name} on")
+        raise UsageError(
+            f"{recipe['dataset']} has no {'reports' if method.needs_reports else 'recordings'} to pre-train {name} on"
+        )
     report(
         Event(
             "note", f"pre-training {name} on {len(corpus)} recordings of {recipe['dataset']}, {options.epochs} epochs"
