@@ -177,7 +177,7 @@ class Method(ABC):
         """Return features for a probe: ``(batch, lead, time)`` -> ``(batch, dim)``."""
 
     def for_inference(self, precision: str) -> Method:
-        """The form that extracts features, equal up to the rounding of `precision`; itself where there is no faster one."""
+        """The form that extracts features, equal up to rounding in `precision`; itself where there is none faster."""
         return self
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
