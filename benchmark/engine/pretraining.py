@@ -45,7 +45,7 @@ class Pretrained:
 
 
 class ReportedRecordings:
-    """Recordings of one split, those with a report unless none is needed: what pre-training sees. Labels it does not."""
+    """Recordings of one split, all or those with a report: what pre-training sees. Labels are not within its reach."""
 
     def __init__(
         self,
@@ -120,9 +120,8 @@ def _train(
     corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"], method.needs_reports)
     validation = ReportedRecordings(data, "val", method.signal, recipe["limit"], method.needs_reports)
     if not len(corpus):
-        raise UsageError(
-            f"{recipe['dataset']} has no {'reports' if method.needs_reports else 'recordings'} to pre-train {name} on"
-        )
+        what = "reports" if method.needs_reports else "recordings"
+        raise UsageError(f"{recipe['dataset']} has no {what} to pre-train {name} on")
     report(
         Event(
             "note", f"pre-training {name} on {len(corpus)} recordings of {recipe['dataset']}, {options.epochs} epochs"
