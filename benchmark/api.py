@@ -176,6 +176,7 @@ class Method(ABC):
     """
 
     card: ClassVar[MethodCard]
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)  # what `for_inference` knows
 
     @property
     @abstractmethod
@@ -185,6 +186,10 @@ class Method(ABC):
     @abstractmethod
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """Return features for a probe: ``(batch, lead, time)`` -> ``(batch, dim)``."""
+
+    def for_inference(self, precision: str) -> Method:
+        """The form that extracts features, equal up to rounding in `precision`; itself where there is none faster."""
+        return self
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The part of a checkpoint that this configuration uses: all of it, unless a method says otherwise."""
@@ -219,6 +224,8 @@ class AlignedMethod(Method):
 
 class TrainableMethod(Method):
     """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
+
+    needs_reports: ClassVar[bool] = True  # False: recordings without a report are learnt from as well
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """See the training reports once before the first step (to fit a tokeniser, say)."""

@@ -27,6 +27,7 @@ from benchmark.registry import METHODS
 from methods.nn.attention_pool import AttentionPool
 from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss
+from methods.nn.fold import inference_copy
 from methods.nn.official import PARTS, Parts, require_all, used_entries
 from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
 from methods.nn.text_cache import TextCache
@@ -50,6 +51,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     each report once. ``parts = "encoder"`` builds the encoder alone, for the ``*_encoder.pth`` files.
     """
 
+    precisions = ("fp32", "bf16")
     card: ClassVar[MethodCard] = MethodCard(
         title="MERL",
         paper="MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
@@ -168,6 +170,10 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _align(self, encoded: Tensor) -> Tensor:
         return self.att_pool_head(encoded) if self.convolutional else self.proj_e(encoded)
+
+    def for_inference(self, precision: str) -> MERL:
+        """A copy with folded batch norms, its ECG encoder in `precision`; the text model is shared, not copied."""
+        return inference_copy(self, precision, self.lm_model)
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files hold the language model or the encoder alone; take what this configuration has."""

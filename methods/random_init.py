@@ -8,16 +8,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
 
-from benchmark.api import Method, MethodCard, Scaling, SignalSpec
-from benchmark.errors import UsageError, did_you_mean
+from benchmark.api import MethodCard, Scaling, SequenceMethod, SignalSpec
 from benchmark.registry import METHODS
-from methods.nn.resnet1d import DEPTHS, ResNet1D
+from methods.nn.backbone import ResNetBackbone
 
 
 @METHODS.register("random_init")
-class RandomInit(nn.Module, Method):
+class RandomInit(ResNetBackbone, SequenceMethod):
     """A random encoder that never learns.
 
     The weights follow from `seed` alone, whatever the state of torch's generator; the harness seeds it
@@ -41,23 +39,10 @@ class RandomInit(nn.Module, Method):
         scaling: Scaling = "millivolt",
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if encoder not in DEPTHS:
-            raise UsageError(f"random_init: encoder = {encoder!r} is unknown{did_you_mean(encoder, DEPTHS)}")
-        self._signal = SignalSpec(rate, seconds, scaling=scaling)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.ecg_encoder = ResNet1D(encoder, width, len(self._signal.leads), classes=0)
+            super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width)
         self.requires_grad_(False).eval()
-
-    @property
-    def signal(self) -> SignalSpec:
-        """Millivolt in the standard lead order unless configured otherwise."""
-        return self._signal
-
-    def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Mean over time of the last stage: ``(batch, lead, time)`` -> ``(batch, 8 * width)``."""
-        return self.ecg_encoder(ecg).mean(-1)
 
     def train(self, mode: bool = True) -> RandomInit:
         """Stay frozen: running statistics would otherwise follow the data."""

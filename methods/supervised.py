@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, MethodCard, Scaling, SignalSpec, SupervisedMethod
-from benchmark.errors import UsageError, did_you_mean
+from benchmark.api import MethodCard, Scaling, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
-from methods.nn.resnet1d import DEPTHS, ResNet1D
+from methods.nn.backbone import ResNetBackbone
+from methods.nn.supervision import Supervision, crop_samples
 
 
 @METHODS.register("supervised")
-class Supervised(nn.Module, SupervisedMethod):
+class Supervised(Supervision, ResNetBackbone, SupervisedMethod):
     """Encoder, mean over time, dropout, one linear layer; one sigmoid per class.
 
     With `crop_seconds` it learns from random crops of that length and is applied to whole recordings
@@ -42,50 +40,14 @@ class Supervised(nn.Module, SupervisedMethod):
         dropout: float = 0.0,
         crop_seconds: float = 0.0,
     ) -> None:
-        super().__init__()
-        if encoder not in DEPTHS:
-            raise UsageError(f"supervised: encoder = {encoder!r} is unknown{did_you_mean(encoder, DEPTHS)}")
-        if not 0 <= crop_seconds <= seconds:
-            raise UsageError(f"supervised: crop_seconds = {crop_seconds} must lie between 0 (none) and {seconds} s")
-        self._signal = SignalSpec(rate, seconds, scaling=scaling)
-        self.crop = round(crop_seconds * rate)  # samples
-        self.ecg_encoder = ResNet1D(encoder, width, len(self._signal.leads), classes=0)
+        super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width)
+        self.crop = crop_samples(crop_seconds, seconds, rate)
         self.dropout = nn.Dropout(dropout)
-        self.head: nn.Linear | None = None
 
-    @property
-    def signal(self) -> SignalSpec:
-        """Millivolt in the standard lead order unless configured otherwise."""
-        return self._signal
-
-    def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Mean over time of the last stage: ``(batch, lead, time)`` -> ``(batch, 8 * width)``."""
-        return self.ecg_encoder(ecg).mean(-1)
-
-    def start_task(self, classes: int) -> None:
-        """Attach a fresh output layer; the encoder stays as it is, so build a new method for a new subset."""
-        device = next(self.parameters()).device
-        self.head = nn.Linear(self.ecg_encoder.channels, classes, device=device)
+    def output_layer(self, classes: int) -> nn.Module:
+        """One linear layer on the pooled features."""
+        return nn.Linear(self.ecg_encoder.channels, classes)
 
     def class_scores(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> logits ``(batch, class)``."""
-        if self.head is None:
-            raise UsageError("supervised has no output layer yet: call start_task(classes) before training or loading")
-        return self.head(self.dropout(self.ecg_features(ecg)))
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Binary cross-entropy, mean over recordings and classes (``bce``)."""
-        if batch.labels is None:
-            raise UsageError("supervised learns from labels: this batch has none")
-        # in float32 even under autocast
-        logits = self.class_scores(random_crop(batch.ecg, self.crop)).float()
-        return {"bce": F.binary_cross_entropy_with_logits(logits, batch.labels.float())}
-
-
-def random_crop(ecg: Tensor, samples: int) -> Tensor:
-    """Cut `samples` at a random place out of each recording; 0 leaves ``(batch, lead, time)`` whole."""
-    if not samples or samples == ecg.shape[-1]:
-        return ecg
-    starts = torch.randint(ecg.shape[-1] - samples + 1, (len(ecg), 1, 1), device=ecg.device)
-    places = starts + torch.arange(samples, device=ecg.device)  # (batch, 1, samples)
-    return ecg.gather(-1, places.expand(-1, ecg.shape[1], -1))
+        return self.trained_head()(self.dropout(self.ecg_features(ecg)))

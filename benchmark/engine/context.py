@@ -22,7 +22,7 @@ from benchmark.data.report_texts import report_key
 from benchmark.data.subsets import Subset, draw
 from benchmark.engine.building import build
 from benchmark.engine.events import Report
-from benchmark.engine.features import Layer, cached_features
+from benchmark.engine.features import Layer, cached_features, chosen_precision
 from benchmark.engine.schedule import TrainingConfig, number_of_epochs
 from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
@@ -95,6 +95,11 @@ class MethodSource:
 
     def fresh(self, seed: int) -> Method:
         return build(self.name, self.config, self.weights, self.device, seed)
+
+    @property
+    def precision(self) -> str:
+        """Of features, not of training."""
+        return chosen_precision(METHODS.get(self.name), self.device)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -269,4 +274,5 @@ class TaskContext:
             self._features_folder,
             self.report,
             source.device,
+            source.precision,
         )

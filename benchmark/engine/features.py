@@ -6,6 +6,7 @@ A file is named after the digest of everything that shapes its content and appea
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -24,7 +25,9 @@ from benchmark.engine.events import Event, Report
 from benchmark.errors import BenchmarkError, UsageError
 
 Layer = Literal["features", "embeddings"]
-BATCH = 32  # small batches stay in the CPU's caches: see the performance notes in the README
+PRECISIONS = ("auto", "fp32", "bf16")
+PRECISION_VARIABLE = "ECGBENCH_PRECISION"  # a variable, so that worker processes inherit it
+BATCH_SAMPLES = 40_000  # per lead: small batches stay in the CPU's caches (see docs/methods-baselines.md)
 BATCH_GPU = 512
 
 
@@ -37,18 +40,19 @@ def cached_features(
     folder: Path,
     report: Report,
     device: str,
+    precision: str = "fp32",
 ) -> np.ndarray:
     """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
 
     `identity` says which weights these are; the signal form, being part of the method, is in it.
     """
-    whole = {**identity, "layer": layer, "precision": "fp32", "data": data.digest, "rows": _rows_digest(rows, data)}
+    whole = {**identity, "layer": layer, "precision": precision, "data": data.digest, "rows": _rows_digest(rows, data)}
     path = folder / f"{identity['method']}-{layer}-{canonical.digest(whole)}.npy"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             started = time.monotonic()
-            found = extract(method(), layer, data, rows, report, device)
+            found = extract(method().for_inference(precision), layer, data, rows, report, device)
             seconds = round(time.monotonic() - started, 2)
             write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
             with atomic_path(path) as temporary:
@@ -69,12 +73,32 @@ def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder
         return spec
 
 
+def chosen_precision(method: type[Method], device: str) -> str:
+    """What features of `method` are computed in: bf16 where it has such a form and the device has the arithmetic.
+
+    ``ECGBENCH_PRECISION=fp32`` (or bf16) overrules the device; a method without a bf16 form stays at fp32.
+    """
+    wanted = os.environ.get(PRECISION_VARIABLE, "auto")
+    if wanted not in PRECISIONS:
+        raise UsageError(f"{PRECISION_VARIABLE} is {wanted!r}; it must be one of {', '.join(PRECISIONS)}")
+    if "bf16" not in method.precisions or wanted == "fp32":
+        return "fp32"
+    return "bf16" if wanted == "bf16" or has_bf16(device) else "fp32"
+
+
+def has_bf16(device: str) -> bool:
+    """Whether the device multiplies bf16 in hardware; a CPU that only emulates it is many times slower than in fp32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def extract(
     method: Method, layer: Layer, data: PreparedDataset, rows: np.ndarray, report: Report, device: str
 ) -> np.ndarray:
     """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``."""
     function = _function(method, layer)
-    size = BATCH_GPU if torch.device(device).type == "cuda" else BATCH
+    size = BATCH_GPU if torch.device(device).type == "cuda" else max(1, BATCH_SAMPLES // method.signal.samples)
     out: np.ndarray | None = None
     with torch.inference_mode():
         for start in range(0, len(rows), size):

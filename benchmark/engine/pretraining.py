@@ -50,20 +50,27 @@ class Pretrained:
 
 
 class ReportedRecordings:
-    """Recordings with a report, of one split: what pre-training sees. Labels are not within its reach.
+    """Recordings of one split, all or those with a report: what pre-training sees. Labels are not within its reach.
 
     Recordings that cannot serve `spec` are left out (`unusable` of them): there is nothing to learn from silence.
     """
 
-    def __init__(self, data: PreparedDataset, split: str, spec: SignalSpec, limit: int | None = None) -> None:
-        reported = np.array([bool(report.strip()) for report in data.reports])
+    def __init__(
+        self,
+        data: PreparedDataset,
+        split: str,
+        spec: SignalSpec,
+        limit: int | None = None,
+        needs_reports: bool = True,
+    ) -> None:
+        fit = np.array([bool(report.strip()) or not needs_reports for report in data.reports])
         inside = data.splits == split
         self.data, self.spec = data, spec
-        wanted = np.flatnonzero(inside & reported)[:limit]
+        wanted = np.flatnonzero(inside & fit)[:limit]
         self.rows = np.setdiff1d(wanted, data.unusable(spec), assume_unique=True)
         self.unusable = len(wanted) - len(self.rows)
         self.reports = data.reports[self.rows]
-        self.without = int((inside & ~reported).sum())  # recordings left out for want of a report
+        self.without = int((inside & ~fit).sum())  # recordings left out for want of a report
 
     @property
     def texts(self) -> int:
@@ -152,10 +159,12 @@ class _Pretraining:
         if self.options.select == "zero_shot_val" and not isinstance(method, AlignedMethod):
             raise UsageError(f"{name} has no zero-shot to select by; use select = 'val_loss' or 'last'")
         self.method = method
-        self.corpus = ReportedRecordings(data, "train", method.signal, recipe["limit"])
-        self.validation = ReportedRecordings(data, "val", method.signal, recipe["limit"])
+        limits = (recipe["limit"], method.needs_reports)
+        self.corpus = ReportedRecordings(data, "train", method.signal, *limits)
+        self.validation = ReportedRecordings(data, "val", method.signal, *limits)
         if not len(self.corpus):
-            raise UsageError(f"{recipe['dataset']} has no reports to pre-train {name} on")
+            what = "reports" if method.needs_reports else "recordings"
+            raise UsageError(f"{recipe['dataset']} has no {what} to pre-train {name} on")
 
     def run(self, checkpoint_every: float) -> dict[str, Any]:
         """Train, then write the files; returns the card."""

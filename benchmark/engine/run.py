@@ -131,7 +131,9 @@ def _record(
         synthetic=any(opened.data(*dataset).synthetic for dataset in datasets_of(spec)),
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,
-        provenance=provenance.collect(weights=source.weights_digest, device=source.device.split(":")[0]),
+        provenance=provenance.collect(
+            weights=source.weights_digest, device=source.device.split(":")[0], precision=source.precision
+        ),
         seconds=round(seconds, 3),
     )
 

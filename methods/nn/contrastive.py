@@ -23,7 +23,7 @@ def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
         return F.normalize(x.float(), dim=-1) @ F.normalize(y.float(), dim=-1).T
 
 
-def clip_loss(x: Tensor, y: Tensor, temperature: float = 0.07, positive: Tensor | None = None) -> Tensor:
+def clip_loss(x: Tensor, y: Tensor, temperature: float | Tensor = 0.07, positive: Tensor | None = None) -> Tensor:
     """``CE(S, diagonal) + CE(S^T, diagonal)`` with S = cosines / temperature; x, y: ``(batch, dim)``.
 
     With `positive` ``(n, n)`` bool, symmetric, a row's target is spread evenly over its positives.

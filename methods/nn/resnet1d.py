@@ -55,11 +55,14 @@ class ResNet1D(nn.Module):
     """Feature maps of ``8 * width`` channels, one step for 16 samples (width 64: the official one).
 
     `classes` is the size of the official classes' output layer ``linear``, which pre-training never
-    uses; 0 leaves it out. Raises ValueError for a width below `MINIMUM_WIDTH`.
+    uses; 0 leaves it out. Raises ValueError for an unknown `encoder` or a width below `MINIMUM_WIDTH`. The
+    weights may be of another precision than the recordings: the feature map has that of the recordings.
     """
 
     def __init__(self, encoder: str = "resnet18", width: int = 64, leads: int = 12, classes: int = 10) -> None:
         super().__init__()
+        if encoder not in DEPTHS:
+            raise ValueError(f"encoder = {encoder!r} is unknown (known: {', '.join(DEPTHS)})")
         if width < MINIMUM_WIDTH:
             raise ValueError(f"a ResNet-1D has width {MINIMUM_WIDTH} or more, not {width}")
         self.channels = 8 * width
@@ -75,12 +78,12 @@ class ResNet1D(nn.Module):
 
     def forward(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> feature map ``(batch, 8 * width, steps(time))``."""
-        x = ecg.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = ecg.to(self.conv1.weight.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = F.relu_(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         if x.requires_grad:
             x.register_hook(_channels_last)
-        return x.squeeze(2)
+        return x.squeeze(2).to(ecg.dtype)
 
 
 def steps(samples: int) -> int:

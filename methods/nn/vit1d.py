@@ -75,7 +75,7 @@ class ViT1D(nn.Module):
     """``(batch, lead, time)`` -> ``(batch, width)``; `samples` fixes how many tokens there are.
 
     Samples behind the last whole patch are not seen. Positions are drawn from N(0, 1), unscaled, as
-    in the official class.
+    in the official class. The output has the recordings' precision, whatever the weights have.
     """
 
     def __init__(self, samples: int, width: int = 192, leads: int = 12, patch: int = 50, depth: int = 12) -> None:
@@ -89,13 +89,14 @@ class ViT1D(nn.Module):
 
     def forward(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> normalised mean token ``(batch, width)``."""
-        return self.norm(self.tokens(ecg).mean(1))
+        return self.norm(self.tokens(ecg).mean(1)).to(ecg.dtype)
 
     def tokens(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> ``(batch, token, width)``, not normalised."""
         if ecg.shape[-1] != self.samples:
             raise ValueError(f"this ViT1D was built for {self.samples} samples and was given {ecg.shape[-1]}")
-        x = self.to_patch_embedding(ecg).transpose(1, 2) + self.pos_embedding  # (batch, token, width)
+        x = self.to_patch_embedding(ecg.to(self.pos_embedding.dtype)).transpose(1, 2)  # (batch, token, width)
+        x = x + self.pos_embedding
         for index in range(self.depth):
             x = self.get_submodule(f"block{index}")(x)
         return x

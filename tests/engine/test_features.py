@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmark.data.preparation import open_dataset
+from benchmark.engine import features
 from benchmark.engine.events import silent
 from benchmark.engine.features import cached_features, extract
 from benchmark.errors import BenchmarkError, UsageError
@@ -75,3 +76,36 @@ def test_nan_and_wrong_shapes_are_named(data):
         extract(Unpooled(), "features", data, rows, silent, "cpu")
     with pytest.raises(UsageError, match="no recordings"):
         extract(FakeMethod(), "features", data, rows[:0], silent, "cpu")
+
+
+class TwoPrecisions(FakeMethod):
+    precisions = ("fp32", "bf16")
+
+    def for_inference(self, precision):
+        made = TwoPrecisions()
+        made.ecg_features = lambda ecg: FakeMethod.ecg_features(self, ecg) + (precision == "bf16")
+        return made
+
+
+def test_each_precision_has_its_own_file_and_its_own_form_of_the_method(data, tmp_path):
+    rows = np.arange(5)
+    made = [
+        cached_features(IDENTITY, "features", TwoPrecisions, data, rows, tmp_path, silent, "cpu", precision)
+        for precision in TwoPrecisions.precisions
+    ]
+    assert np.allclose(made[0] + 1, made[1]) and len(list(tmp_path.glob("*.npy"))) == 2
+
+
+@pytest.mark.parametrize("hardware", [True, False])
+def test_the_precision_follows_the_device_the_variable_and_the_method(hardware, monkeypatch):
+    monkeypatch.setattr(features, "has_bf16", lambda device: hardware)
+    monkeypatch.delenv(features.PRECISION_VARIABLE, raising=False)
+    assert features.chosen_precision(TwoPrecisions, "cpu") == ("bf16" if hardware else "fp32")
+    assert features.chosen_precision(FakeMethod, "cpu") == "fp32"
+    for wanted in ("fp32", "bf16"):
+        monkeypatch.setenv(features.PRECISION_VARIABLE, wanted)
+        assert features.chosen_precision(TwoPrecisions, "cpu") == wanted
+        assert features.chosen_precision(FakeMethod, "cpu") == "fp32"
+    monkeypatch.setenv(features.PRECISION_VARIABLE, "fp8")
+    with pytest.raises(UsageError, match="ECGBENCH_PRECISION is 'fp8'"):
+        features.chosen_precision(FakeMethod, "cpu")

@@ -27,6 +27,8 @@ class Case:
 
 
 RESNET = {"width": 8, "rate": 100.0}
+CLIP = {**RESNET, "embed_dim": 16, "text_model": "small"}
+TWO_VIEWS = {**RESNET, "hidden": 32, "outputs": 16}
 CASES = {
     "cgdmer": Case({"rate": 100.0, "patch_seconds": 0.5, "width": 32, "depth": 1, "heads": 2, "text_model": "small"}),
     "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
@@ -38,7 +40,27 @@ CASES = {
     "random_init": Case(RESNET),
     "supervised": Case(RESNET),
     "handcrafted": Case({}),
-}
+    "ecg_clip": Case(CLIP),
+    "ecg_clip_siglip": Case({**CLIP, "objective": "siglip"}, method="ecg_clip"),
+    "ecg_clip_coca": Case({**CLIP, "objective": "coca", "caption_width": 16}, method="ecg_clip"),
+    "simclr": Case(TWO_VIEWS),
+    "byol": Case(TWO_VIEWS),
+    "barlow_twins": Case(TWO_VIEWS),
+    "moco_v3": Case(TWO_VIEWS),
+    "simsiam": Case({**TWO_VIEWS, "bottleneck": 8}),
+    "st_mem": Case({
+        "width": 64, "depth": 1, "patch": 50, "rate": 100.0, "seconds": 10.0, "decoder_width": 64, "decoder_depth": 1,
+        "band_pass": None,
+    }),
+    "w2v_cmsc_rlm": Case({
+        "width": 32, "depth": 1, "heads": 2, "channels": 16, "stem": 3, "positions": 8, "position_groups": 2,
+        "rate": 100.0, "final": 16, "entries": 8,
+    }),
+    # the last norm of each branch starts at 0: nothing before it has a gradient in the first step
+    "xresnet1d101": Case(
+        {"encoder": "xresnet1d50", "width": 8, "hidden": 16}, (r".*\.convs\.[01]\..*", r".*\.convs\.2\.0\..*")
+    ),
+}  # fmt: skip
 
 
 def test_every_built_in_method_has_a_case():

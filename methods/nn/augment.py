@@ -1,0 +1,68 @@
+"""Augmentations of ECG: what two views of one recording may differ in.
+
+Random crops and time-outs are those that Mehari & Strodthoff (Computers in Biology and Medicine 2022) found best for
+contrastive learning on 12-lead ECG; random lead masking is Oh et al.'s (CHIL 2022). All draw from torch's global
+generator on the CPU, anew for each recording, so that a resumed training repeats them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from methods.nn.lead_masking import mask_leads
+
+
+class Augmentation:
+    """A random crop, then gain, time-out, noise and lead masking; each is off at 0.
+
+    `crop` in samples; `gain` is the relative range of one factor per recording; `time_out` the longest share of
+    time that is silenced; `noise` the deviation of white noise relative to the recording's own; `lead_drop` the
+    probability of each lead to be masked.
+    """
+
+    def __init__(
+        self, crop: int = 0, gain: float = 0.0, time_out: float = 0.0, noise: float = 0.0, lead_drop: float = 0.0
+    ) -> None:
+        for name, share in (("gain", gain), ("time_out", time_out), ("lead_drop", lead_drop)):
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} = {share} must lie in [0, 1)")
+        if crop < 0 or noise < 0:
+            raise ValueError(f"neither the crop ({crop} samples) nor the noise ({noise}) can be negative")
+        self.crop, self.gain, self.time_out, self.noise, self.lead_drop = crop, gain, time_out, noise, lead_drop
+
+    def __call__(self, ecg: Tensor) -> Tensor:
+        """A random view of each recording: ``(batch, lead, time)`` -> ``(batch, lead, crop or time)``."""
+        ecg = random_crop(ecg, self.crop)
+        if self.noise:
+            spread = ecg.std(dim=(1, 2), keepdim=True)
+            ecg = ecg + self.noise * spread * torch.randn(ecg.shape).to(ecg)
+        if self.gain:
+            ecg = ecg * (1 + self.gain * (2 * torch.rand(len(ecg), 1, 1) - 1)).to(ecg)
+        if self.time_out:
+            ecg = ecg * silence(len(ecg), ecg.shape[-1], self.time_out).to(ecg)
+        if self.lead_drop:
+            ecg = mask_leads(ecg, self.lead_drop)
+        return ecg
+
+
+def random_crop(ecg: Tensor, samples: int) -> Tensor:
+    """Cut `samples` at a random place out of each recording; 0 leaves ``(batch, lead, time)`` whole.
+
+    Raises ValueError when the recordings are shorter.
+    """
+    if not samples or samples == ecg.shape[-1]:
+        return ecg
+    if samples > ecg.shape[-1]:
+        raise ValueError(f"a crop of {samples} samples does not fit into recordings of {ecg.shape[-1]}")
+    starts = torch.randint(ecg.shape[-1] - samples + 1, (len(ecg), 1, 1)).to(ecg.device)
+    places = starts + torch.arange(samples, device=ecg.device)  # (batch, 1, samples)
+    return ecg.gather(-1, places.expand(-1, ecg.shape[1], -1))
+
+
+def silence(batch: int, samples: int, longest: float) -> Tensor:
+    """``(batch, 1, samples)`` of 1, with 0 over one stretch of up to `longest` of the time."""
+    length = longest * torch.rand(batch, 1, 1)
+    start = (1 - length) * torch.rand(batch, 1, 1)
+    time = torch.arange(samples) / samples
+    return ((time < start) | (time >= start + length)).float()

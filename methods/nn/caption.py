@@ -1,0 +1,66 @@
+"""A captioning head: say a report word by word while looking at a recording's tokens.
+
+The multimodal half of Yu et al., "CoCa: Contrastive Captioners are Image-Text Foundation Models", TMLR 2022, arXiv
+2205.01917; in CoCa it stands on a causal text encoder, here it reads the report itself.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class CaptionHead(nn.Module):
+    """``(ids, mask, memory) -> loss``: cross entropy of each next token, mean over the real ones."""
+
+    def __init__(self, vocab_size: int, max_tokens: int, memory: int, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, width)
+        self.positions = nn.Parameter(0.02 * torch.randn(max_tokens, width))
+        self.memory = nn.Linear(memory, width)
+        self.layers = nn.ModuleList(CaptionLayer(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    def forward(self, ids: Tensor, mask: Tensor, memory: Tensor) -> Tensor:
+        """Ids and mask ``(batch, token)``, memory ``(batch, step, channel)`` -> scalar; 0 where no text goes on."""
+        real = mask[:, 1:]
+        logits = self.logits(ids[:, :-1], memory)[real]  # (number, vocabulary)
+        return F.cross_entropy(logits.float(), ids[:, 1:][real], reduction="sum") / real.sum().clamp(min=1)
+
+    def logits(self, ids: Tensor, memory: Tensor) -> Tensor:
+        """Scores of the next token behind each: ``(batch, token)`` -> ``(batch, token, vocabulary)``."""
+        x = self.embedding(ids) + self.positions[: ids.shape[1]]
+        seen = self.memory(memory)
+        for layer in self.layers:
+            x = layer(x, seen)
+        return self.norm(x) @ self.embedding.weight.T
+
+
+class CaptionLayer(nn.Module):
+    """Pre-norm: attention to earlier tokens, attention to the recording, feed-forward."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.query, self.key_value, self.cross = (nn.Linear(width, n * width) for n in (1, 2, 1))
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """``(batch, token, width)`` and ``(batch, step, width)`` -> the shape of the first."""
+        q, k, v = self._split(self.qkv(self.norm1(x)), 3)
+        x = x + self.out(_joined(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
+        (q,), (k, v) = self._split(self.query(self.norm2(x)), 1), self._split(self.key_value(memory), 2)
+        x = x + self.cross(_joined(F.scaled_dot_product_attention(q, k, v)))
+        return x + self.mlp(self.norm3(x))
+
+    def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """``(batch, token, parts * width)`` -> `parts` times ``(batch, head, token, channel)``."""
+        return x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _joined(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(2)

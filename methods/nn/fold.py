@@ -1,0 +1,56 @@
+"""A faster form of a trained module for inference: batch norms folded into convolutions, encoders in bf16.
+
+In eval mode a batch norm is an affine map per channel, which the convolution before it can do as well:
+w' = w * g / sqrt(v + eps), b' = beta + (b - m) * g / sqrt(v + eps). Only the encoders change their precision; they
+take and give float32, so that pooling, projections and norms after them lose no digits.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from methods.nn.masked_vit import SpatioTemporalViT
+from methods.nn.resnet1d import Conv, Norm, ResNet1D
+from methods.nn.vit1d import ViT1D
+from methods.nn.xresnet1d import XResNet1D
+
+ENCODERS = (ResNet1D, XResNet1D, ViT1D, SpatioTemporalViT)
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def inference_copy(module: M, precision: str, *shared: nn.Module | None) -> M:
+    """A copy in eval mode, equal to `module` up to rounding; it cannot be trained any more.
+
+    `shared` parts (a large text model, say) are not copied.
+    """
+    made = copy.deepcopy(module, {id(part): part for part in shared if part is not None}).eval()
+    for encoder in [part for part in made.modules() if isinstance(part, ENCODERS)]:
+        fold_norms(encoder)
+        encoder.to(DTYPES[precision]).requires_grad_(False)
+    return made
+
+
+def fold_norms(module: nn.Module) -> None:
+    """Fold, in place, each `Norm` that is registered right behind a `Conv`; encoders apply them in that order."""
+    for parent in list(module.modules()):
+        before: nn.Module | None = None
+        for name, child in list(parent.named_children()):
+            if isinstance(before, Conv) and isinstance(child, Norm):
+                _fold(before, child)
+                setattr(parent, name, nn.Identity())
+            before = child
+
+
+@torch.no_grad()
+def _fold(conv: Conv, norm: Norm) -> None:
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()  # (channel,)
+    bias = torch.zeros_like(scale) if conv.bias is None else conv.bias.double()
+    conv.bias = nn.Parameter((norm.bias + (bias - norm.running_mean) * scale).float(), requires_grad=False)
+    conv.weight = nn.Parameter((conv.weight * scale[:, None, None]).float(), requires_grad=False)

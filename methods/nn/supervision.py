@@ -1,0 +1,54 @@
+"""Learning end to end from labels: an output layer per task, crops in training, one sigmoid per class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.nn.augment import random_crop
+
+
+class Supervision(nn.Module):
+    """Mixin beside an encoder: the class that takes it says what its output layer is and what that layer reads."""
+
+    crop: int = 0  # samples of a training crop; 0: whole recordings
+
+    def __init__(self, *encoder: Any) -> None:
+        super().__init__(*encoder)
+        self.head: nn.Module | None = None
+
+    @abstractmethod
+    def output_layer(self, classes: int) -> nn.Module:
+        """A fresh output layer."""
+
+    @abstractmethod
+    def class_scores(self, ecg: Tensor) -> Tensor:
+        """``(batch, lead, time)`` -> logits ``(batch, class)``."""
+
+    def start_task(self, classes: int) -> None:
+        """Attach a fresh output layer; the encoder stays as it is, so build a new method for a new subset."""
+        self.head = self.output_layer(classes).to(next(self.parameters()).device)
+
+    def trained_head(self) -> nn.Module:
+        """The output layer; raises RuntimeError before `start_task`."""
+        if self.head is None:
+            raise RuntimeError("there is no output layer yet: call start_task(classes) before training or loading")
+        return self.head
+
+    def loss(self, batch: Any) -> dict[str, Tensor]:
+        """Binary cross-entropy, mean over recordings and classes (``bce``)."""
+        if batch.labels is None:
+            raise ValueError("supervised training learns from labels: this batch has none")
+        # in float32 even under autocast
+        logits = self.class_scores(random_crop(batch.ecg, self.crop)).float()
+        return {"bce": F.binary_cross_entropy_with_logits(logits, batch.labels.float())}
+
+
+def crop_samples(crop_seconds: float, seconds: float, rate: float) -> int:
+    """Samples of a training crop; raises ValueError when it does not fit."""
+    if not 0 <= crop_seconds <= seconds:
+        raise ValueError(f"crop_seconds = {crop_seconds} must lie between 0 (none) and {seconds} s")
+    return round(crop_seconds * rate)

@@ -1,0 +1,150 @@
+"""W2V + CMSC + RLM: wav2vec 2.0 within a segment, contrast between segments, with leads masked at random.
+
+Oh et al., "Lead-agnostic Self-supervised Learning for Local and Global Representations of Electrocardiogram", CHIL
+2022, arXiv 2203.06889 (the objective of ECG-FM: McKeen et al., arXiv 2408.05178); CMSC is Kiyasseh et al.'s (CLOCS,
+ICML 2021).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
+from benchmark.registry import METHODS
+from methods.nn.lead_masking import mask_leads
+from methods.nn.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
+from methods.nn.two_views import nt_xent
+from methods.nn.wav2vec import Convolutions, Positions, Transformer
+
+
+@METHODS.register("w2v_cmsc_rlm")
+class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
+    """The defaults are the base size: 500 Hz, segments of half a recording, 4 stem layers, 768 wide, 12 deep.
+
+    Recordings are always read as two halves, the length that the encoder learns on; `lead_drop` is the probability
+    of each lead to be masked in training. `final` are the channels in which targets are told apart, `entries` and
+    `groups` the size of the codebooks; the choice among them cools down from `warm` to `cool` by `cooling` per step.
+    """
+
+    needs_reports = False
+    card: ClassVar[MethodCard] = MethodCard(
+        title="W2V + CMSC + RLM",
+        paper="Oh et al., CHIL 2022 (arXiv 2203.06889)",
+        licence="MIT",
+        note=(
+            "Re-implementation. Positives of CMSC are the halves of one recording; other recordings of its patient, "
+            "positives in the paper, are negatives here. Reads no report."
+        ),
+    )
+
+    def __init__(
+        self,
+        width: int = 768,
+        depth: int = 12,
+        heads: int = 12,
+        channels: int = 256,
+        stem: int = 4,
+        positions: int = 128,
+        position_groups: int = 16,
+        rate: float = 500.0,
+        seconds: float = 10.0,
+        scaling: Scaling = "zscore_lead",
+        dropout: float = 0.1,
+        lead_drop: float = 0.5,
+        mask_probability: float = 0.65,
+        mask_length: int = 10,
+        negatives: int = 100,
+        temperature: float = 0.1,
+        final: int = 256,
+        entries: int = 320,
+        groups: int = 2,
+        warm: float = 2.0,
+        cool: float = 0.5,
+        cooling: float = 0.999995,
+        diversity: float = 0.1,
+        penalty: float = 10.0,
+        stem_gradient: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self._signal = SignalSpec(rate, seconds, scaling=scaling)
+        self.lead_drop, self.mask_probability, self.mask_length = lead_drop, mask_probability, mask_length
+        self.negatives, self.temperature = negatives, temperature
+        self.warm, self.cool, self.cooling = warm, cool, cooling
+        self.diversity, self.penalty, self.stem_gradient = diversity, penalty, stem_gradient
+        self.feature_extractor = Convolutions(len(self._signal.leads), channels, stem)
+        self.layer_norm = nn.LayerNorm(channels)
+        self.post_extract_proj = nn.Linear(channels, width)
+        self.dropout = nn.Dropout(dropout)
+        self.mask_emb = nn.Parameter(torch.rand(width))
+        self.conv_pos = Positions(width, positions, position_groups)
+        self.encoder = Transformer(width, depth, heads, dropout)
+        self.quantizer = Quantiser(channels, final, entries, groups)
+        self.project_q, self.final_proj = nn.Linear(final, final), nn.Linear(width, final)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+
+    @property
+    def signal(self) -> SignalSpec:
+        """Officially 5 s segments at 500 Hz, each lead standardised; here both halves of 10 s."""
+        return self._signal
+
+    def ecg_features(self, ecg: Tensor) -> Tensor:
+        """Mean over the tokens of both halves: ``(batch, lead, time)`` -> ``(batch, width)``."""
+        return self.ecg_tokens(ecg).mean(1)
+
+    def ecg_tokens(self, ecg: Tensor) -> Tensor:
+        """Tokens of the first half, then of the second: ``(batch, lead, time)`` -> ``(batch, token, width)``."""
+        encoded = self._encode(self._embed(self._stem(halves(ecg))))
+        return encoded.unflatten(0, (2, -1)).transpose(0, 1).flatten(1, 2)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """``w2v`` with its ``diversity`` and feature ``penalty``, and ``cmsc``, of equal weight."""
+        stem = self._stem(halves(mask_leads(batch.ecg, self.lead_drop) if self.training else batch.ecg))
+        tokens = self._embed(stem)
+        hidden = mask_spans(*tokens.shape[:2], self.mask_probability, self.mask_length).to(tokens.device)
+        masked = self._encode(torch.where(hidden.unsqueeze(-1), self.mask_emb.to(tokens.dtype), tokens))
+        predicted = self.final_proj(masked[hidden]).unflatten(0, (len(tokens), -1))
+        quantised = self.quantizer(
+            self.dropout(self.layer_norm(stem))[hidden].unflatten(0, (len(tokens), -1)), self.heat
+        )
+        targets = self.project_q(quantised.codes)
+        most = self.quantizer.groups * self.quantizer.entries
+        first, second = self._encode(tokens).mean(1).chunk(2)
+        return {
+            "w2v": contrast(predicted, targets, self.negatives, self.temperature),
+            "diversity": self.diversity * (most - quantised.perplexity) / most,
+            "penalty": self.penalty * stem.float().square().mean(),
+            "cmsc": nt_xent(first, second, self.temperature),
+        }
+
+    @property
+    def heat(self) -> float:
+        """The temperature of the quantiser after so many updates."""
+        return max(self.warm * self.cooling ** int(self.updates), self.cool)
+
+    def after_step(self) -> None:
+        """Let the quantiser cool."""
+        self.updates += 1
+
+    def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Official files do not count updates."""
+        return {"updates": torch.zeros((), dtype=torch.long), **state}
+
+    def _stem(self, segments: Tensor) -> Tensor:
+        """``(segment, lead, time)`` -> ``(segment, token, channel)``; the stem gets a scaled gradient."""
+        found = self.feature_extractor(segments)
+        return ScaleGradient.apply(found, self.stem_gradient).transpose(1, 2)
+
+    def _embed(self, stem: Tensor) -> Tensor:
+        return self.dropout(self.post_extract_proj(self.layer_norm(stem)))
+
+    def _encode(self, tokens: Tensor) -> Tensor:
+        return self.encoder(tokens + self.conv_pos(tokens))
+
+
+def halves(ecg: Tensor) -> Tensor:
+    """``(batch, lead, time)`` -> all first halves, then all second ones: ``(2 * batch, lead, time // 2)``."""
+    half = ecg.shape[-1] // 2
+    return torch.cat([ecg[..., :half], ecg[..., half : 2 * half]])

@@ -1,0 +1,56 @@
+"""The form for inference: the same features up to rounding, nothing left to fold, the original untouched."""
+
+import pytest
+import torch
+from torch import nn
+
+from methods.nn.fold import inference_copy
+from methods.nn.resnet1d import Norm, ResNet1D
+from methods.nn.vit1d import ViT1D
+from methods.nn.xresnet1d import XResNet1D
+
+
+def trained(encoder):
+    """Random weights, and statistics that are not those of the start."""
+    for part in encoder.modules():
+        if isinstance(part, Norm):
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.normal_(part.bias)
+            nn.init.normal_(part.running_mean, std=0.1)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+    return encoder.eval()
+
+
+ENCODERS = {
+    "resnet": lambda: ResNet1D("resnet18", 8, classes=0),
+    "xresnet": lambda: XResNet1D("xresnet1d50", 8),
+    "vit": lambda: ViT1D(200, 64, patch=25, depth=2),
+}
+
+
+@pytest.mark.parametrize("precision, tolerance", [("fp32", 1e-5), ("bf16", 5e-2)])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_equal_up_to_rounding(name, precision, tolerance):
+    torch.manual_seed(0)
+    encoder = trained(ENCODERS[name]())
+    ecg = torch.randn(3, 12, 200)
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    fast = inference_copy(encoder, precision)
+    with torch.no_grad():
+        plain, found = encoder(ecg), fast(ecg)
+    assert found.dtype == torch.float32
+    assert not any(isinstance(part, Norm) for part in fast.modules())
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    assert (found - plain).norm() / plain.norm() < tolerance
+    assert precision == "fp32" or next(fast.parameters()).dtype == torch.bfloat16
+
+
+def test_shared_parts_are_not_copied():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.text, self.ecg = nn.Linear(2, 2), ResNet1D("resnet18", 8, classes=0)
+
+    pair = Pair()
+    made = inference_copy(pair, "bf16", pair.text, None)
+    assert made.text is pair.text and made.ecg is not pair.ecg and pair.text.weight.requires_grad

@@ -1,0 +1,49 @@
+"""wav2vec 2.0's parts: spans, the quantiser, the contrast among tokens of one recording."""
+
+import math
+
+import pytest
+import torch
+
+from methods.nn.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
+
+
+def test_spans_hide_the_same_number_in_each_row():
+    torch.manual_seed(0)
+    hidden = mask_spans(16, 62, 0.65, 10)
+    counts = hidden.sum(1)
+    assert (counts == counts[0]).all() and 20 <= counts[0] <= 45
+    assert len({tuple(row) for row in hidden.tolist()}) == 16
+    changes = hidden.int().diff(dim=1).abs().sum(1).float().mean()
+    assert changes < 20  # stretches, not single tokens: 40 hidden ones at random would change about 30 times
+    assert mask_spans(2, 5, 0.65, 10).sum(1).tolist() == [5, 5]  # shorter than a span: all of it
+
+
+def test_codes_are_rows_of_the_books_and_learn():
+    torch.manual_seed(0)
+    quantiser = Quantiser(8, 6, entries=5, groups=2)
+    x = torch.randn(3, 4, 8, requires_grad=True)
+    codes = quantiser.eval()(x, 1.0).codes
+    first_book = {tuple(row) for row in quantiser.vars[0, :5].tolist()}
+    assert codes.shape == (3, 4, 6) and all(tuple(row) in first_book for row in codes[..., :3].flatten(0, 1).tolist())
+    found = quantiser.train()(x, 1.0)
+    (found.codes.sum() + found.perplexity).backward()
+    assert quantiser.vars.grad.any() and quantiser.weight_proj.weight.grad.any() and x.grad.any()
+    assert 2 <= found.perplexity.item() <= 10
+
+
+def test_contrast_prefers_the_right_token_and_takes_equal_codes_for_no_negatives():
+    torch.manual_seed(0)
+    targets = torch.randn(2, 12, 6)
+    assert contrast(targets, targets, 20, 0.1) < 0.2 < contrast(targets.roll(1, 1), targets, 20, 0.1)
+    same = targets[:, :1].expand(-1, 12, -1)
+    assert contrast(torch.randn(2, 12, 6), same, 20, 0.1).item() == pytest.approx(0, abs=1e-6)
+    chance = contrast(torch.zeros(2, 12, 6), targets, 20, 0.1)
+    assert chance.item() == pytest.approx(math.log(21), rel=1e-5)
+
+
+def test_a_scaled_gradient():
+    x = torch.ones(3, requires_grad=True)
+    y = ScaleGradient.apply(x, 0.1)
+    y.sum().backward()
+    assert torch.equal(y, x) and x.grad.tolist() == pytest.approx([0.1] * 3)

@@ -1,0 +1,115 @@
+"""Methods that learn from recordings alone: what moves, what stays, what a resumed training equals."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.api import Batch
+from benchmark.engine.building import build
+from benchmark.engine.events import silent
+from benchmark.engine.plan import recipe
+from benchmark.engine.pretraining import ReportedRecordings, pretrain
+from benchmark.engine.training import TrainingConfig, train
+from benchmark.registry import METHODS
+
+TINY = {"width": 8, "rate": 100.0, "hidden": 32, "outputs": 16}
+
+
+def batch_of(count, samples=1000, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return Batch(torch.randn(count, 12, samples, generator=draw), [str(i) for i in range(count)])
+
+
+@pytest.mark.parametrize("name", ["byol", "moco_v3"])
+def test_the_slow_copy_starts_equal_follows_and_is_not_trained(name):
+    method = build(name, {**TINY, "momentum": 0.75}).train()
+    copies = dict(method.target.named_parameters())
+    leaders = {f"encoder.{n}": p for n, p in method.ecg_encoder.named_parameters()}
+    leaders |= {f"projector.{n}": p for n, p in method.projector.named_parameters()}
+    assert copies.keys() == leaders.keys() and all(torch.equal(copies[n], p) for n, p in leaders.items())
+    assert not any(p.requires_grad for p in copies.values())
+    sum(method.loss(batch_of(4)).values()).backward()
+    assert all(p.grad is None for p in copies.values())
+    before = {n: p.clone() for n, p in copies.items()}
+    with torch.no_grad():
+        for leader in leaders.values():
+            leader += 1
+    method.after_step()
+    for name, copy in copies.items():
+        torch.testing.assert_close(copy, 0.75 * before[name] + 0.25 * leaders[name])
+
+
+class Recordings:
+    def __init__(self, count=24):
+        self.whole = batch_of(count)
+
+    def __len__(self):
+        return len(self.whole.ecg)
+
+    def batch(self, positions):
+        return Batch(self.whole.ecg[positions], [str(p) for p in positions])
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["byol", "w2v_cmsc_rlm"])
+def test_a_stopped_training_goes_on_bit_by_bit(name, tmp_path):
+    """Slow copies, the count of updates and every random view pass through the checkpoint."""
+    w2v = {"width": 32, "depth": 1, "heads": 2, "channels": 16, "stem": 3, "positions": 8, "position_groups": 2,
+           "rate": 100.0, "final": 16, "entries": 8}  # fmt: skip
+    config = w2v if name == "w2v_cmsc_rlm" else TINY
+    options = TrainingConfig(epochs=3, batch_size=8, lr=1e-3)
+    whole = build(name, config)
+    train(whole, Recordings(), options, name, silent)
+
+    def stop(progress):
+        if progress.epoch == 2:
+            raise StopError
+        return {}
+
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(StopError):
+        train(build(name, config), Recordings(), options, name, silent, checkpoint=path, after_epoch=stop)
+    resumed = build(name, config, seed=5)  # what it starts from must not matter
+    train(resumed, Recordings(), options, name, silent, checkpoint=path)
+    states = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in states)
+
+
+def test_recordings_without_a_report_are_learnt_from(prepared_home, monkeypatch):
+    from benchmark.data.preparation import open_dataset
+
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    spec = METHODS.get("simclr")(**TINY).signal
+    reported = ReportedRecordings(data, "train", spec)
+    monkeypatch.setattr(data, "reports", np.full(len(data.reports), ""))
+    assert len(ReportedRecordings(data, "train", spec)) == 0
+    assert len(ReportedRecordings(data, "train", spec, needs_reports=False)) == len(reported)
+
+
+def test_they_pre_train_through_the_harness(prepared_home):
+    training = {"epochs": 1, "batch_size": 32}
+    asked = recipe("simclr", METHODS.get("simclr"), "synthetic", {"patients": 120}, training)
+    made = pretrain("simclr", 1, TINY, asked, prepared_home, silent)
+    assert {"loss", "nt_xent", "val_nt_xent"} <= made.card["final"].keys()
+    build("simclr", TINY, made.weights)
+
+
+def test_st_mem_reads_official_files_by_their_names():
+    """The whole model (decoder at the top level, the embedding twice) and the encoder alone."""
+    config = {"width": 64, "depth": 1, "patch": 50, "rate": 100.0, "seconds": 10.0, "decoder_width": 64}
+    config["decoder_depth"] = 1
+    whole = build("st_mem", config)
+    state = whole.state_dict()
+    official = {name.removeprefix("decoder."): value for name, value in state.items()}
+    twice = {name for name in state if ".to_patch_embedding." in name}
+    official |= {name.removeprefix("encoder."): state[name] for name in twice}
+    assert "to_patch_embedding.1.weight" in official and "decoder_pos_embed" in official
+    assert whole.checkpoint_state(official).keys() == state.keys()
+    assert whole.checkpoint_state(state).keys() == state.keys()
+    features = build("st_mem", {**config, "decoder_depth": 0})
+    encoder = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
+    for given in (official, {**encoder, "head.weight": torch.zeros(2, 64)}):
+        assert features.checkpoint_state(given).keys() == features.state_dict().keys()
