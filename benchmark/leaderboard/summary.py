@@ -20,7 +20,7 @@ from benchmark.registry import TASKS
 
 SEED = "seed"  # the field over which an entry averages
 SIGNAL = "signal"  # the variant's name for a condition under which signals were read
-NOTED = ("single_phrases", "chance")  # parts of a record's analysis that stand in the notes
+SHOWN = ("single_phrases", "chance", "reliability")  # parts of a record's analysis that notes and figures need
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Result:
     leak: dict[str, Any] | None
     provenance: dict[str, Any]
     source: tuple[str, str] | None = None  # another dataset that the task learnt from, and its digest
-    analysis: dict[str, Any] = field(default_factory=dict)  # as much of the record's as notes need
+    analysis: dict[str, Any] = field(default_factory=dict)  # as much of the record's as notes and figures need
+    signal: dict[str, Any] | None = None  # the condition under which signals were read; None: as recorded
 
     @classmethod
     def of(cls, record: RunRecord) -> Result:
@@ -83,7 +84,8 @@ class Result:
                 "torch": machine.get("packages", {}).get("torch"),
             },
             source=(record.spec["source"]["dataset"], record.source_digest) if record.source_digest else None,
-            analysis={name: record.analysis[name] for name in NOTED if name in record.analysis},
+            signal=record.spec.get("signal"),
+            analysis={name: record.analysis[name] for name in SHOWN if name in record.analysis},
         )
 
     @property

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     Draw = Callable[[Leaderboard], "dict[str, Figure] | str"]
 
-NAMES = ("label_efficiency", "per_class", "rank_summary", "zero_shot_against_probe", "loss_curves", "cost")
+NAMES = (
+    *("label_efficiency", "per_class", "rank_summary", "zero_shot_against_probe", "calibration", "loss_curves"),
+    *("robustness", "cost"),
+)
 
 
 def draw_all(board: Leaderboard) -> tuple[dict[str, Figure], dict[str, str]]:

@@ -7,7 +7,7 @@ from statistics import mean
 from matplotlib.figure import Figure
 
 from benchmark.leaderboard.figures.rank_summary import ranks_by_row
-from benchmark.leaderboard.figures.style import grid, looks, rows_of, stamp, styled
+from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
 from benchmark.leaderboard.tables import Leaderboard
 
 COSTS = {
@@ -33,9 +33,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
             axis.set_xscale("log")
             axis.set_xlabel(COSTS[name])
         axes[0].set_ylabel("mean of the primary metric")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper center", ncols=min(len(labels), 6), frameon=False)
-        figure.tight_layout(rect=(0, 0.02, 1, 1 - 0.25 / figure.get_figheight() * -(-len(labels) // 6)))
+        legend_above(figure, axes)
         stamp(figure, board)
     return {"cost": figure}
 

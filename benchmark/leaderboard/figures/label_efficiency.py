@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from benchmark.leaderboard.figures.style import grid, looks, rows_of, stamp, styled
+from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
 from benchmark.leaderboard.summary import SIGNAL
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -32,9 +32,7 @@ def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
         for axis, table in zip(axes, tables, strict=True):
             _panel(axis, table, look)
         axes[0].set_ylabel(tables[0].metric)
-        handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=min(len(handles), 6), frameon=False)
-        figure.tight_layout(rect=(0, 0.02, 1, 1 - 0.25 / figure.get_figheight() * -(-len(handles) // 6)))
+        legend_above(figure, axes)
         stamp(figure, board)
     return figure
 

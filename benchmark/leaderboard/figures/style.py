@@ -15,6 +15,7 @@ from benchmark.leaderboard.tables import Leaderboard
 
 FORMATS = ("pdf", "png", "svg")
 MARKERS = "osD^vP*Xph<>d8H"
+LEGEND_COLUMNS, LINE_INCHES = 6, 0.25
 WARNING_COLOUR = "#a00000"
 RC: Any = {
     "figure.dpi": 100,
@@ -76,6 +77,15 @@ def grid(panels: int, width: float = 3.0, height: float = 2.5, most: int = 4) ->
     for axis in flat[panels:]:
         axis.set_visible(False)
     return figure, flat[:panels]
+
+
+def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
+    """One legend for all panels, above them, and room for it; `title` above that."""
+    handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    lines = -(-len(handles) // LEGEND_COLUMNS) + bool(title)
+    columns = min(len(handles), LEGEND_COLUMNS)
+    figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=columns, frameon=False, title=title)
+    figure.tight_layout(rect=(0, 0.02, 1, 1 - LINE_INCHES * lines / figure.get_figheight()))
 
 
 def save(figure: Figure, kind: str) -> bytes:

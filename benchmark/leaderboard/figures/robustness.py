@@ -1,0 +1,75 @@
+"""Score under perturbed signals, by strength, and on few leads; the recording as it is stands at strength 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmark.data.conditions import Condition
+from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
+from benchmark.leaderboard.summary import SIGNAL, Entry
+from benchmark.leaderboard.tables import Leaderboard, Table
+
+LEADS = "number of leads"
+
+Points = dict[str, dict[float, Entry]]  # row -> strength or number of leads -> entry
+
+
+def draw(board: Leaderboard) -> dict[str, Figure] | str:
+    figures = {}
+    for table in board.tables:
+        panels = _panels(table)
+        if panels:
+            figures[f"robustness-{table.task}-{table.dataset}-{table.label_set}"] = _figure(board, table, panels)
+    return figures or "no task was asked under another condition than the recording as it is"
+
+
+def _panels(table: Table) -> dict[str, Points]:
+    """One panel per perturbation and one for few leads; where the clean entry is there, each panel starts from it."""
+    panels: dict[str, Points] = {}
+    for (row, _), entry in table.body.items():
+        if SIGNAL in entry.variant and entry.values:
+            condition = Condition.from_json(entry.results[0].signal)
+            if condition.perturb and len(condition.leads) == 12:
+                panels.setdefault(condition.perturb, {}).setdefault(row, {})[condition.strength] = entry
+            elif not condition.perturb:
+                panels.setdefault(LEADS, {}).setdefault(row, {})[len(condition.leads)] = entry
+    for name, points in panels.items():
+        for row, found in points.items():
+            clean = _clean(table, row, next(iter(found.values())))
+            if clean is not None:
+                found[12.0 if name == LEADS else 0.0] = clean
+    return panels
+
+
+def _clean(table: Table, row: str, like: Entry) -> Entry | None:
+    """The entry of the same question on recordings as they are."""
+    wanted = {name: value for name, value in like.variant.items() if name != SIGNAL}
+    found = (e for (name, _), e in table.body.items() if name == row and e.variant == wanted and e.values)
+    return next(found, None)
+
+
+def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figure:
+    look = looks(rows_of(board))
+    with styled():
+        figure, axes = grid(len(panels))
+        for axis, (name, points) in zip(axes, panels.items(), strict=True):
+            for row in table.all_rows:
+                if row in points:
+                    _line(axis, points[row], label=row, **look[row])
+            axis.set_title(name)
+            axis.set_xlabel(LEADS if name == LEADS else "strength")
+        axes[0].set_ylabel(table.metric)
+        legend_above(figure, axes, title=table.title)
+        stamp(figure, board)
+    return figure
+
+
+def _line(axis: Any, found: dict[float, Entry], **style: Any) -> None:
+    where = sorted(found)
+    means = [found[place].mean for place in where]
+    bounds = [found[place].interval or (mean, mean) for place, mean in zip(where, means, strict=True)]
+    errors = [[m - low for m, (low, _) in zip(means, bounds, strict=True)]]
+    errors.append([high - m for m, (_, high) in zip(means, bounds, strict=True)])
+    axis.errorbar(where, means, yerr=errors, markersize=4, linewidth=1.2, capsize=2, **style)
