@@ -1,4 +1,4 @@
-"""Reliability of the probabilities: how often each came true, over all classes, seeds pooled, at the largest fraction."""
+"""Reliability of the probabilities: how often each came true, over all classes and seeds, at the largest fraction."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
+from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -48,10 +48,7 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
         fractions = sorted(entries)
         seen.update(fractions)
         shift = 10 ** (DODGE * (place - (len(rows) - 1) / 2))
-        means = [entries[f].mean for f in fractions]
-        bounds = [entries[f].interval or (m, m) for f, m in zip(fractions, means, strict=True)]
-        errors = [[m - low for m, (low, _) in zip(means, bounds, strict=True)]]
-        errors.append([high - m for m, (_, high) in zip(means, bounds, strict=True)])
+        means, errors = with_errors([entries[fraction] for fraction in fractions])
         style = {"linestyle": ":" if row in table.floors else "-", "markersize": 4, "linewidth": 1.2, "capsize": 2}
         axis.errorbar([f * shift for f in fractions], means, yerr=errors, label=row, **style, **look[row])
     axis.set_xscale("log")

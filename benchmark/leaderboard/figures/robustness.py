@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmark.data.conditions import Condition
-from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
+from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL, Entry
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -68,8 +68,5 @@ def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figu
 
 def _line(axis: Any, found: dict[float, Entry], **style: Any) -> None:
     where = sorted(found)
-    means = [found[place].mean for place in where]
-    bounds = [found[place].interval or (mean, mean) for place, mean in zip(where, means, strict=True)]
-    errors = [[m - low for m, (low, _) in zip(means, bounds, strict=True)]]
-    errors.append([high - m for m, (_, high) in zip(means, bounds, strict=True)])
+    means, errors = with_errors([found[place] for place in where])
     axis.errorbar(where, means, yerr=errors, markersize=4, linewidth=1.2, capsize=2, **style)

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
 
 FORMATS = ("pdf", "png", "svg")
@@ -86,6 +87,15 @@ def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
     columns = min(len(handles), LEGEND_COLUMNS)
     figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=columns, frameon=False, title=title)
     figure.tight_layout(rect=(0, 0.02, 1, 1 - LINE_INCHES * lines / figure.get_figheight()))
+
+
+def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]]]:
+    """Means, and their distances to both ends of the interval, as ``errorbar`` wants them."""
+    means = [entry.mean for entry in entries]
+    bounds = [entry.interval or (entry.mean, entry.mean) for entry in entries]
+    below = [mean - low for mean, (low, _) in zip(means, bounds, strict=True)]
+    above = [high - mean for mean, (_, high) in zip(means, bounds, strict=True)]
+    return means, [below, above]
 
 
 def save(figure: Figure, kind: str) -> bytes:
