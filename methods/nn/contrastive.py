@@ -24,6 +24,15 @@ def clip_loss(x: Tensor, y: Tensor, temperature: float = 0.07) -> Tensor:
     return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
 
 
+def sigmoid_loss(logits: Tensor, positive: Tensor) -> Tensor:
+    """SigLIP (Zhai et al., ICCV 2023): every pair is a question of its own, yes where `positive`, no elsewhere.
+
+    ``(1 / n) sum_ij log(1 + exp(-z_ij logits_ij))``, z = +1 or -1; both ``(n, m)``, n recordings and m texts.
+    """
+    signs = positive.to(logits.dtype) * 2 - 1
+    return F.softplus(-signs * logits).sum() / len(logits)
+
+
 def retrieval_accuracy(x: Tensor, y: Tensor, top: int = 1) -> float:
     """Percentage of rows whose own partner is among the `top` most similar, mean of both directions."""
     cosines = cosine_similarity(x, y)  # (batch, batch)

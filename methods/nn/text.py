@@ -34,17 +34,32 @@ class TextOutput(NamedTuple):
 
 
 class TextEncoder(nn.Module, ABC):
-    """``encoder(texts) -> TextOutput``; texts are lower-cased and cut at `max_tokens`."""
+    """``encoder(texts) -> TextOutput``; texts are lower-cased and cut at `max_tokens`.
+
+    Masked language modelling goes between `tokenise` and `encode`: `mask_id` stands for a hidden token,
+    `special_ids` are never hidden, and ids are below `vocab_size`.
+    """
 
     width: int
     max_tokens: int
+    vocab_size: int
+    mask_id: int | None
+    special_ids: tuple[int, ...]
 
     def fit(self, reports: Sequence[str]) -> None:
         """See the training reports once, before the first step."""
 
-    @abstractmethod
     def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
         """Encode texts, padded to the longest of them or to `pad_to` tokens."""
+        return self.encode(*self.tokenise(texts, pad_to))
+
+    @abstractmethod
+    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+        """Texts -> ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding."""
+
+    @abstractmethod
+    def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
+        """Ids and mask ``(batch, token)`` -> pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
 
 
 # --- a published language model ------------------------------------------------------------------
@@ -65,10 +80,13 @@ class HubTextEncoder(TextEncoder):
             self.add_module(name, child)
         self.width: int = model.config.hidden_size
         self.max_tokens = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+        self.vocab_size = model.config.vocab_size
+        self.mask_id = _mask_id(self.tokeniser)
+        self.special_ids = tuple(self.tokeniser.all_special_ids)
         self.register_load_state_dict_pre_hook(_drop_position_ids)
 
-    def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
-        """Texts -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, mask ``(batch, token)``."""
+    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+        """Texts -> ids and mask, ``(batch, token)`` each."""
         tokens = self.tokeniser(
             [text.lower() for text in texts],
             truncation=True,
@@ -76,19 +94,25 @@ class HubTextEncoder(TextEncoder):
             padding="max_length" if pad_to else True,
             return_tensors="pt",
         ).to(next(self.parameters()).device)
-        output = self._model[0](**tokens)
+        return tokens["input_ids"], tokens["attention_mask"].bool()
+
+    def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
+        """``(batch, token)`` twice -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, the mask."""
+        output = self._model[0](input_ids=ids, attention_mask=mask.long())
         states = output.last_hidden_state
         pooled = getattr(output, "pooler_output", None)
-        return TextOutput(states[:, 0] if pooled is None else pooled, states, tokens["attention_mask"].bool())
+        return TextOutput(states[:, 0] if pooled is None else pooled, states, mask)
 
 
 def _load(name_or_path: str) -> tuple[Any, Any]:
     """Model and tokeniser, complete or not at all."""
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 
     try:
         tokeniser = AutoTokenizer.from_pretrained(name_or_path)
-        model, report = AutoModel.from_pretrained(name_or_path, output_loading_info=True)
+        both = AutoConfig.from_pretrained(name_or_path).is_encoder_decoder  # T5: only its encoder is wanted
+        kind = AutoModelForTextEncoding if both else AutoModel
+        model, report = kind.from_pretrained(name_or_path, output_loading_info=True)
     except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
         raise TextModelMissing(
             f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
@@ -104,6 +128,14 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
             "random: give the path of a complete checkpoint"
         )
     return model.float(), tokeniser
+
+
+def _mask_id(tokeniser: Any) -> int | None:
+    """The tokeniser's own mask token, or T5's first sentinel, which its pre-training puts for hidden words."""
+    if tokeniser.mask_token_id is not None:
+        return int(tokeniser.mask_token_id)
+    sentinel = tokeniser.convert_tokens_to_ids("<extra_id_0>")
+    return None if sentinel in (None, tokeniser.unk_token_id) else int(sentinel)
 
 
 def _first_line(error: Exception) -> str:
@@ -122,7 +154,8 @@ class SmallTextEncoder(TextEncoder):
     """Byte-level BPE learnt by `fit`, then a pre-norm transformer; `pooled` is the mean over real tokens.
 
     The embedding has `vocab_size` rows whatever the corpus, so the module can be built before any text
-    is seen; the tokeniser's JSON travels in `state_dict` as a uint8 tensor (``_extra_state``).
+    is seen; the tokeniser's JSON travels in `state_dict` as a uint8 tensor (``_extra_state``). With
+    `mask_token` the last row is kept from the tokeniser and stands for a hidden token.
     """
 
     def __init__(
@@ -133,11 +166,13 @@ class SmallTextEncoder(TextEncoder):
         heads: int = 4,
         max_tokens: int = 128,
         dropout: float = 0.1,
+        mask_token: bool = False,
     ) -> None:
         super().__init__()
         if vocab_size < SMALLEST_VOCABULARY:
             raise ValueError(f"vocab_size is {vocab_size}; 256 bytes and 2 special tokens need {SMALLEST_VOCABULARY}")
         self.vocab_size, self.width, self.max_tokens = vocab_size, width, max_tokens
+        self.mask_id, self.special_ids = (vocab_size - 1 if mask_token else None), (0, 1)  # [PAD], [CLS]
         self.tokeniser: Any = None  # tokenizers.Tokenizer
         self.embedding = nn.Embedding(vocab_size, width)
         self.positions = nn.Parameter(0.02 * torch.randn(max_tokens, width))
@@ -153,11 +188,10 @@ class SmallTextEncoder(TextEncoder):
 
     def fit(self, reports: Sequence[str]) -> None:
         """Learn the tokeniser; the same reports give the same tokeniser."""
-        self.tokeniser = learn_tokeniser(reports, self.vocab_size)
+        self.tokeniser = learn_tokeniser(reports, self.vocab_size - (self.mask_id is not None))
 
-    def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
-        """Texts -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, mask ``(batch, token)``."""
-        ids, mask = self._tokenise(texts, pad_to)  # (batch, token) each
+    def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
+        """``(batch, token)`` twice -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, the mask."""
         x = self.dropout(self.embedding(ids) + self.positions[: ids.shape[1]])
         for layer in self.layers:
             x = layer(x, mask)
@@ -165,7 +199,8 @@ class SmallTextEncoder(TextEncoder):
         real = mask.unsqueeze(-1)
         return TextOutput((x * real).sum(1) / real.sum(1), x, mask)
 
-    def _tokenise(self, texts: Sequence[str], pad_to: int | None) -> tuple[Tensor, Tensor]:
+    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+        """Texts -> ids and mask, ``(batch, token)`` each."""
         if self.tokeniser is None:
             raise TokeniserMissing(
                 "the small text encoder has no tokeniser yet: pre-train it (start_pretraining learns one from "

@@ -1,0 +1,71 @@
+"""Two streams that read each other: BERT layers with cross-attention, and the poolers behind them.
+
+The fusion of M3AE (Chen et al., MICCAI 2022) as C-MELT uses it; parameters carry the names of the official
+checkpoints, which are BERT's.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPSILON = 1e-12  # of BERT's layer norms
+
+
+class CoAttentionLayer(nn.Module):
+    """Self-attention, cross-attention to the other stream, feed-forward; the norm behind each residual."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads, dropout)
+        self.crossattention = Attention(width, heads, dropout)
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, 4 * width)})
+        self.output = Residual(4 * width, width, dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None, other: Tensor, other_mask: Tensor | None) -> Tensor:
+        """`x` ``(batch, token, width)`` reads `other` ``(batch, other token, width)``; masks are True at real tokens."""
+        x = self.attention(x, x, mask)
+        x = self.crossattention(x, other, other_mask)
+        return self.output(F.gelu(self.intermediate["dense"](x)), x)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of one sequence to another (or to itself) with its residual and norm."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.self = nn.ModuleDict({name: nn.Linear(width, width) for name in ("query", "key", "value")})
+        self.output = Residual(width, width, dropout)
+
+    def forward(self, x: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
+        inputs = {"query": x, "key": source, "value": source}
+        q, k, v = (self.self[n](i).unflatten(-1, (self.heads, -1)).transpose(1, 2) for n, i in inputs.items())
+        seen = None if mask is None else mask[:, None, None, :]  # (batch, head, query, key)
+        mixed = F.scaled_dot_product_attention(q, k, v, seen, dropout_p=self.dropout if self.training else 0.0)
+        return self.output(mixed.transpose(1, 2).flatten(2), x)
+
+
+class Residual(nn.Module):
+    """``norm(x + dropout(linear(y)))``."""
+
+    def __init__(self, inputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inputs, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        return self.LayerNorm(x + self.dropout(self.dense(y)))
+
+
+class Pooler(nn.Module):
+    """``tanh(linear(first token))``: ``(batch, token, width)`` -> ``(batch, width)`` in (-1, 1)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.tanh(self.dense(tokens[:, 0]))

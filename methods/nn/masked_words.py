@@ -1,0 +1,46 @@
+"""Masked language modelling (Devlin et al., NAACL 2019): hide words, predict them from the rest."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.nn.coattention import EPSILON
+
+IGNORED = -100  # the label of a word that is not to be predicted
+
+
+def mask_words(
+    ids: Tensor, special: tuple[int, ...], mask_id: int, words: int, ratio: float = 0.25
+) -> tuple[Tensor, Tensor]:
+    """Ids ``(batch, token)`` -> the ids with words hidden, and labels (`IGNORED` elsewhere).
+
+    Each word but the `special` ones is chosen with probability `ratio`; of the chosen, 80 % become `mask_id`, 10 %
+    any of the first `words` ids, 10 % stay. Random numbers come from torch's CPU generator on every device.
+    """
+    real = ~torch.isin(ids, torch.tensor(special, device=ids.device))
+    chosen = real & (torch.rand(ids.shape) < ratio).to(ids.device)
+    fate = torch.rand(ids.shape).to(ids.device)
+    other = torch.randint(words, ids.shape).to(ids.device)
+    hidden = torch.where(fate < 0.8, torch.full_like(ids, mask_id), torch.where(fate < 0.9, other, ids))
+    return torch.where(chosen, hidden, ids), torch.where(chosen, ids, torch.full_like(ids, IGNORED))
+
+
+class MaskedWordHead(nn.Module):
+    """BERT's head, not tied to an embedding: ``(..., width)`` -> logits ``(..., words)``."""
+
+    def __init__(self, width: int, words: int) -> None:
+        super().__init__()
+        self.transform = nn.ModuleDict({"dense": nn.Linear(width, width), "LayerNorm": nn.LayerNorm(width, EPSILON)})
+        self.decoder = nn.Linear(width, words, bias=False)
+        self.bias = nn.Parameter(torch.zeros(words))
+
+    def forward(self, states: Tensor) -> Tensor:
+        x = self.transform["LayerNorm"](F.gelu(self.transform["dense"](states)))
+        return self.decoder(x) + self.bias
+
+    def losses(self, states: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of each labelled word: ``(batch, token, width), (batch, token)`` -> ``(words to predict,)``."""
+        wanted = labels != IGNORED
+        return F.cross_entropy(self.forward(states[wanted]).float(), labels[wanted], reduction="none")

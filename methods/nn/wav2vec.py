@@ -1,0 +1,159 @@
+"""A wav2vec 2.0 encoder of ECG: strided convolutions, convolutional positions, a post-norm transformer.
+
+Baevski et al., NeurIPS 2020, in the form that fairseq-signals gives it for 12 leads (Oh et al., CHIL 2022) and
+C-MELT takes over; parameters carry the names of the official checkpoints.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Wav2Vec(nn.Module):
+    """``embed``: ``(batch, lead, time)`` -> patches; ``encode``: any of them with a class token -> states.
+
+    Each of the `convolutions` halves the rate, so a patch is ``2 ** convolutions`` samples. Positions come from a
+    convolution over `position_kernel` patches, before any patch is hidden.
+    """
+
+    def __init__(
+        self,
+        width: int = 768,
+        depth: int = 8,
+        heads: int = 12,
+        channels: int = 256,
+        convolutions: int = 4,
+        position_kernel: int = 128,
+        position_groups: int = 16,
+        leads: int = 12,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.patch = 2**convolutions
+        self.feature_extractor = Convolutions(leads, channels, convolutions)
+        self.layer_norm = nn.LayerNorm(channels)
+        self.post_extract_proj = nn.Linear(channels, width)
+        self.dropout_input = nn.Dropout(dropout)
+        self.conv_pos = Positions(width, position_kernel, position_groups)
+        self.encoder = Transformer(width, depth, heads, dropout)
+        _initialise(self.post_extract_proj)
+
+    def embed(self, ecg: Tensor) -> Tensor:
+        """``(batch, lead, time)`` -> patches with their positions ``(batch, time // patch, width)``."""
+        patches = self.layer_norm(self.feature_extractor(ecg).transpose(1, 2))
+        x = self.dropout_input(self.post_extract_proj(patches))
+        return x + self.conv_pos(x)
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """``(batch, token, width)`` -> states of the same shape."""
+        return self.encoder(tokens)
+
+
+class Convolutions(nn.Module):
+    """``(batch, lead, time)`` -> ``(batch, channels, time // 2 ** layers)``.
+
+    The first layer is normalised per channel over all of the time, which makes the encoder blind to the gain of
+    the whole recording and to an offset of each lead.
+    """
+
+    def __init__(self, leads: int, channels: int, layers: int) -> None:
+        super().__init__()
+        inputs = [leads] + [channels] * (layers - 1)
+        self.conv_layers = nn.ModuleList()
+        for index, size in enumerate(inputs):
+            convolution = nn.Conv1d(size, channels, 2, stride=2, bias=False)
+            nn.init.kaiming_normal_(convolution.weight)
+            # the numbers are those of the official layer: 1 is a dropout of rate 0
+            parts: list[nn.Module] = [convolution, nn.Identity()]
+            parts += [nn.GroupNorm(channels, channels), nn.GELU()] if index == 0 else [nn.GELU()]
+            self.conv_layers.append(nn.Sequential(*parts))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.conv_layers:
+            x = layer(x)
+        return x
+
+
+class Positions(nn.Module):
+    """Relative positions by a wide grouped convolution: ``(batch, patch, width)`` -> the same shape."""
+
+    def __init__(self, width: int, kernel: int, groups: int) -> None:
+        super().__init__()
+        self.pos_conv = nn.Sequential(WeightNormConvolution(width, kernel, groups))
+        self.even = kernel % 2 == 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.pos_conv(x.transpose(1, 2))
+        return F.gelu(y[..., :-1] if self.even else y).transpose(1, 2)
+
+
+class WeightNormConvolution(nn.Module):
+    """A convolution whose weight has direction ``weight_v`` and, per tap, length ``weight_g``."""
+
+    def __init__(self, width: int, kernel: int, groups: int) -> None:
+        super().__init__()
+        self.groups, self.padding = groups, kernel // 2
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.weight_v = nn.Parameter((4 / (kernel * width)) ** 0.5 * torch.randn(width, width // groups, kernel))
+        self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=(0, 1), keepdim=True))  # (1, 1, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, width, patch)`` -> one patch more where the kernel is even."""
+        weight = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True))
+        return F.conv1d(x, weight, self.bias, padding=self.padding, groups=self.groups)
+
+
+class Transformer(nn.Module):
+    """Post-norm layers, so the first norm stands before them and none behind."""
+
+    def __init__(self, width: int, depth: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(depth))
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, token, width)`` -> the same shape."""
+        x = self.dropout(self.layer_norm(x))
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Layer(nn.Module):
+    """Self-attention and feed-forward, the norm behind each residual."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = SelfAttention(width, heads, dropout)
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.final_layer_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.self_attn_layer_norm(x + self.dropout(self.self_attn(x)))
+        return self.final_layer_norm(x + self.dropout(self.fc2(F.gelu(self.fc1(x)))))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention: ``(batch, token, width)`` -> the same shape."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.k_proj, self.v_proj, self.q_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
