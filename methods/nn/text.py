@@ -110,9 +110,13 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
 
     try:
         tokeniser = AutoTokenizer.from_pretrained(name_or_path)
-        both = AutoConfig.from_pretrained(name_or_path).is_encoder_decoder  # T5: only its encoder is wanted
-        kind = AutoModelForTextEncoding if both else AutoModel
-        model, report = kind.from_pretrained(name_or_path, output_loading_info=True)
+        if AutoConfig.from_pretrained(name_or_path).is_encoder_decoder:
+            # T5: its encoder alone, and attention as published: its dot products are large (nothing scales them), so
+            # the rounding of a fused kernel shows in the fourth digit
+            kind, options = AutoModelForTextEncoding, {"attn_implementation": "eager"}
+        else:
+            kind, options = AutoModel, {}
+        model, report = kind.from_pretrained(name_or_path, output_loading_info=True, **options)
     except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
         raise TextModelMissing(
             f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "

@@ -144,15 +144,17 @@ def compared(tmp_path_factory):
 
 
 def tensor_errors(found, expected):
-    """Largest error of the listed values, the norm and the mean, relative to the size of the tensor's values."""
+    """Relative error of the listed values and of the norm; of the mean in units of a value's size.
+
+    The text tower is ill-conditioned under these weights: in float64 its feature is 4e-4 away from the official
+    float32 one, so there the distance of the vectors says more than the worst of eight single values.
+    """
     flat = found.double().flatten()
-    scale = expected["norm"] / flat.numel() ** 0.5  # root mean square
-    values = torch.cat([flat[:5], flat[-3:]])
     listed = torch.tensor(expected["first5"] + expected["last3"], dtype=torch.float64)
     return {
-        "values": ((values - listed).abs().max() / scale).item(),
+        "values": ((torch.cat([flat[:5], flat[-3:]]) - listed).norm() / listed.norm()).item(),
         "norm": abs(flat.norm().item() / expected["norm"] - 1),
-        "mean": abs(flat.mean().item() - expected["mean"]) / scale,
+        "mean": abs(flat.mean().item() - expected["mean"]) / (expected["norm"] / flat.numel() ** 0.5),
     }
 
 
