@@ -27,7 +27,7 @@ from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
 from methods.nn.masked_words import IGNORED, MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
-from methods.nn.wav2vec import Wav2Vec
+from methods.nn.wav2vec import Wav2Vec, initialise
 
 LEAD_ORDERS = {
     "standard": LEADS,
@@ -120,6 +120,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         negative_model: str | None = None,
         mem_target: Literal["clean", "masked"] | None = None,
         released: bool = False,
+        length_groups: int = 1,
         features: str = "pooled",
         text_model: str | None = "google/flan-t5-base",
     ) -> None:
@@ -143,7 +144,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order])
         self.lead_masking, self.mem_ratio, self.mlm_ratio = lead_masking, mem_ratio, mlm_ratio
         self.replaced, self.negatives, self.mem_layer = replaced, negatives, mem_layer
-        self.released, self.features = released, features
+        self.released, self.features, self.length_groups = released, features, length_groups
         self.mem_target = mem_target or ("masked" if released else "clean")
 
         self.ecg_encoder = Wav2Vec(
@@ -163,7 +164,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             )
         for name, module in self.named_children():
             if name not in ("ecg_encoder", "language_encoder"):
-                module.apply(_initialise)
+                initialise(module, width)
 
     def _build_fusion(self, text: TextEncoder, width: int, layers: int, heads: int, dropout: float) -> None:
         self.multi_modal_language_proj = nn.Linear(text.width, width)
@@ -272,13 +273,24 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         patches = ecg.shape[-1] // self.ecg_encoder.patch
         kept = keep_patches(len(ecg), patches, self.mem_ratio, ecg.device)
         shown = self._show(reports, ecg.device)
-        fused = self.fuse(masked, shown.ids, shown.mask, kept, padding_is_text=self.released)
         target = patch_targets(masked if self.mem_target == "masked" else ecg, patches, self.ecg_encoder.patch)
+        words, found, pairs, ecg_features, text_features = [], [], [], [], []
+        order = shown.mask.sum(1).argsort(stable=True) if self.length_groups > 1 else torch.arange(len(ecg))
+        for rows in order.chunk(self.length_groups):
+            seen = slice(int(shown.mask[rows].sum(1).max())) if self.length_groups > 1 else slice(None)
+            ids, mask, labels = (x[rows, seen] for x in (shown.ids, shown.mask, shown.labels))
+            part = self.fuse(masked[rows], ids, mask, Kept(*(x[rows] for x in kept)), padding_is_text=self.released)
+            words.append(self.mlm_head.losses(part.text, labels))
+            found.append(self.mim_head(part.halfway, Kept(*(x[rows] for x in kept))))
+            pairs.append(part.pair)
+            ecg_features.append(part.ecg_feature)
+            text_features.append(part.text_feature)
+        order = order.argsort()
         return {
-            "mlm": _global_mean(self.mlm_head.losses(fused.text, shown.labels)),
-            "mem": reconstruction_loss(self.mim_head(fused.halfway, kept), target, kept.hidden),
-            "etm": F.cross_entropy(self.itm_head(fused.pair).float(), shown.aligned.long()),
-            "ets": self.sigmoid(fused.ecg_feature, fused.text_feature, shown.aligned, shown.own, shown.shown),
+            "mlm": _global_mean(torch.cat(words)),
+            "mem": reconstruction_loss(torch.cat(found)[order], target, kept.hidden),
+            "etm": F.cross_entropy(self.itm_head(torch.cat(pairs)[order]).float(), shown.aligned.long()),
+            "ets": self.sigmoid(torch.cat(ecg_features)[order], torch.cat(text_features)[order], shown.aligned, shown.own, shown.shown),
         }
 
     def _show(self, reports: Sequence[str], device: torch.device) -> Shown:
@@ -410,12 +422,3 @@ def _mask_id(encoder: TextEncoder) -> int:
 
 def _unknown(field: str, value: str, known: Sequence[str] | dict[str, tuple[str, ...]]) -> list[str]:
     return [] if value in known else [f"{field} = {value!r} is unknown{did_you_mean(value, known)}"]
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.MultiheadAttention):
-        nn.init.normal_(module.in_proj_weight, std=0.02)
