@@ -58,9 +58,28 @@ class Shown(NamedTuple):
     ids: Tensor  # (batch, word), some of them hidden
     mask: Tensor  # (batch, word), False at padding
     labels: Tensor  # (batch, word)
-    aligned: Tensor  # (batch,), bool: the text is the recording's own
     own: Tensor  # (batch,), a number for the recording's own report
-    shown: Tensor  # (batch,), a number for the report that is shown
+    said: Tensor  # (batch,), a number for the report that is shown
+
+    @property
+    def aligned(self) -> Tensor:
+        """``(batch,)``, bool: the report shown is the recording's own."""
+        return self.own == self.said
+
+    def rows(self, rows: Tensor) -> Shown:
+        """Some rows, without the padding that only other rows need."""
+        words = int(self.mask[rows].sum(1).max())
+        return Shown(*(part[rows, :words] for part in self[:3]), self.own[rows], self.said[rows])
+
+
+class Outputs(NamedTuple):
+    """What the losses compare."""
+
+    word_losses: Tensor  # (words to predict,)
+    patches: Tensor  # (batch, patch, lead, sample)
+    matching: Tensor  # (batch, 2)
+    ecg_feature: Tensor  # (batch, width)
+    text_feature: Tensor  # (batch, width)
 
 
 @METHODS.register("cmelt")
@@ -77,6 +96,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     else hashed). `mem_target` is the recording before (``clean``) or after lead masking (``masked``), None: clean
     unless `released`. `released` trains as the released code does, see ``docs/methods-cmelt.md``.
 
+    `length_groups` runs a batch in so many parts of like text length (the same losses, less padding, for CPUs).
     `features` says what a probe sees: ``pooled`` (official), ``projected`` (before its tanh), the encoder's ``class``
     token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None: without a text model
     there are features, tokens and ECG embeddings only.
@@ -126,11 +146,15 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     ) -> None:
         super().__init__()
         shares = {"lead_masking": lead_masking, "mem_ratio": mem_ratio, "mlm_ratio": mlm_ratio, "replaced": replaced}
-        problems = [f"{name} is {share}, it must lie in [0, 1]" for name, share in shares.items() if not 0 <= share <= 1]
+        problems = [
+            f"{name} is {share}, it must lie in [0, 1]" for name, share in shares.items() if not 0 <= share <= 1
+        ]
         problems += _unknown("lead_order", lead_order, LEAD_ORDERS) + _unknown("features", features, FEATURES)
         problems += [] if mem_target is None else _unknown("mem_target", mem_target, ("clean", "masked"))
         if not 0 <= mem_layer <= fusion_layers:
             problems.append(f"mem_layer is {mem_layer}, it must lie in 0..{fusion_layers} (fusion_layers)")
+        if length_groups < 1 or (released and length_groups > 1):
+            problems.append(f"length_groups is {length_groups}, it must be at least 1, and 1 with released = true")
         problems += [
             f"{name} is {size}, no multiple of {part} ({by})"
             for name, size, by, part in (
@@ -269,35 +293,44 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _losses(self, ecg: Tensor, reports: Sequence[str]) -> dict[str, Tensor]:
         """Recordings ``(batch, lead, time)`` and their cleaned reports -> the four losses."""
-        masked = mask_leads(ecg, self.lead_masking)
-        patches = ecg.shape[-1] // self.ecg_encoder.patch
+        masked, patch = mask_leads(ecg, self.lead_masking), self.ecg_encoder.patch
+        patches = ecg.shape[-1] // patch
         kept = keep_patches(len(ecg), patches, self.mem_ratio, ecg.device)
         shown = self._show(reports, ecg.device)
-        target = patch_targets(masked if self.mem_target == "masked" else ecg, patches, self.ecg_encoder.patch)
-        words, found, pairs, ecg_features, text_features = [], [], [], [], []
-        order = shown.mask.sum(1).argsort(stable=True) if self.length_groups > 1 else torch.arange(len(ecg))
-        for rows in order.chunk(self.length_groups):
-            seen = slice(int(shown.mask[rows].sum(1).max())) if self.length_groups > 1 else slice(None)
-            ids, mask, labels = (x[rows, seen] for x in (shown.ids, shown.mask, shown.labels))
-            part = self.fuse(masked[rows], ids, mask, Kept(*(x[rows] for x in kept)), padding_is_text=self.released)
-            words.append(self.mlm_head.losses(part.text, labels))
-            found.append(self.mim_head(part.halfway, Kept(*(x[rows] for x in kept))))
-            pairs.append(part.pair)
-            ecg_features.append(part.ecg_feature)
-            text_features.append(part.text_feature)
-        order = order.argsort()
+        target = patch_targets(masked if self.mem_target == "masked" else ecg, patches, patch)
+        out = self._outputs(masked, shown, kept)
         return {
-            "mlm": _global_mean(torch.cat(words)),
-            "mem": reconstruction_loss(torch.cat(found)[order], target, kept.hidden),
-            "etm": F.cross_entropy(self.itm_head(torch.cat(pairs)[order]).float(), shown.aligned.long()),
-            "ets": self.sigmoid(torch.cat(ecg_features)[order], torch.cat(text_features)[order], shown.aligned, shown.own, shown.shown),
+            "mlm": _global_mean(out.word_losses),
+            "mem": reconstruction_loss(out.patches, target, kept.hidden),
+            "etm": F.cross_entropy(out.matching.float(), shown.aligned.long()),
+            "ets": self.sigmoid(out.ecg_feature, out.text_feature, shown),
         }
+
+    def _outputs(self, ecg: Tensor, shown: Shown, kept: Kept) -> Outputs:
+        """All heads; with `length_groups` in parts of like text length, so that little is spent on padding."""
+        if self.length_groups == 1:
+            return self._heads(ecg, shown, kept)
+        order = shown.mask.sum(1).argsort(stable=True)
+        parts = [self._heads(ecg[rows], shown.rows(rows), kept.rows(rows)) for rows in order.chunk(self.length_groups)]
+        word_losses, *others = (torch.cat(part) for part in zip(*parts, strict=True))
+        back = order.argsort()
+        return Outputs(word_losses, *(other[back] for other in others))
+
+    def _heads(self, ecg: Tensor, shown: Shown, kept: Kept) -> Outputs:
+        fused = self.fuse(ecg, shown.ids, shown.mask, kept, padding_is_text=self.released)
+        return Outputs(
+            self.mlm_head.losses(fused.text, shown.labels),
+            self.mim_head(fused.halfway, kept),
+            self.itm_head(fused.pair),
+            fused.ecg_feature,
+            fused.text_feature,
+        )
 
     def _show(self, reports: Sequence[str], device: torch.device) -> Shown:
         """Replace some reports by negatives, then hide words; only words of a recording's own report are asked for."""
         encoder = self._text("pre-training")
         texts = self._replace_some(reports)
-        own, shown = _numbers(reports, device), _numbers(texts, device)
+        own, said = _numbers(reports, device), _numbers(texts, device)
         if self.released:  # the words of a negative are lost again, what stays of it is its padding
             ids, mask = _tokenise(encoder, [*reports, *texts])
             ids, mask = ids[: len(reports)], mask[len(reports) :]
@@ -305,8 +338,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             ids, mask = _tokenise(encoder, texts)
         ids, labels = mask_words(ids, encoder.special_ids, _mask_id(encoder), encoder.vocab_size, self.mlm_ratio)
         if not self.released:
-            labels = labels.masked_fill((own != shown).unsqueeze(1), IGNORED)
-        return Shown(ids, mask, labels, own == shown, own, shown)
+            labels = labels.masked_fill((own != said).unsqueeze(1), IGNORED)
+        return Shown(ids, mask, labels, own, said)
 
     def _replace_some(self, reports: Sequence[str]) -> list[str]:
         """On average the share `replaced` of the reports becomes a negative (N3S)."""
@@ -319,18 +352,18 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             texts[position] = negative
         return texts
 
-    def sigmoid(self, ecg: Tensor, text: Tensor, aligned: Tensor, own: Tensor, shown: Tensor) -> Tensor:
+    def sigmoid(self, ecg: Tensor, text: Tensor, shown: Shown) -> Tensor:
         """The sigmoid loss of all pairs of the global batch, features ``(batch, width)``.
 
         A pair is positive where the text says word for word what the recording's own report says; the released
-        code knows the diagonal only (`aligned`), and divides by the number of pairs, not of recordings.
+        code knows the diagonal only, and divides by the number of pairs, not of recordings.
         """
-        own, shown, aligned = gather(own), gather(shown), gather(aligned)
+        own, said = gather(shown.own), gather(shown.said)
         with torch.autocast(ecg.device.type, enabled=False):
             logits = self.similarity(gather(ecg.float()), gather(text.float()))
-        positive = torch.diag(aligned) if self.released else own.unsqueeze(1) == shown.unsqueeze(0)
-        loss = sigmoid_loss(logits, positive)
-        return loss / len(logits) if self.released else loss
+        if self.released:
+            return sigmoid_loss(logits, torch.diag(own == said)) / len(logits)
+        return sigmoid_loss(logits, own.unsqueeze(1) == said.unsqueeze(0))
 
     # --- weights ---
 
@@ -416,7 +449,9 @@ def _tokenise(encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tenso
 
 def _mask_id(encoder: TextEncoder) -> int:
     if encoder.mask_id is None:
-        raise UsageError("cmelt hides words, but the tokeniser of its text_model has no token to stand for a hidden one")
+        raise UsageError(
+            "cmelt hides words, but the tokeniser of its text_model has no token to stand for a hidden one"
+        )
     return encoder.mask_id
 
 

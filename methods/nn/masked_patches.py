@@ -20,6 +20,10 @@ class Kept(NamedTuple):
         """``(batch, patch)``, bool: True where a patch is not seen."""
         return self.restore >= self.order.shape[1]
 
+    def rows(self, rows: Tensor) -> Kept:
+        """The same for some recordings of the batch."""
+        return Kept(self.order[rows], self.restore[rows])
+
     def select(self, patches: Tensor) -> Tensor:
         """``(batch, patch, width)`` -> ``(batch, kept, width)``."""
         return patches.gather(1, self.order.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))

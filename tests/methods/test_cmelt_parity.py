@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from benchmark.engine.building import build
+from methods.cmelt import Shown
 from methods.nn.masked_patches import keep_patches, patch_targets, reconstruction_loss
 
 SHARED = Path(os.environ.get("ECGBENCH_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -104,7 +105,7 @@ def activations(method):
     fused = method.fuse(ecg, ids, mask, kept, padding_is_text=True)
     patches = method.mim_head(fused.halfway, kept)
     pair = method.itm_head(fused.pair)
-    aligned, numbers = torch.tensor([True, False]), torch.arange(2)
+    shown = Shown(ids, mask, labels, own=torch.tensor([0, 1]), said=torch.tensor([0, 2]))  # is_aligned = [1, 0]
     return {
         "patch_embeddings": method.ecg_encoder.embed(ecg),
         "encoder_tokens": method.ecg_tokens(ecg),
@@ -123,8 +124,8 @@ def activations(method):
         "official.losses (is_aligned = [1,0])": {
             "mlm": method.mlm_head.losses(fused.text, labels).mean(),
             "mem": reconstruction_loss(patches, patch_targets(ecg, 312, 16), kept.hidden),
-            "etm": F.cross_entropy(pair, aligned.long()),
-            "ets": method.sigmoid(fused.ecg_feature, fused.text_feature, aligned, numbers, numbers),
+            "etm": F.cross_entropy(pair, shown.aligned.long()),
+            "ets": method.sigmoid(fused.ecg_feature, fused.text_feature, shown),
         },
     }
 
