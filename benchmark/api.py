@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from benchmark.engine.context import TaskContext
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+LEAD_ORDERS = {
+    "standard": LEADS,
+    "mimic": ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"),  # as MIMIC-IV-ECG stores them
+}
 SPLITS = ("train", "val", "test")
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]

@@ -9,36 +9,38 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import LEADS, AlignedMethod, Batch, MethodCard, SequenceMethod, SignalSpec, TrainableMethod
-from benchmark.errors import MissingError, UsageError, did_you_mean, raise_all
+from benchmark.api import (
+    LEAD_ORDERS,
+    LEADS,
+    AlignedMethod,
+    Batch,
+    MethodCard,
+    SequenceMethod,
+    SignalSpec,
+    TrainableMethod,
+)
+from benchmark.errors import UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.coattention import CoAttentionLayer, Pooler
 from methods.nn.contrastive import sigmoid_loss
-from methods.nn.far_texts import Embed, FarTexts, hashed_words
+from methods.nn.dbeta_files import used_entries
+from methods.nn.far_texts import FarTexts, embedding
 from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
-from methods.nn.masked_words import IGNORED, MaskedWordHead, mask_words
-from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
+from methods.nn.masked_words import MaskedWordHead
+from methods.nn.shown_text import Shown, clean, replace_some, show, show_as_released
+from methods.nn.text import TextEncoder, text_encoder
 from methods.nn.wav2vec import Wav2Vec, initialise
 
-LEAD_ORDERS = {
-    "standard": LEADS,
-    "mimic": ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"),
-}
 FEATURES = ("pooled", "projected", "class", "mean")
 MAX_TOKENS = 254
-TEXT_PARTS = (
-    "language_encoder.", "multi_modal_language_", "modality_type_embeddings.", "multi_modal_ecg_layers.",
-    "multi_modal_ecg_pooler.", "unimodal_language_pooler.", "mlm_head.", "mim_head.", "itm_head.",
-)  # fmt: skip
 
 
 class Fused(NamedTuple):
@@ -50,26 +52,6 @@ class Fused(NamedTuple):
     ecg: Tensor  # (batch, 1 + kept, width), the class token first
     halfway: Tensor  # the same before fusion layer `mem_layer`: what the patch decoder reads
     pair: Tensor  # (batch, 2 * width), text and ECG
-
-
-class Shown(NamedTuple):
-    """What the text side of a batch sees, and what is asked about it."""
-
-    ids: Tensor  # (batch, word), some of them hidden
-    mask: Tensor  # (batch, word), False at padding
-    labels: Tensor  # (batch, word)
-    own: Tensor  # (batch,), a number for the recording's own report
-    said: Tensor  # (batch,), a number for the report that is shown
-
-    @property
-    def aligned(self) -> Tensor:
-        """``(batch,)``, bool: the report shown is the recording's own."""
-        return self.own == self.said
-
-    def rows(self, rows: Tensor) -> Shown:
-        """Some rows, without the padding that only other rows need."""
-        words = int(self.mask[rows].sum(1).max())
-        return Shown(*(part[rows, :words] for part in self[:3]), self.own[rows], self.said[rows])
 
 
 class Outputs(NamedTuple):
@@ -98,8 +80,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     `length_groups` runs a batch in so many parts of like text length (the same losses, less padding, for CPUs).
     `features` says what a probe sees: ``pooled`` (official), ``projected`` (before its tanh), the encoder's ``class``
-    token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None: without a text model
-    there are features, tokens and ECG embeddings only.
+    token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None (``"none"``): without
+    one there are features, tokens and ECG embeddings only.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -177,8 +159,12 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.class_embedding = nn.Parameter(torch.rand(width))
         self.multi_modal_ecg_proj = nn.Linear(width, width)
         self.unimodal_ecg_pooler = Pooler(width)
-        self.language_encoder = _text_encoder(text_model)
-        self.negative_model = negative_model or ("hashed" if text_model in ("small", None) else "google/flan-t5-small")
+        self.language_encoder = text_encoder(text_model, MAX_TOKENS, mask_token=True)
+        if self.language_encoder is not None and self.language_encoder.mask_id is None:
+            raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
+        self.negative_model = negative_model or (
+            "hashed" if text_model in ("small", "none", None) else "google/flan-t5-small"
+        )
         self._far: FarTexts | None = None
         if self.language_encoder is not None:
             self._build_fusion(self.language_encoder, width, fusion_layers, heads, dropout)
@@ -230,14 +216,14 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
         """Reports or prompts -> ``(len(texts), width)`` in (-1, 1)."""
         encoder = self._text("text_embeddings")
-        return self.text_features(*_tokenise(encoder, [clean(text) for text in texts]))
+        return self.text_features(*encoder.tokenise([clean(text) for text in texts]))
 
     def text_features(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The same from tokens: ids and mask ``(batch, word)`` -> ``(batch, width)``."""
         return self.unimodal_language_pooler(self._words(ids, mask))
 
     def similarity(self, ecg: Tensor, text: Tensor) -> Tensor:
-        """The raw dot product that the sigmoid loss trains: ``(batch, width), (class, width)`` -> ``(batch, class)``."""
+        """The raw dot product of the sigmoid loss: ``(batch, width), (class, width)`` -> ``(batch, class)``."""
         return ecg @ text.T
 
     def _encode(self, patches: Tensor) -> Tensor:
@@ -274,8 +260,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         encoder = self._text("pre-training")
         if not getattr(encoder, "fitted", True):
             encoder.fit(reports)
-        embed = hashed_words if self.negative_model == "hashed" else _sentence_embedder(self.negative_model)
-        self._far = FarTexts([clean(report) for report in reports], embed, self.negatives)
+        self._far = FarTexts([clean(report) for report in reports], embedding(self.negative_model), self.negatives)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Masked words (``mlm``), masked patches (``mem``), matching (``etm``), sigmoid (``ets``), of equal weight.
@@ -296,7 +281,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         masked, patch = mask_leads(ecg, self.lead_masking), self.ecg_encoder.patch
         patches = ecg.shape[-1] // patch
         kept = keep_patches(len(ecg), patches, self.mem_ratio, ecg.device)
-        shown = self._show(reports, ecg.device)
+        shown = self._show(reports)
         target = patch_targets(masked if self.mem_target == "masked" else ecg, patches, patch)
         out = self._outputs(masked, shown, kept)
         return {
@@ -305,6 +290,14 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             "etm": F.cross_entropy(out.matching.float(), shown.aligned.long()),
             "ets": self.sigmoid(out.ecg_feature, out.text_feature, shown),
         }
+
+    def _show(self, reports: Sequence[str]) -> Shown:
+        """The texts that meet the recordings: some replaced by a negative, then some words hidden."""
+        encoder = self._text("pre-training")
+        if self._far is None:
+            raise UsageError("cmelt has no negatives yet: call start_pretraining with the training reports first")
+        texts = replace_some(reports, self._far, self.replaced)
+        return (show_as_released if self.released else show)(encoder, reports, texts, self.mlm_ratio)
 
     def _outputs(self, ecg: Tensor, shown: Shown, kept: Kept) -> Outputs:
         """All heads; with `length_groups` in parts of like text length, so that little is spent on padding."""
@@ -326,32 +319,6 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             fused.text_feature,
         )
 
-    def _show(self, reports: Sequence[str], device: torch.device) -> Shown:
-        """Replace some reports by negatives, then hide words; only words of a recording's own report are asked for."""
-        encoder = self._text("pre-training")
-        texts = self._replace_some(reports)
-        own, said = _numbers(reports, device), _numbers(texts, device)
-        if self.released:  # the words of a negative are lost again, what stays of it is its padding
-            ids, mask = _tokenise(encoder, [*reports, *texts])
-            ids, mask = ids[: len(reports)], mask[len(reports) :]
-        else:
-            ids, mask = _tokenise(encoder, texts)
-        ids, labels = mask_words(ids, encoder.special_ids, _mask_id(encoder), encoder.vocab_size, self.mlm_ratio)
-        if not self.released:
-            labels = labels.masked_fill((own != said).unsqueeze(1), IGNORED)
-        return Shown(ids, mask, labels, own, said)
-
-    def _replace_some(self, reports: Sequence[str]) -> list[str]:
-        """On average the share `replaced` of the reports becomes a negative (N3S)."""
-        if self._far is None:
-            raise UsageError("cmelt has no negatives yet: call start_pretraining with the training reports first")
-        number = int(self.replaced * len(reports) + float(torch.rand(())))
-        chosen = torch.randperm(len(reports))[:number].tolist()
-        texts = list(reports)
-        for position, negative in zip(chosen, self._far([reports[i] for i in chosen]), strict=True):
-            texts[position] = negative
-        return texts
-
     def sigmoid(self, ecg: Tensor, text: Tensor, shown: Shown) -> Tensor:
         """The sigmoid loss of all pairs of the global batch, features ``(batch, width)``.
 
@@ -368,91 +335,22 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     # --- weights ---
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Read D-BETA's files: other prefixes, the newer form of weight norm, one of two tied tables, unused parts."""
-        state = {_official_name(name): value for name, value in state.items() if not name.endswith(".position_ids")}
-        state.pop("ecg_encoder.mask_emb", None)  # of a pre-training that C-MELT does not use
-        if self.language_encoder is None:
-            return {name: value for name, value in state.items() if not name.startswith(TEXT_PARTS)}
-        tied = ["language_encoder.shared.weight", "language_encoder.encoder.embed_tokens.weight"]
-        for name, twin in (tied, tied[::-1]):
-            if name in state:
-                state.setdefault(twin, state[name])
-        return state
+        """What a D-BETA file has for this configuration: all of it, or the ECG side alone."""
+        return used_entries(state, text=self.language_encoder is not None)
 
     def _text(self, purpose: str) -> TextEncoder:
         if self.language_encoder is None:
             raise UsageError(
-                f"{purpose}: this cmelt has no text model (text_model = None), it gives features, tokens and ECG "
+                f"{purpose}: this cmelt has no text model (text_model = 'none'), it gives features, tokens and ECG "
                 "embeddings only; set text_model to 'small', a hub id or a path"
             )
         return self.language_encoder
-
-
-def clean(report: str) -> str:
-    """Lower case, ``ecg`` for ``ekg``, no stars, dashes and equal signs at the ends: as the release does it."""
-    return report.lower().strip().replace("ekg", "ecg").strip("* =-")
-
-
-def _official_name(name: str) -> str:
-    for prefix in ("module.", "model.", "dbeta."):
-        name = name.removeprefix(prefix)
-    for new, old in (("original0", "weight_g"), ("original1", "weight_v")):
-        name = name.replace(f"parametrizations.weight.{new}", old)
-    return name
-
-
-def _numbers(texts: Sequence[str], device: torch.device) -> Tensor:
-    """A number per text, the same in every process, so that texts can be compared over processes."""
-    digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
-    return torch.tensor([int.from_bytes(d, signed=True) for d in digests], dtype=torch.int64, device=device)
 
 
 def _global_mean(losses: Tensor) -> Tensor:
     """The mean over all processes where each has another number of terms; 0 where there is none."""
     count = gather(torch.tensor([float(len(losses))], device=losses.device)).mean()
     return losses.sum() / count.clamp(min=1)
-
-
-def _text_encoder(text_model: str | None) -> TextEncoder | None:
-    if text_model is None:
-        return None
-    if text_model == "small":
-        return SmallTextEncoder(mask_token=True)
-    return _hub(text_model, MAX_TOKENS, "text_model = 'small' (trained from the reports) or None (features only)")
-
-
-def _hub(name: str, max_tokens: int, alternative: str) -> HubTextEncoder:
-    try:
-        return HubTextEncoder(name, max_tokens)
-    except TextModelMissing as error:
-        raise MissingError(f"cmelt: {error}; {alternative} needs no download") from error
-
-
-def _sentence_embedder(name: str) -> Embed:
-    """Mean over the words of a frozen language model, of length one."""
-    encoder = _hub(name, MAX_TOKENS, "negative_model = 'hashed'").eval()
-
-    def embed(texts: Sequence[str]) -> Tensor:
-        _, states, mask = encoder(texts)
-        real = mask.unsqueeze(-1)
-        return F.normalize((states * real).sum(1) / real.sum(1), dim=-1)
-
-    return embed
-
-
-def _tokenise(encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    try:
-        return encoder.tokenise(texts)
-    except TokeniserMissing as error:
-        raise UsageError(f"cmelt: {error}") from error
-
-
-def _mask_id(encoder: TextEncoder) -> int:
-    if encoder.mask_id is None:
-        raise UsageError(
-            "cmelt hides words, but the tokeniser of its text_model has no token to stand for a hidden one"
-        )
-    return encoder.mask_id
 
 
 def _unknown(field: str, value: str, known: Sequence[str] | dict[str, tuple[str, ...]]) -> list[str]:

@@ -27,6 +27,8 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
         method = cls(**config)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the method {name} cannot be built with {config}: {error}") from error
+    except OSError as error:  # files that the constructor reads (a published language model)
+        raise MissingError(f"the method {name} cannot be built: {error}") from error
     if weights is not None:
         load_weights(method, weights)
     if isinstance(method, torch.nn.Module):

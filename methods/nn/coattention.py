@@ -24,7 +24,7 @@ class CoAttentionLayer(nn.Module):
         self.output = Residual(4 * width, width, dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, other: Tensor, other_mask: Tensor | None) -> Tensor:
-        """`x` ``(batch, token, width)`` reads `other` ``(batch, other token, width)``; masks are True at real tokens."""
+        """`x` ``(batch, token, width)`` reads `other` ``(batch, its token, width)``; masks are True at real tokens."""
         x = self.attention(x, x, mask)
         x = self.crossattention(x, other, other_mask)
         return self.output(F.gelu(self.intermediate["dense"](x)), x)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from methods.nn.text import HubTextEncoder
 
 Embed = Callable[[Sequence[str]], Tensor]  # texts -> (text, dim), of length one
 CHUNK = 1024  # texts embedded or compared at a time
@@ -60,6 +63,20 @@ class FarTexts:
             return torch.cat([self.embed(texts[i : i + CHUNK]) for i in range(0, len(texts), CHUNK)])
 
 
+def embedding(name: str) -> Embed:
+    """``"hashed"``, or a hub id or path: the mean over the words of that language model, frozen, of length one."""
+    if name == "hashed":
+        return hashed_words
+    encoder = HubTextEncoder(name).eval()
+
+    def embed(texts: Sequence[str]) -> Tensor:
+        _, states, mask = encoder(texts)
+        real = mask.unsqueeze(-1)
+        return F.normalize((states * real).sum(1) / real.sum(1), dim=-1)
+
+    return embed
+
+
 def hashed_words(texts: Sequence[str], dim: int = 512) -> Tensor:
     """Words and word pairs counted with random signs in `dim` places: ``(text, dim)``, of length one.
 
@@ -69,7 +86,7 @@ def hashed_words(texts: Sequence[str], dim: int = 512) -> Tensor:
     counts = torch.zeros(len(texts), dim)
     for row, text in enumerate(texts):
         words = text.lower().replace(".", " ").replace(",", " ").split() or [""]
-        for word in [*words, *map(" ".join, zip(words, words[1:], strict=False))]:
+        for word in [*words, *map(" ".join, pairwise(words))]:
             digest = zlib.crc32(word.encode())
             counts[row, digest % dim] += 1.0 if digest >> 31 else -1.0
     return F.normalize(counts, dim=-1)

@@ -62,6 +62,19 @@ class TextEncoder(nn.Module, ABC):
         """Ids and mask ``(batch, token)`` -> pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
 
 
+def text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool = False) -> TextEncoder | None:
+    """The encoder that a method's option `text_model` asks for: a hub id or path, ``"small"``, or None.
+
+    ``"none"`` is None for those who write TOML, which has no such value. A published model is cut at `max_tokens`;
+    `mask_token` gives the small one a token that stands for a hidden one (published tokenisers bring theirs).
+    """
+    if text_model in (None, "none"):
+        return None
+    if text_model == "small":
+        return SmallTextEncoder(mask_token=mask_token)
+    return HubTextEncoder(text_model, max_tokens)
+
+
 # --- a published language model ------------------------------------------------------------------
 
 

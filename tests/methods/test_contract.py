@@ -30,6 +30,22 @@ RESNET = {"width": 8, "rate": 100.0}
 CASES = {
     "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
     "merl_vit": Case({"encoder": "vit_tiny", "width": 64, "rate": 100.0, "text_model": "small"}, method="merl"),
+    "cmelt": Case(
+        {
+            "width": 32,
+            "depth": 1,
+            "heads": 2,
+            "channels": 16,
+            "position_kernel": 8,
+            "fusion_layers": 2,
+            "mem_layer": 1,
+            "decoder_width": 16,
+            "decoder_depth": 1,
+            "decoder_heads": 1,
+            "rate": 100.0,
+            "text_model": "small",
+        },
+    ),
     "random_init": Case(RESNET),
     "supervised": Case(RESNET),
     "handcrafted": Case({}),
