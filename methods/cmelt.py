@@ -76,7 +76,9 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     the share of reports replaced by one of their `negatives` least similar ones, under the embedding of
     `negative_model` (a hub id or path, ``"hashed"``, or None: flan-t5-small where the text model is published too,
     else hashed). `mem_target` is the recording before (``clean``) or after lead masking (``masked``), None: clean
-    unless `released`. `released` trains as the released code does, see ``docs/methods-cmelt.md``.
+    unless `released`. `ets_bias` is added to the logits of the sigmoid loss (SigLIP's bias, fixed; officially there is
+    none, and the first steps go into making all pairs unlike). `released` trains as the released code does, see
+    ``docs/methods-cmelt.md``.
 
     `length_groups` runs a batch in so many parts of like text length (the same losses, less padding, for CPUs).
     `features` says what a probe sees: ``pooled`` (official), ``projected`` (before its tanh), the encoder's ``class``
@@ -121,6 +123,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         negatives: int = 64,
         negative_model: str | None = None,
         mem_target: Literal["clean", "masked"] | None = None,
+        ets_bias: float = 0.0,
         released: bool = False,
         length_groups: int = 1,
         features: str = "pooled",
@@ -150,7 +153,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order])
         self.lead_masking, self.mem_ratio, self.mlm_ratio = lead_masking, mem_ratio, mlm_ratio
         self.replaced, self.negatives, self.mem_layer = replaced, negatives, mem_layer
-        self.released, self.features, self.length_groups = released, features, length_groups
+        self.ets_bias, self.released = ets_bias, released
+        self.features, self.length_groups = features, length_groups
         self.mem_target = mem_target or ("masked" if released else "clean")
 
         self.ecg_encoder = Wav2Vec(
@@ -327,7 +331,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         """
         own, said = gather(shown.own), gather(shown.said)
         with torch.autocast(ecg.device.type, enabled=False):
-            logits = self.similarity(gather(ecg.float()), gather(text.float()))
+            logits = self.similarity(gather(ecg.float()), gather(text.float())) + self.ets_bias
         if self.released:
             return sigmoid_loss(logits, torch.diag(own == said)) / len(logits)
         return sigmoid_loss(logits, own.unsqueeze(1) == said.unsqueeze(0))

@@ -123,8 +123,8 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
 
     try:
         tokeniser = AutoTokenizer.from_pretrained(name_or_path)
-        if AutoConfig.from_pretrained(name_or_path).is_encoder_decoder:
-            # T5: its encoder alone, and attention as published: its dot products are large (nothing scales them), so
+        if "t5" in AutoConfig.from_pretrained(name_or_path).model_type:
+            # its encoder alone, and attention as published: its dot products are large (nothing scales them), so
             # the rounding of a fused kernel shows in the fourth digit
             kind, options = AutoModelForTextEncoding, {"attn_implementation": "eager"}
         else:

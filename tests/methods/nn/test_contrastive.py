@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from methods.nn.contrastive import clip_loss, cosine_similarity, retrieval_accuracy
+from methods.nn.contrastive import clip_loss, cosine_similarity, retrieval_accuracy, sigmoid_loss
 
 
 def test_loss_of_orthogonal_pairs_is_the_closed_form():
@@ -33,3 +33,11 @@ def test_accuracy_is_the_mean_of_both_directions():
     assert retrieval_accuracy(x, x) == 100
     assert retrieval_accuracy(x, y) == pytest.approx(75)  # recordings find both, texts find one
     assert retrieval_accuracy(x, y, top=2) == 100
+
+
+def test_sigmoid_loss_of_a_tiny_batch_is_the_closed_form():
+    logits = torch.tensor([[2.0, -1.0, 0.0], [0.5, 3.0, -4.0]])
+    positive = torch.tensor([[True, False, False], [True, True, False]])
+    signed = [-2.0, -1.0, 0.0, -0.5, -3.0, -4.0]
+    assert sigmoid_loss(logits, positive).item() == pytest.approx(sum(math.log1p(math.exp(v)) for v in signed) / 2)
+    assert sigmoid_loss(torch.zeros(1, 1), torch.tensor([[True]])).item() == pytest.approx(math.log(2))
