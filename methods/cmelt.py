@@ -71,6 +71,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     Sizes: `width`, `depth`, `heads` of the ECG encoder, its `channels` and `convolutions` (each halves the rate) and
     the `position_kernel` and `position_groups` of its positions; `fusion_layers`, the patch decoder reading the
     stream before layer `mem_layer`; `decoder_width`, `decoder_depth`, `decoder_heads` of that decoder. `rate` is in Hz.
+    `initial_gain` widens the ECG encoder's initial weights: at 1 (officially) the class token is almost the same for
+    all recordings, and a short training does not get over it.
 
     Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are what is hidden of leads, patches and words, `replaced`
     the share of reports replaced by one of their `negatives` least similar ones, under the embedding of
@@ -113,6 +115,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         decoder_depth: int = 4,
         decoder_heads: int = 6,
         dropout: float = 0.1,
+        initial_gain: float = 1.0,
         rate: float = 500.0,
         seconds: float = 10.0,
         lead_order: Literal["standard", "mimic"] = "standard",
@@ -158,7 +161,16 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.mem_target = mem_target or ("masked" if released else "clean")
 
         self.ecg_encoder = Wav2Vec(
-            width, depth, heads, channels, convolutions, position_kernel, position_groups, dropout=dropout
+            width,
+            depth,
+            heads,
+            channels,
+            convolutions,
+            position_kernel,
+            position_groups,
+            len(LEADS),
+            dropout,
+            initial_gain,
         )
         self.class_embedding = nn.Parameter(torch.rand(width))
         self.multi_modal_ecg_proj = nn.Linear(width, width)

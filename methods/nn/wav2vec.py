@@ -29,6 +29,7 @@ class Wav2Vec(nn.Module):
         position_groups: int = 16,
         leads: int = 12,
         dropout: float = 0.1,
+        initial_gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.patch = 2**convolutions
@@ -39,7 +40,7 @@ class Wav2Vec(nn.Module):
         self.conv_pos = Positions(width, position_kernel, position_groups)
         self.encoder = Transformer(width, depth, heads, dropout)
         for module in (self.post_extract_proj, self.encoder):
-            initialise(module, width)
+            initialise(module, width, initial_gain)
 
     def embed(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> patches with their positions ``(batch, time // patch, width)``."""
@@ -155,12 +156,12 @@ class SelfAttention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
-def initialise(module: nn.Module, width: int) -> None:
+def initialise(module: nn.Module, width: int, gain: float = 1.0) -> None:
     """BERT's normal weights: 0.02 at 768 channels, wider in narrow models, so that layers pass as much on in all.
 
     With 0.02 at 64 channels the class token of a post-norm model hardly sees the patches, and nothing is learnt.
     """
-    std = 0.02 * (768 / width) ** 0.5
+    std = gain * 0.02 * (768 / width) ** 0.5
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=std)
