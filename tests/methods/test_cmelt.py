@@ -104,6 +104,14 @@ def test_the_encoder_is_blind_to_gain_and_offset_but_not_to_one_leads_gain():
         assert method.ecg_features(torch.zeros_like(ecg)).isfinite().all()
 
 
+def test_the_initial_gain_lets_the_class_token_see_the_patches():
+    with torch.inference_mode():
+        official, wide = (
+            tiny(initial_gain=gain).ecg_tokens(batch_of(8).ecg)[:, 0].std(0).mean() for gain in (1.0, 2.0)
+        )
+    assert wide > 2 * official
+
+
 def test_similarity_is_the_raw_dot_product():
     x, y = torch.randn(2, 5), torch.randn(3, 5)
     assert torch.equal(tiny().similarity(x, y), x @ y.T)
