@@ -44,17 +44,26 @@ def siglip_loss(
     positive: Tensor | None = None,
     judged: Tensor | None = None,
 ) -> Tensor:
-    """``-(1 / n) sum_ij log sigmoid(+-(scale cos(x_i, y_j) + bias))``, plus for positive pairs; x, y: ``(batch, dim)``.
+    """`sigmoid_loss` of ``scale cos(x_i, y_j) + bias`` over the global batch; x, y: ``(batch, dim)``.
 
-    `scale` is positive and `bias` a number, both usually learnt; n counts the recordings of the global batch.
-    `positive` ``(n, n)`` bool says which pairs belong together: by default the diagonal; pairs that are not
-    `judged` ``(n, n)`` bool are left out.
+    `scale` is positive and `bias` a number, both usually learnt. `positive` ``(n, n)`` bool says which pairs belong
+    together: by default the diagonal; pairs that are not `judged` ``(n, n)`` bool are left out.
     """
     logits = scale.float() * cosine_similarity(gather(x), gather(y)) + bias.float()
     if positive is None:
         positive = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    terms = F.logsigmoid(torch.where(positive, logits, -logits))
-    return -(terms if judged is None else terms * judged).sum() / len(logits)
+    return sigmoid_loss(logits, positive, judged)
+
+
+def sigmoid_loss(logits: Tensor, positive: Tensor, judged: Tensor | None = None) -> Tensor:
+    """SigLIP (Zhai et al., ICCV 2023): every pair is a question of its own, yes where `positive`, no elsewhere.
+
+    ``(1 / n) sum_ij log(1 + exp(-z_ij logits_ij))``, z = +1 or -1, over the pairs that are `judged` (None: all);
+    all ``(n, m)``, n recordings and m texts.
+    """
+    signs = positive.to(logits.dtype) * 2 - 1
+    terms = F.softplus(-signs * logits)
+    return (terms if judged is None else terms * judged).sum() / len(logits)
 
 
 def equal_texts(texts: Sequence[str], device: torch.device) -> Tensor:

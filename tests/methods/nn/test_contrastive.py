@@ -4,7 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.nn.contrastive import clip_loss, cosine_similarity, equal_texts, retrieval_accuracy, siglip_loss
+from methods.nn.contrastive import (
+    clip_loss,
+    cosine_similarity,
+    equal_texts,
+    retrieval_accuracy,
+    siglip_loss,
+    sigmoid_loss,
+)
 
 
 def test_loss_of_orthogonal_pairs_is_the_closed_form():
@@ -80,3 +87,11 @@ def test_several_positives_share_the_target():
     logits = cosine_similarity(x, y) / 0.07
     expected = -(logits.log_softmax(1).mean() + logits.log_softmax(0).mean()).item()
     assert clip_loss(x, y, positive=torch.ones(4, 4, dtype=torch.bool)).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_sigmoid_loss_of_a_tiny_batch_is_the_closed_form():
+    logits = torch.tensor([[2.0, -1.0, 0.0], [0.5, 3.0, -4.0]])
+    positive = torch.tensor([[True, False, False], [True, True, False]])
+    signed = [-2.0, -1.0, 0.0, -0.5, -3.0, -4.0]
+    assert sigmoid_loss(logits, positive).item() == pytest.approx(sum(math.log1p(math.exp(v)) for v in signed) / 2)
+    assert sigmoid_loss(torch.zeros(1, 1), torch.tensor([[True]])).item() == pytest.approx(math.log(2))

@@ -1,0 +1,86 @@
+"""What pre-training hides: leads, patches, words; how much of it, and what is never hidden."""
+
+import math
+
+import pytest
+import torch
+
+from methods.nn.lead_masking import mask_leads
+from methods.nn.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
+from methods.nn.masked_words import IGNORED, MaskedWordHead, mask_words
+
+
+def test_half_of_the_leads_fall_silent_each_on_its_own():
+    torch.manual_seed(0)
+    ecg = torch.ones(200, 12, 3)
+    silent = mask_leads(ecg) == 0
+    assert (silent.all(-1) == silent.any(-1)).all()  # a lead is silent as a whole
+    assert 0.46 < silent.float().mean() < 0.54
+    assert len({tuple(row) for row in silent[..., 0].tolist()}) > 150
+    assert torch.equal(mask_leads(ecg, 0.0), ecg) and not mask_leads(ecg, 1.0).any()
+
+
+@pytest.mark.parametrize("patches, ratio, seen", [(312, 0.75, 78), (62, 0.75, 15), (62, 0.0, 62), (3, 0.9, 1)])
+def test_each_recording_keeps_patches_of_its_own(patches, ratio, seen):
+    torch.manual_seed(0)
+    kept = keep_patches(4, patches, ratio)
+    assert kept.order.shape == (4, seen) and (kept.hidden.sum(1) == patches - seen).all()
+    for order, hidden in zip(kept.order, kept.hidden, strict=True):
+        assert not hidden[order].any() and len(order.unique()) == seen
+    x = torch.arange(4 * patches).view(4, patches, 1)
+    assert torch.equal(kept.select(x), x[torch.arange(4)[:, None], kept.order])
+
+
+def test_targets_are_standard_leads_cut_into_patches():
+    ecg = torch.arange(2 * 3 * 9.0).view(2, 3, 9) ** 2
+    target = patch_targets(ecg, 2, 4)
+    assert target.shape == (2, 2, 3, 4)
+    whole = target.transpose(1, 2).flatten(2)  # (batch, lead, sample)
+    torch.testing.assert_close(whole.mean(-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(whole.var(-1), torch.ones(2, 3), atol=1e-4, rtol=0)
+    assert not patch_targets(torch.zeros(1, 1, 8), 2, 4).any()  # a silent lead asks for silence
+
+
+def test_only_hidden_patches_count():
+    target, found = torch.zeros(1, 3, 2, 4), torch.ones(1, 3, 2, 4)
+    found[0, 1] = 100.0
+    hidden = torch.tensor([[True, False, True]])
+    assert reconstruction_loss(found, target, hidden).item() == 1.0
+
+
+def test_the_decoder_puts_patches_back_where_they_were():
+    torch.manual_seed(0)
+    decoder = PatchDecoder(inputs=8, width=8, depth=0, heads=1, patches=5, patch=4, leads=2)
+    kept = keep_patches(3, 5, 0.5)
+    assert decoder(torch.randn(3, 3, 8), kept).shape == (3, 5, 2, 4)
+    states = torch.randn(3, 5, 8)
+    order = torch.randperm(5).expand(3, 5)
+    all_seen = Kept(order, order.argsort(1))
+    whole = Kept(torch.arange(5).expand(3, 5), torch.arange(5).expand(3, 5))
+    first = torch.zeros(3, 1, 8)
+    shuffled = decoder(torch.cat([first, all_seen.select(states)], 1), all_seen)
+    torch.testing.assert_close(shuffled, decoder(torch.cat([first, states], 1), whole))
+
+
+def test_a_quarter_of_the_words_is_hidden_and_special_tokens_never():
+    torch.manual_seed(0)
+    ids = torch.randint(10, 1000, (200, 20))
+    ids[:, 0], ids[:, -3:] = 1, 0
+    hidden, labels = mask_words(ids, special=(0, 1), mask_id=9, words=1000)
+    asked = labels != IGNORED
+    assert 0.23 < asked[:, 1:-3].float().mean() < 0.27
+    assert not asked[:, 0].any() and not asked[:, -3:].any()
+    assert torch.equal(labels[asked], ids[asked]) and torch.equal(hidden[~asked], ids[~asked])
+    assert 0.76 < (hidden[asked] == 9).float().mean() < 0.84
+    assert 0.07 < (hidden[asked] == ids[asked]).float().mean() < 0.13
+
+
+def test_the_word_loss_of_an_untrained_head_is_near_chance_and_empty_where_nothing_is_asked():
+    torch.manual_seed(0)
+    head = MaskedWordHead(8, 50)
+    torch.nn.init.zeros_(head.decoder.weight)
+    labels = torch.full((2, 3), IGNORED)
+    labels[0, 1], labels[1, 2] = 7, 49
+    losses = head.losses(torch.randn(2, 3, 8), labels)
+    torch.testing.assert_close(losses, torch.full((2,), math.log(50)))
+    assert len(head.losses(torch.randn(2, 3, 8), torch.full((2, 3), IGNORED))) == 0

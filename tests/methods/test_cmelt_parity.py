@@ -1,0 +1,181 @@
+"""C-MELT against activations and losses of the official class, for weights and inputs in closed form.
+
+The weights are made under the official names and shapes, written as D-BETA's checkpoint file, and come in by the
+way that a suite's ``weights = "/path"`` takes; every entry of golden/cmelt.json is compared.
+"""
+
+import json
+import os
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from benchmark.engine.building import build
+from methods.cmelt import Shown
+from methods.nn.masked_patches import keep_patches, patch_targets, reconstruction_loss
+
+SHARED = Path(os.environ.get("ECGBENCH_SHARED", Path(__file__).parents[2] / "../shared"))
+GOLDEN = SHARED / "golden" / "cmelt.json"
+KEYS = SHARED / "specs" / "cmelt_state_dict.txt"
+pytestmark = pytest.mark.skipif(not GOLDEN.is_file(), reason=f"no official activations at {GOLDEN}")
+TOLERANCE = 1e-4  # relative, float32
+TIED = "language_encoder.encoder.embed_tokens.weight"
+FLAN_T5_BASE = {"d_model": 768, "d_ff": 2048, "d_kv": 64, "num_layers": 12, "num_heads": 12, "vocab_size": 32128,
+                "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}  # fmt: skip
+
+
+def official_shapes():
+    listing = re.findall(r"^(\S+)\t\((.*?)\)\tfloat32", KEYS.read_text(), flags=re.M)
+    return {name: tuple(int(size) for size in shape.split(",") if size.strip()) for name, shape in listing}
+
+
+def closed_form(name, shape):
+    """The weight called `name`, from its name alone (the recipe of the golden file)."""
+    draw = np.random.RandomState(zlib.crc32(name.encode()) ^ 1).standard_normal(int(np.prod(shape)))
+    if len(shape) >= 2:
+        draw *= np.sqrt(1 / np.prod(shape[1:]))
+    elif name.endswith("bias"):
+        draw *= 0.01
+    elif name.endswith("weight"):
+        draw = 1 + 0.1 * draw
+    else:
+        draw *= 0.1
+    return torch.from_numpy(draw.astype(np.float32).reshape(shape))
+
+
+def sinusoids(length, width):
+    """The one table that the recipe leaves as the official class computes it."""
+    angles = np.arange(length)[:, None] / 10000 ** (np.arange(0, width, 2) / width)
+    table = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(1, length, width)
+    return torch.from_numpy(table).float()
+
+
+def write_checkpoint(path):
+    shapes = official_shapes()
+    state = {k: closed_form(k, s) for k, s in shapes.items() if k != TIED and not k.endswith(".pe")}
+    filled = len(state)
+    state[TIED] = state["language_encoder.shared.weight"]
+    for name in shapes.keys() - state.keys():
+        state[name] = sinusoids(*shapes[name][1:])
+    torch.save({"model": state}, path)
+    return filled
+
+
+def write_flan_t5(folder):
+    """A folder as the hub would give it, with weights of zero: what is found later comes from the checkpoint."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast, T5Config
+
+    words = {word: row for row, word in enumerate(["<pad>", "</s>", "<unk>", "<extra_id_0>"])}
+    PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="<unk>")),
+        pad_token="<pad>", eos_token="</s>", unk_token="<unk>", additional_special_tokens=["<extra_id_0>"],
+    ).save_pretrained(folder)  # fmt: skip
+    T5Config(**FLAN_T5_BASE, architectures=["T5EncoderModel"]).save_pretrained(folder)
+    names = [name for name in official_shapes() if name.startswith("language_encoder.") and name != TIED]
+    zeros = {n.removeprefix("language_encoder."): torch.zeros(official_shapes()[n]).bfloat16() for n in names}
+    save_file(zeros, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def inputs():
+    """Recordings, token ids, their mask and the labels of masked words."""
+    draw = np.random.RandomState(1)
+    ecg = 0.3 * np.cumsum(draw.standard_normal((2, 12, 5000)), -1) / 20
+    text = draw.randint(3, 32000, (2, 20)).astype(np.int64)
+    mask = np.ones((2, 20), dtype=bool)
+    mask[1, 15:] = False
+    text[1, 15:] = 0
+    labels = text.copy()
+    labels[:, ::3] = -100
+    return tuple(torch.from_numpy(array) for array in (ecg.astype(np.float32), text, mask, labels))
+
+
+def activations(method):
+    """Every tensor of the golden file, by its name there."""
+    ecg, ids, mask, labels = inputs()
+    swapped = ecg[:, [0, 1, 2, 3, 5, 4, *range(6, 12)]]
+    torch.manual_seed(123)
+    kept = keep_patches(2, 312, method.mem_ratio)
+    fused = method.fuse(ecg, ids, mask, kept, padding_is_text=True)
+    patches = method.mim_head(fused.halfway, kept)
+    pair = method.itm_head(fused.pair)
+    shown = Shown(ids, mask, labels, own=torch.tensor([0, 1]), said=torch.tensor([0, 2]))  # is_aligned = [1, 0]
+    return {
+        "patch_embeddings": method.ecg_encoder.embed(ecg),
+        "encoder_tokens": method.ecg_tokens(ecg),
+        "ecg_feature": method.ecg_features(ecg),
+        "ecg_feature_leads_4_5_swapped": method.ecg_embeddings(swapped),
+        "masked_text.text_feature": method.text_features(ids, mask),
+        "official.uni_modal_text_feats": fused.text_feature,
+        "official.uni_modal_ecg_feats": fused.ecg_feature,
+        "official.multi_modal_text_feats": fused.text,
+        "official.multi_modal_ecg_feats": fused.ecg,
+        "official.multi_modal_cls_feats": fused.pair,
+        "official.mlm_logits": method.mlm_head(fused.text),
+        "official.mem_logits": patches,
+        "official.etm_logits": pair,
+        "official.mem_masks_sum_per_row": kept.hidden.sum(1).tolist(),
+        "official.losses (is_aligned = [1,0])": {
+            "mlm": method.mlm_head.losses(fused.text, labels).mean(),
+            "mem": reconstruction_loss(patches, patch_targets(ecg, 312, 16), kept.hidden),
+            "etm": F.cross_entropy(pair, shown.aligned.long()),
+            "ets": method.sigmoid(fused.ecg_feature, fused.text_feature, shown),
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The golden file, what is found in its place, how many weights were filled, and the method's own shapes."""
+    folder = tmp_path_factory.mktemp("flan-t5-base")
+    write_flan_t5(folder)
+    filled = write_checkpoint(folder / "sample.pt")
+    method = build("cmelt", {"text_model": str(folder), "released": True}, weights=folder / "sample.pt")
+    (folder / "sample.pt").unlink()  # 1.3 GB
+    with torch.inference_mode():
+        found = activations(method)
+    shapes = {name: tuple(value.shape) for name, value in method.state_dict().items()}
+    return json.loads(GOLDEN.read_text()), found, filled, shapes
+
+
+def tensor_errors(found, expected):
+    """Relative error of the listed values and of the norm; of the mean in units of a value's size.
+
+    The text tower is ill-conditioned under these weights: in float64 its feature is 4e-4 away from the official
+    float32 one, so there the distance of the vectors says more than the worst of eight single values.
+    """
+    flat = found.double().flatten()
+    listed = torch.tensor(expected["first5"] + expected["last3"], dtype=torch.float64)
+    return {
+        "values": ((torch.cat([flat[:5], flat[-3:]]) - listed).norm() / listed.norm()).item(),
+        "norm": abs(flat.norm().item() / expected["norm"] - 1),
+        "mean": abs(flat.mean().item() - expected["mean"]) / (expected["norm"] / flat.numel() ** 0.5),
+    }
+
+
+def test_every_entry_equals_the_official_one(compared):
+    golden, found, filled, _ = compared
+    assert golden.pop("recipe") and golden.pop("filled") == filled
+    assert set(found) == set(golden)
+    for name, expected in golden.items():
+        if isinstance(expected, list):  # counts
+            assert found[name] == expected, name
+            continue
+        if name.endswith("is_aligned = [1,0])"):
+            assert set(found[name]) == set(expected)
+            errors = {loss: abs(found[name][loss].item() / value - 1) for loss, value in expected.items()}
+        else:
+            assert list(found[name].shape) == expected["shape"], name
+            errors = tensor_errors(found[name], expected)
+        print(name, errors)
+        assert max(errors.values()) < TOLERANCE, (name, errors)
+
+
+def test_parameters_carry_the_official_names_and_shapes(compared):
+    assert compared[3] == official_shapes()
