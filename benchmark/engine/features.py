@@ -5,6 +5,7 @@ A file is named after the digest of everything that shapes its content and appea
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -16,13 +17,15 @@ import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import AlignedMethod, Method
+from benchmark.api import AlignedMethod, Method, SequenceMethod
 from benchmark.atomic import atomic_path, write_text
 from benchmark.data.prepared import PreparedDataset
 from benchmark.engine.events import Event, Report
 from benchmark.errors import BenchmarkError, UsageError
 
-Layer = Literal["features", "embeddings"]
+# features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
+# sequence: the tokens themselves
+Layer = Literal["features", "embeddings", "tokens", "sequence"]
 BATCH = 32  # small batches stay in the CPU's caches: see the performance notes in the README
 BATCH_GPU = 512
 
@@ -39,6 +42,8 @@ def cached_features(
 ) -> np.ndarray:
     """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
 
+    A sequence is ``(len(rows), token, dim)`` and written as it comes: it may be larger than the memory.
+
     `identity` says which weights these are; the signal form, being part of the method, is in it.
     """
     whole = {**identity, "layer": layer, "precision": "fp32", "data": data.digest, "rows": _rows_digest(rows, data)}
@@ -47,18 +52,39 @@ def cached_features(
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             started = time.monotonic()
-            found = extract(method(), layer, data, rows, report, device)
-            seconds = round(time.monotonic() - started, 2)
-            write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
             with atomic_path(path) as temporary:
-                np.save(temporary, found)
+                extract(method(), layer, data, rows, report, device, functools.partial(_mapped, temporary))
+                seconds = round(time.monotonic() - started, 2)
+                write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
     return np.load(path, mmap_mode="r")
 
 
+def layer_missing(layer: str, method: type[Method]) -> str | None:
+    """A sentence when methods of that class do not have that layer, else None."""
+    if layer == "embeddings" and not issubclass(method, AlignedMethod):
+        return f"{method.__name__} has no embeddings in a space shared with text"
+    if layer in ("tokens", "sequence") and not issubclass(method, SequenceMethod):
+        return f"{method.__name__} gives no tokens"
+    return None
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    return np.lib.format.open_memmap(path, "w+", np.float32, shape)
+
+
 def extract(
-    method: Method, layer: Layer, data: PreparedDataset, rows: np.ndarray, report: Report, device: str
+    method: Method,
+    layer: Layer,
+    data: PreparedDataset,
+    rows: np.ndarray,
+    report: Report,
+    device: str,
+    allocate: Callable[[tuple[int, ...]], np.ndarray] = functools.partial(np.empty, dtype=np.float32),
 ) -> np.ndarray:
-    """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``."""
+    """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``.
+
+    (Or ``(batch, token, dim)`` for a sequence.) `allocate` makes the array that is filled.
+    """
     function = _function(method, layer)
     size = BATCH_GPU if torch.device(device).type == "cuda" else BATCH
     out: np.ndarray | None = None
@@ -66,8 +92,8 @@ def extract(
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             found = function(torch.from_numpy(data.read(part, method.signal)).to(device)).float().cpu().numpy()
-            _check(found, part, data, method)
-            out = np.empty((len(rows), found.shape[1]), np.float32) if out is None else out
+            _check(found, part, data, method, 3 if layer == "sequence" else 2)
+            out = allocate((len(rows), *found.shape[1:])) if out is None else out
             out[start : start + size] = found
             title = f"{layer} of {type(method).__name__}"
             report(Event("step", title, min(start + size, len(rows)), len(rows)))
@@ -81,15 +107,21 @@ def _function(method: Method, layer: Layer) -> Callable[[torch.Tensor], torch.Te
         return method.ecg_features
     if layer == "embeddings" and isinstance(method, AlignedMethod):
         return method.ecg_embeddings
+    if layer == "sequence" and isinstance(method, SequenceMethod):
+        return method.ecg_tokens
+    if layer == "tokens" and isinstance(method, SequenceMethod):
+        tokens = method.ecg_tokens
+        return lambda ecg: tokens(ecg).float().mean(1)
     raise UsageError(f"{type(method).__name__} has no {layer!r}")
 
 
-def _check(found: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method) -> None:
-    if found.ndim != 2 or len(found) != len(rows):
+def _check(found: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method, dims: int) -> None:
+    if found.ndim != dims or len(found) != len(rows):
+        form = "(batch, dim)" if dims == 2 else "(batch, token, dim)"
         raise BenchmarkError(
-            f"{type(method).__name__} returned {found.shape} for {len(rows)} recordings, (batch, dim) expected"
+            f"{type(method).__name__} returned {found.shape} for {len(rows)} recordings, {form} expected"
         )
-    broken = ~np.isfinite(found).all(axis=1)
+    broken = ~np.isfinite(found).reshape(len(found), -1).all(axis=1)
     if broken.any():
         ids = ", ".join(data.record_ids[rows[broken]][:8])
         raise BenchmarkError(f"{type(method).__name__} returned NaN or infinite features for the recordings {ids}")

@@ -125,6 +125,9 @@ def make_plan(
                 problems += [str(error)] if str(error) not in problems else []
                 continue
             for cell in found:
+                if isinstance(cell, Skip):
+                    skipped += [cell] if cell not in skipped else []
+                    continue
                 other = cells.setdefault(cell.spec.key, cell)
                 if other.row != cell.row:
                     problems.append(f"the rows {other.row!r} and {cell.row!r} ask the same question; remove one")
@@ -138,7 +141,7 @@ def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
     raise_all(wrong, f"--{what}:")
 
 
-def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell]:
+def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell | Skip]:
     method_class: type[Method] = METHODS.get(method.name)
     task_class: type[Task] = TASKS.get(task.name)
     weights = _weights_digest(method)
@@ -155,6 +158,7 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
             dataset_version=dataset_class.card.version,
             dataset_config=distinct(dataset_class, dataset.config, f"dataset {dataset.name}"),
             label_set="",
+            protocol=task_class.protocol,
             weights=weights,
             pretraining=_recipe(suite, method, method_class, limit),
             training=_training(method, method_class),
@@ -162,6 +166,10 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
         )
         for label_set in _label_sets(dataset, dataset_class, task):
             for question in expand(task_class, task.config, f"task {task.name}"):
+                refusal = question.refuses(method_class)
+                if refusal:
+                    yield Skip(method.row, task.name, refusal)
+                    continue
                 fields = canonical(asdict(question))  # type: ignore[call-overload]
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
