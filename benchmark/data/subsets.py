@@ -66,6 +66,19 @@ def draw(
     return Subset(fraction, seed, rows, positives, digest([str(record_ids[int(row)]) for row in rows]))
 
 
+def draw_recordings(
+    record_ids: Sequence[str], labels: np.ndarray, classes: Sequence[str], fraction: float, seed: int
+) -> Subset:
+    """Draw `fraction` of the recordings evenly, whoever's they are and whatever their labels, as published code does.
+
+    (Such code calls scikit-learn's `train_test_split`; the draw here is numpy's, so the recordings differ.)
+    """
+    size = max(int(fraction * len(record_ids)), 1)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(record_ids))[:size])
+    positives = {name: int(count) for name, count in zip(classes, labels[rows].sum(axis=0), strict=True)}
+    return Subset(fraction, seed, rows, positives, digest([str(record_ids[int(row)]) for row in rows]))
+
+
 def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, seed: int) -> np.ndarray:
     """Order patients so that every prefix is stratified; ``patient_of`` maps records to patients.
 

@@ -26,6 +26,7 @@ from benchmark.errors import BenchmarkError, UsageError
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
 # sequence: the tokens themselves
 Layer = Literal["features", "embeddings", "tokens", "sequence"]
+POOLED_LAYERS = ("features", "embeddings", "tokens")  # one vector per recording: what a probe can take
 BATCH = 32  # small batches stay in the CPU's caches: see the performance notes in the README
 BATCH_GPU = 512
 

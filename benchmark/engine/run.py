@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import traceback
 from collections import Counter
@@ -69,6 +70,7 @@ def _run_cell(
     report: Report,
 ) -> str:
     spec, started = cell.spec, time.monotonic()
+    scratch = home.scratch / f"{spec.key}-{data.digest}"
     try:
         if spec.label_set not in views:
             views[spec.label_set] = LabelledRows.of(data, spec.label_set, spec.limit)
@@ -85,6 +87,7 @@ def _run_cell(
             report,
             spec.training,
             _all_rows(data, spec.limit),
+            scratch,
         )
         answer = task.answer(context)
         scores = task.score(answer, view.truth(data))
@@ -92,6 +95,7 @@ def _run_cell(
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
         record.resampling = scores.resampling
         store.put(spec, record, answer.predictions, scores.resampled)
+        shutil.rmtree(scratch, ignore_errors=True)
     except Exception as error:
         return _store_failure(store, cell, error, time.monotonic() - started, report)
     shown = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}

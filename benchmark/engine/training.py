@@ -86,9 +86,11 @@ def train(
     device: str = "cpu",
     checkpoint: Path | None = None,
     after_epoch: Callable[[Progress], dict[str, float]] | None = None,
+    groups: list[dict[str, Any]] | None = None,
 ) -> Progress:
     """Train `method` in place and return the history; it is left in eval mode.
 
+    `groups` are the optimiser's parameter groups where they differ: each has "params" and a "scale" of its rate.
     With a `checkpoint` path the state after every epoch is kept there and a later call goes on from it.
     `after_epoch` may return more numbers for the history (a validation loss).
     """
@@ -99,7 +101,7 @@ def train(
     per_epoch = steps_per_epoch(len(data), config)
     epochs = number_of_epochs(len(data), config)
     weights = [weight for weight in method.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(groups or weights, lr=config.lr, weight_decay=config.weight_decay)
     progress = Progress()
     if config.precision == "bf16" and device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         report(Event("note", f"{title}: this CPU has no bf16 arithmetic, fp32 would be many times faster"))
@@ -160,7 +162,7 @@ def _epoch(
     batches = shuffled_batches(len(data), config, progress.epoch)
     for group in _grouped(batches, config.accumulate):
         for weights in optimiser.param_groups:
-            weights["lr"] = learning_rate(progress.step, steps, config)
+            weights["lr"] = learning_rate(progress.step, steps, config) * weights.get("scale", 1.0)
         optimiser.zero_grad(set_to_none=True)
         for positions in group:
             batch = _to_device(data.batch(positions), device)
