@@ -8,6 +8,7 @@ after the other. Left out: fp16 autocast, which on a CPU does not exist.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,14 +16,14 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from benchmark.api import Answer, Method, Scores, SupervisedMethod, Truth
+from benchmark.api import SPLITS, Answer, Method, Scores, SupervisedMethod, Truth
 from benchmark.engine.context import TaskContext
 from benchmark.engine.events import Event
 from benchmark.errors import did_you_mean
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import score_classes
 from benchmark.probes.published import Loop, fixed, live, run
-from benchmark.probes.task import ProbeTask
+from benchmark.probes.task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 CHOICES = {
@@ -80,47 +81,46 @@ class PublishedProbe(ProbeTask):
 
     def answer(self, context: TaskContext) -> Answer:
         subset = context.subset(self.fraction, self.seed, by_recording=self.subset == "recordings")
-        loop = Loop(
-            self.epochs,
-            self.batch_size,
-            self.lr,
-            self.weight_decay,
-            self.milestone,
-            self.cut == "batches",
-            self.seed,
-        )
-        labels, val = context.labels("train")[subset.rows], context.labels("val")
-        history, found = [], []
-        for epoch, (val_logits, test_logits) in enumerate(self._epochs(context, subset.rows, labels, loop), start=1):
-            score = macro(auroc(val, val_logits))
-            history.append({"epoch": epoch, "val_score": round(score, 6)})
-            found.append((val_logits, test_logits))
-            if self.choose == "validation":  # the others will not be asked for
-                best = max(history, key=lambda entry: (entry["val_score"], -entry["epoch"]))["epoch"]
-                found = [pair if at + 1 == best else (None, None) for at, pair in enumerate(found)]  # type: ignore[misc]
+        val, per_test = context.labels("val"), self.choose == "test"
+        history: list[dict[str, float]] = []
+        kept: list[tuple[np.ndarray, np.ndarray]] = []  # logits of val and test: of all epochs, or of the best
+        for logits in self._epochs(context, subset.rows):
+            score = macro(auroc(val, logits[0]))
+            better = not history or score > max(entry["val_score"] for entry in history)
+            history.append({"epoch": len(history) + 1, "val_score": score})
+            kept = [*kept, logits] if per_test else [logits] if better else kept
             title = f"published probe of {context.method_class.__name__}"
-            context.report(Event("step", title, epoch, self.epochs, {"val_score": score}))
+            context.report(Event("step", title, len(history), self.epochs, {"val_score": score}))
         details: dict[str, Any] = {"subset": subset.summary(), "history": history}
-        if self.choose == "test":
-            thresholds = np.stack([f1_thresholds(val, logits) for logits, _ in found])
-            return Answer({"epochs": np.stack([test for _, test in found]).astype(np.float32)}, thresholds, details)
-        choice = max(history, key=lambda entry: (entry["val_score"], -entry["epoch"]))
-        val_logits, test_logits = found[int(choice["epoch"]) - 1]
-        details["choice"] = choice
-        return Answer({"logits": test_logits.astype(np.float32)}, f1_thresholds(val, val_logits), details)
+        if per_test:
+            thresholds = np.stack([f1_thresholds(val, logits) for logits, _ in kept])
+            return Answer({"epochs": np.stack([test for _, test in kept])}, thresholds, details)
+        details["choice"] = max(history, key=lambda entry: entry["val_score"])
+        return answer_with(*kept[0], val, details)
 
-    def _epochs(self, context: TaskContext, rows: np.ndarray, labels: np.ndarray, loop: Loop) -> Any:
-        sizes = {split: len(context.signals(split, context.method.signal)) for split in ("val", "test")}
-        if self.batchnorm == "eval":
-            features = {split: context.features(split) for split in ("train", "val", "test")}
+    def _epochs(self, context: TaskContext, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Logits of val and test after every epoch of the published loop on the training recordings `rows`."""
+        loop = Loop(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            milestone=self.milestone,
+            cut_per_batch=self.cut == "batches",
+            freeze=self.freeze,
+            seed=self.seed,
+        )
+        labels = context.labels("train")[rows]
+        sizes = {"val": context.size("val"), "test": context.size("test")}
+        if self.batchnorm == "eval":  # nothing changes from epoch to epoch: the cached features will do
+            features = {split: context.features(split) for split in SPLITS}
             encode = fixed({**features, "train": features["train"][rows]}, context.device)
-            return run(encode, None, labels, sizes, loop, True, context.device)
+            return run(encode, None, labels, sizes, loop, context.device)
         method = context.fresh_method(self.seed)
         assert isinstance(method, torch.nn.Module)  # `refuses` has said so
-        signals = {split: context.signals(split, method.signal) for split in ("val", "test")}
-        signals["train"] = context.signals("train", method.signal, rows)
+        signals = {split: context.signals(split, method.signal, rows if split == "train" else None) for split in SPLITS}
         encode = live(method, lambda split, positions: signals[split].batch(positions).ecg, context.device)
-        return run(encode, method, labels, sizes, loop, self.freeze, context.device)
+        return run(encode, method, labels, sizes, loop, context.device)
 
     def score(self, answer: Answer, truth: Truth) -> Scores:
         """Here, in the scorer, the epoch is chosen on the test labels where that is the question."""

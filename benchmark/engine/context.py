@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
-from benchmark.atomic import write_text
+from benchmark.atomic import atomic_path, write_text
 from benchmark.data.prepared import PreparedDataset
 from benchmark.data.subsets import Subset, draw, draw_recordings
 from benchmark.engine.building import build
@@ -183,6 +183,10 @@ class TaskContext:
         positions = np.searchsorted(self._all_rows, self._view.rows[split])
         return self._extracted(layer)[positions]
 
+    def size(self, split: str) -> int:
+        """The number of recordings of a split."""
+        return len(self._view.rows[split])
+
     def tokens(self, split: str) -> Sequences:
         """Token sequences in the order of `labels`; they stay on disk, in the cache."""
         positions = np.searchsorted(self._all_rows, self._view.rows[split])
@@ -239,7 +243,7 @@ class TaskContext:
         groups: list[dict[str, Any]] | None = None,
         resumable: bool = False,
     ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-        """As `train_end_to_end`, for a method at hand; a `resumable` training goes on after a kill, to the same bits."""
+        """As `train_end_to_end`, for a method at hand; `resumable` means after a kill, and to the same bits."""
         assert isinstance(method, torch.nn.Module)
         signals = self.signals("train", method.signal, subset.rows)
         kept = self.scratch("best.pt") if resumable else None

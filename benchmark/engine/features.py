@@ -5,7 +5,6 @@ A file is named after the digest of everything that shapes its content and appea
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 from collections.abc import Callable
@@ -54,7 +53,7 @@ def cached_features(
         if not path.is_file():
             started = time.monotonic()
             with atomic_path(path) as temporary:
-                extract(method(), layer, data, rows, report, device, functools.partial(_mapped, temporary))
+                extract(method(), layer, data, rows, report, device, temporary)
                 seconds = round(time.monotonic() - started, 2)
                 write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
     return np.load(path, mmap_mode="r")
@@ -69,8 +68,8 @@ def layer_missing(layer: str, method: type[Method]) -> str | None:
     return None
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    return np.lib.format.open_memmap(path, "w+", np.float32, shape)
+def _space(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
+    return np.lib.format.open_memmap(file, "w+", np.float32, shape) if file else np.empty(shape, np.float32)
 
 
 def extract(
@@ -80,11 +79,11 @@ def extract(
     rows: np.ndarray,
     report: Report,
     device: str,
-    allocate: Callable[[tuple[int, ...]], np.ndarray] = functools.partial(np.empty, dtype=np.float32),
+    file: Path | None = None,
 ) -> np.ndarray:
     """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``.
 
-    (Or ``(batch, token, dim)`` for a sequence.) `allocate` makes the array that is filled.
+    (Or ``(batch, token, dim)`` for a sequence.) With a `file` the result is written there as it comes.
     """
     function = _function(method, layer)
     size = BATCH_GPU if torch.device(device).type == "cuda" else BATCH
@@ -94,7 +93,7 @@ def extract(
             part = rows[start : start + size]
             found = function(torch.from_numpy(data.read(part, method.signal)).to(device)).float().cpu().numpy()
             _check(found, part, data, method, 3 if layer == "sequence" else 2)
-            out = allocate((len(rows), *found.shape[1:])) if out is None else out
+            out = _space((len(rows), *found.shape[1:]), file) if out is None else out
             out[start : start + size] = found
             title = f"{layer} of {type(method).__name__}"
             report(Event("step", title, min(start + size, len(rows)), len(rows)))

@@ -32,6 +32,7 @@ class Loop:
     weight_decay: float = 1e-4
     milestone: int = 40  # scheduler steps after which the rate is a tenth
     cut_per_batch: bool = True
+    freeze: bool = True  # the backbone's weights; its BatchNorm statistics move in train mode all the same
     seed: int = 0
 
 
@@ -41,13 +42,12 @@ def run(
     labels: np.ndarray,
     sizes: dict[str, int],
     loop: Loop,
-    freeze: bool,
     device: str,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Train on ``labels`` ``(n, C)`` of split "train"; yield logits of val and test after every epoch.
 
-    `backbone` is what is put into train mode for training (None: nothing is, the features are fixed); unless
-    `freeze`, it learns as well.
+    `backbone` is what is put into train mode for training (None: nothing is, the features are fixed). `sizes` are
+    the numbers of recordings of "val" and "test". Batches are of nearly equal size, so that none has one recording.
     """
     torch.manual_seed(loop.seed)
     order = np.random.default_rng(loop.seed)
@@ -57,14 +57,14 @@ def run(
     head = nn.Linear(dim, labels.shape[1]).to(device)
     weights = [*head.parameters()]
     if backbone is not None:
-        backbone.requires_grad_(not freeze)
-        weights += [] if freeze else [*backbone.parameters()]
+        backbone.requires_grad_(not loop.freeze)
+        weights += [] if loop.freeze else [*backbone.parameters()]
     optimiser = torch.optim.Adam(weights, lr=loop.lr, weight_decay=loop.weight_decay)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [loop.milestone], gamma=0.1)
     for _ in range(loop.epochs):
         _mode(backbone, training=True)
         for positions in np.array_split(order.permutation(len(labels)), -(-len(labels) // loop.batch_size)):
-            with torch.set_grad_enabled(not freeze):
+            with torch.set_grad_enabled(not loop.freeze):
                 features = encode("train", positions)
             loss = binary_cross_entropy_with_logits(head(features), targets[positions])
             optimiser.zero_grad(set_to_none=True)

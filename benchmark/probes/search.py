@@ -53,8 +53,7 @@ class Space:
     def __post_init__(self) -> None:
         if not (0 < self.low <= self.high < np.inf and self.balanced and self.standardise):
             raise BenchmarkError(
-                "search space: need 0 < low <= high, at least one class weighting and one standardisation, "
-                f"got {self}"
+                f"search space: need 0 < low <= high, at least one class weighting and one standardisation, got {self}"
             )
 
     @classmethod
@@ -140,7 +139,7 @@ def tune(
     solver = _Solver(train, val)
     data = fingerprint(*train, *val) if journal else ""
     kept, used = Journal(journal, {**search, "data": data, "seconds": seconds}), 0.0
-    with _quiet():
+    with quiet():
         study = optuna.create_study(direction="maximize", sampler=sampler)
         while len(solver.trials) < trials:
             if seconds and used >= seconds:
@@ -162,10 +161,22 @@ def tune(
     return Tuned(choice, *solver.chosen(space), solver.trials, search)
 
 
-class _Judge:
+def best_of_grid(
+    scores: NDArray[np.float32], labels: NDArray[Any], settings: list[dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Judge settings by their scores on validation, ``(P, n, C)``: the best (the first of equals), and all trials."""
+    values = Judge(labels, scores.shape[1:])(scores)
+    trials = [
+        {"number": number, **setting, "val_macro_auroc": value}
+        for number, (setting, value) in enumerate(zip(settings, values, strict=True))
+    ]
+    return max(trials, key=lambda trial: trial["val_macro_auroc"]), trials
+
+
+class Judge:
     """The objective: macro AUROC on validation, rounded."""
 
-    def __init__(self, Y: NDArray[Any], shape: tuple[int, int]) -> None:
+    def __init__(self, Y: NDArray[Any], shape: tuple[int, ...]) -> None:
         judged = scorable(Y)
         if Y.shape != shape:
             raise BenchmarkError(f"validation labels must be {shape}, got {Y.shape}")
@@ -184,7 +195,7 @@ class _Solver:
     def __init__(self, train: Split, val: Split) -> None:
         self.train, self.Y, self.val = np.asarray(train[0]), np.asarray(train[1]), np.asarray(val[0])
         checked_features(self.val)
-        self.judge = _Judge(np.asarray(val[1]), (len(self.val), self.Y.shape[-1]))
+        self.judge = Judge(np.asarray(val[1]), (len(self.val), self.Y.shape[-1]))
         self.views: dict[bool, tuple[Standardiser, ProbeBasis, NDArray[np.float32]]] = {}
         self.trials: list[dict[str, Any]] = []
         self.best = 0
@@ -221,7 +232,7 @@ class _Solver:
             self.solved = self.latest
 
     def chosen(self, space: Space) -> tuple[Solution, Standardiser]:
-        """The solution of the best trial; solved anew, in its batch and so to the same bits, if it came from a journal."""
+        """The solution of the best trial: from a journal it is solved anew, in its batch and so to the same bits."""
         first = self.best // BATCH * BATCH
         batch = self.trials[first : first + BATCH]
         if self.solved[0] != first:
@@ -270,7 +281,7 @@ def _sampler(seed: int) -> tuple[optuna.samplers.TPESampler, dict[str, Any]]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence Optuna's log and its experimental warnings, and give both back as they were."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.WARNING)
