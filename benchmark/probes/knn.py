@@ -25,7 +25,8 @@ def knn_scores(
 ) -> NDArray[np.float32]:
     """Features ``(n, d)`` with labels ``(n, C)``, and new ones ``(m, d)``: a score per weighting and k.
 
-    Returns ``(len(weighted), len(neighbours), m, C)``. A k above n means all n. Scores lie in 0..1. Raises `BenchmarkError` for a k below 1 and shapes that do not fit.
+    Returns ``(len(weighted), len(neighbours), m, C)`` in 0..1. A k above n means all n. Raises `BenchmarkError` for a
+    k below 1 and shapes that do not fit.
     """
     known, new = (_unit(values) for values in (train, X))
     labels = torch.from_numpy(np.asarray(Y, np.float32))

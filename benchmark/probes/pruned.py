@@ -82,7 +82,7 @@ def _train(fit: Fit, trial: optuna.Trial) -> dict[str, Any]:
     for epoch, value in enumerate(fit(trial.params), start=1):
         curve.append(round(value, DECIMALS))
         trial.report(curve[-1], epoch)
-        pruned = trial.should_prune()
+        pruned = bool(trial.should_prune())
         if pruned:
             break
     return {"curve": curve, "pruned": pruned, "seconds": time.perf_counter() - started}

@@ -86,8 +86,8 @@ class Space:
         ]
 
     def choices(self) -> dict[str, tuple[bool, ...]]:
-        """The class weightings, and the standardisations if there is more than one."""
-        searched = {"standardise": self.standardise} if len(self.standardise) > 1 else {}
+        """The class weightings, and the standardisations unless all features are standardised."""
+        searched = {} if self.standardise == (True,) else {"standardise": self.standardise}
         return {"balanced": self.balanced, **searched}
 
     def distributions(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def tune(
         raise BenchmarkError(f"trials must be at least 1, got {trials}")
     sampler, described = _sampler(seed)
     search = {**described, "strength": [space.low, space.high], "balanced": list(space.balanced), "trials": trials}
-    if len(space.standardise) > 1:
+    if "standardise" in space.choices():
         search["standardise"] = list(space.standardise)
     solver = _Solver(train, val)
     data = fingerprint(*train, *val) if journal else ""
