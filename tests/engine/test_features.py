@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.api import SequenceMethod
 from benchmark.data.preparation import open_dataset
 from benchmark.engine.events import silent
-from benchmark.api import SequenceMethod
 from benchmark.engine.features import cached_features, extract, layer_missing
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.registry import METHODS

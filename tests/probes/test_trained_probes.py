@@ -31,7 +31,7 @@ class Held:
 
 
 def sequences(n=300, tokens=12, dim=8, seed=0):
-    """A class is said by one token in twelve, at a random place; channel 0 marks that token, channel 1 tells the class."""
+    """One token in twelve, at a random place, says the class: channel 0 marks it, channel 1 tells."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, tokens, dim)).astype(np.float32)
     labels, place = rng.integers(0, 2, (n, 1)), rng.integers(0, tokens, n)
