@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
-
 from benchmark.api import PROTOCOL
+from benchmark.leaderboard.summary import Entry, varying
 from benchmark.registry import TASKS
-
-
-class Asked(Protocol):
-    """As much of an entry as is needed here."""
-
-    task: str
-    variant: dict[str, Any]
 
 
 def protocol_mark(task: str) -> str:
@@ -22,7 +13,7 @@ def protocol_mark(task: str) -> str:
     return "" if protocol == PROTOCOL else f" (protocol {protocol}: no fair comparison)"
 
 
-def protocol_warnings(entries: Sequence[Asked]) -> list[str]:
+def protocol_warnings(entries: list[Entry]) -> list[str]:
     """One line for every task that follows another protocol."""
     tasks = dict.fromkeys(entry.task for entry in entries if protocol_mark(entry.task))
     return [
@@ -32,12 +23,13 @@ def protocol_warnings(entries: Sequence[Asked]) -> list[str]:
     ]
 
 
-def fixed_fields(entries: Sequence[Asked]) -> list[str]:
-    """Per task the fields that are the same in all of its entries: ``linear_probe: trials 16, layer features.``"""
+def fixed_fields(entries: list[Entry]) -> list[str]:
+    """Per task the fields that no column names: ``linear_probe: trials 16, layer features.``"""
     lines = []
     for task in dict.fromkeys(entry.task for entry in entries):
-        variants = [entry.variant for entry in entries if entry.task == task]
-        fixed = {name: value for name, value in variants[0].items() if all(v[name] == value for v in variants)}
+        of_task = [entry for entry in entries if entry.task == task]
+        named = varying(of_task)
+        fixed = {name: value for name, value in of_task[0].variant.items() if name not in named}
         if fixed:
             lines.append(f"{task}: " + ", ".join(f"{name} {value}" for name, value in fixed.items()) + ".")
     return lines
