@@ -30,7 +30,7 @@ def explain(
     Raises `UsageError` for a cell that is not done, whose task has no ladder, or whose weights are others.
     """
     spec = RunSpec(**record.spec)
-    task = TASKS.get(spec.task)(**spec.task_config)  # type: ignore[call-arg]
+    task = TASKS.get(spec.task)(**spec.task_config)
     rungs = task.ladder()
     if not record.done or not rungs:
         reason = "it failed" if rungs else f"{spec.task} has no ladder to a published protocol"

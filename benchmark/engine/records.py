@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from benchmark import canonical
-from benchmark.api import PROTOCOL
+from benchmark.api import PROTOCOL as PROTOCOL
 
 Status = Literal["done", "failed"]
 

@@ -39,7 +39,7 @@ def search_trainings(
     """
     if trials < 1:
         raise BenchmarkError(f"trials must be at least 1, got {trials}")
-    options = {"n_startup_trials": STARTUP, "n_ei_candidates": 24, "multivariate": True, "seed": seed}
+    options: dict[str, Any] = {"n_startup_trials": STARTUP, "n_ei_candidates": 24, "multivariate": True, "seed": seed}
     pruning = {"n_startup_trials": STARTUP, "n_warmup_steps": WARMUP}
     search: dict[str, Any] = {
         "sampler": "TPESampler", "options": options, "pruner": "MedianPruner", "pruning": pruning,
