@@ -61,7 +61,7 @@ class LinearProbe(ProbeTask):
         fields: dict[str, Any] = {"fraction": self.fraction, "seed": self.seed}
         fields |= {"cut": "epochs", "batchnorm": "eval", "subset": "patients", "choose": "validation"}
         steps: dict[str, dict[str, Any]] = {
-            "one layer by Adam, batches of 16, 100 epochs; the best by validation": {},
+            "one layer by Adam in batches of 16; the best epoch by validation": {},
             "the learning rate is cut after 40 batches, not epochs": {"cut": "batches"},
             "BatchNorm and dropout stay in train mode": {"batchnorm": "train"},
             "a subset of recordings drawn without regard to patients and labels": {"subset": "recordings"},
