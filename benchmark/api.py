@@ -26,6 +26,7 @@ LEAD_ORDERS = {
     "mimic": ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"),  # as MIMIC-IV-ECG stores them
 }
 SPLITS = ("train", "val", "test")
+PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
 Crop = Literal["start", "centre"]
@@ -253,6 +254,15 @@ class SupervisedMethod(TrainableMethod):
 # --- tasks ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Rung:
+    """One step from this project's protocol to another one: the question that differs from the last in one thing."""
+
+    change: str  # what differs, in words
+    task: str
+    fields: Mapping[str, Any]
+
+
 @dataclass
 class Answer:
     """What a task hands to the scorer after every choice is made.
@@ -309,6 +319,7 @@ class Task(ABC):
     """
 
     version: ClassVar[int] = 1
+    protocol: ClassVar[str] = PROTOCOL  # another name marks every table of the task and keeps it out of summaries
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
 
@@ -316,6 +327,14 @@ class Task(ABC):
     @abstractmethod
     def cannot(cls, method: type[Method]) -> str | None:
         """Return a sentence when the task cannot be asked of this method, else None."""
+
+    def refuses(self, method: type[Method]) -> str | None:
+        """As `cannot`, for what depends on the fields (a layer that the method lacks); asked only after it."""
+        return None
+
+    def ladder(self) -> tuple[Rung, ...]:
+        """How to get from this question to the way in which the field asks it, for ``ecgbench explain``."""
+        return ()
 
     def simplest(self) -> Task:
         """The simplest equal question, so that a grid asks nothing twice (at 100 % every subset seed is the same)."""

@@ -45,6 +45,11 @@ class Home:
         return self.root / "fingerprints"
 
     @property
+    def scratch(self) -> Path:
+        """What unfinished cells keep, so that a killed one goes on: a folder per cell, removed when it is done."""
+        return self.root / "scratch"
+
+    @property
     def leaderboards(self) -> Path:
         return self.root / "leaderboards"
 

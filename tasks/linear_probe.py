@@ -7,79 +7,85 @@ kind `SupervisedMethod` is trained end to end on the same subset instead and kee
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from scipy.special import expit
-
-from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
-from benchmark.data.merl_subset import merl_digest
+from benchmark.api import Answer, Method, Rung, SupervisedMethod
 from benchmark.data.subsets import Subset
-from benchmark.engine.context import SUBSET_RULES, TaskContext
-from benchmark.errors import UsageError, did_you_mean
-from benchmark.metrics.classification import auroc, f1_thresholds, macro
-from benchmark.metrics.scoring import PRIMARY, score_classes
-from benchmark.probes.search import tune
+from benchmark.engine.context import TaskContext
+from benchmark.engine.features import Layer, layer_missing
+from benchmark.errors import UsageError
+from benchmark.metrics.classification import auroc, macro
+from benchmark.probes.search import Space, tune
+from benchmark.probes.task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 
 @TASKS.register("linear_probe")
 @dataclass(frozen=True)
-class LinearProbe(Task):
-    """`fraction` of the training labels, drawn with `seed`; `trials` of the penalty search.
+class LinearProbe(ProbeTask):
+    """`fraction` of the training labels, drawn with `seed` by `subset`, and how a probe is searched on `layer`.
 
-    `subset` is "patients" (the protocol's) or "merl": MERL's one draw from its own files under ``$ECGBENCH_DATA/merl``.
+    `trials` are the budget, and `seconds` of solving one more (0: none; with it, results depend on the
+    machine). `search` joins what is searched: penalty, weighting (of classes), standardisation. `layer` is
+    features (the backbone's output), embeddings (pooled, aligned with text) or tokens (their mean).
     """
 
-    fraction: float = 1.0
-    seed: int = 0
     trials: int = 16
-    subset: str = "patients"
+    layer: Layer = "features"
+    search: str = "penalty+weighting"
+    seconds: float = 0.0
 
     version: ClassVar[int] = 1
-    primary: ClassVar[str] = PRIMARY
-
-    def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1:
-            raise UsageError(f"linear_probe: fraction is {self.fraction}, it must lie above 0 and up to 1")
-        if self.subset not in SUBSET_RULES:
-            raise UsageError(f"linear_probe: subset is {self.subset!r}{did_you_mean(self.subset, SUBSET_RULES)}")
-        if self.trials < 1:
-            raise UsageError(f"linear_probe: trials is {self.trials}, it must be at least 1")
 
     @classmethod
     def cannot(cls, method: type[Method]) -> str | None:
         return None  # every method has features
 
-    def simplest(self) -> LinearProbe:
-        """All subset seeds agree at 100 %, and MERL has one."""
-        return replace(self, seed=0) if self.fraction == 1 or self.subset == "merl" else self
+    def refuses(self, method: type[Method]) -> str | None:
+        """A method without the layer; one that is trained end to end has the features that training gave it."""
+        if issubclass(method, SupervisedMethod) and self.layer != "features":
+            return f"{method.__name__} is trained end to end, there is no layer to choose"
+        return layer_missing(self.layer, method)
 
-    def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
-        return {"subset": merl_digest(dataset, label_set)} if self.subset == "merl" else {}
+    def problems(self) -> list[str]:
+        wrong = [*super().problems(), *self.at_least(1, "trials"), *self.at_least(0, "seconds")]
+        try:
+            Space.of(self.search)
+        except UsageError as error:
+            wrong.append(str(error))
+        return wrong
+
+    def ladder(self) -> tuple[Rung, ...]:
+        """One published quirk after the other, up to MERL's probe as it is."""
+        fields: dict[str, Any] = {"fraction": self.fraction, "seed": self.seed}
+        fields |= {"cut": "epochs", "batchnorm": "eval", "subset": "patients", "choose": "validation"}
+        steps: dict[str, dict[str, Any]] = {
+            "one layer by Adam in batches of 16; the best epoch by validation": {},
+            "the learning rate is cut after 40 batches, not epochs": {"cut": "batches"},
+            "BatchNorm and dropout stay in train mode": {"batchnorm": "train"},
+            "a subset of recordings drawn without regard to patients and labels": {"subset": "recordings"},
+            "the best epoch by test AUROC, as published": {"choose": "test"},
+            "the backbone is trained as well (a name without 'linear' switches the freezing off)": {"freeze": False},
+        }
+        rungs = []
+        for change, quirk in steps.items():
+            fields |= quirk
+            rungs.append(Rung(change, "published_probe", dict(fields)))
+        return tuple(rungs)
 
     def answer(self, context: TaskContext) -> Answer:
-        subset = context.subset(self.fraction, self.seed, self.subset)
         if issubclass(context.method_class, SupervisedMethod):
-            return self._end_to_end(context, subset)
-        train = context.features("train")[subset.rows], context.labels("train")[subset.rows]
-        val = context.features("val"), context.labels("val")
-        tuned = tune(train, val, trials=self.trials, seed=self.seed)
-        details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
-        return _answer(tuned.scores(val[0]), tuned.scores(context.features("test")), val[1], details)
+            return self._end_to_end(context, context.subset(self.fraction, self.seed, self.subset))
+        subset, train, val, test = self.splits(context, self.layer)
+        journal = context.scratch("search.jsonl")
+        tuned = tune(train, val, self.trials, self.seed, Space.of(self.search), self.seconds, journal)
+        details = {"subset": subset, "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
+        return answer_with(tuned.scores(val[0]), tuned.scores(test), val[1], details)
 
     def _end_to_end(self, context: TaskContext, subset: Subset) -> Answer:
         labels = context.labels("val")
         scores, history = context.train_end_to_end(subset, self.seed, lambda val: macro(auroc(labels, val)))
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
         details = {"subset": subset.summary(), "trained": "end to end", "choice": best, "history": history}
-        return _answer(scores["val"], scores["test"], labels, details)
-
-    def score(self, answer: Answer, truth: Truth) -> Scores:
-        logits = answer.predictions["logits"].astype(np.float64)
-        return score_classes(truth, logits, answer.thresholds, expit(logits))
-
-
-def _answer(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict[str, Any]) -> Answer:
-    return Answer({"logits": test.astype(np.float32)}, f1_thresholds(labels, val), details)
+        return answer_with(scores["val"], scores["test"], labels, details)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.leaderboards import write_leaderboard
 from benchmark.commands.options import add_device, add_suite, device_of, exit_code_of, home_of, plan_of
+from benchmark.commands.probing import explain_cell
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, raise_all
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
@@ -29,9 +30,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--workers", type=int, help="processes at a time (default: one per core)")
     sub.add_argument("--retry-failed", action="store_true", help="run cells again that failed in an earlier run")
     sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGBENCH_DATA)")
+    sub.add_argument("--explain", metavar="KEY", help="afterwards, explain this cell as `ecgbench explain KEY` does")
     sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
     add_device(sub)
-    sub.set_defaults(function=run)
+    sub.set_defaults(function=run, out=None)
     sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
     add_suite(sub)
     sub.add_argument("--json", action="store_true")
@@ -86,6 +88,11 @@ def run(options: argparse.Namespace) -> int:
         runner.run(made.jobs(wanted), home, device_of(options), counting_cells(report, len(wanted)))
     made.sort_by_state(store, data_digests(made, home))
     write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
+    if options.explain:
+        known = {cell.spec.key: cell.weights_file for cell in made.cells}
+        weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
+        with reporter(options.quiet) as report:
+            explain_cell(options, options.explain, Path(weights) if weights else None, {}, report)
     return exit_code_of(made, retried=options.retry_failed)
 
 

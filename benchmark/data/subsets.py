@@ -84,6 +84,18 @@ def draw(
     return Subset.of(rows, record_ids, labels, classes, fraction, seed)
 
 
+def draw_recordings(
+    record_ids: Sequence[str], labels: np.ndarray, classes: Sequence[str], fraction: float, seed: int
+) -> Subset:
+    """Draw `fraction` of the recordings evenly, whoever's they are and whatever their labels, as published code does.
+
+    (Such code calls scikit-learn's `train_test_split`; the draw here is numpy's, so the recordings differ.)
+    """
+    size = max(int(fraction * len(record_ids)), 1)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(record_ids))[:size])
+    return Subset.of(rows, record_ids, labels, classes, fraction, seed)
+
+
 def _prefix(sizes: np.ndarray, wanted: float) -> int:
     """How many patients, with `sizes` recordings each, hold `wanted` recordings (at least one)."""
     return int(np.searchsorted(np.cumsum(sizes), max(round(wanted), 1))) + 1

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
-from benchmark.atomic import write_text
+from benchmark.atomic import atomic_path, write_text
 from benchmark.data.conditions import Condition, ConditionedDataset
 from benchmark.data.groups import groups
 from benchmark.data.merl_subset import merl_subset
 from benchmark.data.prepared import PreparedDataset
 from benchmark.data.report_texts import report_key
-from benchmark.data.subsets import Subset, draw
+from benchmark.data.subsets import Subset, draw, draw_recordings
 from benchmark.engine.building import build
 from benchmark.engine.events import Report
 from benchmark.engine.features import Layer, cached_features, chosen_precision
@@ -28,7 +28,7 @@ from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
 from benchmark.registry import METHODS
 
-SUBSET_RULES = ("patients", "merl")
+SUBSET_RULES = ("patients", "recordings", "merl")
 VALIDATIONS = 5  # at most so many per supervised training: one costs as much as training on the 1 % subset
 
 
@@ -108,10 +108,10 @@ class MethodSource:
         return {**shaping, "weights": self.weights_digest}
 
 
-class LabelledSignals:
-    """Recordings with labels, as the training loop draws them."""
+class SplitSignals:
+    """Recordings of a split as a loop draws them, with their labels; those of test have none."""
 
-    def __init__(self, data: PreparedDataset, rows: np.ndarray, labels: np.ndarray, spec: SignalSpec) -> None:
+    def __init__(self, data: PreparedDataset, rows: np.ndarray, labels: np.ndarray | None, spec: SignalSpec) -> None:
         self.data, self.rows, self.labels, self.spec = data, rows, labels, spec
 
     def __len__(self) -> int:
@@ -120,8 +120,26 @@ class LabelledSignals:
     def batch(self, positions: np.ndarray) -> Batch:
         rows = self.rows[positions]
         ecg = torch.from_numpy(self.data.read(rows, self.spec))
-        labels = torch.from_numpy(self.labels[positions].astype(np.float32))
+        labels = None if self.labels is None else torch.from_numpy(self.labels[positions].astype(np.float32))
         return Batch(ecg, list(self.data.record_ids[rows]), labels=labels)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Token sequences of a split: ``(token, dim)`` for each of its recordings, read when asked for."""
+
+    stored: np.ndarray  # (row, token, dim) float32, memory-mapped
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: np.ndarray) -> Sequences:
+        return Sequences(self.stored, self.rows[positions])
+
+    def batch(self, positions: np.ndarray) -> torch.Tensor:
+        """``(len(positions), token, dim)``"""
+        return torch.from_numpy(self.stored[self.rows[positions]])
 
 
 class TaskContext:
@@ -141,13 +159,14 @@ class TaskContext:
         all_rows: np.ndarray | None = None,
         condition: Condition | None = None,
         learns_from: TaskContext | None = None,
+        scratch: Path | None = None,
     ) -> None:
         self._data, self._view, self._source = data, view.without_test(), source
         self._condition, self._learns_from = condition or Condition(), learns_from
         self._perturbed = data if self._condition.clean else ConditionedDataset(data, self._condition)
         self._features_folder, self._subsets_folder = features_folder, subsets_folder
         self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
-        self._training = training
+        self._training, self._scratch = training, scratch
         self.dataset, self.label_set, self.report = dataset, label_set, report
 
     @property
@@ -175,6 +194,10 @@ class TaskContext:
         assert isinstance(self.method, AlignedMethod)  # the plan has checked it
         return self.method
 
+    def scratch(self, name: str) -> Path | None:
+        """Where this cell may keep what a killed run goes on from; None where nothing is kept."""
+        return self._scratch / name if self._scratch else None
+
     def labels(self, split: str) -> np.ndarray:
         """``(recording, class)`` of train or val."""
         if split == "test":
@@ -194,10 +217,34 @@ class TaskContext:
             texts[key] = min(report, texts.get(key, report))
         return [texts[key] for key in sorted(texts) if key]
 
+    def size(self, split: str) -> int:
+        """The number of recordings of a split."""
+        return len(self._view.rows[split])
+
+    def tokens(self, split: str) -> Sequences:
+        """Token sequences in the order of `labels`; they stay on disk, in the cache."""
+        wanted, rows = self._view.rows[split], self._rows_read(split)
+        return Sequences(self._extracted("sequence", self._data_of(split), rows), np.searchsorted(rows, wanted))
+
+    def signals(self, split: str, spec: SignalSpec, positions: np.ndarray | None = None) -> SplitSignals:
+        """The recordings of a split (those at `positions`) in the form of `spec`; with labels unless it is test."""
+        rows, labels = self._view.rows[split], self._view.labels.get(split)
+        chosen = np.arange(len(rows)) if positions is None else positions
+        return SplitSignals(self._data_of(split), rows[chosen], None if labels is None else labels[chosen], spec)
+
+    def fresh_method(self, seed: int) -> Method:
+        """A method of its own, to be changed: with the cell's weights, else with random ones from `seed`."""
+        return self._source.fresh(seed)
+
+    @property
+    def device(self) -> str:
+        return self._source.device
+
     def subset(self, fraction: float, seed: int, rule: str = "patients") -> Subset:
         """The labelled part of the training split; its manifest is kept for whoever wants to use it elsewhere.
 
-        `rule` is "patients" (see `draw`) or "merl", which draws as MERL's code does from its files.
+        `rule` is "patients" (see `draw`), "recordings" (drawn evenly, without regard to patients and labels) or
+        "merl", which draws as MERL's code does from its files.
         """
         rows, labels = self._view.rows["train"], self._view.labels["train"]
         ids = self._data.record_ids[rows]
@@ -205,6 +252,8 @@ class TaskContext:
             raise UsageError(f"no subset rule {rule!r}{did_you_mean(rule, SUBSET_RULES)}")
         if rule == "merl":
             subset = merl_subset(self.dataset, self.label_set, ids, labels, self.classes, fraction)
+        elif rule == "recordings":
+            subset = draw_recordings(ids, labels, self.classes, fraction, seed)
         else:
             subset = draw(ids, self._data.patient_ids[rows], labels, self.classes, fraction, seed)
         path = self._subsets_folder / f"{self.dataset}-{self.label_set}-{fraction:g}-seed{seed}-{subset.digest}.json"
@@ -223,10 +272,24 @@ class TaskContext:
         assert isinstance(method, SupervisedMethod) and isinstance(method, torch.nn.Module)
         method.start_task(len(self.classes))
         options = TrainingConfig.from_options({**(self._training or {}), "seed": seed}, "training")
-        labels = self._view.labels["train"][subset.rows]
-        rows = self._view.rows["train"][subset.rows]
-        signals = LabelledSignals(self._data_of("train"), rows, labels, method.signal)
+        return self.train_and_choose(method, subset, options, val_score)
+
+    def train_and_choose(
+        self,
+        method: SupervisedMethod,
+        subset: Subset,
+        options: TrainingConfig,
+        val_score: Callable[[np.ndarray], float],
+        groups: list[dict[str, Any]] | None = None,
+        resumable: bool = False,
+    ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        """As `train_end_to_end`, for a method at hand; `resumable` means after a kill, and to the same bits."""
+        assert isinstance(method, torch.nn.Module)
+        signals = self.signals("train", method.signal, subset.rows)
+        kept = self.scratch("best.pt") if resumable else None
         best: dict[str, Any] = {"score": -np.inf, "state": None}
+        if kept is not None and kept.is_file():
+            best = torch.load(kept, map_location="cpu", weights_only=True)
 
         epochs = number_of_epochs(len(signals), options)
         watched = {round(epochs * (part + 1) / VALIDATIONS) for part in range(VALIDATIONS)}
@@ -237,19 +300,23 @@ class TaskContext:
             score = val_score(self._class_scores(method, "val"))
             if score > best["score"]:
                 best.update(score=score, state={k: v.clone() for k, v in method.state_dict().items()})
+                if kept is not None:
+                    with atomic_path(kept) as temporary:
+                        torch.save(best, temporary)
             return {"val_score": score}
 
         title = f"training {self._source.name} on {len(signals)} recordings"
-        progress = train(method, signals, options, title, self.report, self._source.device, after_epoch=validate)
+        device, state = self._source.device, self.scratch("training.pt") if resumable else None
+        progress = train(method, signals, options, title, self.report, device, state, validate, groups=groups)
         method.load_state_dict(best["state"])
         return {split: self._class_scores(method, split) for split in ("val", "test")}, progress.history
 
     def _class_scores(self, method: SupervisedMethod, split: str, size: int = 64) -> np.ndarray:
-        rows, device, data = self._view.rows[split], self._source.device, self._data_of(split)
+        signals, device = self.signals(split, method.signal), self._source.device
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(rows), size):
-                ecg = torch.from_numpy(data.read(rows[start : start + size], method.signal))
+            for start in range(0, len(signals), size):
+                ecg = signals.batch(np.arange(start, min(start + size, len(signals)))).ecg
                 parts.append(method.class_scores(ecg.to(device)).float().cpu().numpy())
         return np.concatenate(parts)
 

@@ -18,13 +18,16 @@ import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import AlignedMethod, Method, SignalSpec
+from benchmark.api import AlignedMethod, Method, SequenceMethod, SignalSpec
 from benchmark.atomic import atomic_path, write_text
 from benchmark.data.prepared import PreparedDataset
 from benchmark.engine.events import Event, Report
 from benchmark.errors import BenchmarkError, UsageError
 
-Layer = Literal["features", "embeddings"]
+# features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
+# sequence: the tokens themselves
+Layer = Literal["features", "embeddings", "tokens", "sequence"]
+POOLED_LAYERS = ("features", "embeddings", "tokens")  # one vector per recording: what a probe can take
 PRECISIONS = ("auto", "fp32", "bf16")
 PRECISION_VARIABLE = "ECGBENCH_PRECISION"  # a variable, so that worker processes inherit it
 BATCH_SAMPLES = 40_000  # per lead: small batches stay in the CPU's caches (see docs/methods-baselines.md)
@@ -44,6 +47,8 @@ def cached_features(
 ) -> np.ndarray:
     """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
 
+    A sequence is ``(len(rows), token, dim)`` and written as it comes: it may be larger than the memory.
+
     `identity` says which weights these are; the signal form, being part of the method, is in it.
     """
     whole = {**identity, "layer": layer, "precision": precision, "data": data.digest, "rows": _rows_digest(rows, data)}
@@ -52,11 +57,11 @@ def cached_features(
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             started = time.monotonic()
-            found = extract(method().for_inference(precision), layer, data, rows, report, device)
-            seconds = round(time.monotonic() - started, 2)
-            write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
+            ready = method().for_inference(precision)
             with atomic_path(path) as temporary:
-                np.save(temporary, found)
+                extract(ready, layer, data, rows, report, device, temporary)
+                seconds = round(time.monotonic() - started, 2)
+                write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
     return np.load(path, mmap_mode="r")
 
 
@@ -93,10 +98,32 @@ def has_bf16(device: str) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def layer_missing(layer: str, method: type[Method]) -> str | None:
+    """A sentence when methods of that class do not have that layer, else None."""
+    if layer == "embeddings" and not issubclass(method, AlignedMethod):
+        return f"{method.__name__} has no embeddings in a space shared with text"
+    if layer in ("tokens", "sequence") and not issubclass(method, SequenceMethod):
+        return f"{method.__name__} gives no tokens"
+    return None
+
+
+def _space(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
+    return np.lib.format.open_memmap(file, "w+", np.float32, shape) if file else np.empty(shape, np.float32)
+
+
 def extract(
-    method: Method, layer: Layer, data: PreparedDataset, rows: np.ndarray, report: Report, device: str
+    method: Method,
+    layer: Layer,
+    data: PreparedDataset,
+    rows: np.ndarray,
+    report: Report,
+    device: str,
+    file: Path | None = None,
 ) -> np.ndarray:
-    """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``."""
+    """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``.
+
+    (Or ``(batch, token, dim)`` for a sequence.) With a `file` the result is written there as it comes.
+    """
     function = _function(method, layer)
     size = BATCH_GPU if torch.device(device).type == "cuda" else max(1, BATCH_SAMPLES // method.signal.samples)
     out: np.ndarray | None = None
@@ -104,8 +131,8 @@ def extract(
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             found = function(torch.from_numpy(data.read(part, method.signal)).to(device)).float().cpu().numpy()
-            _check(found, part, data, method)
-            out = np.empty((len(rows), found.shape[1]), np.float32) if out is None else out
+            _check(found, part, data, method, 3 if layer == "sequence" else 2)
+            out = _space((len(rows), *found.shape[1:]), file) if out is None else out
             out[start : start + size] = found
             title = f"{layer} of {type(method).__name__}"
             report(Event("step", title, min(start + size, len(rows)), len(rows)))
@@ -119,15 +146,21 @@ def _function(method: Method, layer: Layer) -> Callable[[torch.Tensor], torch.Te
         return method.ecg_features
     if layer == "embeddings" and isinstance(method, AlignedMethod):
         return method.ecg_embeddings
+    if layer == "sequence" and isinstance(method, SequenceMethod):
+        return method.ecg_tokens
+    if layer == "tokens" and isinstance(method, SequenceMethod):
+        tokens = method.ecg_tokens
+        return lambda ecg: tokens(ecg).float().mean(1)
     raise UsageError(f"{type(method).__name__} has no {layer!r}")
 
 
-def _check(found: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method) -> None:
-    if found.ndim != 2 or len(found) != len(rows):
+def _check(found: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method, dims: int) -> None:
+    if found.ndim != dims or len(found) != len(rows):
+        form = "(batch, dim)" if dims == 2 else "(batch, token, dim)"
         raise BenchmarkError(
-            f"{type(method).__name__} returned {found.shape} for {len(rows)} recordings, (batch, dim) expected"
+            f"{type(method).__name__} returned {found.shape} for {len(rows)} recordings, {form} expected"
         )
-    broken = ~np.isfinite(found).all(axis=1)
+    broken = ~np.isfinite(found).reshape(len(found), -1).all(axis=1)
     if broken.any():
         ids = ", ".join(data.record_ids[rows[broken]][:8])
         raise BenchmarkError(f"{type(method).__name__} returned NaN or infinite features for the recordings {ids}")

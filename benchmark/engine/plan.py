@@ -167,9 +167,10 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
         _check_rate(conditions, dataset, dataset_class)
         for label_set in _label_sets(dataset, dataset_class, task):
             for question in expand(task_class, task.config, f"task {task.name}"):
-                reason = question.unsuited(dataset.name, label_set)
-                if reason:
-                    yield Skip(method.row, task.name, f"{dataset.name}/{label_set}: {reason}")
+                unsuited = question.unsuited(dataset.name, label_set)
+                refusal = question.refuses(METHODS.get(method.name))
+                if unsuited or refusal:
+                    yield Skip(method.row, task.name, refusal or f"{dataset.name}/{label_set}: {unsuited}")
                     continue
                 fields = canonical(asdict(question))  # type: ignore[call-overload]
                 asked = distinct(task_class, fields, f"task {task.name}")
@@ -195,6 +196,7 @@ def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: Tas
         dataset_version=0,
         dataset_config={},
         label_set="",
+        protocol=task_class.protocol,
         pretraining=_recipe(suite, method, method_class, limit),
         training=_training(method, method_class),
         limit=limit,

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from benchmark import canonical
-
-PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
+from benchmark.api import PROTOCOL as PROTOCOL
 
 Status = Literal["done", "failed"]
 LATER = ("signal", "source")  # fields of RunSpec that came after the first records

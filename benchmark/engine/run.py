@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import traceback
 from collections import Counter
@@ -65,8 +66,9 @@ def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, ho
             return "done"
         data = opened.data(spec.dataset, spec.dataset_config)
         view = opened.view(data, spec.label_set)
+        scratch = home.scratch / f"{spec.key}-{data.digest}"
         task = TASKS.get(spec.task)(**spec.task_config)
-        context = _context(spec, opened, source, home, report)
+        context = _context(spec, opened, source, home, report, scratch)
         answer = task.answer(context)
         scores = task.score(answer, view.truth(data))
         record = _record(cell, answer, scores, opened, source, time.monotonic() - started)
@@ -75,6 +77,7 @@ def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, ho
         record.notes = [*record.notes, *selection_notes(cell)]
         record.resampling = scores.resampling
         store.put(spec, record, {**answer.predictions, **scores.predictions}, scores.resampled)
+        shutil.rmtree(scratch, ignore_errors=True)
     except Exception as error:
         return _store_failure(store, cell, error, time.monotonic() - started, report)
     shown = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
@@ -82,12 +85,14 @@ def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, ho
     return "done"
 
 
-def _context(spec: RunSpec, opened: Opened, source: MethodSource, home: Home, report: Report) -> TaskContext:
+def _context(
+    spec: RunSpec, opened: Opened, source: MethodSource, home: Home, report: Report, scratch: Path
+) -> TaskContext:
     """What a task sees of the cell's dataset, with the one that it learns from if that is another."""
     learns_from = None
     if spec.source is not None:
         place = {name: spec.source[name] for name in ("dataset", "dataset_config", "label_set")}
-        learns_from = _context(replace(spec, **place, source=None), opened, source, home, report)
+        learns_from = _context(replace(spec, **place, source=None), opened, source, home, report, scratch)
     data = opened.data(spec.dataset, spec.dataset_config)
     return TaskContext(
         data,
@@ -102,6 +107,7 @@ def _context(spec: RunSpec, opened: Opened, source: MethodSource, home: Home, re
         opened.rows(data),
         Condition.from_json(spec.signal),
         learns_from,
+        scratch,
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from benchmark.engine.records import RunRecord, RunSpec
+from benchmark.errors import UsageError
 
 RECORD, PREDICTIONS, RESAMPLED = "record.json", "predictions.safetensors", "resampled.f32"
 
@@ -83,6 +84,20 @@ class Store:
                 record = read_record(path.parent)
                 if record is not None:
                     yield record
+
+    def find(self, key: str) -> RunRecord:
+        """The one record whose key begins so; raise `UsageError` when there is none or more than one."""
+        found = sorted(path for path in self.root.glob(f"*/*/{key}*/{RECORD}") if key and path.parent.name[0] != ".")
+        if len(found) != 1:
+            some = ": " + ", ".join(path.parent.name for path in found[:5]) if found else ""
+            raise UsageError(
+                f"{len(found) or 'no'} records under {self.root} have a key that begins with {key!r}{some}; "
+                "`ecgbench plan SUITE --json` shows the keys"
+            )
+        record = read_record(found[0].parent)
+        if record is None:
+            raise UsageError(f"{found[0]} cannot be read; remove it and run its suite again")
+        return record
 
     def _move(self, temporary: Path, final: Path, record: RunRecord) -> None:
         try:

@@ -71,12 +71,14 @@ def train(
     checkpoint: Path | None = None,
     after_epoch: Callable[[Progress], dict[str, float]] | None = None,
     checkpoint_every: float = CHECKPOINT_SECONDS,
+    groups: list[dict[str, Any]] | None = None,
 ) -> Progress:
     """Train `method` in place and return the history; it is left in eval mode, with the weights of the selected epoch.
 
     With a `checkpoint` path the state is kept there after every epoch and every `checkpoint_every` seconds, and a
     later call goes on from it. `after_epoch` sees the epoch's losses as the last of the history and may return more
-    numbers for them (a validation loss, the score that `config.select` goes by).
+    numbers for them (a validation loss, the score that `config.select` goes by). `groups` are the optimiser's
+    parameter groups where they differ: each has "params" and a "scale" of its rate.
     Raises `TrainingError` for losses that are not finite and `Preempted` when asked to stop.
     """
     if not isinstance(method, nn.Module):
@@ -84,7 +86,7 @@ def train(
     if len(data) == 0:
         raise UsageError(f"{title}: there is nothing to train on")
     method.to(device)
-    training = _Training(method, data, config, title, report, device, checkpoint, checkpoint_every)
+    training = _Training(method, data, config, title, report, device, checkpoint, checkpoint_every, groups)
     training.start()
     with distributed.global_batch_norm(method):
         training.run(after_epoch)
@@ -129,6 +131,7 @@ class _Training:
         device: str,
         checkpoint: Path | None,
         checkpoint_every: float,
+        groups: list[dict[str, Any]] | None,
     ) -> None:
         assert isinstance(method, nn.Module)
         self.method, self.module, self.data, self.config, self.title = method, method, data, config, title
@@ -137,7 +140,7 @@ class _Training:
         self.per_epoch = steps_per_epoch(len(data), config)
         self.epochs = number_of_epochs(len(data), config)
         self.weights = [weight for weight in method.parameters() if weight.requires_grad]
-        self.optimiser = _adamw(self.weights, config)
+        self.optimiser = _adamw(groups or _groups(self.weights, config), config)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.kept = time.monotonic()
@@ -190,7 +193,7 @@ class _Training:
         """One optimiser step over the batches of `group`; returns whether any process was asked to stop."""
         progress, total_steps = self.progress, self.epochs * self.per_epoch
         for options in self.optimiser.param_groups:
-            options["lr"] = learning_rate(progress.step, total_steps, self.config)
+            options["lr"] = learning_rate(progress.step, total_steps, self.config) * options.get("scale", 1.0)
         seed_step(self.config.seed, TRAINING, progress.step)
         self.optimiser.zero_grad(set_to_none=True)
         batches, values = [], []
@@ -282,12 +285,15 @@ class _Training:
         self.report(Event("note", f"{self.title}: {text}"))
 
 
-def _adamw(weights: list[nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
+def _groups(weights: list[nn.Parameter], config: TrainingConfig) -> list[dict[str, Any]]:
     matrices = [weight for weight in weights if weight.ndim >= 2 or config.decay == "all"]
     vectors = [weight for weight in weights if weight.ndim < 2 and config.decay == "matrices"]
-    groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": config.weight_decay}]
-    groups += [{"params": vectors, "weight_decay": 0.0}] if vectors else []
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
+    groups: list[dict[str, Any]] = [{"params": matrices}]
+    return groups + ([{"params": vectors, "weight_decay": 0.0}] if vectors else [])
+
+
+def _adamw(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.AdamW:
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
 
 
 def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, device: str) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmark.engine.plan import Plan
-from benchmark.engine.records import PROTOCOL, RunRecord, RunSpec
+from benchmark.engine.records import RunRecord, RunSpec
 from benchmark.engine.store import RECORD, Store, read_record
 
 # fields that may differ between two answers to what a reader takes for one question
@@ -32,7 +32,8 @@ def audit(plan: Plan, store: Store) -> list[str]:
         problems += _misplaced(path.parent.name, record)
         if record.key in wanted:
             done.add(record.key)
-            protocols.add(str(record.spec["protocol"]))
+            if record.spec["protocol"] != wanted[record.key].spec.protocol:
+                protocols.add(f"{record.spec['protocol']} and {wanted[record.key].spec.protocol}")
             digests.setdefault(str(record.spec["dataset"]), set()).add(str(record.data_digest))
     problems += [
         f"{' and '.join(folders)} claim one cell; remove the wrong one"
@@ -64,8 +65,8 @@ def _mixed(digests: dict[str, set[str]], protocols: set[str]) -> Iterable[str]:
     for dataset, found in sorted(digests.items()):
         if len(found) > 1:
             yield f"{dataset}: records from {len(found)} preparations ({', '.join(sorted(found))})"
-    if protocols - {PROTOCOL}:
-        yield f"protocols are mixed: {', '.join(sorted(protocols | {PROTOCOL}))}"
+    if protocols:
+        yield f"protocols are mixed: {'; '.join(sorted(protocols))}"
 
 
 def _missing(plan: Plan, missing: list[str], shown: int = 10) -> list[str]:

@@ -5,9 +5,9 @@ The caption of each table states protocol, data, seeds and test, so that a table
 
 from __future__ import annotations
 
-from benchmark.engine.records import PROTOCOL
 from benchmark.leaderboard.ranking import LEVEL
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table
+from benchmark.registry import TASKS
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -99,7 +99,8 @@ def _caption(board: Leaderboard, table: Table) -> str:
     digests = ", ".join(sorted({result.data_digest for result in results})) or "none"
     tested = [ranking.tested for ranking in table.rankings.values() if ranking.best]
     parts = [
-        f"{table.title}. {table.metric or 'No result yet'} on {test} test recordings; protocol {PROTOCOL}, "
+        f"{table.title}. {table.metric or 'No result yet'} on {test} test recordings; "
+        f"protocol {TASKS.get(table.task).protocol}, "
         f"data {digests}, up to {seeds} label-subset seeds (mean ± standard deviation); in brackets the 95 % bootstrap "
         "interval over patients. Bold: best, underlined: second.",
     ]

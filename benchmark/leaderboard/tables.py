@@ -17,6 +17,7 @@ from benchmark.engine.records import PROTOCOL
 from benchmark.engine.store import Store
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.leaks import contaminated, leak_lines
+from benchmark.leaderboard.marks import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
 from benchmark.paths import Home
@@ -39,7 +40,7 @@ class Table:
 
     @property
     def title(self) -> str:
-        return f"{self.task}: {self.dataset} / {self.label_set}"
+        return f"{self.task}: {self.dataset} / {self.label_set}{protocol_mark(self.task)}"
 
     @property
     def all_rows(self) -> list[str]:
@@ -126,11 +127,12 @@ class Leaderboard:
             lines.append(
                 f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgbench run {self.plan.suite.name}`."
             )
-        return lines
+        return lines + protocol_warnings(self.entries)
 
     def notes(self) -> list[str]:
         """How to read the tables, then everything that is particular to one row."""
         lines = [self._how_to_read(), *self._marks()]
+        lines += fixed_fields(self.entries)
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(ends)]

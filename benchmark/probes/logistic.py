@@ -40,17 +40,20 @@ ATTEMPTS = 12  # points that a line search may try; none needs a matrix product
 class Standardiser:
     """Mean and standard deviation of every feature of a training subset, ``(d,)`` float64.
 
-    A constant feature gets std 1, so that it becomes 0 in the subset and stays finite elsewhere.
+    A constant feature gets std 1, so that it becomes 0 in the subset and stays finite elsewhere. Without
+    `each` all features share one std, the root of their mean variance: they keep their proportions.
     """
 
     mean: Array
     std: Array
 
     @classmethod
-    def fit(cls, X: ArrayLike) -> Self:
+    def fit(cls, X: ArrayLike, each: bool = True) -> Self:
         """``(n, d)`` -> the standardiser; raise `BenchmarkError` for features that are not finite."""
         values = checked_features(X)
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+        if not each:
+            return cls(mean, np.full_like(std, np.sqrt((std**2).mean()) or 1.0))
         constant = std <= 1e-6 * np.abs(mean)  # what float32 leaves of a constant after averaging
         return cls(mean, np.where(constant | (std == 0), 1.0, std))
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.api import SequenceMethod
 from benchmark.data.preparation import open_dataset
 from benchmark.engine import features
 from benchmark.engine.events import silent
-from benchmark.engine.features import cached_features, extract
+from benchmark.engine.features import cached_features, extract, layer_missing
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.registry import METHODS
 from benchmark.testing import FakeMethod
 
 IDENTITY = {"method": "fake", "version": 1, "config": {}, "weights": None}
@@ -44,16 +46,37 @@ def test_whatever_shapes_the_features_names_another_file(data, tmp_path, change)
 
 
 def test_a_crash_while_writing_leaves_nothing(data, tmp_path, monkeypatch):
-    def half(path, array):
+    def half(shape, path):
         path.write_bytes(b"\x93NUMPY half a file")
         raise OSError("disk full")
 
     with monkeypatch.context() as patched:
-        patched.setattr("benchmark.engine.features.np.save", half)
+        patched.setattr("benchmark.engine.features._space", half)
         with pytest.raises(OSError, match="disk full"):
             cached(data, tmp_path)
     assert not list(tmp_path.glob("*.npy")) and not list(tmp_path.glob(".*.npy"))
     assert len(cached(data, tmp_path)) == len(data)
+
+
+class Sequential(FakeMethod, SequenceMethod):
+    """Ten tokens of a tenth of the recording each."""
+
+    def ecg_tokens(self, ecg):
+        return ecg.unflatten(-1, (10, -1)).std(-1).transpose(1, 2)
+
+
+def test_tokens_and_their_mean_come_from_the_cache_too(data, tmp_path):
+    rows = np.arange(50)
+    sequences = cached(data, tmp_path, layer="sequence", method=Sequential, rows=rows)
+    assert sequences.shape == (50, 10, 12) and isinstance(sequences, np.memmap)
+    means = cached(data, tmp_path, layer="tokens", method=Sequential, rows=rows)
+    np.testing.assert_allclose(means, sequences.mean(1), rtol=1e-5)
+
+
+def test_a_layer_that_a_method_lacks_is_said():
+    assert layer_missing("features", FakeMethod) is None and layer_missing("tokens", Sequential) is None
+    assert layer_missing("tokens", FakeMethod) == "FakeMethod gives no tokens"
+    assert "no embeddings" in layer_missing("embeddings", METHODS.get("random_init"))
 
 
 class Broken(FakeMethod):

@@ -35,7 +35,7 @@ def test_missing_mixed_and_double_are_refused_together(plan, store, fill, tiny_s
     said = capsys.readouterr().err
     assert "1 cells have no finished record" in said and gone.title in said
     assert "records from 2 preparations (d1, d2)" in said
-    assert "protocols are mixed: frozen-eval-0, frozen-eval-1" in said
+    assert "protocols are mixed: frozen-eval-0 and frozen-eval-1" in said
     assert "claim one cell" in said and "changed by hand" in said
     assert not out.exists()
 

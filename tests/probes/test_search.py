@@ -1,15 +1,21 @@
 """The search finds a known optimum, repeats itself, and says what it did."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes import search
 from benchmark.probes.search import Space, tune
@@ -46,19 +52,19 @@ def test_first_batch_is_the_grid_and_the_next_opens_with_the_other_weighting():
 def test_tpe_refines_near_the_optimum(monkeypatch):
     """With an objective that peaks at strength 3, the last of 40 trials come closer than the grid did."""
 
-    class Peak(search._Judge):
-        def __call__(self, solution):
+    class Peak(search.Judge):
+        def __call__(self, logits):
             return [round(1 - abs(np.log10(s / 3)) / 10 - b / 10, 6) for s, b in asked[-1]]
 
     asked = []
-    batch = search._Solver.batch
+    solve = search._Solver.solve
 
-    def spy(self, params):
+    def spy(self, params, first):
         asked.append([(p["strength"], p["balanced"]) for p in params])
-        return batch(self, params)
+        return solve(self, params, first)
 
-    monkeypatch.setattr(search, "_Judge", Peak)
-    monkeypatch.setattr(search._Solver, "batch", spy)
+    monkeypatch.setattr(search, "Judge", Peak)
+    monkeypatch.setattr(search._Solver, "solve", spy)
     tuned = tune(split(40, 4), split(40, 4, seed=1), trials=40)
     grid = min(abs(np.log10(trial["strength"] / 3)) for trial in tuned.trials[:8])
     assert grid > 0.04 and abs(np.log10(tuned.choice["strength"] / 3)) < 0.5 * grid
@@ -121,6 +127,99 @@ def test_the_record_is_json_and_names_the_sampler():
     assert record["search"]["optuna"] == optuna.__version__
     assert all(trial["balanced"] and not trial["unconverged_classes"] for trial in record["trials"])
     assert [trial["strength"] for trial in record["trials"]] == pytest.approx([0.1, 1.0, 10.0])
+
+
+def test_standardisation_is_searched_where_asked():
+    """A noisy feature that is large as it comes: with few recordings, dividing it away helps."""
+    (X, Y), (V, W) = split(n=60, dim=40, seed=1), split(n=400, dim=40, seed=2)
+    tuned = tune((X, Y), (V, W), trials=16, space=Space.of("penalty+weighting+standardisation"))
+    assert {trial["standardise"] for trial in tuned.trials} == {True, False}
+    seventh = max(tuned.trials[:8], key=lambda trial: (trial["val_macro_auroc"], -trial["strength"]))
+    weighting, plain = tuned.trials[8:10]  # the neighbours of the best of the grid
+    assert (weighting["balanced"], weighting["standardise"]) == (True, True)
+    assert (plain["balanced"], plain["standardise"]) == (False, False)
+    assert weighting["strength"] == plain["strength"] == seventh["strength"]
+    assert tuned.choice["standardise"] and tuned.search["standardise"] == [True, False]
+    assert macro(auroc(W, tuned.scores(V))) == pytest.approx(tuned.choice["val_macro_auroc"], abs=1e-6)
+
+
+def test_without_standardisation_the_features_keep_their_proportions():
+    """The solution is scikit-learn's on the raw features, C being measured in their mean variance."""
+    (X, Y), val = split(n=120, dim=6, seed=1), split(seed=2, dim=6)
+    tuned = tune((X, Y), val, trials=1, space=Space(1.0, 1.0, (True,), (False,)))
+    scale = X.var(axis=0, dtype=float).mean() ** 0.5
+    for c in range(3):
+        model = LogisticRegression(C=1 / 6, class_weight="balanced", tol=1e-9, max_iter=5000)
+        model.fit((X - X.mean(axis=0)) / scale, Y[:, c])
+        expected = (val[0] - X.mean(axis=0)) / scale @ model.coef_[0] + model.intercept_[0]
+        np.testing.assert_allclose(tuned.scores(val[0])[:, c], expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("wrong", ["weighting", "penalty+standardization", "penalty+penalty", ""])
+def test_a_search_that_makes_no_sense_is_named(wrong):
+    with pytest.raises(UsageError, match="penalty among them"):
+        Space.of(wrong)
+
+
+# --- resuming ---
+
+KILLED = """
+import os, sys, signal
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_search import search, split, Space, tune
+solve = search._Solver.solve
+def die(self, params, first):
+    if first == {first}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return solve(self, params, first)
+search._Solver.solve = die
+tune(split(seed=1), split(seed=2), 20, space=Space.of({parts!r}), journal=Path({journal!r}))
+"""
+
+
+@pytest.mark.parametrize(("parts", "first"), [("penalty+weighting", 8), ("penalty+weighting+standardisation", 16)])
+def test_a_killed_search_goes_on_to_the_same_bits(tmp_path, monkeypatch, parts, first):
+    """The best trial is among those of the journal: it is solved anew and must be what it was."""
+    journal, space = tmp_path / "search.jsonl", Space.of(parts)
+    code = KILLED.format(tests=str(Path(__file__).parent), first=first, parts=parts, journal=str(journal))
+    root = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    assert ended.returncode == -signal.SIGKILL and len(journal.read_text().splitlines()) == 1 + first // 8
+    solved = []
+    solve = search._Solver.solve
+    monkeypatch.setattr(
+        search._Solver, "solve", lambda self, params, first: solved.append(first) or solve(self, params, first)
+    )
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        resumed = tune(split(seed=1), split(seed=2), 20, space=space, journal=journal)
+        assert 0 not in solved or resumed.choice["number"] < 8  # the first batch came from the journal
+        again = tune(split(seed=1), split(seed=2), 20, space=space, journal=journal)  # all of it does
+        whole = tune(split(seed=1), split(seed=2), 20, space=space)
+    for other in (resumed, again):
+        assert other.trials == whole.trials and other.choice == whole.choice
+        assert np.array_equal(other.scores(split(seed=3)[0]), whole.scores(split(seed=3)[0]))
+
+
+def test_a_journal_of_other_data_or_options_is_not_used(tmp_path, monkeypatch):
+    journal = tmp_path / "search.jsonl"
+    train, val = split(seed=1), split(seed=2)
+    tune(train, val, 8, journal=journal)
+    text = journal.read_text()
+    moved = (train[0] + np.float32(1e-3), train[1])
+    for other, options in ((moved, {}), (train, {"seed": 1}), (train, {"space": Space(0.1, 1.0)})):
+        journal.write_text(text)
+        found = tune(other, val, 8, journal=journal, **options)
+        assert found.trials == tune(other, val, 8, **options).trials
+    journal.write_text(text[:-9])  # a line that was cut short is solved again
+    assert tune(train, val, 8, journal=journal).trials == tune(train, val, 8).trials
+    assert len(journal.read_text().splitlines()) == 2
+
+
+def test_the_seconds_end_a_search_between_batches():
+    tuned = tune(split(seed=1), split(seed=2), trials=24, seconds=1e-9)
+    assert len(tuned.trials) == 8 and "after 8 trials" in tuned.search["stopped"]
 
 
 def test_unconverged_classes_are_recorded(monkeypatch):

@@ -1,0 +1,97 @@
+"""``search`` and ``explain``: how a cell's probe was chosen, and how published quirks would move its number."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmark import configuration
+from benchmark.commands.options import add_device, add_home, add_set, device_of, home_of
+from benchmark.errors import COMPLETE, SOME_FAILED, UsageError
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("search", help="every trial of a cell's search, as a table, JSON and a figure")
+    add_cell(sub)
+    sub.add_argument("--out", type=Path, help="folder for search-KEY.json and search-KEY.svg")
+    add_home(sub)
+    sub.set_defaults(function=search)
+    sub = commands.add_parser("explain", help="how far each quirk of a published protocol moves a cell's number")
+    add_cell(sub)
+    sub.add_argument("--weights", type=Path, help="the checkpoint that the cell was made with, if it was")
+    sub.add_argument("--out", type=Path, help="folder for explain-KEY.json")
+    sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
+    add_set(sub, "a field of the published probe on every rung, such as epochs=20")
+    add_home(sub)
+    add_device(sub)
+    sub.set_defaults(function=explain)
+
+
+def add_cell(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("cell", help="key of a finished cell, or the beginning of one (`ecgbench plan SUITE --json`)")
+
+
+def search(options: argparse.Namespace) -> int:
+    """Print the trials, the best first."""
+    from benchmark.engine.store import Store
+
+    record = Store(home_of(options).records).find(options.cell)
+    trials = record.details.get("trials")
+    if not trials:
+        raise UsageError(f"the cell {record.key} ({record.spec['task']}) has no search in its record")
+    fields = [name for name in trials[0] if name not in ("curve", "iterations", "unconverged_classes")]
+    print("  ".join(f"{name:>16s}" for name in fields))
+    for trial in sorted(trials, key=lambda row: -row["val_macro_auroc"]):
+        print("  ".join(f"{_shown(trial[name]):>16s}" for name in fields))
+    if options.out:
+        from benchmark.atomic import write_text
+        from benchmark.probes.figures import draw_search
+
+        kept = {name: record.details.get(name) for name in ("choice", "search", "trials")}
+        base = options.out / f"search-{record.key}"
+        write_text(base.with_suffix(".json"), json.dumps(kept, indent=1) + "\n")
+        draw_search(trials, record.details["choice"], base.with_suffix(".svg"))
+        print(f"written: {base}.json, {base}.svg")
+    return COMPLETE
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Climb the ladder and print it."""
+    from benchmark.engine.events import reporter
+
+    with reporter(options.quiet) as report:
+        changes = configuration.parse_assignments(options.assignments)
+        rows = explain_cell(options, options.cell, options.weights, changes, report)
+    return SOME_FAILED if any(row["status"] == "failed" for row in rows) else COMPLETE
+
+
+def explain_cell(
+    options: argparse.Namespace, key: str, weights: Path | None, changes: dict[str, Any], report: Any
+) -> list[dict[str, Any]]:
+    """Answer, print and, with ``--out``, write the ladder of a cell."""
+    from benchmark.atomic import write_text
+    from benchmark.engine.explaining import explain
+    from benchmark.engine.store import Store
+
+    home = home_of(options)
+    record = Store(home.records).find(key)
+    rows = explain(record, changes, weights, home, device_of(options), report)
+    spec = record.spec
+    print(f"{spec['method']} on {spec['dataset']}/{spec['label_set']}, {record.question}")
+    print(f"{'AUROC':>7s} {'change':>8s}  what changes, step by step")
+    for row in rows:
+        value = "–" if row.get("value") is None else f"{row['value']:.4f}"
+        change = "" if "difference" not in row else f"{row['difference']:+.4f}"
+        print(f"{value:>7s} {change:>8s}  {row['change']}" + (f" ({row['reason']})" if "reason" in row else ""))
+    print("Steps after the first follow the protocol merl-published; none of these numbers belongs in a comparison.")
+    if options.out:
+        path = options.out / f"explain-{record.key}.json"
+        write_text(path, json.dumps({"cell": record.spec, "rungs": rows}, indent=1) + "\n")
+        print(f"written: {path}")
+    return rows
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

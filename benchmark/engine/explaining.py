@@ -1,0 +1,86 @@
+"""From this project's number to a published one, a quirk at a time: the ladder of a finished cell.
+
+Each rung is a cell of its own: stored, resumed and cached as any other, under the protocol that its task names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from benchmark.canonical import canonical, file_sha256
+from benchmark.configuration import distinct
+from benchmark.engine.events import Report
+from benchmark.engine.plan import Cell, Job
+from benchmark.engine.records import RunRecord, RunSpec
+from benchmark.engine.run import run_job
+from benchmark.engine.store import Store
+from benchmark.errors import UsageError
+from benchmark.paths import Home
+from benchmark.registry import METHODS, TASKS
+
+
+def explain(
+    record: RunRecord, changes: dict[str, Any], weights: Path | None, home: Home, device: str, report: Report
+) -> list[dict[str, Any]]:
+    """Answer every rung of the cell's ladder and return a row for each, the cell itself first.
+
+    `changes` are fields set on every rung (epochs, say); `weights` the checkpoint that the cell was made with.
+    Raises `UsageError` for a cell that is not done, whose task has no ladder, or whose weights are others.
+    """
+    spec = RunSpec(**record.spec)
+    task = TASKS.get(spec.task)(**spec.task_config)
+    rungs = task.ladder()
+    if not record.done or not rungs:
+        reason = "it failed" if rungs else f"{spec.task} has no ladder to a published protocol"
+        raise UsageError(f"the cell {record.key} cannot be explained: {reason}")
+    if spec.weights is not None and (weights is None or file_sha256(weights) != spec.weights):
+        raise UsageError(f"the cell was made with a checkpoint of sha256 {spec.weights}; name it with --weights FILE")
+    method, store, rows = METHODS.get(spec.method), Store(home.records), [_row("as it is here", record)]
+    for rung in rungs:
+        task_class: Any = TASKS.get(rung.task)
+        question = task_class(**{**rung.fields, **changes})
+        refusal = task_class.cannot(method) or question.refuses(method)
+        if refusal:
+            rows.append({"change": rung.change, "status": "skipped", "reason": refusal})
+            continue
+        cell = _cell(spec, rung.task, question, weights)
+        run_job(Job([cell]), home, device, report)
+        found = store.get(cell.spec)
+        assert found is not None  # run_job has stored it, failed or done
+        rows.append(_row(rung.change, found))
+    return _with_differences(rows)
+
+
+def _cell(spec: RunSpec, task: str, question: Any, weights: Path | None) -> Cell:
+    fields = canonical(dataclasses.asdict(question))
+    asked = dataclasses.replace(
+        spec,
+        task=task,
+        task_version=question.version,
+        task_config=distinct(type(question), fields, f"task {task}"),
+        task_inputs={},
+        protocol=question.protocol,
+    )
+    return Cell(asked, spec.method, fields, str(weights) if weights else None)
+
+
+def _row(change: str, record: RunRecord) -> dict[str, Any]:
+    row = {"change": change, "status": record.status, "key": record.key, "task": record.spec["task"]}
+    row |= {"protocol": record.spec["protocol"], "fields": record.question, "seconds": record.seconds}
+    if not record.done:
+        return {**row, "reason": (record.error or {}).get("message", "")}
+    interval = record.intervals.get(record.primary)
+    return {**row, "metric": record.primary, "value": record.metrics.get(record.primary), "interval": interval}
+
+
+def _with_differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add to each rung with a value how far it is from the last one that has one."""
+    last = None
+    for row in rows:
+        value = row.get("value")
+        if value is not None and last is not None:
+            row["difference"] = round(value - last, 6)
+        last = last if value is None else value
+    return rows

@@ -1,0 +1,102 @@
+"""The probing loop of published code (MERL, ICML 2024; DERI, IJCAI 2025), with each of its quirks as a switch.
+
+One linear layer on the backbone, Adam in small batches, 100 epochs, validation and test scored after every
+epoch. As published, the scheduler steps after every batch and again after every epoch, so that its milestone
+is counted in batches; the whole model is in train mode, so that BatchNorm's statistics follow the probed data and
+dropout is active; and whoever reads the log takes the best test epoch. A slow path for explaining numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from benchmark.api import Method
+
+Encode = Callable[[str, np.ndarray], Tensor]  # split and positions in it -> features (batch, d)
+EVALUATED = 256  # recordings at once in evaluation
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Options of the loop, MERL's by default; DERI's are lr 0.01 and milestone 50."""
+
+    epochs: int = 100
+    batch_size: int = 16
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    milestone: int = 40  # scheduler steps after which the rate is a tenth
+    cut_per_batch: bool = True
+    freeze: bool = True  # the backbone's weights; its BatchNorm statistics move in train mode all the same
+    seed: int = 0
+
+
+def run(
+    encode: Encode,
+    backbone: nn.Module | None,
+    labels: np.ndarray,
+    sizes: dict[str, int],
+    loop: Loop,
+    device: str,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Train on ``labels`` ``(n, C)`` of split "train"; yield logits of val and test after every epoch.
+
+    `backbone` is what is put into train mode for training (None: nothing is, the features are fixed). `sizes` are
+    the numbers of recordings of "val" and "test". Batches are of nearly equal size, so that none has one recording.
+    """
+    torch.manual_seed(loop.seed)
+    order = np.random.default_rng(loop.seed)
+    targets = torch.from_numpy(labels.astype(np.float32)).to(device)
+    with torch.no_grad():
+        dim = encode("train", np.arange(1)).shape[1]
+    head = nn.Linear(dim, labels.shape[1]).to(device)
+    weights = [*head.parameters()]
+    if backbone is not None:
+        backbone.requires_grad_(not loop.freeze)
+        weights += [] if loop.freeze else [*backbone.parameters()]
+    optimiser = torch.optim.Adam(weights, lr=loop.lr, weight_decay=loop.weight_decay)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [loop.milestone], gamma=0.1)
+    for _ in range(loop.epochs):
+        _mode(backbone, training=True)
+        for positions in np.array_split(order.permutation(len(labels)), -(-len(labels) // loop.batch_size)):
+            with torch.set_grad_enabled(not loop.freeze):
+                features = encode("train", positions)
+            loss = binary_cross_entropy_with_logits(head(features), targets[positions])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            if loop.cut_per_batch:
+                scheduler.step()
+        scheduler.step()
+        _mode(backbone, training=False)
+        yield _scores(encode, head, "val", sizes), _scores(encode, head, "test", sizes)
+
+
+def _mode(backbone: nn.Module | None, training: bool) -> None:
+    if backbone is not None:
+        nn.Module.train(backbone, training)  # past any override: the published loop knows none
+
+
+def _scores(encode: Encode, head: nn.Linear, split: str, sizes: dict[str, int]) -> np.ndarray:
+    with torch.inference_mode():
+        parts = [
+            head(encode(split, np.arange(start, min(start + EVALUATED, sizes[split])))).cpu().numpy()
+            for start in range(0, sizes[split], EVALUATED)
+        ]
+    return np.concatenate(parts)
+
+
+def fixed(features: dict[str, np.ndarray], device: str) -> Encode:
+    """Encode from features at hand, ``(n, d)`` by split."""
+    held = {split: torch.from_numpy(np.array(values, np.float32)).to(device) for split, values in features.items()}
+    return lambda split, positions: held[split][positions]
+
+
+def live(method: Method, read: Callable[[str, np.ndarray], Tensor], device: str) -> Encode:
+    """Encode by a forward pass of the method as it is at that moment; `read` gives ``(batch, lead, time)``."""
+    return lambda split, positions: method.ecg_features(read(split, positions).to(device)).float()

@@ -1,0 +1,77 @@
+"""Full fine-tuning: the backbone goes on learning on the labelled subset, deep layers faster than early ones.
+
+The best of at most five epochs by validation is kept. A training that was killed goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from benchmark.api import Answer, Method, SupervisedMethod
+from benchmark.engine.context import TaskContext
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.metrics.classification import auroc, macro
+from benchmark.probes.finetuning import FineTuned
+from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.registry import TASKS
+
+
+@TASKS.register("finetune")
+@dataclass(frozen=True)
+class FineTune(ProbeTask):
+    """`fraction` of the training labels, drawn with `seed`, which also shuffles; AdamW with warm-up and cosine.
+
+    `lr` is the rate of the output layer, `lowest` the first layer's share of it; between them it falls in equal
+    ratios. Small subsets get more than `epochs` until they reach `min_steps`.
+    """
+
+    lr: float = 1e-3
+    lowest: float = 0.1
+    epochs: int = 10
+    batch_size: int = 32
+    weight_decay: float = 0.05
+    min_steps: int = 200
+
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        if issubclass(method, SupervisedMethod):
+            return "it is trained end to end by linear_probe already"
+        if not issubclass(method, torch.nn.Module):
+            return f"{method.__name__} is no torch module, there is nothing to train"
+        return None
+
+    def problems(self) -> list[str]:
+        wrong = [*super().problems(), *self.at_least(1, "epochs", "batch_size"), *self.at_least(0, "min_steps")]
+        wrong += [] if self.lr > 0 else [f"lr is {self.lr}, it must be positive"]
+        return wrong + ([] if 0 < self.lowest <= 1 else [f"lowest is {self.lowest}, it must lie above 0 and up to 1"])
+
+    def answer(self, context: TaskContext) -> Answer:
+        subset, truth = context.subset(self.fraction, self.seed, self.subset), context.labels("val")
+        backbone = context.fresh_method(self.seed)
+        sample = context.signals("train", backbone.signal).batch(np.arange(2)).ecg.to(context.device)
+        method = FineTuned(backbone, len(context.classes), sample)
+        options = TrainingConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            min_steps=self.min_steps,
+            seed=self.seed,
+        )
+        scores, history = context.train_and_choose(
+            method,
+            subset,
+            options,
+            lambda val: macro(auroc(truth, val)),
+            method.rate_groups(self.lowest),
+            resumable=True,
+        )
+        best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
+        details = {"subset": subset.summary(), "choice": best, "history": history}
+        return answer_with(scores["val"], scores["test"], truth, details)

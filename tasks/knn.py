@@ -1,0 +1,56 @@
+"""k nearest neighbours on frozen features: no training at all, so a method's geometry alone is judged.
+
+Cosine similarity on features standardised on the subset; k and the weighting of neighbours by validation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from benchmark.api import Answer, Method, Scores, SupervisedMethod, Truth
+from benchmark.engine.context import TaskContext
+from benchmark.engine.features import Layer, layer_missing
+from benchmark.metrics.scoring import score_classes
+from benchmark.probes.knn import knn_scores
+from benchmark.probes.logistic import Standardiser
+from benchmark.probes.search import best_of_grid
+from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.registry import TASKS
+
+NEIGHBOURS = (200, 100, 50, 20, 10, 5, 2, 1)  # of equally good ones the first is taken: the smoothest
+WEIGHTED = (False, True)
+
+
+@TASKS.register("knn")
+@dataclass(frozen=True)
+class KNN(ProbeTask):
+    """`fraction` of the training labels, drawn with `seed`; features of `layer`; eight k in two weightings."""
+
+    layer: Layer = "features"
+
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        return "it is trained end to end, not probed" if issubclass(method, SupervisedMethod) else None
+
+    def refuses(self, method: type[Method]) -> str | None:
+        return layer_missing(self.layer, method)
+
+    def answer(self, context: TaskContext) -> Answer:
+        subset, train, val, test = self.splits(context, self.layer)
+        standardiser = Standardiser.fit(train[0])
+        known = standardiser(train[0])
+        found = knn_scores(known, train[1], standardiser(val[0]), NEIGHBOURS, WEIGHTED).reshape(-1, *val[1].shape)
+        settings = [{"weighted": by, "k": k} for by in WEIGHTED for k in NEIGHBOURS]
+        best, trials = best_of_grid(found, val[1], settings)
+        scores = knn_scores(known, train[1], standardiser(test), [best["k"]], [best["weighted"]])[0, 0]
+        return answer_with(found[best["number"]], scores, val[1], {"subset": subset, "choice": best, "trials": trials})
+
+    def score(self, answer: Answer, truth: Truth) -> Scores:
+        """Shares of neighbours are probabilities as they are."""
+        scores = answer.predictions["logits"].astype(np.float64)
+        return score_classes(truth, scores, answer.thresholds, scores.clip(0, 1))

@@ -1,0 +1,56 @@
+"""Ridge regression of the labels on frozen features, in closed form: the cheapest linear probe.
+
+All penalties come from one eigendecomposition of the standardised subset; the best by validation is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from benchmark.api import Answer, Method, Scores, SupervisedMethod, Truth
+from benchmark.engine.context import TaskContext
+from benchmark.engine.features import Layer, layer_missing
+from benchmark.metrics.scoring import score_classes
+from benchmark.probes.logistic import ProbeBasis, Standardiser
+from benchmark.probes.ridge import ridge_scores
+from benchmark.probes.search import best_of_grid
+from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.registry import TASKS
+
+# times n, the mean eigenvalue of X'X; of equally good ones the first is taken: the strongest
+PENALTIES = tuple(float(value) for value in np.geomspace(1e4, 1e-4, 25))
+
+
+@TASKS.register("ridge")
+@dataclass(frozen=True)
+class Ridge(ProbeTask):
+    """`fraction` of the training labels, drawn with `seed`; features of `layer`; 25 penalties tried on validation."""
+
+    layer: Layer = "features"
+
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        return "it is trained end to end, not probed" if issubclass(method, SupervisedMethod) else None
+
+    def refuses(self, method: type[Method]) -> str | None:
+        return layer_missing(self.layer, method)
+
+    def answer(self, context: TaskContext) -> Answer:
+        subset, train, val, test = self.splits(context, self.layer)
+        standardiser = Standardiser.fit(train[0])
+        basis = ProbeBasis(standardiser(train[0]))
+        penalties = [share * len(train[0]) for share in PENALTIES]
+        found = ridge_scores(basis, train[1], penalties, standardiser(val[0]))
+        best, trials = best_of_grid(found, val[1], [{"penalty": penalty} for penalty in penalties])
+        scores = ridge_scores(basis, train[1], [best["penalty"]], standardiser(test))[0]
+        details = {"subset": subset, "choice": best, "trials": trials}
+        return answer_with(found[best["number"]], scores, val[1], details)
+
+    def score(self, answer: Answer, truth: Truth) -> Scores:
+        """Regressed labels are no probabilities: no Brier score."""
+        return score_classes(truth, answer.predictions["logits"].astype(np.float64), answer.thresholds)

@@ -1,0 +1,250 @@
+"""The probing tasks on a small world: what they answer and refuse, and that no test label reaches them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmark.api import PROTOCOL, AlignedMethod, MethodCard, SequenceMethod, SignalSpec
+from benchmark.cli import main
+from benchmark.data.preparation import open_dataset
+from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
+from benchmark.engine.events import silent
+from benchmark.engine.plan import make_plan
+from benchmark.engine.suites import load_suite
+from benchmark.errors import UsageError
+from benchmark.registry import METHODS, TASKS
+from benchmark.suite_files import suite_names
+
+
+class Small(nn.Module, SequenceMethod, AlignedMethod):
+    """A convolution with BatchNorm: tokens, their mean, and half of it as an embedding."""
+
+    card = MethodCard("Small", "none", "MIT")
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv1d(12, width, 25, 25), nn.BatchNorm1d(width), nn.ReLU())
+        self.more = nn.Conv1d(width, width, 4, 4)
+
+    @property
+    def signal(self):
+        return SignalSpec(rate=100.0)
+
+    def ecg_tokens(self, ecg):
+        return self.more(self.encoder(ecg)).transpose(1, 2)
+
+    def ecg_features(self, ecg):
+        return self.ecg_tokens(ecg).mean(1)
+
+    def ecg_embeddings(self, ecg):
+        return self.ecg_features(ecg)[:, :4]
+
+    def text_embeddings(self, texts):
+        return torch.ones(len(texts), 4)
+
+
+TASK_FIELDS = {
+    "linear_probe": {"fraction": 0.5, "trials": 3, "layer": "tokens", "search": "penalty+weighting+standardisation"},
+    "knn": {"fraction": 0.5, "layer": "embeddings"},
+    "ridge": {"fraction": 0.5},
+    "attention_probe": {"fraction": 0.5, "trials": 2, "epochs": 2},
+    "finetune": {"fraction": 0.5, "epochs": 2, "min_steps": 0},
+    "published_probe": {"fraction": 0.5, "epochs": 3},
+}
+
+
+@pytest.fixture
+def small():
+    METHODS._classes["small"] = Small
+    yield
+    del METHODS._classes["small"]
+
+
+@pytest.fixture
+def world(prepared_home, small):
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    return data, LabelledRows.of(data, "groups", None), prepared_home
+
+
+def context(world, view=None, scratch=None):
+    data, truth, home = world
+    source = MethodSource("small", {}, 1, None, None, "cpu")
+    return TaskContext(
+        data, view or truth, source, "synthetic", "groups", home.features, home.subsets, silent, scratch=scratch
+    )
+
+
+def question(name, **more):
+    return TASKS.get(name)(**{**TASK_FIELDS[name], **more})
+
+
+def same(a, b):
+    return (
+        a.predictions.keys() == b.predictions.keys()
+        and all(np.array_equal(a.predictions[name], b.predictions[name]) for name in a.predictions)
+        and np.array_equal(a.thresholds, b.thresholds)
+        and json.dumps(a.details) == json.dumps(b.details)
+    )
+
+
+@pytest.mark.parametrize("name", TASK_FIELDS)
+def test_an_answer_is_seeded_scored_and_blind_to_test_labels(world, name):
+    """With all test labels turned round, every choice and prediction stays the same; with validation's they do not."""
+    data, view, _ = world
+    task = question(name)
+    answer = task.answer(context(world))
+    turned = {
+        split: LabelledRows(view.classes, view.rows, {**view.labels, split: 1 - view.labels[split]})
+        for split in ("test", "val")
+    }
+    assert same(answer, task.answer(context(world, turned["test"])))
+    assert not same(answer, task.answer(context(world, turned["val"])))
+    json.dumps(answer.details, allow_nan=False)
+    scores = task.score(answer, view.truth(data))
+    assert 0.3 < scores.metrics["auroc_macro"] < 1 and "auroc_macro" in scores.intervals
+    assert scores.metrics["auroc_macro"] != task.score(answer, turned["test"].truth(data)).metrics["auroc_macro"]
+    assert answer.details["subset"]["n"] == context(world).subset(0.5, 0).summary()["n"] or name == "published_probe"
+
+
+def test_test_signals_come_without_labels(world):
+    seen = context(world)
+    assert seen.signals("test", SignalSpec(rate=100.0)).batch(np.arange(3)).labels is None
+    assert seen.signals("val", SignalSpec(rate=100.0)).batch(np.arange(3)).labels.shape == (3, len(seen.classes))
+    with pytest.raises(TestSetLockedError):
+        seen.labels("test")
+
+
+def test_layers_differ_and_tables_say_which(world, tmp_path):
+    """One method with all layers, one without tokens and space: skipped with a sentence."""
+    suite = tmp_path / "layers.toml"
+    suite.write_text(
+        'name = "layers"\ntitle = "Layers"\nversion = "1"\n'
+        '[[datasets]]\nname = "synthetic"\nlabel_sets = ["groups"]\nconfig = { patients = 120 }\n'
+        '[[tasks]]\nname = "linear_probe"\nconfig = { trials = 2, layer = ["features", "embeddings", "tokens"] }\n'
+        '[[tasks]]\nname = "attention_probe"\nconfig = { trials = 1, epochs = 1 }\n'
+        '[[methods]]\nname = "small"\n[[methods]]\nname = "handcrafted"\n'
+    )
+    plan = make_plan(load_suite(str(suite)))
+    assert [cell.question["layer"] for cell in plan.cells if cell.spec.task == "linear_probe"] == [
+        "features", "embeddings", "tokens", "features",
+    ]  # fmt: skip
+    reasons = [skip.reason for skip in plan.skipped]
+    assert reasons == [
+        "Handcrafted has no embeddings in a space shared with text", "Handcrafted gives no tokens",
+        "Handcrafted gives no tokens",
+    ]  # fmt: skip
+    assert main(["run", str(suite), "-q"]) == 0
+    text = (world[2].leaderboards / "layers.md").read_text()
+    assert "| method | features | embeddings | tokens |" in text
+    assert "attention_probe: trials 1, epochs 1, batch_size 64, seconds 0." in text
+    assert not list(world[2].scratch.glob("*"))  # what a killed cell would go on from is gone
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("linear_probe", {"fraction": 0, "trials": 0, "layer": "token"}, "did you mean 'tokens'"),
+        ("linear_probe", {"fraction": 0, "trials": 0, "layer": "token"}, "trials is 0"),
+        ("linear_probe", {"search": "penalty+weights"}, "did you mean 'weighting'"),
+        ("knn", {"layer": "sequence"}, "features, embeddings, tokens"),
+        ("finetune", {"lowest": 0.0}, "lowest is 0.0"),
+        ("published_probe", {"cut": "batch"}, "did you mean 'batches'"),
+        ("published_probe", {"freeze": False, "batchnorm": "eval"}, "no such case"),
+    ],
+)
+def test_wrong_fields_are_named(name, fields, message):
+    with pytest.raises(UsageError, match=message):
+        TASKS.get(name)(**fields)
+
+
+# --- resuming ---
+
+
+def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypatch):
+    task = question("finetune", epochs=6)
+    whole = task.answer(context(world))
+    scored = []
+    original = TaskContext._class_scores
+
+    def dies(self, method, split, size=64):
+        scored.append(split)
+        if len(scored) > 3:
+            raise KeyboardInterrupt
+        return original(self, method, split, size)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TaskContext, "_class_scores", dies)
+        with pytest.raises(KeyboardInterrupt):
+            task.answer(context(world, scratch=tmp_path / "scratch"))
+    assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"best.pt", "training.pt"}
+    notes = []
+    resuming = context(world, scratch=tmp_path / "scratch")
+    resuming.report = lambda event: notes.append(event.text)
+    assert same(task.answer(resuming), whole)
+    assert any(note.startswith("resuming after epoch") for note in notes)
+
+
+def test_an_attention_probe_resumes(world, tmp_path):
+    task = question("attention_probe", trials=4)
+    whole = task.answer(context(world))
+    task.answer(context(world, scratch=tmp_path / "scratch"))
+    journal = tmp_path / "scratch" / "search.jsonl"
+    journal.write_text("\n".join(journal.read_text().splitlines()[:3]) + "\n")  # killed after two trials
+    assert same(task.answer(context(world, scratch=tmp_path / "scratch")), whole)
+
+
+# --- the published protocol ---
+
+
+def test_the_scorer_alone_takes_the_maximum_over_test_epochs(world):
+    data, view, _ = world
+    published, honest = question("published_probe"), question("published_probe", choose="validation")
+    found, plain = published.answer(context(world)), honest.answer(context(world))
+    assert found.predictions["epochs"].shape == (3, len(view.rows["test"]), len(view.classes))
+    best = found.details["history"]
+    chosen = max(best, key=lambda entry: entry["val_score"])["epoch"]
+    assert np.array_equal(found.predictions["epochs"][chosen - 1], plain.predictions["logits"])  # one training
+    scores = published.score(found, view.truth(data))
+    assert scores.metrics["auroc_macro"] >= honest.score(plain, view.truth(data)).metrics["auroc_macro"]
+    assert any("of 3 chosen by its test AUROC, as published" in note for note in scores.notes)
+
+
+def test_no_built_in_suite_asks_under_another_protocol():
+    for name in suite_names():
+        assert all(TASKS.get(task.name).protocol == PROTOCOL for task in load_suite(name).tasks), name
+
+
+def test_the_ladder_is_climbed_and_shown(world, tmp_path, capsys):
+    suite = tmp_path / "one.toml"
+    suite.write_text(
+        'name = "one"\ntitle = "One"\nversion = "1"\n'
+        '[[datasets]]\nname = "synthetic"\nlabel_sets = ["groups"]\nconfig = { patients = 120 }\n'
+        '[[tasks]]\nname = "linear_probe"\nconfig = { fraction = 0.5, trials = 2 }\n'
+        '[[tasks]]\nname = "published_probe"\nconfig = { epochs = 2 }\n'
+        '[[methods]]\nname = "small"\n[[methods]]\nname = "handcrafted"\n'
+    )
+    assert main(["run", str(suite), "-q"]) == 0
+    shown = (world[2].leaderboards / "one.md").read_text()
+    assert "published_probe: synthetic / groups (protocol merl-published: no fair comparison)" in shown
+    assert "NOT COMPARABLE: published_probe follows merl-published" in shown
+    plan = make_plan(load_suite(str(suite)))
+    key = next(cell.spec.key for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "small")
+    arguments = [key[:8], "--out", str(tmp_path)]
+    assert main(["explain", *arguments, "-q", "--set", "epochs=2"]) == 0
+    out = capsys.readouterr().out
+    rungs = json.loads((tmp_path / f"explain-{key}.json").read_text())["rungs"]
+    assert [row["protocol"] for row in rungs] == [PROTOCOL] + 6 * ["merl-published"] and "as published" in out
+    assert [row["value"] for row in rungs[-3:-1]] == sorted(row["value"] for row in rungs[-3:-1])  # test maximum
+    assert rungs[2]["difference"] == pytest.approx(rungs[2]["value"] - rungs[1]["value"], abs=1e-6)
+    other = next(cell.spec.key for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "handcrafted")
+    assert main(["run", str(suite), "-q", "--explain", other]) == 0
+    assert "Handcrafted is no torch module" in capsys.readouterr().out
+    assert main(["search", *arguments]) == 0 and (tmp_path / f"search-{key}.svg").read_text().startswith("<?xml")
+    assert len(json.loads((tmp_path / f"search-{key}.json").read_text())["trials"]) == 2
+    wrong = next(cell.spec.key for cell in plan.cells if cell.spec.task == "published_probe")
+    assert main(["explain", wrong]) == 2 and main(["search", wrong]) == 2 and main(["search", "zzz"]) == 2
+    problems = capsys.readouterr().err
+    assert "published_probe has no ladder" in problems and "no records under" in problems
