@@ -60,7 +60,7 @@ def _source(cell: Cell, home: Home, device: str, report: Report) -> MethodSource
 
 
 def _finished(spec: RunSpec, store: Store, opened: Opened) -> bool:
-    """Whether there is a finished record made from the data at hand; what cannot be opened is `_run_cell`'s to report."""
+    """Whether there is a finished record made from the data at hand; `_run_cell` reports what cannot be opened."""
     existing = store.get(spec)
     try:
         return existing is not None and existing.done and existing.digests == opened.digests(spec)
