@@ -27,6 +27,7 @@ from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec, datasets_of
 from benchmark.engine.schedule import SELECTIONS, TrainingConfig
 from benchmark.engine.store import Store
+from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -44,6 +45,9 @@ def run_job(job: Job, home: Home, device: str, report: Report) -> Counter[str]:
             ended[_store_failure(store, cell, error, 0.0, report)] += 1
         return ended
     for cell in job.cells:
+        if _finished(cell.spec, store, opened):
+            ended["done"] += 1
+            continue
         ended[_run_cell(cell, opened, source, store, home, report)] += 1
     return ended
 
@@ -58,12 +62,18 @@ def _source(cell: Cell, home: Home, device: str, report: Report) -> MethodSource
     return MethodSource(spec.method, spec.method_config, spec.method_version, weights, weights_digest, device)
 
 
+def _finished(spec: RunSpec, store: Store, opened: Opened) -> bool:
+    """Whether there is a finished record made from the data at hand; `_run_cell` reports what cannot be opened."""
+    existing = store.get(spec)
+    try:
+        return existing is not None and existing.done and existing.digests == opened.digests(spec)
+    except BenchmarkError:
+        return False
+
+
 def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, home: Home, report: Report) -> str:
     spec, started = cell.spec, time.monotonic()
     try:
-        existing = store.get(spec)
-        if existing is not None and existing.done and existing.digests == opened.digests(spec):
-            return "done"
         data = opened.data(spec.dataset, spec.dataset_config)
         view = opened.view(data, spec.label_set)
         scratch = home.scratch / f"{spec.key}-{data.digest}"

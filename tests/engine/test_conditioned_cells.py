@@ -14,6 +14,7 @@ from benchmark.engine.records import RunRecord, RunSpec
 from benchmark.engine.store import Store
 from benchmark.engine.suites import load_suite
 from benchmark.errors import UsageError
+from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.registry import METHODS
 
@@ -87,7 +88,7 @@ def test_cells_are_read_under_their_condition(tmp_path, prepared_home, monkeypat
     assert few.spec["signal"] == {"leads": ["I"]} and "signal" not in clean.spec
     logits = [store_predictions(store, cell) for cell in plan.cells]
     assert not np.array_equal(logits[0], logits[2])
-    text = Leaderboard(plan, store).markdown()
+    text = markdown(Leaderboard(plan, store), [])
     assert "as recorded | leads I | white 0.5 mV rms |" in text.replace("1, ", "")
     assert clean.subgroups["sex"].keys() == {"female", "male"} and "reliability" in clean.analysis
 
