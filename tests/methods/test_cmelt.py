@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from benchmark.api import Batch
 from benchmark.engine.building import build
-from benchmark.engine.training import TrainingConfig, train
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.engine.training import train
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS
 from methods.cmelt import CMELT

@@ -21,7 +21,8 @@ from benchmark.engine.context import LabelledRows
 from benchmark.engine.events import silent
 from benchmark.engine.features import extract
 from benchmark.engine.pretraining import ReportedRecordings
-from benchmark.engine.training import TrainingConfig, train
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.engine.training import train
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.search import tune
 from benchmark.registry import METHODS, TASKS

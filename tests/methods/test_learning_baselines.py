@@ -18,7 +18,8 @@ from benchmark.data.preparation import open_dataset
 from benchmark.data.subsets import draw
 from benchmark.engine.building import build
 from benchmark.engine.events import silent
-from benchmark.engine.training import TrainingConfig, train
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.engine.training import train
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.search import tune
 

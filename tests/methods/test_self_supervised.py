@@ -9,7 +9,8 @@ from benchmark.engine.building import build
 from benchmark.engine.events import silent
 from benchmark.engine.plan import recipe
 from benchmark.engine.pretraining import ReportedRecordings, pretrain
-from benchmark.engine.training import TrainingConfig, train
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.engine.training import train
 from benchmark.registry import METHODS
 
 TINY = {"width": 8, "rate": 100.0, "hidden": 32, "outputs": 16}
