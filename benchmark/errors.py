@@ -47,6 +47,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (known: {', '.join(known) or 'none'})"
 
 
+def no_label_set(dataset: str, name: str, known: Iterable[str]) -> str:
+    """Say that a dataset lacks a label set, or that it has none at all."""
+    known = list(known)
+    if not known:
+        return f"{dataset} has no label sets, so no {name!r}: its reports serve pre-training and report generation"
+    return f"{dataset} has no label set {name!r}{did_you_mean(name, known)}"
+
+
 def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
     """Raise one error that lists every problem; do nothing when there is none."""
     if problems:

@@ -102,6 +102,8 @@ def _all_rows(data: PreparedDataset, limit: int | None) -> np.ndarray:
     """The rows that features are extracted for: all, or those that any limited label set can name."""
     if limit is None:
         return np.arange(len(data))
+    if not data.manifest["label_sets"]:
+        return np.sort(np.concatenate([np.flatnonzero(data.splits == split)[:limit] for split in SPLITS]))
     views = (LabelledRows.of(data, name, limit) for name in data.manifest["label_sets"])
     return np.unique(np.concatenate([view.rows[split] for view in views for split in SPLITS]))
 
@@ -127,7 +129,7 @@ def _record(
         intervals={name: (round(low, 6), round(high, 6)) for name, (low, high) in scores.intervals.items()},
         per_class={name: _rounded(values) for name, values in scores.per_class.items()},
         details=answer.details,
-        notes=scores.notes,
+        notes=[*data.marks, *scores.notes],
         config=full_config(spec),
         data_digest=data.digest,
         synthetic=data.synthetic,

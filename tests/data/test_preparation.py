@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, RawSignal, SignalSpec
-from benchmark.data.preparation import Findings, _checked, open_dataset, prepare
+from benchmark.data.index import write_index
+from benchmark.data.preparation import Findings, open_dataset, prepare
 from benchmark.data.prepared import REPORT, PreparedDataset
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
@@ -127,13 +128,19 @@ def test_recordings_of_different_lengths(home, monkeypatch):
     assert np.allclose(data.millivolt([0])[0], raw.adc / 2000.0, atol=1e-6)
 
 
-def test_one_patient_in_two_splits_is_refused():
+def test_one_patient_in_two_splits_is_refused(tmp_path):
+    def checked(entries):
+        return write_index("synthetic", iter(entries), tmp_path / "index", chunk=7)
+
     entries = Synthetic(patients=20).entries(None)
     moved = replace(entries[0], patient_id=next(e.patient_id for e in entries if e.split != entries[0].split))
-    with pytest.raises(DataError, match="1 patients are in more than one split"):
-        _checked("synthetic", [moved, *entries[1:]])
+    assert list(checked(entries)) == entries and checked(entries).recordings == len(entries)
+    with pytest.raises(DataError, match=f"1 patients are in more than one split, patient '{moved.patient_id}' first"):
+        checked([moved, *entries[1:]])
     with pytest.raises(DataError, match=r"record ids occur twice(.|\n)*splits are train, val and test; it has dev"):
-        _checked("synthetic", [*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
+        checked([*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
+    with pytest.raises(DataError, match="it has no recordings"):
+        checked([])
 
 
 def test_a_second_preparation_is_free_and_equal(home, root, tmp_path):
