@@ -1,7 +1,7 @@
 """Write a prepared dataset chunk by chunk, so that a kill costs one chunk and memory stays what a chunk takes.
 
 Every file is only appended to. After each chunk a journal says how long each file is; whoever goes on cuts the
-files back to these lengths. The store's manifest is written last, so its existence means that all is there.
+files back to these lengths. The folder becomes the store by one move at the very end.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class StoreWriter:
             np.savez(folder / prepared.LABELS, **matrices)  # type: ignore[arg-type]
             findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / NOTICED)
             manifest = self._manifest(matrices)
-            del matrices
-            for part in (JOURNAL, *set(self.parts) - {prepared.SIGNALS, prepared.RECORDS, prepared.METADATA}):
-                (folder / part).unlink()
-            self.index.path.unlink()
             write_text(folder / prepared.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        del matrices
+        for part in (JOURNAL, *set(self.parts) - {prepared.SIGNALS, prepared.RECORDS, prepared.METADATA}):
+            (folder / part).unlink()
+        self.index.path.unlink()
 
     def _journal(self) -> dict[str, Any] | None:
         """The state that a killed run left, if it was made from the same files and options; its files cut to it."""
