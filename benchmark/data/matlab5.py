@@ -7,6 +7,7 @@ so that a broken file costs neither time nor memory.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -19,10 +20,24 @@ from benchmark.errors import RecordingError
 
 HEADER_BYTES = 128
 FILE_BYTES = 1 << 26
+PERSON_BYTES = 4096  # sex and age stand in the first few hundred
 UNPACKED_BYTES = 1 << 27  # 12 leads of doubles at 500 Hz: over half an hour
 ELEMENTS = 64  # in one place; such a file has three
 COMPRESSED, MATRIX = 15, 14
-NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2"}
+NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+    16: "u1",
+    17: "u2",
+}
 STRUCT_CLASS, CHAR_CLASS = 2, 4
 
 
@@ -39,37 +54,58 @@ class MatlabECG:
 
 def read_matlab_ecg(path: Path) -> MatlabECG:
     """Read one recording; `RecordingError` when the file is missing or no such struct."""
+    fields = _fields_of(path, FILE_BYTES)
+    with _refusing(path):
+        if "data" not in fields:
+            raise Malformed("it holds no struct with a field 'data'")
+        signal = _array(fields["data"])
+        if signal.ndim != 2 or 12 not in signal.shape:
+            raise Malformed(f"ECG.data is {' x '.join(map(str, signal.shape))}, it must be 12 x time")
+        signal = signal if signal.shape[0] == 12 else signal.T
+        return MatlabECG(signal.astype(np.float64), _text(fields.get("sex")), _number(fields.get("age")))
+    raise AssertionError  # _refusing lets nothing pass
+
+
+def read_matlab_person(path: Path) -> tuple[str, float | None]:
+    """Sex and age of a recording from the first bytes of its file, where they stand before the signal."""
+    fields = _fields_of(path, PERSON_BYTES, partial=True)
+    with _refusing(path):
+        return _text(fields.get("sex")), _number(fields.get("age"))
+    raise AssertionError
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn what broken bytes lead to into one error that names the file."""
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise RecordingError(path, "the signal file is missing", "download it again") from None
-    except (OSError, ValueError) as error:
-        raise RecordingError(path, f"cannot be read: {error}", "download it again") from None
-    try:
-        return _ecg(content)
+        yield
     except (Malformed, struct.error, zlib.error, ValueError, IndexError, OverflowError) as error:
         problem = f"is no MATLAB file of CPSC2018: {str(error)[:200] or type(error).__name__}"
         raise RecordingError(path, problem, "download it again") from None
 
 
-def _ecg(content: bytes) -> MatlabECG:
-    if len(content) > FILE_BYTES:
-        raise Malformed("it is too large")
-    if content[126:128] != b"IM":
-        raise Malformed("its header is not that of a little-endian level 5 file")
-    for kind, body in _elements(memoryview(content)[HEADER_BYTES:]):
-        if kind == MATRIX and (fields := _struct_fields(body)) and "data" in fields:
-            signal = _array(fields["data"])
-            if signal.ndim != 2 or 12 not in signal.shape:
-                raise Malformed(f"ECG.data is {' x '.join(map(str, signal.shape))}, it must be 12 x time")
-            signal = signal if signal.shape[0] == 12 else signal.T
-            return MatlabECG(signal.astype(np.float64), _text(fields.get("sex")), _number(fields.get("age")))
-    raise Malformed("it holds no struct with a field 'data'")
+def _fields_of(path: Path, limit: int, partial: bool = False) -> dict[str, memoryview]:
+    """The fields of the first struct in the file, of which `limit` bytes are read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except FileNotFoundError:
+        raise RecordingError(path, "the signal file is missing", "download it again") from None
+    except (OSError, ValueError) as error:
+        raise RecordingError(path, f"cannot be read: {error}", "download it again") from None
+    with _refusing(path):
+        if len(content) > limit and not partial:
+            raise Malformed("it is too large")
+        if content[126:128] != b"IM":
+            raise Malformed("its header is not that of a little-endian level 5 file")
+        for kind, body in _elements(memoryview(content)[HEADER_BYTES:], partial):
+            if kind == MATRIX and (fields := _struct_fields(body, partial)):
+                return fields
+    return {}
 
 
-def _elements(view: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Type and content of the elements in `view`, compressed ones unpacked."""
+def _elements(view: memoryview, partial: bool = False) -> Iterator[tuple[int, memoryview]]:
+    """Type and content of the elements in `view`, compressed ones unpacked; with `partial` the last may be cut."""
     position = found = 0
     while position + 8 <= len(view):
         found += 1
@@ -80,38 +116,36 @@ def _elements(view: memoryview) -> Iterator[tuple[int, memoryview]]:
             kind, size, start, step = kind & 0xFFFF, kind >> 16, position + 4, 8
         else:
             start, step = position + 8, 8 + size + (-size % 8 if kind != COMPRESSED else 0)
-        if start + size > len(view) or (step == 8 and size > 4 and start == position + 4):
+        if (start + size > len(view) and not partial) or (step == 8 and size > 4 and start == position + 4):
             raise Malformed("an element is longer than the file")
         body = view[start : start + size]
         if kind == COMPRESSED:
-            yield from _elements(memoryview(_unpack(body)))
+            yield from _elements(memoryview(_unpack(body, partial)), partial)
         else:
             yield kind, body
         position += step
 
 
-def _unpack(body: memoryview) -> bytes:
+def _unpack(body: memoryview, partial: bool) -> bytes:
     unpacker = zlib.decompressobj()
-    found = unpacker.decompress(body, UNPACKED_BYTES)
-    if unpacker.unconsumed_tail:
+    found = unpacker.decompress(body, PERSON_BYTES if partial else UNPACKED_BYTES)
+    if unpacker.unconsumed_tail and not partial:
         raise Malformed("a compressed element is too large")
     if found[:4] == struct.pack("<I", COMPRESSED):
         raise Malformed("a compressed element holds another one")
     return found
 
 
-def _struct_fields(body: memoryview) -> dict[str, memoryview]:
+def _struct_fields(body: memoryview, partial: bool) -> dict[str, memoryview]:
     """The fields of a 1 x 1 struct; {} for anything else."""
-    parts = list(_elements(body))
+    parts = list(_elements(body, partial))
     if len(parts) < 5 or _class(parts) != STRUCT_CLASS:
         return {}
     width = int(np.frombuffer(parts[3][1], "<i4")[0])
     names = bytes(parts[4][1])
     if not 0 < width <= 64 or len(names) // width > 64:
         raise Malformed("the names of the struct's fields are broken")
-    keys = [
-        names[start : start + width].split(b"\0")[0].decode("latin-1") for start in range(0, len(names), width)
-    ]
+    keys = [names[start : start + width].split(b"\0")[0].decode("latin-1") for start in range(0, len(names), width)]
     return dict(zip(keys, (part for kind, part in parts[5:] if kind == MATRIX), strict=False))
 
 

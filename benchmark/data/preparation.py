@@ -7,6 +7,7 @@ processes. A preparation that was killed goes on after its last chunk, as long a
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -78,13 +79,9 @@ def prepare(
         root = _require_root(name, dataset, root)
         partial = target.with_name(f"{target.name}.partial")  # left by a kill, if it is there: we hold the lock
         partial.mkdir(exist_ok=True)
-        say(f"reading the index of {name}")
-        chunk = max(1, min(CHUNK_RECORDINGS, int(CHUNK_BYTES / _recording_bytes(dataset))))
-        index = write_index(name, dataset.entries(root), partial / INDEX, chunk)
         made_from = {"format": store.FORMAT, "dataset": name, "version": cls.card.version, "config": config}
-        writer = StoreWriter(partial, dataset, index, made_from)
-        _require_space(partial, dataset, index, writer.bytes, say)
-        _write(writer, dataset, index, root, workers, progress, say)
+        with _room(partial):
+            _prepare(dataset, root, partial, made_from, workers, progress, say)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     return PreparedDataset(target)
@@ -135,7 +132,9 @@ def _recording_bytes(dataset: Dataset) -> float:
 def _require_space(folder: Path, dataset: Dataset, index: Index, written: int, say: Say) -> None:
     needed = int(index.recordings * _recording_bytes(dataset) * SPARE) - written
     free = shutil.disk_usage(folder).free
-    say(f"{index.recordings} recordings; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}")
+    say(
+        f"{index.recordings} recordings; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}"
+    )
     if free < needed:
         raise MissingError(
             f"{folder.parent} has {_size(free)} free, the preparation needs {_size(needed)}; make room, "
@@ -147,28 +146,45 @@ def _size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(count, 0) / 1e6:.1f} MB"
 
 
-def _write(
-    writer: StoreWriter,
+def _prepare(
     dataset: Dataset,
-    index: Index,
     root: Path | None,
+    folder: Path,
+    made_from: dict[str, Any],
     workers: int,
     progress: Progress | None,
     say: Say,
 ) -> None:
-    done = writer.chunks * index.chunk
+    """Index, check the disk, go on or begin, write chunk by chunk, finish."""
+    name = made_from["dataset"]
+    say(f"reading the index of {name}")
+    chunk = max(1, min(CHUNK_RECORDINGS, int(CHUNK_BYTES / _recording_bytes(dataset))))
+    index = write_index(name, dataset.entries(root), folder / INDEX, chunk)
+    writer = StoreWriter(folder, dataset, index, made_from)
+    _require_space(folder, dataset, index, writer.bytes, say)
+    done = min(writer.chunks * index.chunk, index.recordings)
     if done:
-        say(f"going on after {min(done, index.recordings)} recordings that are prepared already")
-    if progress:
-        progress(min(done, index.recordings), index.recordings)
-    for chunk, found in read_chunks(dataset, root, index.chunks(skip=writer.chunks), workers):
-        writer.append(chunk, found)
-        done += len(chunk)
-        if progress:
-            progress(done, index.recordings)
+        say(f"going on after {done} recordings that are prepared already")
+    progress = progress or (lambda done, total: None)
+    progress(done, index.recordings)
+    for entries, found in read_chunks(dataset, root, index.chunks(skip=writer.chunks), workers):
+        writer.append(entries, found)
+        done += len(entries)
+        progress(done, index.recordings)
     if not writer.recordings:
-        first = json.loads((writer.folder / LEFT_OUT).read_text("utf-8").splitlines()[0])["problem"]
-        shutil.rmtree(writer.folder)
-        name = writer.made_from["dataset"]
+        first = json.loads((folder / LEFT_OUT).read_text("utf-8").splitlines()[0])["problem"]
+        shutil.rmtree(folder)
         raise DataError(f"none of the {index.recordings} recordings of {name} can be read: {first}")
     writer.finish()
+
+
+@contextlib.contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Turn a full disk into an error that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        remedy = "make room and start the preparation again: it goes on where it stopped"
+        raise MissingError(f"{folder.parent} is full; {remedy}") from None

@@ -6,9 +6,7 @@ files back to these lengths. The folder becomes the store by one move at the ver
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import errno
 import hashlib
 import io
 import json
@@ -26,7 +24,6 @@ from benchmark.canonical import file_sha256
 from benchmark.data import findings, prepared
 from benchmark.data.index import Index
 from benchmark.data.screening import Screened
-from benchmark.errors import MissingError
 
 JOURNAL, CALIBRATION, LEFT_OUT, NOTICED = "journal.json", "calibration.f8", "left_out.jsonl", "noticed.jsonl"
 RECORD_COLUMNS = ("record_id", "patient_id", "split", "age", "sex", "report", "offset", "samples")
@@ -66,34 +63,32 @@ class StoreWriter:
             findings.to_lines(found.findings.noticed),
             *self._label_rows(kept),
         ]
-        with _room(self.folder):
-            for part, new in zip(self.parts, content, strict=True):
-                with (self.folder / part).open("ab") as file:
-                    file.write(new)
-                self.state["sizes"][part] += len(new)
-            splits = Counter(self.state["splits"]) + Counter(entry.split for entry in kept)
-            self.state |= {
-                "chunks": self.chunks + 1,
-                "recordings": self.recordings + len(kept),
-                "left_out": self.state["left_out"] + len(found.findings.left_out),
-                "missing": self.state["missing"] + found.missing,
-                "splits": dict(splits),
-            }
-            write_text(self.folder / JOURNAL, json.dumps(self.state))
+        for part, new in zip(self.parts, content, strict=True):
+            with (self.folder / part).open("ab") as file:
+                file.write(new)
+            self.state["sizes"][part] += len(new)
+        splits = Counter(self.state["splits"]) + Counter(entry.split for entry in kept)
+        self.state |= {
+            "chunks": self.chunks + 1,
+            "recordings": self.recordings + len(kept),
+            "left_out": self.state["left_out"] + len(found.findings.left_out),
+            "missing": self.state["missing"] + found.missing,
+            "splits": dict(splits),
+        }
+        write_text(self.folder / JOURNAL, json.dumps(self.state))
 
     def finish(self) -> None:
         """Bring the parts into the store's form, and write the manifest."""
         n, folder = self.recordings, self.folder
-        with _room(folder):
-            np.save(folder / prepared.CALIBRATION, _map(folder / CALIBRATION, "<f8", (n, len(LEADS), 2)))
-            matrices = {
-                name: _map(folder / f"labels-{number}.u8", "u1", (n, len(classes)))
-                for number, (name, classes) in enumerate(self.dataset.label_sets.items())
-            }
-            np.savez(folder / prepared.LABELS, **matrices)  # type: ignore[arg-type]
-            findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / NOTICED)
-            manifest = self._manifest(matrices)
-            write_text(folder / prepared.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        np.save(folder / prepared.CALIBRATION, _map(folder / CALIBRATION, "<f8", (n, len(LEADS), 2)))
+        matrices = {
+            name: _map(folder / f"labels-{number}.u8", "u1", (n, len(classes)))
+            for number, (name, classes) in enumerate(self.dataset.label_sets.items())
+        }
+        np.savez(folder / prepared.LABELS, **matrices)  # type: ignore[arg-type]
+        findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / NOTICED)
+        manifest = self._manifest(matrices)
+        write_text(folder / prepared.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         del matrices
         for part in (JOURNAL, *set(self.parts) - {prepared.SIGNALS, prepared.RECORDS, prepared.METADATA}):
             (folder / part).unlink()
@@ -185,15 +180,3 @@ def _split_digest(records: Path) -> str:
         for row in csv.DictReader(file):
             total.update(f"{row['record_id']},{row['split']}\n".encode())
     return total.hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """Turn a full disk into an error that says how to go on."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        remedy = "make room and start the preparation again: it goes on where it stopped"
-        raise MissingError(f"{folder.parent} is full; {remedy}") from None

@@ -9,6 +9,7 @@ name, without it from the headers, which write diagnoses in words or as SNOMED c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordEntry
 from benchmark.data.files import find_files
-from benchmark.data.matlab5 import read_matlab_ecg
+from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
 from benchmark.data.merl_files import read_merl, require_merl
 from benchmark.data.people import parse_age, parse_sex
 from benchmark.data.splits import hashed_split
@@ -76,7 +77,9 @@ class CPSC2018(Dataset):
         merl = _read_merl(require_merl(self.merl_files)) if self.marks else {}
         names = sorted({*files, *reference, *merl})
         if not names:
-            raise DataError(f"{root} holds no A0001.hea, A0001.mat or REFERENCE.csv, nor any folder in it; {self.remedy}")
+            raise DataError(
+                f"{root} holds no A0001.hea, A0001.mat or REFERENCE.csv, nor any folder in it; {self.remedy}"
+            )
         if not reference and any(path.suffix == ".mat" for path in files.values()):
             raise DataError(f"{root} holds no REFERENCE.csv, and MATLAB files carry no labels; {self.remedy}")
         for name in names:
@@ -89,21 +92,24 @@ class CPSC2018(Dataset):
         return read_record(path.with_suffix("")) if path.suffix == ".hea" else _read_original(path)
 
     def _entry(
-        self, name: str, path: Path | None, root: Path, reference: Mapping[str, tuple[str, ...]], merl: Mapping[str, _Merl]
+        self,
+        name: str,
+        path: Path | None,
+        root: Path,
+        reference: Mapping[str, tuple[str, ...]],
+        merl: Mapping[str, _Merl],
     ) -> RecordEntry:
-        found, age, sex, problem = reference.get(name, ()), None, None, ""
+        found, about, problem = reference.get(name, ()), _About(), ""
         if path is None:
             problem = "its files are missing"
         elif reference and name not in reference:
             problem = "REFERENCE.csv does not list it"
-        elif path.suffix == ".hea":
+        else:
             try:
-                header = parse_header(path)
+                about = _read_about(path)
             except RecordingError as error:
                 problem = str(error)
-            else:
-                age, sex = parse_age(header.comment("Age")), parse_sex(header.comment("Sex"))
-                found = found or _header_labels(header.comment("Dx"))
+            found = found or about.labels
         if merl and name not in merl:
             problem = "MERL's files do not list it"
         if self.labels == "merl" and name in merl:
@@ -114,8 +120,8 @@ class CPSC2018(Dataset):
             split=merl[name].split if self.split == "merl" and name in merl else self._seeded(name),
             labels={"rhythm": found},
             source=str(path.relative_to(root)) if path else None,
-            age=age,
-            sex=sex,
+            age=about.age,
+            sex=about.sex,
             problem=problem,
         )
 
@@ -123,11 +129,30 @@ class CPSC2018(Dataset):
         return hashed_split(self.split_seed, name, VAL, TEST)
 
 
+@dataclass(frozen=True)
+class _About:
+    """What the file of a recording says beside its signal."""
+
+    labels: tuple[str, ...] = ()
+    age: float | None = None
+    sex: str | None = None
+
+
+@dataclass(frozen=True)
 class _Merl:
     """What MERL's files say of a recording: its split by file name, and the labels that its number leads to."""
 
-    def __init__(self, split: str, labels_by_index: tuple[str, ...]) -> None:
-        self.split, self.labels_by_index = split, labels_by_index
+    split: str
+    labels_by_index: tuple[str, ...]
+
+
+def _read_about(path: Path) -> _About:
+    if path.suffix == ".hea":
+        header = parse_header(path)
+        age, sex = parse_age(header.comment("Age")), parse_sex(header.comment("Sex"))
+        return _About(_header_labels(header.comment("Dx")), age, sex)
+    text, number = read_matlab_person(path)
+    return _About((), parse_age(str(number)), parse_sex(text))
 
 
 def _read_merl(source: Path) -> dict[str, _Merl]:

@@ -92,7 +92,9 @@ class MIMICIVECG(Dataset):
 
 def report_columns(reports: CsvFile) -> list[int]:
     """Positions of report_0, report_1 ... in the order of their numbers; a file may have fewer than all eighteen."""
-    found = [(int(match[1]), place) for place, name in enumerate(reports.header) if (match := REPORT_COLUMN.fullmatch(name))]
+    found = [
+        (int(match[1]), place) for place, name in enumerate(reports.header) if (match := REPORT_COLUMN.fullmatch(name))
+    ]
     if not found:
         raise DataError(f"{reports.path} has no column report_0, report_1 ...; {reports.remedy}")
     return [place for _, place in sorted(found)]

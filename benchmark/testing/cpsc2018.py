@@ -28,7 +28,9 @@ CODES = {
 LENGTHS = (6, 8, 10, 15, 30, 60)  # seconds
 
 
-def write_cpsc2018(root: Path, patients: int = 12, seed: int = 0, original: bool = False, reference: bool = True) -> int:
+def write_cpsc2018(
+    root: Path, patients: int = 12, seed: int = 0, original: bool = False, reference: bool = True
+) -> int:
     """Write one recording per patient at 500 Hz and ``REFERENCE.csv``; return how many.
 
     `original` makes the MATLAB files of 2018, else ``.hea`` and ``.mat`` of the challenges, whose headers carry
@@ -42,7 +44,9 @@ def write_cpsc2018(root: Path, patients: int = 12, seed: int = 0, original: bool
         made = Synthetic(rate=500, patients=patients, seed=seed, seconds=LENGTHS[number % len(LENGTHS)])
         adc = made.read(entry, None).adc
         labels = _labels(entry)
-        rows.append(",".join([f"A{number:04d}", *[str(REFERENCE.index(label) + 1) for label in labels], "", "", ""][:4]))
+        rows.append(
+            ",".join([f"A{number:04d}", *[str(REFERENCE.index(label) + 1) for label in labels], "", "", ""][:4])
+        )
         if original:
             content = matlab_file(adc / 1000.0, (entry.sex or "Male").capitalize(), int(entry.age or 0))
             (root / f"A{number:04d}.mat").write_bytes(content)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from benchmark.data.matlab5 import read_matlab_ecg
+from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
 from benchmark.errors import RecordingError
 from benchmark.testing.cpsc2018 import matlab_file
 
@@ -34,6 +34,7 @@ def test_real_files_equal_scipy(shared):
         theirs, ours = scipy.io.loadmat(path)["ECG"][0, 0], read_matlab_ecg(path)
         assert np.array_equal(theirs["data"], ours.millivolt)
         assert str(theirs["sex"][0]) == ours.sex and float(theirs["age"][0, 0]) == ours.age
+        assert read_matlab_person(path) == (ours.sex, ours.age)
 
 
 @pytest.mark.parametrize(

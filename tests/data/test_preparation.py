@@ -225,7 +225,9 @@ def test_a_killed_preparation_goes_on_where_it_stopped(home, tmp_path, monkeypat
         with (partial / name).open("ab") as file:
             file.write(b"half a line")
     read, said = [], []
-    monkeypatch.setattr(MIMICIVECG, "read", lambda self, entry, root, of=MIMICIVECG.read: read.append(entry) or of(self, entry, root))
+    monkeypatch.setattr(
+        MIMICIVECG, "read", lambda self, entry, root, of=MIMICIVECG.read: read.append(entry) or of(self, entry, root)
+    )
     resumed = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=said.append)
     assert "going on after 16 recordings that are prepared already" in said
     assert [entry.record_id for entry in read] == list(resumed.record_ids[13:])  # 16, 3 of them left out
@@ -266,7 +268,9 @@ def test_a_disk_too_small_is_refused_before_and_survived_during(home, root, monk
             prepare("ptbxl", {}, home, root, say=said.append)
     assert "the store needs about 1." in said[1]
     with monkeypatch.context() as patch:
-        patch.setattr(store_writer, "write_text", lambda path, text: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        patch.setattr(
+            store_writer, "write_text", lambda path, text: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
+        )
         with pytest.raises(MissingError, match="is full; make room and start the preparation again"):
             prepare("ptbxl", {}, home, root)
     assert len(prepare("ptbxl", {}, home, root)) == len(PTBXL().entries(root))

@@ -52,7 +52,9 @@ def test_real_sample(shared, home):
 def test_merls_sizes_and_faults(shared):
     archive, root = str(shared / "data" / "merl" / "merl_data_split.tar.xz"), shared / "data" / "csn"
     plain = {entry.record_id: entry for entry in CSN().entries(root)}
-    found = [e for e in CSN(split="merl", labels="merl", merl_files=archive).entries(root) if "do not list" not in e.problem]
+    found = [
+        e for e in CSN(split="merl", labels="merl", merl_files=archive).entries(root) if "do not list" not in e.problem
+    ]
     assert Counter(entry.split for entry in found) == {"train": 16546, "val": 1860, "test": 4620}
     positives = Counter(label for entry in found for label in entry.labels["all"])
     assert {name: positives[name] for name in SPOILED} == MERL_POSITIVES

@@ -48,7 +48,10 @@ def test_the_store_and_what_was_left_out(made, home):
     assert (str(studies[3]), "a lead without any sample, read as 0 mV", "V4") in kinds
     assert (str(studies[4]), "missing samples, read as 0 mV", "5") in kinds
     assert not data.millivolt([0])[0, 9].any() and data.millivolt([0])[0, 8].any()
-    assert data.manifest["label_sets"] == {} and prepare("mimic_iv_ecg", {"min_words": 0}, home, root).manifest["left_out"] == 1
+    assert (
+        data.manifest["label_sets"] == {}
+        and prepare("mimic_iv_ecg", {"min_words": 0}, home, root).manifest["left_out"] == 1
+    )
 
 
 def test_native_lead_order_is_put_right(made, home):
@@ -128,7 +131,11 @@ def folders(tmp_path):
 @pytest.mark.parametrize(
     "table, change, words",
     [
-        ("record_list.csv", lambda rows: [rows[0][:1] + ["study"] + rows[0][2:], *rows[1:]], "lacks the column study_id"),
+        (
+            "record_list.csv",
+            lambda rows: [rows[0][:1] + ["study"] + rows[0][2:], *rows[1:]],
+            "lacks the column study_id",
+        ),
         ("record_list.csv", lambda rows: [*rows[:3], rows[3][:2], *rows[4:]], "2 cells, the header has 5"),
         ("record_list.csv", lambda rows: [*rows, ["x", *rows[-1][1:]]], "subject_id is 'x', no number"),
         ("record_list.csv", lambda rows: [*rows, rows[1]], "1 record ids occur twice"),
@@ -148,14 +155,17 @@ def test_a_study_of_two_patients_is_left_out(made, home, tmp_path):
         return [[("1" + row[0][1:] + "9") if row[1] == str(studies[6]) else row[0], *row[1:]] for row in rows]
 
     data = prepare("mimic_iv_ecg", {}, home, edit(root, tmp_path, "machine_measurements.csv", change))
-    assert {"record_id": str(studies[6]), "problem": "machine_measurements.csv gives its study_id to another subject_id"} in (
-        read_findings(data).left_out
-    )
+    assert {
+        "record_id": str(studies[6]),
+        "problem": "machine_measurements.csv gives its study_id to another subject_id",
+    } in (read_findings(data).left_out)
 
 
 def test_it_has_no_label_sets_and_says_so(made, home):
     data = prepare("mimic_iv_ecg", {}, home, made[0])
-    with pytest.raises(UsageError, match="mimic_iv_ecg has no label sets, so no 'super': its reports serve pre-training"):
+    with pytest.raises(
+        UsageError, match="mimic_iv_ecg has no label sets, so no 'super': its reports serve pre-training"
+    ):
         data.label_set("super")
 
 

@@ -35,8 +35,39 @@ from benchmark.testing import write_cpsc2018, write_csn, write_mimic_iv_ecg, wri
 
 SECONDS, MEGABYTES = 10, 400  # one input may take so long; the process may grow by so much
 TOKENS = (  # that mean something to one of the formats
-    *(b"\0", b"\n", b"\r", b'"', b",", b"#", b"/", b"(", b")", b"+24", b"-", b"0", b"-1", b"1e400", b"nan", b"inf", b" "),
-    *(b"99999999999999999999", b"2147483648", b"-32768", b"16", b"212", b"8", b"24", b"32", b"61", b"80", b"160", b"310"),
+    *(
+        b"\0",
+        b"\n",
+        b"\r",
+        b'"',
+        b",",
+        b"#",
+        b"/",
+        b"(",
+        b")",
+        b"+24",
+        b"-",
+        b"0",
+        b"-1",
+        b"1e400",
+        b"nan",
+        b"inf",
+        b" ",
+    ),
+    *(
+        b"99999999999999999999",
+        b"2147483648",
+        b"-32768",
+        b"16",
+        b"212",
+        b"8",
+        b"24",
+        b"32",
+        b"61",
+        b"80",
+        b"160",
+        b"310",
+    ),
     *(b"311", b"508", b"516", b"524", b"16x2", b"16:5", b"16+999999999", b"mV", b"\xff\xfe", b"\xef\xbb\xbf", b"\xc3"),
     *(b"..", b"/dev/zero", b"~", b"{'A': 1}", b"[[[[", b"{[]: 1}", b"9" * 400, b"A0001", b"report_0", b"\x0f\0\0\0"),
 )
@@ -191,7 +222,9 @@ def main() -> None:
         print(f"{how:30s} {count}")
     print("\n".join(faults[:20]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{sum(ended.values()) + len(faults)} inputs, {len(faults)} faults, {time.perf_counter() - start:.0f} s, peak {peak} MB")
+    print(
+        f"{sum(ended.values()) + len(faults)} inputs, {len(faults)} faults, {time.perf_counter() - start:.0f} s, peak {peak} MB"
+    )
     raise SystemExit(bool(faults))
 
 
