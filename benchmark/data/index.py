@@ -21,7 +21,7 @@ from benchmark.errors import DataError, raise_all
 
 @dataclass(frozen=True)
 class Index:
-    """A checked index in the file `path`; `digest` tells whether another reading of the original files gave the same."""
+    """A checked index in the file `path`; by its `digest` another reading of the original files is compared."""
 
     path: Path
     recordings: int

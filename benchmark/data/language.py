@@ -8,26 +8,28 @@ from __future__ import annotations
 import re
 
 ENGLISH = """
-    rhythm rate ecg wave waves segments segment leads lead axis left right atrial ventricular fibrillation
-    flutter branch bundle premature contraction consistent with due and are is be may this otherwise deviation low
-    limb high flat inverted prolonged heart findings effect likely probable possible depressed changes tracing
-    complexes strain suggesting ischaemic ischemic borderline pathology infarction hypertrophy trace only requested
+    rhythm rate ecg wave waves segments segment leads lead axis left right atrial ventricular fibrillation flutter
+    branch bundle premature contraction consistent with due and are is be may this otherwise deviation low limb high
+    flat inverted prolonged heart findings effect likely probable possible depressed changes tracing complexes
+    strain suggesting ischaemic ischemic borderline pathology infarction hypertrophy trace only requested
     bradycardia tachycardia arrhythmia the of to old age indeterminate uncertain incomplete
 """
 GERMAN = """
     sinusrhythmus lagetyp normales linkstyp rechtstyp steiltyp indifferenztyp ueberdrehter infarkt wahrscheinlich
     unbestätigter bericht abnorm abnormes ableitungen oder und ischämie sonst linksbelastung extrasystole alt alter
-    rechtsschenkelblock linksschenkelblock vorhofflimmern vorhofflattern linkshypertrophie myokardschaden verdacht auf
-    nicht auszuschliessen auszuschließen niederspannung unspezifisches unspezifische periphere unvollständiger
-    sinustachykardie sinusbradykardie schrittmacher mit für möglich mögl grades inferiorer anteroseptaler hebung senkung
-    leitungsstörung verlängerung pathologisch schlechte keine der die das bei ist im von herzschrittmacher sinusarrhythmie
-    arrhythmie knotenrhythmus leitungsstoerung verbreiterung veraenderung veraenderungen tachyarrhythmie tachykardie
-    bradykardie bradyarrhythmie schenkelblock moeglich belastung zur überdrehter atypische ekgmodus rhythmus grenzbefund hinweis vorderwandinfarkt hinterwandinfarkt
+    rechtsschenkelblock linksschenkelblock vorhofflimmern vorhofflattern linkshypertrophie myokardschaden verdacht
+    auf nicht auszuschliessen auszuschließen niederspannung unspezifisches unspezifische periphere unvollständiger
+    sinustachykardie sinusbradykardie schrittmacher mit für möglich mögl grades inferiorer anteroseptaler hebung
+    senkung leitungsstörung verlängerung pathologisch schlechte keine der die das bei ist im von herzschrittmacher
+    sinusarrhythmie arrhythmie knotenrhythmus leitungsstoerung verbreiterung veraenderung veraenderungen
+    tachyarrhythmie tachykardie bradykardie bradyarrhythmie schenkelblock moeglich belastung zur überdrehter
+    atypische ekgmodus rhythmus grenzbefund hinweis vorderwandinfarkt hinterwandinfarkt
 """
 SWEDISH = """
-    sinusrytm sinusbradykardi sinustachykardi arytmi eljest skada myokardskada genomgången för vänster höger axel normalt avvikande förlopp förändring förändringar vid såsom eller och ischemi
-    skänkelblock misstänkt förmak hypertrofi patologiskt ospecifik ospecifika pacemakerrytm förmaksflimmer rytm svårbedömt
-    kammar kammare lågt takykardi bradykardi sannolik sannolikt med låg föreligger hjärtinfarkt
+    sinusrytm sinusbradykardi sinustachykardi arytmi eljest skada myokardskada genomgången för vänster höger axel
+    normalt avvikande förlopp förändring förändringar vid såsom eller och ischemi skänkelblock misstänkt förmak
+    hypertrofi patologiskt ospecifik ospecifika pacemakerrytm förmaksflimmer rytm svårbedömt kammar kammare lågt
+    takykardi bradykardi sannolik sannolikt med låg föreligger hjärtinfarkt
 """
 _VOTES = {
     word: language for language, words in {"en": ENGLISH, "de": GERMAN, "sv": SWEDISH}.items() for word in words.split()

@@ -29,11 +29,27 @@ from benchmark.registry import DATASETS
 CLASSES = ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD")
 REFERENCE = ("NORM", "AFIB", "1AVB", "CLBBB", "CRBBB", "PAC", "VPC", "STD", "STE")  # codes 1 to 9 of REFERENCE.csv
 DIAGNOSES = {  # what headers write behind #Dx:
-    **{"normal": "NORM", "af": "AFIB", "i-avb": "1AVB", "lbbb": "CLBBB", "rbbb": "CRBBB"},
-    **{"pac": "PAC", "pvc": "VPC", "std": "STD", "ste": "STE"},
-    **{"426783006": "NORM", "164889003": "AFIB", "270492004": "1AVB", "164909002": "CLBBB", "59118001": "CRBBB"},
-    **{"713427006": "CRBBB", "284470004": "PAC", "164884008": "VPC", "427172004": "VPC", "17338001": "VPC"},
-    **{"429622005": "STD", "164931005": "STE"},
+    "normal": "NORM",
+    "af": "AFIB",
+    "i-avb": "1AVB",
+    "lbbb": "CLBBB",
+    "rbbb": "CRBBB",
+    "pac": "PAC",
+    "pvc": "VPC",
+    "std": "STD",
+    "ste": "STE",
+    "426783006": "NORM",
+    "164889003": "AFIB",
+    "270492004": "1AVB",
+    "164909002": "CLBBB",
+    "59118001": "CRBBB",
+    "713427006": "CRBBB",
+    "284470004": "PAC",
+    "164884008": "VPC",
+    "427172004": "VPC",
+    "17338001": "VPC",
+    "429622005": "STD",
+    "164931005": "STE",
 }
 VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
 UNITS_PER_MILLIVOLT = 1000  # into which the original doubles are rounded, as the challenges did
@@ -65,7 +81,7 @@ class CPSC2018(Dataset):
         self.split, self.labels, self.split_seed, self.merl_files = split, labels, split_seed, merl_files
         marks = {
             "split": "split of MERL's files, joined on the file name",
-            "labels": "labels of MERL's files read by index, as if ecg_id N were file A000N: most are another recording's",
+            "labels": "labels of MERL's files by index, as if ecg_id N were file A000N: most are another recording's",
         }
         self.marks = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
 
@@ -86,7 +102,7 @@ class CPSC2018(Dataset):
             yield self._entry(name, files.get(name), root, reference, merl)
 
     def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
-        """Read either form: integers of the challenge's file, or the original doubles rounded to the same microvolts."""
+        """Read either form: the integers of the challenges, or the original doubles rounded to the same microvolts."""
         assert root is not None
         path = root / entry.source
         return read_record(path.with_suffix("")) if path.suffix == ".hea" else _read_original(path)

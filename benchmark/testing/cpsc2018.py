@@ -14,16 +14,41 @@ from benchmark.datasets.synthetic import Synthetic
 from benchmark.testing.records import write_record
 
 FINDINGS = {  # synthetic condition -> class
-    **{"NORM": "NORM", "STACH": "NORM", "SBRAD": "NORM", "AFIB": "AFIB", "1AVB": "1AVB", "CLBBB": "CLBBB"},
-    **{"CRBBB": "CRBBB", "ASTE": "STE", "ISTE": "STE", "LSTD": "STD", "LVHT": "NORM", "PVB": "VPC", "PAB": "PAC"},
+    "NORM": "NORM",
+    "STACH": "NORM",
+    "SBRAD": "NORM",
+    "AFIB": "AFIB",
+    "1AVB": "1AVB",
+    "CLBBB": "CLBBB",
+    "CRBBB": "CRBBB",
+    "ASTE": "STE",
+    "ISTE": "STE",
+    "LSTD": "STD",
+    "LVHT": "NORM",
+    "PVB": "VPC",
+    "PAB": "PAC",
 }
 WORDS = {
-    **{"NORM": "Normal", "AFIB": "AF", "1AVB": "I-AVB", "CLBBB": "LBBB", "CRBBB": "RBBB"},
-    **{"PAC": "PAC", "VPC": "PVC", "STD": "STD", "STE": "STE"},
+    "NORM": "Normal",
+    "AFIB": "AF",
+    "1AVB": "I-AVB",
+    "CLBBB": "LBBB",
+    "CRBBB": "RBBB",
+    "PAC": "PAC",
+    "VPC": "PVC",
+    "STD": "STD",
+    "STE": "STE",
 }
 CODES = {
-    **{"NORM": "426783006", "AFIB": "164889003", "1AVB": "270492004", "CLBBB": "164909002", "CRBBB": "59118001"},
-    **{"PAC": "284470004", "VPC": "164884008", "STD": "429622005", "STE": "164931005"},
+    "NORM": "426783006",
+    "AFIB": "164889003",
+    "1AVB": "270492004",
+    "CLBBB": "164909002",
+    "CRBBB": "59118001",
+    "PAC": "284470004",
+    "VPC": "164884008",
+    "STD": "429622005",
+    "STE": "164931005",
 }
 LENGTHS = (6, 8, 10, 15, 30, 60)  # seconds
 

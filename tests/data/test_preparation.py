@@ -206,7 +206,8 @@ def test_a_kill_while_preparing_leaves_nothing_that_counts(home):
 def killed(home, root, chunks):
     """Prepare a MIMIC tree and die after so many chunks, as by a kill: no clean-up runs."""
     code = (
-        "import os; from pathlib import Path; import benchmark.data.preparation as p; from benchmark.paths import Home\n"
+        "import os; from pathlib import Path; from benchmark.paths import Home\n"
+        "import benchmark.data.preparation as p\n"
         "p.CHUNK_RECORDINGS = 8\n"
         "def stop(done, total):\n"
         f"    if done >= 8 * {chunks}: os._exit(9)\n"
@@ -224,10 +225,8 @@ def test_a_killed_preparation_goes_on_where_it_stopped(home, tmp_path, monkeypat
     for name in ("signals.i16", "records.csv", "left_out.jsonl"):  # as if killed in the middle of the next chunk
         with (partial / name).open("ab") as file:
             file.write(b"half a line")
-    read, said = [], []
-    monkeypatch.setattr(
-        MIMICIVECG, "read", lambda self, entry, root, of=MIMICIVECG.read: read.append(entry) or of(self, entry, root)
-    )
+    read, said, of = [], [], MIMICIVECG.read
+    monkeypatch.setattr(MIMICIVECG, "read", lambda self, entry, root: read.append(entry) or of(self, entry, root))
     resumed = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=said.append)
     assert "going on after 16 recordings that are prepared already" in said
     assert [entry.record_id for entry in read] == list(resumed.record_ids[13:])  # 16, 3 of them left out

@@ -34,7 +34,7 @@ def test_headers_serve_where_no_table_is_in_words_and_codes(tmp_path):
     with pytest.raises(DataError, match="MATLAB files carry no labels"):
         list(CPSC2018().entries(tmp_path / "bare"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no A0001.hea"):
+    with pytest.raises(DataError, match=r"holds no A0001\.hea"):
         list(CPSC2018().entries(tmp_path / "empty"))
 
 
@@ -116,7 +116,7 @@ def test_wrong_options(home, tmp_path):
         list(CPSC2018(split="merl").entries(tmp_path))
     with pytest.raises(MissingError, match="nowhere does not exist"):
         list(CPSC2018(split="merl", merl_files=str(tmp_path / "nowhere")).entries(tmp_path))
-    with pytest.raises(DataError, match="holds no icbeb_train.csv"):
+    with pytest.raises(DataError, match=r"holds no icbeb_train\.csv"):
         list(CPSC2018(split="merl", merl_files=str(tmp_path)).entries(tmp_path))
 
 

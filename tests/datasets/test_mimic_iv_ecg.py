@@ -133,7 +133,7 @@ def folders(tmp_path):
     [
         (
             "record_list.csv",
-            lambda rows: [rows[0][:1] + ["study"] + rows[0][2:], *rows[1:]],
+            lambda rows: [[rows[0][0], "study", *rows[0][2:]], *rows[1:]],
             "lacks the column study_id",
         ),
         ("record_list.csv", lambda rows: [*rows[:3], rows[3][:2], *rows[4:]], "2 cells, the header has 5"),

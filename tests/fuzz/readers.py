@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.api import RecordEntry
+from benchmark.api import Dataset, RecordEntry
 from benchmark.data.csv_index import CsvFile, RowIndex
-from benchmark.data.matlab5 import read_matlab_ecg
+from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
 from benchmark.data.merl_files import read_merl
 from benchmark.data.screening import screen
 from benchmark.data.wfdb_reader import parse_header, read_record
@@ -132,34 +132,53 @@ def targets(folder: Path) -> dict[str, Target]:
     rows = f"ecg_id,filename,{classes}\n1,A0001,0,0,1,0,0,0,0,0,0\n2,A0002,1,0,0,0,0,0,0,0,1\n"
     for split in ("train", "val", "test"):
         (merl / f"icbeb_{split}.csv").write_text(rows)
-    first = {"ptbxl": "records100/00000/00001_lr", "cpsc": "A0001", "csn": "WFDBRecords/01/010/JS00001"}
-    mimic = folder / "mimic"
-    header = next(mimic.rglob("*.hea"))
-    stems = {name: folder / name / stem for name, stem in first.items()}
+    records = {
+        "ptbxl": (PTBXL(), "records100/00000/00001_lr", ""),
+        "cpsc": (CPSC2018(), "A0001", ".hea"),
+        "csn": (CSN(), "WFDBRecords/01/010/JS00001", ".hea"),
+        "mimic": (MIMICIVECG(), _first_stem(folder / "mimic"), ""),
+    }
 
-    def screened(dataset: PTBXL | CSN | CPSC2018, stem: str) -> object:
-        name = {"PTBXL": "ptbxl", "CSN": "csn", "CPSC2018": "cpsc"}[type(dataset).__name__]
-        source = stem if name == "ptbxl" else f"{stem}.hea"
-        return screen(dataset, folder / name, [RecordEntry("1", "1", "train", {}, source=source)])
+    def screened(name: str) -> object:
+        dataset, stem, suffix = records[name]
+        return screen(dataset, folder / name, [RecordEntry("1", "1", "train", {}, source=stem + suffix)])
 
+    def index(dataset: Dataset, name: str) -> object:
+        return list(dataset.entries(folder / name))
+
+    def indexed_and_screened(name: str) -> object:
+        return index(records[name][0], name), screened(name)
+
+    stems = {name: folder / name / stem for name, (_, stem, _) in records.items()}
+    original, reports = folder / "original" / "A0001.mat", folder / "mimic" / "machine_measurements.csv"
+    by_merl = CPSC2018(labels="merl", merl_files=str(merl))
     return {
-        "header": Target(stems["ptbxl"].with_name("00001_lr.hea"), lambda: parse_header(stems["ptbxl"].with_name("00001_lr.hea"))),
-        "record": Target(stems["ptbxl"].with_name("00001_lr.hea"), lambda: screened(PTBXL(), first["ptbxl"])),
+        "header": Target(hea(stems["ptbxl"]), lambda: parse_header(hea(stems["ptbxl"]))),
+        "record": Target(hea(stems["ptbxl"]), lambda: screened("ptbxl")),
         "dat": Target(stems["ptbxl"].with_name("00001_lr.dat"), lambda: read_record(stems["ptbxl"])),
-        "cpsc header": Target(stems["cpsc"].with_suffix(".hea"), lambda: (list(CPSC2018().entries(folder / "cpsc")), screened(CPSC2018(), first["cpsc"]))),
+        "cpsc header": Target(hea(stems["cpsc"]), lambda: indexed_and_screened("cpsc")),
         "cpsc mat": Target(stems["cpsc"].with_suffix(".mat"), lambda: read_record(stems["cpsc"])),
-        "csn header": Target(stems["csn"].with_suffix(".hea"), lambda: (list(CSN().entries(folder / "csn")), screened(CSN(), first["csn"]))),
-        "matlab5": Target(folder / "original" / "A0001.mat", lambda: read_matlab_ecg(folder / "original" / "A0001.mat")),
-        "reference": Target(folder / "cpsc" / "REFERENCE.csv", lambda: list(CPSC2018().entries(folder / "cpsc"))),
-        "ptbxl table": Target(folder / "ptbxl" / "ptbxl_database.csv", lambda: PTBXL().entries(folder / "ptbxl")),
-        "ptbxl statements": Target(folder / "ptbxl" / "scp_statements.csv", lambda: PTBXL().entries(folder / "ptbxl")),
-        "mimic records": Target(mimic / "record_list.csv", lambda: list(MIMICIVECG().entries(mimic))),
-        "mimic reports": Target(mimic / "machine_measurements.csv", lambda: list(MIMICIVECG().entries(mimic))),
-        "mimic header": Target(header, lambda: screen(MIMICIVECG(), mimic, [RecordEntry("1", "1", "train", {}, source=str(header.with_suffix("").relative_to(mimic)))])),
-        "csv index": Target(mimic / "machine_measurements.csv", lambda: _look_up(mimic / "machine_measurements.csv")),
-        "merl": Target(merl / "icbeb_val.csv", lambda: list(CPSC2018(labels="merl", merl_files=str(merl)).entries(folder / "cpsc"))),
+        "csn header": Target(hea(stems["csn"]), lambda: indexed_and_screened("csn")),
+        "matlab5": Target(original, lambda: read_matlab_ecg(original)),
+        "matlab5 person": Target(original, lambda: read_matlab_person(original)),
+        "reference": Target(folder / "cpsc" / "REFERENCE.csv", lambda: index(CPSC2018(), "cpsc")),
+        "ptbxl table": Target(folder / "ptbxl" / "ptbxl_database.csv", lambda: index(PTBXL(), "ptbxl")),
+        "ptbxl statements": Target(folder / "ptbxl" / "scp_statements.csv", lambda: index(PTBXL(), "ptbxl")),
+        "mimic records": Target(folder / "mimic" / "record_list.csv", lambda: index(MIMICIVECG(), "mimic")),
+        "mimic reports": Target(reports, lambda: index(MIMICIVECG(), "mimic")),
+        "mimic header": Target(hea(stems["mimic"]), lambda: screened("mimic")),
+        "csv index": Target(reports, lambda: _look_up(reports)),
+        "merl": Target(merl / "icbeb_val.csv", lambda: index(by_merl, "cpsc")),
         "merl rows": Target(merl / "icbeb_val.csv", lambda: list(read_merl(merl, "icbeb", ("ecg_id", "filename")))),
-    }  # fmt: skip
+    }
+
+
+def hea(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}.hea")
+
+
+def _first_stem(root: Path) -> str:
+    return str(next(root.rglob("*.hea")).relative_to(root).with_suffix(""))
 
 
 def _look_up(path: Path) -> None:
@@ -178,7 +197,7 @@ def _too_slow(*_: object) -> None:
 
 
 def fuzz(inputs: int, seed: int = 0, only: list[str] | None = None) -> tuple[Counter[str], list[str]]:
-    """Run about `inputs` mutated files through the readers; return how they ended, and the faults with their tracebacks."""
+    """Run about `inputs` mutated files through the readers; return how they ended, and the faults."""
     rng, ended, faults = random.Random(seed), Counter[str](), list[str]()
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
     signal.signal(signal.SIGALRM, _too_slow)
@@ -222,9 +241,8 @@ def main() -> None:
         print(f"{how:30s} {count}")
     print("\n".join(faults[:20]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{sum(ended.values()) + len(faults)} inputs, {len(faults)} faults, {time.perf_counter() - start:.0f} s, peak {peak} MB"
-    )
+    seconds = time.perf_counter() - start
+    print(f"{sum(ended.values()) + len(faults)} inputs, {len(faults)} faults, {seconds:.0f} s, peak {peak} MB")
     raise SystemExit(bool(faults))
 
 

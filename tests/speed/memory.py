@@ -21,8 +21,8 @@ from pathlib import Path
 from benchmark.data.preparation import prepare
 from benchmark.paths import Home
 if __name__ == "__main__":
-    start = time.perf_counter()
-    data = prepare("mimic_iv_ecg", {}, Home(Path(sys.argv[1]) / "home"), Path(sys.argv[1]) / "tree", workers=int(sys.argv[2]))
+    start, folder = time.perf_counter(), Path(sys.argv[1])
+    data = prepare("mimic_iv_ecg", {}, Home(folder / "home"), folder / "tree", workers=int(sys.argv[2]))
     seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{len(data)} recordings: peak {peak:.1f} MB, {len(data) / seconds:,.0f} recordings/s")
 """
