@@ -161,7 +161,7 @@ def _prepare(
     chunk = max(1, min(CHUNK_RECORDINGS, int(CHUNK_BYTES / _recording_bytes(dataset))))
     index = write_index(name, dataset.entries(root), folder / INDEX, chunk)
     writer = StoreWriter(folder, dataset, index, made_from)
-    _require_space(folder, dataset, index, writer.bytes, say)
+    _require_space(folder, dataset, index, writer.written, say)
     done = min(writer.chunks * index.chunk, index.recordings)
     if done:
         say(f"going on after {done} recordings that are prepared already")

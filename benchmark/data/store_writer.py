@@ -49,7 +49,8 @@ class StoreWriter:
         return int(self.state["recordings"])
 
     @property
-    def bytes(self) -> int:
+    def written(self) -> int:
+        """Bytes of signal."""
         return int(self.state["sizes"][prepared.SIGNALS])
 
     def append(self, chunk: list[RecordEntry], found: Screened) -> None:
@@ -117,7 +118,7 @@ class StoreWriter:
         return {"made_from": self.made_from, "sizes": sizes, **counts}
 
     def _record_lines(self, kept: list[RecordEntry], samples: list[int]) -> bytes:
-        start = self.bytes // 2
+        start = self.written // 2
         starts = start + np.concatenate([[0], np.cumsum(np.array(samples[:-1], np.int64) * len(LEADS))])
         return _lines(
             [
@@ -156,7 +157,7 @@ class StoreWriter:
             "splits": self.state["splits"],
             "split_digest": _split_digest(self.folder / prepared.RECORDS),
             "label_sets": {label_set: list(classes) for label_set, classes in self.dataset.label_sets.items()},
-            "signal_bytes": self.bytes,
+            "signal_bytes": self.written,
             "metadata_sha256": file_sha256(self.folder / prepared.METADATA),
             "digest": hashlib.sha256("".join([*parts, labels.hexdigest()]).encode()).hexdigest()[:16],
         }

@@ -112,7 +112,8 @@ class CSN(Dataset):
         return read_record((root / entry.source).with_suffix(""))
 
     def _entry(self, name: str, path: Path | None, root: Path, merl: Mapping[str, _Row] | None) -> RecordEntry:
-        labels, age, sex, problem = (), None, None, ""
+        labels: tuple[str, ...] = ()
+        age, sex, problem = None, None, ""
         try:
             if path is None:
                 raise RecordingError(name, "its files are missing")
