@@ -25,6 +25,7 @@ class Index:
 
     path: Path
     recordings: int
+    readable: int  # those against which the index says nothing
     chunk: int  # recordings per chunk
     digest: str
 
@@ -49,7 +50,7 @@ def write_index(name: str, entries: Iterable[RecordEntry], path: Path, chunk: in
                 seen.add(entry)
                 total.update(repr(entry).encode("utf-8", "replace"))
             pickle.dump(batch, file, protocol=pickle.HIGHEST_PROTOCOL)
-    index = Index(path, len(seen.splits), chunk, total.hexdigest()[:16])
+    index = Index(path, len(seen.splits), seen.readable, chunk, total.hexdigest()[:16])
     raise_all(list(seen.problems(index)), f"the index of {name} cannot be used:", DataError)
     return index
 
@@ -66,10 +67,12 @@ class _Seen:
     def __init__(self) -> None:
         self.ids, self.patients, self.splits = array("Q"), array("Q"), bytearray()
         self.strange: set[str] = set()
+        self.readable = 0
 
     def add(self, entry: RecordEntry) -> None:
         if entry.split not in SPLITS:
             self.strange.add(entry.split)
+        self.readable += not entry.problem
         self.ids.append(_hash(entry.record_id))
         self.patients.append(_hash(entry.patient_id))
         self.splits.append(SPLITS.index(entry.split) if entry.split in SPLITS else len(SPLITS))

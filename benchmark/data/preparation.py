@@ -130,7 +130,7 @@ def _recording_bytes(dataset: Dataset) -> float:
 
 
 def _require_space(folder: Path, dataset: Dataset, index: Index, written: int, say: Say) -> None:
-    needed = int(index.recordings * _recording_bytes(dataset) * SPARE) - written
+    needed = int(index.readable * _recording_bytes(dataset) * SPARE) - written
     free = shutil.disk_usage(folder).free
     say(
         f"{index.recordings} recordings; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}"
