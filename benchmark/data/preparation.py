@@ -132,9 +132,8 @@ def _recording_bytes(dataset: Dataset) -> float:
 def _require_space(folder: Path, dataset: Dataset, index: Index, written: int, say: Say) -> None:
     needed = int(index.readable * _recording_bytes(dataset) * SPARE) - written
     free = shutil.disk_usage(folder).free
-    say(
-        f"{index.recordings} recordings; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}"
-    )
+    counted = f"{index.recordings} recordings, {index.readable} of them to be read"
+    say(f"{counted}; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}")
     if free < needed:
         raise MissingError(
             f"{folder.parent} has {_size(free)} free, the preparation needs {_size(needed)}; make room, "
