@@ -113,7 +113,7 @@ def _notice(entry: RecordEntry, raw: RawSignal, findings: Findings) -> int:
     """Note flat leads, missing samples and broken lead identities; return the number of missing samples."""
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
-    residual = 0.0 if missing else float(einthoven_residual(_limb_leads(raw)[None])[0])
+    residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
     found = {
         "a flat lead": ", ".join(np.array(LEADS)[(low == high) & (low != MISSING_SAMPLE)]),
         "a lead without any sample, read as 0 mV": ", ".join(np.array(LEADS)[high == MISSING_SAMPLE]),
