@@ -8,7 +8,7 @@ This module imports neither torch nor pandas, so that listing and planning stay 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -107,6 +107,7 @@ class RecordEntry:
     sex: str | None = None  # "female", "male" or None
     device: str | None = None  # the recorder, as the dataset names it
     language: str | None = None  # of the report: "de", "en" ... or None
+    problem: str = ""  # what the index already says against it; such a recording is counted, named and never read
 
 
 class Dataset(ABC):
@@ -115,12 +116,18 @@ class Dataset(ABC):
     card: ClassVar[DatasetCard]
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
     rate: float  # Hz of the signals that `read` returns
+    seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
+    marks: tuple[str, ...] = ()  # what sets this configuration apart (another's faulty labels, say): in every table
+    locations: ClassVar[tuple[str, ...]] = ()  # options that say where files lie; they never enter a key
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files
 
     @abstractmethod
-    def entries(self, root: Path | None) -> list[RecordEntry]:
-        """Index the recordings under `root`; raise `DataError` naming every wrong file or column."""
+    def entries(self, root: Path | None) -> Iterable[RecordEntry]:
+        """Index the recordings under `root`; raise `DataError` naming every wrong file or column.
+
+        The preparation takes one after the other, so that a generator serves where a list would not fit into memory.
+        """
 
     @abstractmethod
     def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:

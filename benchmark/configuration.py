@@ -42,12 +42,15 @@ def distinct(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> d
 
     So a new option with a harmless default leaves old keys alone. A changed default changes results under
     an unchanged key, which is why it must come with a new `version` of the class (a test watches this).
+    Options that only say where files lie (`Dataset.locations`) stay out.
     """
     known = options(cls)
     whole = complete(cls, given, where)
+    locations = getattr(cls, "locations", ())
     return {
         key: canonical(value)
         for key, value in whole.items()
+        if key not in locations
         if known[key] is inspect.Parameter.empty or canonical(value) != canonical(known[key])
     }
 

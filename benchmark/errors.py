@@ -54,6 +54,26 @@ def check_choice(where: str, field: str, value: str, known: Iterable[str]) -> No
         raise UsageError(f"{where}: {field} = {value!r} is unknown{did_you_mean(value, known)}")
 
 
+def no_label_set(dataset: str, name: str, known: Iterable[str]) -> str:
+    """Say that a dataset lacks a label set, or that it has none at all."""
+    known = list(known)
+    if not known:
+        return f"{dataset} has no label sets, so no {name!r}: its reports serve pre-training and report generation"
+    return f"{dataset} has no label set {name!r}{did_you_mean(name, known)}"
+
+
+def check_choices(where: str, **options: tuple[object, tuple[str, ...]]) -> None:
+    """Raise one `UsageError` for all options, each given as (value, legal values), that are none of theirs."""
+    raise_all(
+        [
+            f"{name} is {value!r}{did_you_mean(str(value), known)}; it must be {' or '.join(known)}"
+            for name, (value, known) in options.items()
+            if value not in known
+        ],
+        f"the configuration of {where} is wrong:",
+    )
+
+
 def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
     """Raise one error that lists every problem; do nothing when there is none."""
     if problems:

@@ -74,7 +74,11 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
             elif value not in ((), {}, ""):
                 print(f"  {field.name}: {value}")
     if hasattr(cls, "label_sets"):
-        print("\nlabel sets:")
+        print(
+            "\nlabel sets:"
+            if cls.label_sets
+            else "\nlabel sets: none, its reports serve pre-training and report generation"
+        )
         for label_set, classes in cls.label_sets.items():
             print(f"  {label_set}: {len(classes)} classes: {', '.join(classes)}")
     print("\noptions:")

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.prepared import PreparedDataset
+from benchmark.data.prepared import METADATA, PreparedDataset
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METADATA = "metadata.csv"  # device and language, beside the prepared dataset; older preparations lack it
 TEXTS = ("sex", "device", "language")
 AGES = (40, 60, 80)  # years: a band starts at each
 BANDS = ("under 40", "40 to 59", "60 to 79", "80 and over")
@@ -27,7 +26,7 @@ def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
 def _tables(data: PreparedDataset) -> list[pd.DataFrame]:
     import pandas as pd
 
-    path = data.path / METADATA
+    path = data.path / METADATA  # device and language; older preparations lack it
     beside = [pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")] if path.is_file() else []
     return [data.table, *beside]
 

@@ -3,9 +3,10 @@
 signals.i16      all recordings one after the other, each (12, time) in the order of LEADS, lossless
 calibration.npy  (n, 12, 2) gain in units per millivolt, and baseline
 records.csv      one row per recording: ids, split, age, sex, report, offset and length in signals.i16
+metadata.csv     the recorder and the language of the report of each recording; with a checksum of its own
 labels.npz       per label set a (n, class) uint8 matrix
 preparation.json what was left out and what was noticed, by file
-manifest.json    configuration, sizes, classes and the digest of all of the above; written last
+manifest.json    configuration, sizes, classes and one digest of signals, calibration, records and labels; written last
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ import numpy as np
 from benchmark.api import LEADS, SignalSpec
 from benchmark.data.signal import adapt
 from benchmark.data.wfdb_reader import MISSING_SAMPLE
-from benchmark.errors import DataError, UsageError, did_you_mean
+from benchmark.errors import DataError, UsageError, no_label_set
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1  # raise it when the files above change their meaning
-SIGNALS, CALIBRATION, RECORDS, LABELS, REPORT, MANIFEST = (
-    *("signals.i16", "calibration.npy", "records.csv", "labels.npz", "preparation.json", "manifest.json"),
-)
+SIGNALS, CALIBRATION, RECORDS, METADATA = "signals.i16", "calibration.npy", "records.csv", "metadata.csv"
+LABELS, REPORT, MANIFEST = "labels.npz", "preparation.json", "manifest.json"
+METADATA_COLUMNS = ("record_id", "device", "language")
 FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as the preparation notices them
 
 
@@ -52,7 +53,7 @@ class PreparedDataset:
         self.rate: float = self.manifest["rate"]
         self.digest: str = self.manifest["digest"]
         self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
-        self._calibration = np.load(path / CALIBRATION)
+        self._calibration = np.load(path / CALIBRATION, mmap_mode="r")
         self._unusable: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -61,6 +62,11 @@ class PreparedDataset:
     @property
     def synthetic(self) -> bool:
         return bool(self.manifest["synthetic"])
+
+    @property
+    def marks(self) -> list[str]:
+        """What sets this data apart, in sentences: every table that uses it shows them."""
+        return list(self.manifest.get("marks", []))
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
@@ -71,6 +77,25 @@ class PreparedDataset:
         return pd.read_csv(
             self.path / RECORDS, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n"
         )
+
+    @functools.cached_property
+    def metadata(self) -> pd.DataFrame:
+        """A row per recording: ``device`` (the recorder) and ``language`` (of the report), "" where not known."""
+        import pandas as pd
+
+        path = self.path / METADATA
+        if not path.is_file():
+            remedy = f"remove {self.path} and run 'ecgbench data prepare' again"
+            raise DataError(f"{path} is missing: prepared before recorders and languages were kept; {remedy}")
+        return pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
+
+    @functools.cached_property
+    def devices(self) -> np.ndarray:
+        return self.metadata["device"].to_numpy(dtype=object)
+
+    @functools.cached_property
+    def languages(self) -> np.ndarray:
+        return self.metadata["language"].to_numpy(dtype=object)
 
     @functools.cached_property
     def record_ids(self) -> np.ndarray:
@@ -92,7 +117,7 @@ class PreparedDataset:
         """The recordings with at least one positive class, as the field counts them."""
         known: Mapping[str, list[str]] = self.manifest["label_sets"]
         if name not in known:
-            raise UsageError(f"{self.manifest['dataset']} has no label set {name!r}{did_you_mean(name, known)}")
+            raise UsageError(no_label_set(self.manifest["dataset"], name, known))
         with np.load(self.path / LABELS) as stored:
             matrix = stored[name]
         rows = np.flatnonzero(matrix.any(axis=1))

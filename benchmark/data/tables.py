@@ -16,7 +16,7 @@ def read_table(path: Path, columns: Sequence[str], remedy: str, index: str | Non
     """Read `columns` of a CSV file as text; empty cells are ``""``.
 
     `index` names the index column; ``""`` means the unnamed first one. Raises `DataError` when the
-    file is missing, no CSV, empty, or lacks a column.
+    file is missing, no CSV, empty, lacks a column, or holds an index value twice.
     """
     import pandas as pd
 
@@ -28,6 +28,9 @@ def read_table(path: Path, columns: Sequence[str], remedy: str, index: str | Non
         raise DataError(f"{path} is no readable CSV file: {error}; {remedy}") from error
     if index is not None:
         table = table.set_index(table.columns[0] if index == "" else index)
+        doubled = table.index[table.index.duplicated()]
+        if len(doubled):
+            raise DataError(f"{path} has more than one row for {doubled[0]!r}; {remedy}")
     missing = [column for column in columns if column not in table.columns]
     if missing:
         hints = "; ".join(f"{column}{did_you_mean(column, table.columns)}" for column in missing)

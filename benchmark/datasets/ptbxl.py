@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
+from benchmark.data.language import report_language
 from benchmark.data.tables import read_table
 from benchmark.data.wfdb_reader import read_record
 from benchmark.errors import DataError, UsageError, raise_all
@@ -26,6 +27,7 @@ RECORD_COLUMNS = (
     "patient_id",
     "age",
     "sex",
+    "device",
     "report",
     "scp_codes",
     "strat_fold",
@@ -34,6 +36,9 @@ RECORD_COLUMNS = (
 )
 STATEMENT_COLUMNS = ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass")
 SEXES = {0: "male", 1: "female"}
+BROKEN_ROW = (  # what int, float, ast.literal_eval and a look-up make of nonsense
+    *(ValueError, SyntaxError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, MemoryError),
+)
 OVER_89 = 300  # the age that PTB-XL writes for everybody over 89
 
 CLASSES = {
@@ -85,8 +90,8 @@ class PTBXL(Dataset):
         for line, row in enumerate(table.to_dict("records"), start=2):
             try:
                 entries.append(self._entry(row, classes_of, column))
-            except (ValueError, SyntaxError, KeyError, AttributeError) as error:
-                problems.append(f"line {line} (ecg_id {row['ecg_id']}): {error}")
+            except BROKEN_ROW as error:
+                problems.append(f"line {line} (ecg_id {row['ecg_id'][:20]}): {str(error)[:200]}")
         shown = problems[:20] + ([f"... and {len(problems) - 20} more lines"] if len(problems) > 20 else [])
         raise_all(shown, f"{root / 'ptbxl_database.csv'}: wrong rows; {self.remedy}", DataError)
         return entries
@@ -112,6 +117,8 @@ class PTBXL(Dataset):
             source=row[column],
             age=90.0 if age == OVER_89 else age,
             sex=SEXES.get(int(row["sex"])) if row["sex"] else None,
+            device=" ".join(row["device"].split()) or None,
+            language=report_language(row["report"]),
         )
 
 

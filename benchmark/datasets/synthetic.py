@@ -134,6 +134,7 @@ class Synthetic(Dataset):
                 source=visit,
                 age=float(int(age)),
                 sex=sex,
+                language="de" if language is GERMAN else "en",
             )
             age = min(age + rng.uniform(0, 2), 95.0)
 

@@ -45,6 +45,8 @@ class Opened:
         """The rows that features are extracted for: all, or those that any limited label set can name."""
         if self._limit is None:
             return np.arange(len(data))
+        if not data.manifest["label_sets"]:  # reports alone
+            return np.sort(np.concatenate([np.flatnonzero(data.splits == split)[: self._limit] for split in SPLITS]))
         key = str(data.path)
         if key not in self._rows:
             views = [self.view(data, name) for name in data.manifest["label_sets"]]

@@ -17,7 +17,7 @@ from benchmark.engine.schedule import TrainingConfig
 from benchmark.engine.store import Store
 from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.engine.weights import locate
-from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, raise_all
+from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, no_label_set, raise_all
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -245,7 +245,7 @@ def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterat
 def _label_sets(dataset: DatasetBlock, dataset_class: type[Dataset], task: TaskBlock) -> list[str]:
     known = dataset_class.label_sets
     wrong = [
-        f"{dataset.name} has no label set {name!r}{did_you_mean(name, known)}"
+        no_label_set(dataset.name, name, known)
         for name in [*dataset.label_sets, *(task.label_sets or [])]
         if name not in known
     ]

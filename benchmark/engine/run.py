@@ -138,7 +138,7 @@ def _record(
         intervals={name: (round(low, 6), round(high, 6)) for name, (low, high) in scores.intervals.items()},
         per_class={name: _rounded(values) for name, values in scores.per_class.items()},
         details=answer.details,
-        notes=scores.notes,
+        notes=[*data.marks, *scores.notes],
         config=full_config(spec),
         subgroups=scores.subgroups,
         analysis=scores.analysis,

@@ -1,5 +1,7 @@
 """Preparing: what goes in comes out, broken recordings are counted and named, a kill leaves nothing half-done."""
 
+import errno
+import hashlib
 import json
 import os
 import signal
@@ -11,12 +13,15 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, RawSignal, SignalSpec
-from benchmark.data.preparation import Findings, _checked, open_dataset, prepare
+from benchmark.data.index import write_index
+from benchmark.data.preparation import Findings, open_dataset, prepare
 from benchmark.data.prepared import REPORT, PreparedDataset
+from benchmark.datasets.mimic_iv_ecg import MIMICIVECG
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.errors import DataError, MissingError, UsageError
-from benchmark.testing import write_ptbxl
+from benchmark.paths import Home
+from benchmark.testing import write_mimic_iv_ecg, write_ptbxl
 
 
 @pytest.fixture
@@ -127,18 +132,22 @@ def test_recordings_of_different_lengths(home, monkeypatch):
     assert np.allclose(data.millivolt([0])[0], raw.adc / 2000.0, atol=1e-6)
 
 
-def test_one_patient_in_two_splits_is_refused():
+def test_one_patient_in_two_splits_is_refused(tmp_path):
+    def checked(entries):
+        return write_index("synthetic", iter(entries), tmp_path / "index", chunk=7)
+
     entries = Synthetic(patients=20).entries(None)
     moved = replace(entries[0], patient_id=next(e.patient_id for e in entries if e.split != entries[0].split))
-    with pytest.raises(DataError, match="1 patients are in more than one split"):
-        _checked("synthetic", [moved, *entries[1:]])
+    assert list(checked(entries)) == entries and checked(entries).recordings == len(entries)
+    with pytest.raises(DataError, match=f"1 patients are in more than one split, patient '{moved.patient_id}' first"):
+        checked([moved, *entries[1:]])
     with pytest.raises(DataError, match=r"record ids occur twice(.|\n)*splits are train, val and test; it has dev"):
-        _checked("synthetic", [*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
+        checked([*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
+    with pytest.raises(DataError, match="it has no recordings"):
+        checked([])
 
 
 def test_a_second_preparation_is_free_and_equal(home, root, tmp_path):
-    from benchmark.paths import Home
-
     first = prepare("ptbxl", {}, home, root)
     stamp = (first.path / "manifest.json").stat().st_mtime_ns
     assert prepare("ptbxl", {}, home, root).digest == first.digest
@@ -179,7 +188,7 @@ def test_a_kill_while_preparing_leaves_nothing_that_counts(home):
         "from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
         "def slowly(done, total):\n"
         "    print(done, flush=True); time.sleep(0.3)\n"
-        f"prepare('synthetic', {{'patients': 300}}, Home(Path({str(home.root)!r})), progress=slowly)"
+        f"prepare('synthetic', {{'patients': 150}}, Home(Path({str(home.root)!r})), progress=slowly)"
     )
     worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     while int(worker.stdout.readline()) < 200:
@@ -188,9 +197,110 @@ def test_a_kill_while_preparing_leaves_nothing_that_counts(home):
     worker.wait()
     assert list(home.data.glob("*.partial"))
     with pytest.raises(MissingError):
-        open_dataset("synthetic", {"patients": 300}, home)
-    assert len(prepare("synthetic", {"patients": 300}, home)) > 300
+        open_dataset("synthetic", {"patients": 150}, home)
+    whole = prepare("synthetic", {"patients": 150}, Home(home.root / "other"))
+    assert prepare("synthetic", {"patients": 150}, home).digest == whole.digest
     assert not list(home.data.glob("*.partial"))
+
+
+def killed(home, root, chunks):
+    """Prepare a MIMIC tree and die after so many chunks, as by a kill: no clean-up runs."""
+    code = (
+        "import os; from pathlib import Path; from benchmark.paths import Home\n"
+        "import benchmark.data.preparation as p\n"
+        "p.CHUNK_RECORDINGS = 8\n"
+        "def stop(done, total):\n"
+        f"    if done >= 8 * {chunks}: os._exit(9)\n"
+        f"p.prepare('mimic_iv_ecg', {{}}, Home(Path({str(home.root)!r})), Path({str(root)!r}), progress=stop)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+
+
+def test_a_killed_preparation_goes_on_where_it_stopped(home, tmp_path, monkeypatch):
+    """The resumed store equals one made in one go; half-written files are cut back; what was read is not read again."""
+    monkeypatch.setattr("benchmark.data.preparation.CHUNK_RECORDINGS", 8)
+    write_mimic_iv_ecg(tmp_path / "mimic", patients=20, samples=50)
+    killed(home, tmp_path / "mimic", chunks=2)
+    partial = home.data / "mimic_iv_ecg.partial"
+    for name in ("signals.i16", "records.csv", "left_out.jsonl"):  # as if killed in the middle of the next chunk
+        with (partial / name).open("ab") as file:
+            file.write(b"half a line")
+    read, said, of = [], [], MIMICIVECG.read
+    monkeypatch.setattr(MIMICIVECG, "read", lambda self, entry, root: read.append(entry) or of(self, entry, root))
+    resumed = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=said.append)
+    assert "going on after 16 recordings that are prepared already" in said
+    assert [entry.record_id for entry in read] == list(resumed.record_ids[13:])  # 16, 3 of them left out
+    whole = prepare("mimic_iv_ecg", {}, Home(tmp_path / "other"), tmp_path / "mimic")
+    assert resumed.digest == whole.digest and resumed.manifest == whole.manifest
+    assert (resumed.path / REPORT).read_bytes() == (whole.path / REPORT).read_bytes()
+    assert sorted(path.name for path in resumed.path.iterdir()) == sorted(path.name for path in whole.path.iterdir())
+
+
+def test_a_killed_preparation_of_other_files_begins_anew(home, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.data.preparation.CHUNK_RECORDINGS", 8)
+    write_mimic_iv_ecg(tmp_path / "mimic", patients=20, samples=50)
+    killed(home, tmp_path / "mimic", chunks=2)
+    table = tmp_path / "mimic" / "machine_measurements.csv"
+    table.write_text(table.read_text().replace("EKG machine", "ECG apparatus"))
+    said = []
+    data = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=said.append)
+    assert not [line for line in said if "going on" in line] and "apparatus" in data.reports[0]
+
+
+def test_workers_change_nothing(home, root, tmp_path):
+    records = sorted((root / "records100" / "00000").glob("*.dat"))
+    records[5].unlink()
+    alone = prepare("ptbxl", {}, home, root)
+    together = prepare("ptbxl", {}, Home(tmp_path / "other"), root, workers=2)
+    assert alone.manifest == together.manifest and findings(alone) == findings(together)
+    with pytest.raises(UsageError, match="at least one worker, not 0"):
+        prepare("ptbxl", {}, home, root, workers=0)
+
+
+def test_a_disk_too_small_is_refused_before_and_survived_during(home, root, monkeypatch):
+    from benchmark.data import preparation, store_writer
+
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
+        with pytest.raises(MissingError, match=r"has 1.0 MB free, the preparation needs 1\.\d MB; make room"):
+            prepare("ptbxl", {}, home, root, say=said.append)
+    assert "the store needs about 1." in said[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            store_writer, "write_text", lambda path, text: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
+        )
+        with pytest.raises(MissingError, match="is full; make room and start the preparation again"):
+            prepare("ptbxl", {}, home, root)
+    assert len(prepare("ptbxl", {}, home, root)) == len(PTBXL().entries(root))
+
+
+def test_recorders_and_languages_have_a_checksum_of_their_own(home, root):
+    data = prepare("ptbxl", {}, home, root)
+    entries = PTBXL().entries(root)
+    assert list(data.devices) == [entry.device for entry in entries] and "SIM-12 E" in set(data.devices)
+    assert list(data.languages) == [entry.language or "" for entry in entries] and "en" in set(data.languages)
+    path = data.path / "metadata.csv"
+    assert data.manifest["metadata_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()  # as in a store that was prepared before
+    with pytest.raises(DataError, match="before recorders and languages were kept; remove"):
+        _ = PreparedDataset(data.path).devices
+
+
+def test_memory_does_not_grow_with_the_recordings(home, tmp_path):
+    """Peak memory at four times as many recordings, in a process of its own each (tests/speed/memory.py has more)."""
+    peaks = {}
+    for patients in (250, 1000):
+        root = tmp_path / str(patients)
+        write_mimic_iv_ecg(root, patients=patients, samples=10, same_signal=True, odd=False)
+        code = (
+            "import resource; from pathlib import Path\n"
+            "from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
+            f"prepare('mimic_iv_ecg', {{}}, Home(Path({str(root / 'home')!r})), Path({str(root)!r}))\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        peaks[patients] = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert peaks[1000] < 1.05 * peaks[250], peaks
 
 
 def test_a_truncated_store_is_recognised(prepared_home):

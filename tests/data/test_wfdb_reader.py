@@ -6,12 +6,14 @@ import wfdb
 
 from benchmark.data.wfdb_reader import parse_header, read_record
 from benchmark.errors import RecordingError
-from benchmark.testing import _write_record, sample_recordings
+from benchmark.testing import sample_recordings, write_record
+from benchmark.testing.ptbxl import PTBXL_LEADS
 
 
 @pytest.fixture
 def record(tmp_path):
-    _write_record(tmp_path / "00001_lr", np.round(sample_recordings(1).numpy()[0] * 1000).astype(np.int16))
+    adc = np.round(sample_recordings(1).numpy()[0] * 1000).astype(np.int16)
+    write_record(tmp_path / "00001_lr", adc, leads=PTBXL_LEADS)
     return tmp_path / "00001_lr"
 
 

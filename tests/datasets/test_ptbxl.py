@@ -1,6 +1,10 @@
 """PTB-XL: the field's sizes and classes on the real tables; the same rules on a small made-up tree."""
 
+import functools
 import lzma
+import tempfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +21,18 @@ SIZES = {  # with MERL's label filter (protocol: data and splits)
 }
 
 
-@pytest.fixture
-def real(shared, tmp_path_factory):
+@functools.cache
+def entries_of(packed):
     """All 21,799 entries from the real tables."""
-    root = tmp_path_factory.mktemp("ptbxl")
-    for name in ("ptbxl_database.csv", "scp_statements.csv"):
-        (root / name).write_bytes(lzma.decompress((shared / "data" / "ptb-xl" / f"{name}.xz").read_bytes()))
-    return PTBXL().entries(root)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("ptbxl_database.csv", "scp_statements.csv"):
+            (Path(folder) / name).write_bytes(lzma.decompress((packed / f"{name}.xz").read_bytes()))
+        return PTBXL().entries(Path(folder))
+
+
+@pytest.fixture
+def real(shared):
+    return entries_of(shared / "data" / "ptb-xl")
 
 
 def test_real_sizes_patients_and_oddities(real):
@@ -37,6 +46,18 @@ def test_real_sizes_patients_and_oddities(real):
     assert max(ages) == 90 and "." not in real[0].patient_id
     assert next(entry for entry in real if entry.record_id == "1").labels["super"] == ("NORM",)
     assert next(entry for entry in real if entry.record_id == "1").labels["form"] == ("LVOLT",)  # likelihood 0 counts
+
+
+def test_real_devices_and_languages(real):
+    assert len({entry.device for entry in real}) == 11 and all("  " not in entry.device for entry in real)
+    counts = Counter(entry.language for entry in real)
+    assert counts == {"de": 13961, "en": 7207, "sv": 599, None: 32}
+    for entry in real:  # words that only one of the languages has
+        said = entry.report.lower()
+        if "lagetyp" in said or "sinusrhythmus" in said:
+            assert entry.language in ("de", None)
+        if "vänster" in said or "sinusrytm" in said:
+            assert entry.language in ("sv", None)
 
 
 def test_real_labels_equal_merls_files(shared, real):

@@ -238,7 +238,8 @@ def test_the_share_of_german_reports(german: float, low: float, high: float) -> 
 
 def test_the_language_changes_the_words_only() -> None:
     english, german = (Synthetic(patients=20, german=share).entries(None) for share in (0.0, 1.0))
-    assert [replace(entry, report="") for entry in english] == [replace(entry, report="") for entry in german]
+    plain = [[replace(entry, report="", language=None) for entry in found] for found in (english, german)]
+    assert plain[0] == plain[1] and {e.language for e in english} == {"en"} and {e.language for e in german} == {"de"}
     assert all(one.report != other.report for one, other in zip(english, german, strict=True))
 
 

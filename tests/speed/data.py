@@ -2,7 +2,8 @@
 
     python tests/speed/data.py [--root PTBXL] [--recordings 3000] [--rounds 3]
 
-Without --root (or $ECGBENCH_DATA/ptbxl) it writes a synthetic tree in PTB-XL's layout.
+Without --root (or $ECGBENCH_DATA/ptbxl) it writes a synthetic tree in PTB-XL's layout. The `.mat` files of CPSC2018 and
+CSN and the `.dat` files of MIMIC-IV-ECG, 500 Hz, come from made-up trees.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import wfdb
 from benchmark.api import SignalSpec
 from benchmark.data.preparation import prepare
 from benchmark.paths import Home
-from benchmark.testing import write_ptbxl
+from benchmark.testing import write_csn, write_mimic_iv_ecg, write_ptbxl
 
 BATCH = 64
 
@@ -51,6 +52,28 @@ def main() -> None:
             shutil.rmtree(home.root)
         report("preparing", preparing, len(names))
         report("warm reading, shuffled, to float32 millivolt", reading, len(names))
+        other_formats(Path(folder) / "others", options.recordings // 5, options.rounds)
+
+
+def other_formats(folder: Path, count: int, rounds: int) -> None:
+    """Preparing the challenge's ``.mat`` (as CSN) and MIMIC's ``.dat``, 12 x 5000."""
+    write_csn(folder / "csn", patients=1)
+    source = next((folder / "csn").rglob("*.hea"))
+    text, signal = source.read_text(), source.with_suffix(".mat").read_bytes()
+    for number in range(2, count + 1):
+        name = f"JS{number:05d}"
+        source.with_name(f"{name}.hea").write_text(text.replace(source.stem, name))
+        source.with_name(f"{name}.mat").write_bytes(signal)
+    write_mimic_iv_ecg(folder / "mimic_iv_ecg", patients=round(count / 1.85), odd=False, same_signal=True)
+    for dataset in ("csn", "mimic_iv_ecg"):
+        root, found = folder / dataset, []
+        names = [str(path.relative_to(root).with_suffix("")) for path in sorted(root.rglob("*.hea"))]
+        for number in range(rounds):
+            home = Home(folder / f"{dataset}{number}")
+            ours = seconds(lambda h=home, d=dataset, r=root: prepare(d, {}, h, r))
+            found.append((ours, seconds(lambda r=root, n=names: loop(r, n))))
+            shutil.rmtree(home.root)
+        report(f"preparing {dataset}, made up, 12 x 5000", found, len(names))
 
 
 def excerpt(source: Path | None, count: int, root: Path) -> Path:

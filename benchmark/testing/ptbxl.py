@@ -1,24 +1,12 @@
-"""Fakes and contract checks; they ship with the package, so that authors of plug-ins use the same ones.
-
-`write_ptbxl` makes a small PTB-XL in its original layout out of synthetic recordings, `FakeMethod` is the
-cheapest method there can be, and `check_method` holds a method to the contract of `benchmark.api` (in
-`benchmark.contract`).
-"""
+"""A small PTB-XL in its original layout, out of synthetic recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from benchmark.api import LEADS, AlignedMethod, MethodCard, SignalSpec
-from benchmark.contract import check_method, sample_recordings
+from benchmark.api import LEADS
 from benchmark.datasets.synthetic import Synthetic
-
-__all__ = ["FakeMethod", "check_method", "sample_recordings", "write_ptbxl"]
+from benchmark.testing.records import write_record
 
 PTBXL_LEADS = tuple(lead.upper() if lead.startswith("a") else lead for lead in LEADS)  # PTB-XL writes AVR, AVL, AVF
 
@@ -69,7 +57,7 @@ def write_ptbxl(root: Path, patients: int = 40, seed: int = 0) -> int:
     rows = []
     for number, entry in enumerate(made.entries(None), start=1):
         name = f"records100/{number // 1000 * 1000:05d}/{number:05d}_lr"
-        _write_record(root / name, made.read(entry, None).adc)
+        write_record(root / name, made.read(entry, None).adc, leads=PTBXL_LEADS)
         codes = {code: 100.0 for label in entry.labels["conditions"] for code in STATEMENTS[label]}
         rows.append(
             {
@@ -78,6 +66,7 @@ def write_ptbxl(root: Path, patients: int = 40, seed: int = 0) -> int:
                 "age": "" if entry.age is None else f"{entry.age:.1f}",
                 "sex": {"male": "0", "female": "1"}.get(entry.sex or "", ""),
                 "report": entry.report,
+                "device": "SIM-12   E" if number % 2 else "SIM-6",
                 "scp_codes": repr(codes),
                 "strat_fold": folds[entry.split] if entry.split != "train" else 1 + number % 8,
                 "filename_lr": name,
@@ -87,36 +76,3 @@ def write_ptbxl(root: Path, patients: int = 40, seed: int = 0) -> int:
     pd.DataFrame(rows).to_csv(root / "ptbxl_database.csv", index=False)
     (root / "scp_statements.csv").write_text(SCP_TABLE, "utf-8")
     return len(rows)
-
-
-def _write_record(stem: Path, adc: np.ndarray) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_name(f"{stem.name}.dat").write_bytes(adc.T.astype("<i2").tobytes())
-    lines = [f"{stem.name} 12 100 {adc.shape[1]}"]
-    for lead, samples in zip(PTBXL_LEADS, adc, strict=True):
-        checksum = int(samples.sum(dtype=np.int64)) & 0xFFFF
-        lines.append(f"{stem.name}.dat 16 1000.0(0)/mV 16 0 {samples[0]} {checksum} 0 {lead}")
-    stem.with_name(f"{stem.name}.hea").write_text("\n".join(lines) + "\n", "utf-8")
-
-
-class FakeMethod(AlignedMethod):
-    """Mean, spread and extremes of each lead; texts become counts of letters. No weights, no training."""
-
-    card = MethodCard(title="Fake", paper="none", licence="the project's own code")
-
-    def __init__(self, rate: float = 100.0) -> None:
-        self.rate = rate
-
-    @property
-    def signal(self) -> SignalSpec:
-        return SignalSpec(rate=self.rate)
-
-    def ecg_features(self, ecg: Tensor) -> Tensor:
-        return torch.cat([ecg.mean(-1), ecg.std(-1), ecg.amin(-1), ecg.amax(-1)], dim=-1)
-
-    def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        return self.ecg_features(ecg)[:, :26]
-
-    def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        counts = [[text.lower().count(chr(ord("a") + letter)) for letter in range(26)] for text in texts]
-        return torch.tensor(counts, dtype=torch.float32) + 0.1

@@ -1,0 +1,113 @@
+"""The index of a dataset, checked as a whole and kept in a file of chunks, so that its size never meets memory.
+
+Of each recording 17 bytes stay in memory: hashes of its id and its patient, and its split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import pickle
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.api import SPLITS, RecordEntry
+from benchmark.errors import DataError, raise_all
+
+
+@dataclass(frozen=True)
+class Index:
+    """A checked index in the file `path`; by its `digest` another reading of the original files is compared."""
+
+    path: Path
+    recordings: int
+    readable: int  # those against which the index says nothing
+    chunk: int  # recordings per chunk
+    digest: str
+
+    def chunks(self, skip: int = 0) -> Iterator[list[RecordEntry]]:
+        """The entries in order, chunk by chunk, without the first `skip` chunks."""
+        with self.path.open("rb") as file:
+            for number in range(-(-self.recordings // self.chunk)):
+                found: list[RecordEntry] = pickle.load(file)  # our own file, written a moment ago under our lock
+                if number >= skip:
+                    yield found
+
+    def __iter__(self) -> Iterator[RecordEntry]:
+        return itertools.chain.from_iterable(self.chunks())
+
+
+def write_index(name: str, entries: Iterable[RecordEntry], path: Path, chunk: int) -> Index:
+    """Write the entries to `path`; raise `DataError` where ids repeat, splits are unknown or a patient is in two."""
+    seen, total = _Seen(), hashlib.sha256()
+    with path.open("wb") as file:
+        for batch in _batched(entries, chunk):
+            for entry in batch:
+                seen.add(entry)
+                total.update(repr(entry).encode("utf-8", "replace"))
+            pickle.dump(batch, file, protocol=pickle.HIGHEST_PROTOCOL)
+    index = Index(path, len(seen.splits), seen.readable, chunk, total.hexdigest()[:16])
+    raise_all(list(seen.problems(index)), f"the index of {name} cannot be used:", DataError)
+    return index
+
+
+def _batched(entries: Iterable[RecordEntry], size: int) -> Iterator[list[RecordEntry]]:
+    iterator = iter(entries)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+class _Seen:
+    """The guards that every dataset passes: unique ids, known splits, no patient in two splits."""
+
+    def __init__(self) -> None:
+        self.ids, self.patients, self.splits = array("Q"), array("Q"), bytearray()
+        self.strange: set[str] = set()
+        self.readable = 0
+
+    def add(self, entry: RecordEntry) -> None:
+        if entry.split not in SPLITS:
+            self.strange.add(entry.split)
+        self.readable += not entry.problem
+        self.ids.append(_hash(entry.record_id))
+        self.patients.append(_hash(entry.patient_id))
+        self.splits.append(SPLITS.index(entry.split) if entry.split in SPLITS else len(SPLITS))
+
+    def problems(self, index: Index) -> Iterator[str]:
+        if not self.splits:
+            yield "it has no recordings"
+        doubled = _repeated(np.frombuffer(self.ids, np.uint64))
+        if len(doubled):
+            first = _first(index, lambda entry: entry.record_id, doubled)
+            yield f"{len(doubled)} record ids occur twice, {first!r} first"
+        if self.strange:
+            yield f"splits are train, val and test; it has {', '.join(sorted(self.strange))}"
+        patients = np.frombuffer(self.patients, np.uint64)
+        leaked = _in_two_splits(patients, np.frombuffer(self.splits, np.uint8))
+        if len(leaked):
+            first = _first(index, lambda entry: entry.patient_id, leaked)
+            yield f"{len(leaked)} patients are in more than one split, patient {first!r} first"
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+
+
+def _repeated(hashes: np.ndarray) -> np.ndarray:
+    ordered = np.sort(hashes)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _in_two_splits(patients: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    order = np.lexsort((splits, patients))
+    patients, splits = patients[order], splits[order]
+    return np.unique(patients[1:][(patients[1:] == patients[:-1]) & (splits[1:] != splits[:-1])])
+
+
+def _first(index: Index, key: Callable[[RecordEntry], str], hashes: np.ndarray) -> str:
+    wanted = set(hashes.tolist())
+    return next(key(entry) for entry in index if _hash(key(entry)) in wanted)

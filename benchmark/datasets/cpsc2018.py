@@ -1,0 +1,231 @@
+"""CPSC2018: 6,877 recordings of 6 to 60 s at 500 Hz, nine diagnoses, up to three of them per recording.
+
+Liu et al., "An open access database for evaluating the algorithms of electrocardiogram rhythm and morphology
+abnormality detection", JMIHI 2018. Two layouts are read, also side by side: WFDB ``A0001.hea`` and ``A0001.mat`` of
+the PhysioNet challenges 2020 and 2021, and the original MATLAB files. Labels come from ``REFERENCE.csv`` by file
+name, without it from the headers, which write diagnoses in words or as SNOMED codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordEntry
+from benchmark.data.files import find_files
+from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
+from benchmark.data.merl_files import read_merl, require_merl
+from benchmark.data.people import parse_age, parse_sex
+from benchmark.data.splits import hashed_split
+from benchmark.data.tables import read_table
+from benchmark.data.wfdb_reader import MISSING_SAMPLE, parse_header, read_record
+from benchmark.errors import DataError, RecordingError, check_choices, raise_all
+from benchmark.registry import DATASETS
+
+CLASSES = ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD")
+REFERENCE = ("NORM", "AFIB", "1AVB", "CLBBB", "CRBBB", "PAC", "VPC", "STD", "STE")  # codes 1 to 9 of REFERENCE.csv
+DIAGNOSES = {  # what headers write behind #Dx:
+    "normal": "NORM",
+    "af": "AFIB",
+    "i-avb": "1AVB",
+    "lbbb": "CLBBB",
+    "rbbb": "CRBBB",
+    "pac": "PAC",
+    "pvc": "VPC",
+    "std": "STD",
+    "ste": "STE",
+    "426783006": "NORM",
+    "164889003": "AFIB",
+    "270492004": "1AVB",
+    "164909002": "CLBBB",
+    "59118001": "CRBBB",
+    "713427006": "CRBBB",
+    "284470004": "PAC",
+    "164884008": "VPC",
+    "427172004": "VPC",
+    "17338001": "VPC",
+    "429622005": "STD",
+    "164931005": "STE",
+}
+VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
+UNITS_PER_MILLIVOLT = 1000  # into which the original doubles are rounded, as the challenges did
+COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
+LAYOUT = "keep A0001.hea and A0001.mat (PhysioNet challenge) or the original A0001.mat, and REFERENCE.csv"
+
+
+@DATASETS.register("cpsc2018")
+class CPSC2018(Dataset):
+    """`split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", which reproduces an index fault.
+
+    The MERL options read its split files from `merl_files` (folder or archive; default ``$ECGBENCH_DATA/merl``).
+    """
+
+    card = DatasetCard(
+        title="CPSC2018 (training set of the China Physiological Signal Challenge 2018)",
+        source="https://physionet.org/content/challenge-2020/1.0.2/ (training/cpsc_2018)",
+        licence="CC BY 4.0",
+        derives_from=("physionet2020", "physionet2021"),
+    )
+    label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {"rhythm": CLASSES}
+    locations = ("merl_files",)
+    rate = 500.0
+    seconds = 16.0
+    remedy = "download CPSC2018 from physionet.org/content/challenge-2020/1.0.2 (training/cpsc_2018); " + LAYOUT
+
+    def __init__(self, split: str = "seeded", labels: str = "exact", split_seed: int = 0, merl_files: str = "") -> None:
+        check_choices("cpsc2018", split=(split, ("seeded", "merl")), labels=(labels, ("exact", "merl")))
+        self.split, self.labels, self.split_seed, self.merl_files = split, labels, split_seed, merl_files
+        marks = {
+            "split": "split of MERL's files, joined on the file name",
+            "labels": "labels of MERL's files by index, as if ecg_id N were file A000N: most are another recording's",
+        }
+        self.marks = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
+
+    def entries(self, root: Path | None) -> Iterator[RecordEntry]:
+        """One entry per recording that a file or a table names, in the order of the names."""
+        assert root is not None
+        files, tables = _find(root)
+        reference = _read_reference(tables, self.remedy)
+        merl = _read_merl(require_merl(self.merl_files)) if self.marks else {}
+        names = sorted({*files, *reference, *merl})
+        if not names:
+            raise DataError(
+                f"{root} holds no A0001.hea, A0001.mat or REFERENCE.csv, nor any folder in it; {self.remedy}"
+            )
+        if not reference and any(path.suffix == ".mat" for path in files.values()):
+            raise DataError(f"{root} holds no REFERENCE.csv, and MATLAB files carry no labels; {self.remedy}")
+        for name in names:
+            yield self._entry(name, files.get(name), root, reference, merl)
+
+    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+        """Read either form: the integers of the challenges, or the original doubles rounded to the same microvolts."""
+        assert root is not None
+        path = root / entry.source
+        return read_record(path.with_suffix("")) if path.suffix == ".hea" else _read_original(path)
+
+    def _entry(
+        self,
+        name: str,
+        path: Path | None,
+        root: Path,
+        reference: Mapping[str, tuple[str, ...]],
+        merl: Mapping[str, _Merl],
+    ) -> RecordEntry:
+        found, about, problem = reference.get(name, ()), _About(), ""
+        if path is None:
+            problem = "its files are missing"
+        elif reference and name not in reference:
+            problem = "REFERENCE.csv does not list it"
+        else:
+            try:
+                about = _read_about(path)
+            except RecordingError as error:
+                problem = str(error)
+            found = found or about.labels
+        if merl and name not in merl:
+            problem = "MERL's files do not list it"
+        if self.labels == "merl" and name in merl:
+            found = merl[name].labels_by_index
+        return RecordEntry(
+            record_id=name,
+            patient_id=name,  # no patient is known
+            split=merl[name].split if self.split == "merl" and name in merl else self._seeded(name),
+            labels={"rhythm": found},
+            source=str(path.relative_to(root)) if path else None,
+            age=about.age,
+            sex=about.sex,
+            problem=problem,
+        )
+
+    def _seeded(self, name: str) -> str:
+        return hashed_split(self.split_seed, name, VAL, TEST)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What the file of a recording says beside its signal."""
+
+    labels: tuple[str, ...] = ()
+    age: float | None = None
+    sex: str | None = None
+
+
+@dataclass(frozen=True)
+class _Merl:
+    """What MERL's files say of a recording: its split by file name, and the labels that its number leads to."""
+
+    split: str
+    labels_by_index: tuple[str, ...]
+
+
+def _read_about(path: Path) -> _About:
+    if path.suffix == ".hea":
+        header = parse_header(path)
+        age, sex = parse_age(header.comment("Age")), parse_sex(header.comment("Sex"))
+        return _About(_header_labels(header.comment("Dx")), age, sex)
+    text, number = read_matlab_person(path)
+    return _About((), parse_age(str(number)), parse_sex(text))
+
+
+def _read_merl(source: Path) -> dict[str, _Merl]:
+    rows = list(read_merl(source, "icbeb", ("ecg_id", "filename", *CLASSES)))
+    by_number = {row["ecg_id"]: tuple(label for label in CLASSES if row[label] == "1") for _, row in rows}
+    return {row["filename"]: _Merl(split, by_number.get(_number(row["filename"]), ())) for split, row in rows}
+
+
+def _number(name: str) -> str:
+    """``"A0012"`` -> ``"12"``"""
+    return name.lstrip("A0")
+
+
+def _find(root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """The file of each recording, a header where there is one; and the reference tables."""
+    files: dict[str, Path] = {}
+    tables = []
+    for path in find_files(root, r"A\d{4}\.(hea|mat)|REFERENCE\.csv"):
+        if path.suffix == ".csv":
+            tables.append(path)
+        elif path.suffix == ".hea" or path.stem not in files:
+            files[path.stem] = path
+    return files, tables
+
+
+def _read_reference(tables: list[Path], remedy: str) -> dict[str, tuple[str, ...]]:
+    """Labels by recording; tables that contradict each other or hold unknown codes are one error."""
+    found: dict[str, tuple[str, ...]] = {}
+    problems = []
+    for path in tables:
+        for line, row in enumerate(read_table(path, COLUMNS, remedy).itertuples(index=False), start=2):
+            name, *codes = (str(cell).strip() for cell in row)
+            codes = [code.removesuffix(".0") for code in codes if code]
+            wrong = [code for code in codes if code not in {str(number) for number in range(1, 10)}]
+            labels = {REFERENCE[int(code) - 1] for code in codes if code not in wrong}
+            ordered = tuple(label for label in CLASSES if label in labels)
+            if wrong or not codes:
+                problems.append(f"{path}, line {line} ({name[:20]}): labels must be 1 to 9, they are {codes}"[:300])
+            elif found.setdefault(name, ordered) != ordered:
+                problems.append(f"{path}, line {line}: {name[:20]} has other labels in another table")
+    shown = problems[:20] + ([f"... and {len(problems) - 20} more lines"] if len(problems) > 20 else [])
+    raise_all(shown, f"wrong rows in REFERENCE.csv; {remedy}", DataError)
+    return found
+
+
+def _header_labels(text: str) -> tuple[str, ...]:
+    present = {DIAGNOSES.get(part.strip().lower()) for part in text.split(",")}
+    return tuple(label for label in CLASSES if label in present)
+
+
+def _read_original(path: Path) -> RawSignal:
+    found = read_matlab_ecg(path).millivolt * UNITS_PER_MILLIVOLT
+    missing = ~np.isfinite(found)
+    found[missing] = 0
+    if np.abs(found, out=np.empty_like(found)).max(initial=0) > -MISSING_SAMPLE - 1:
+        raise RecordingError(path, "holds more than 32.767 mV", "this recording cannot serve")
+    adc = np.round(found).astype(np.int16)
+    adc[missing] = MISSING_SAMPLE
+    gain = np.full(len(LEADS), float(UNITS_PER_MILLIVOLT))
+    return RawSignal(adc, gain, np.zeros(len(LEADS), np.int64), 500.0, LEADS)

@@ -1,0 +1,116 @@
+"""MIMIC-IV-ECG 1.0: 800,035 recordings of 10 s at 500 Hz from 161,352 patients, each with a machine's report.
+
+Gow et al., "MIMIC-IV-ECG: Diagnostic Electrocardiogram Matched Subset", PhysioNet 2023. The corpus on which MERL,
+DERI and others pre-train. Reports are joined on study_id and cleaned as MERL's notebook does; its pairing by row
+order and its split by recording are not copied. The files store aVF before aVL; leads are taken by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
+from benchmark.data.csv_index import CsvFile, RowIndex, whole_number
+from benchmark.data.splits import hashed_split
+from benchmark.data.wfdb_reader import read_record
+from benchmark.errors import DataError, UsageError
+from benchmark.registry import DATASETS
+
+RECORDS, REPORTS = "record_list.csv", "machine_measurements.csv"
+RECORD_COLUMNS = ("subject_id", "study_id", "path")
+REPORT_COLUMNS = ("subject_id", "study_id", "cart_id")
+REPORT_COLUMN = re.compile(r"report_(\d+)")
+VAL, TEST = 0.02, 0.02  # shares of the patients; MERL holds out 2 % of the recordings
+ABSENT = ("", "nan", "NaN")
+
+
+@DATASETS.register("mimic_iv_ecg")
+class MIMICIVECG(Dataset):
+    """Recordings whose report has at least `min_words` words, split by patient with `split_seed`. It has no labels."""
+
+    card = DatasetCard(
+        title="MIMIC-IV-ECG 1.0",
+        source="https://physionet.org/content/mimic-iv-ecg/1.0/",
+        licence="Open Database License 1.0",
+    )
+    label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    rate = 500.0
+    remedy = f"download MIMIC-IV-ECG 1.0 from physionet.org/content/mimic-iv-ecg/1.0: {RECORDS}, {REPORTS} and files/"
+
+    def __init__(self, min_words: int = 4, split_seed: int = 0) -> None:
+        if min_words < 0:
+            raise UsageError(f"mimic_iv_ecg: min_words is {min_words}, it must be 0 or more")
+        self.min_words, self.split_seed = min_words, split_seed
+
+    def entries(self, root: Path | None) -> Iterator[RecordEntry]:
+        """One entry per row of the record list, in its order; neither table is ever in memory as a whole."""
+        assert root is not None
+        with (
+            CsvFile(root / REPORTS, REPORT_COLUMNS, self.remedy) as reports,
+            CsvFile(root / RECORDS, RECORD_COLUMNS, self.remedy) as records,
+        ):
+            columns = report_columns(reports)
+            index = RowIndex(reports, "study_id")
+            subject, study, path = (records.column(name) for name in RECORD_COLUMNS)
+            for start, row in records.rows():
+                patient = whole_number(row[subject], records, "subject_id", start)
+                number = whole_number(row[study], records, "study_id", start)
+                yield self._entry(patient, number, row[path], index.get(number), reports, columns)
+
+    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+        assert root is not None
+        return read_record(root / entry.source)
+
+    def _entry(
+        self, patient: int, study: int, path: str, row: list[str] | None, reports: CsvFile, columns: Sequence[int]
+    ) -> RecordEntry:
+        report, cart, problem = "", None, ""
+        if row is None:
+            problem = f"{REPORTS} has no row with its study_id"
+        elif row[reports.column("subject_id")].strip().removesuffix(".0") != str(patient):
+            problem = f"{REPORTS} gives its study_id to another subject_id"
+        else:
+            cart = row[reports.column("cart_id")].strip().removesuffix(".0") or None
+            report, words = clean_report([row[column] for column in columns])
+            if words < self.min_words:
+                problem = f"its report has fewer than {self.min_words} words"
+        return RecordEntry(
+            record_id=str(study),
+            patient_id=str(patient),
+            split=hashed_split(self.split_seed, str(patient), VAL, TEST),
+            labels={},
+            report=report,
+            source=path,
+            device=f"cart {cart}" if cart else None,
+            language="en",
+            problem=problem,
+        )
+
+
+def report_columns(reports: CsvFile) -> list[int]:
+    """Positions of report_0, report_1 ... in the order of their numbers; a file may have fewer than all eighteen."""
+    found = [
+        (int(match[1]), place) for place, name in enumerate(reports.header) if (match := REPORT_COLUMN.fullmatch(name))
+    ]
+    if not found:
+        raise DataError(f"{reports.path} has no column report_0, report_1 ...; {reports.remedy}")
+    return [place for _, place in sorted(found)]
+
+
+def clean_report(lines: Sequence[str]) -> tuple[str, int]:
+    """Join and clean the lines of a report as MERL does; return the text and its number of words.
+
+    Double full stops are normal in it, since many lines end with one of their own. An empty report is ""
+    where MERL writes the word "empty".
+    """
+    text = ". ".join(line for line in lines if line not in ABSENT)
+    text = text.replace("EKG", "ECG").replace("ekg", "ecg")
+    text = text.strip(" *").strip("*").strip("=-").strip("=").lower()
+    words = len(text.split())
+    return (f"{text.translate(_BLANKS)}." if words else ""), words
+
+
+_BLANKS = str.maketrans("\n\r\t", "   ")

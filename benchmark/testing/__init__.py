@@ -1,0 +1,55 @@
+"""Fakes and contract checks; they ship with the package, so that authors of plug-ins use the same ones.
+
+`write_ptbxl`, `write_cpsc2018`, `write_csn` and `write_mimic_iv_ecg` make small datasets in their original layouts
+out of synthetic recordings, `FakeMethod` is the cheapest method there can be, and `check_method` holds a method to the
+contract of `benchmark.api` (in `benchmark.contract`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from benchmark.api import AlignedMethod, MethodCard, SignalSpec
+from benchmark.contract import check_method, sample_recordings
+from benchmark.testing.cpsc2018 import write_cpsc2018
+from benchmark.testing.csn import write_csn
+from benchmark.testing.mimic_iv_ecg import write_mimic_iv_ecg
+from benchmark.testing.ptbxl import write_ptbxl
+from benchmark.testing.records import write_record
+
+__all__ = [
+    "FakeMethod",
+    "check_method",
+    "sample_recordings",
+    "write_cpsc2018",
+    "write_csn",
+    "write_mimic_iv_ecg",
+    "write_ptbxl",
+    "write_record",
+]
+
+
+class FakeMethod(AlignedMethod):
+    """Mean, spread and extremes of each lead; texts become counts of letters. No weights, no training."""
+
+    card = MethodCard(title="Fake", paper="none", licence="the project's own code")
+
+    def __init__(self, rate: float = 100.0) -> None:
+        self.rate = rate
+
+    @property
+    def signal(self) -> SignalSpec:
+        return SignalSpec(rate=self.rate)
+
+    def ecg_features(self, ecg: Tensor) -> Tensor:
+        return torch.cat([ecg.mean(-1), ecg.std(-1), ecg.amin(-1), ecg.amax(-1)], dim=-1)
+
+    def ecg_embeddings(self, ecg: Tensor) -> Tensor:
+        return self.ecg_features(ecg)[:, :26]
+
+    def text_embeddings(self, texts: Sequence[str]) -> Tensor:
+        counts = [[text.lower().count(chr(ord("a") + letter)) for letter in range(26)] for text in texts]
+        return torch.tensor(counts, dtype=torch.float32) + 0.1

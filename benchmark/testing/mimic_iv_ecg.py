@@ -1,0 +1,79 @@
+"""A small MIMIC-IV-ECG in its original layout, out of synthetic recordings, with the oddities of the real one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.api import LEADS, RecordEntry
+from benchmark.datasets.synthetic import Synthetic
+from benchmark.testing.records import write_record
+
+NATIVE_LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
+MISSING = -32768
+MEASUREMENTS = (
+    *("bandwidth", "filtering", "rr_interval", "p_onset", "p_end", "qrs_onset"),
+    *("qrs_end", "t_end", "p_axis", "qrs_axis", "t_axis"),
+)
+
+
+def write_mimic_iv_ecg(
+    root: Path,
+    patients: int = 20,
+    seed: int = 0,
+    report_columns: int = 18,
+    samples: int = 5000,
+    odd: bool = True,
+    same_signal: bool = False,
+) -> list[int]:
+    """Write both tables and ``files/``; return the study ids in the order of the record list.
+
+    The tables' rows stand in different orders. With `odd`, by position: 0 has no report at all, 1 a short one, 2 no
+    row among the reports, 3 lacks every sample of a lead, 4 some samples of one. `samples` cuts the recordings short,
+    and `same_signal` writes one for all: for those who want very many.
+    """
+    made = Synthetic(rate=500, patients=patients, seed=seed)
+    root.mkdir(parents=True, exist_ok=True)
+    order = [LEADS.index(lead) for lead in NATIVE_LEADS]
+    studies, records, reports = [], [], []
+    signal = None
+    for number, entry in enumerate(made.entries(None)):
+        subject, study = 10_000_000 + int(entry.patient_id), 40_000_000 + 7 * number
+        path = f"files/p{str(subject)[:4]}/p{subject}/s{study}/{study}"
+        if signal is None or not same_signal:
+            signal = made.read(entry, None).adc[order, :samples] // 5  # 200 units per millivolt
+        adc = signal.copy()
+        if odd and number == 3:
+            adc[9] = MISSING
+        if odd and number == 4:
+            adc[9, 2:7] = MISSING
+        write_record(root / path, adc, 500, NATIVE_LEADS, gain="200.0(0)/mV")
+        studies.append(study)
+        time = f"2150-01-{number % 28 + 1:02d} 10:00:00"
+        records.append([subject, study, study, time, path])
+        lines = _lines(entry, number if odd else 99)
+        if not odd or number != 2:
+            cells = [*lines, *[""] * report_columns][:report_columns]
+            reports.append([subject, study, 6_000_000 + number % 3, time, *cells, *[""] * len(MEASUREMENTS)])
+    names = [f"report_{column}" for column in range(report_columns)]
+    np.random.default_rng(seed).shuffle(reports)
+    head = ["subject_id", "study_id", "cart_id", "ecg_time", *names, *MEASUREMENTS]
+    _write(root / "machine_measurements.csv", head, reports)
+    _write(root / "record_list.csv", ["subject_id", "study_id", "file_name", "ecg_time", "path"], records)
+    return studies
+
+
+def _lines(entry: RecordEntry, number: int) -> list[str]:
+    if number == 0:
+        return []
+    if number == 1:
+        return ["Abnormal EKG"]
+    said = [line.strip() for line in entry.report.replace("\n", ".").split(".") if line.strip()]
+    return ["*** Sinus rhythm assumed by the EKG machine.", *said, "Summary: see above ***"]
+
+
+def _write(path: Path, head: list[str], rows: list[list[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])

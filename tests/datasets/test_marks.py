@@ -1,0 +1,23 @@
+"""What sets a dataset apart (another's split, faulty labels) stands in every record and under every table."""
+
+import json
+
+from benchmark.data.preparation import open_dataset
+from benchmark.engine.events import silent
+from benchmark.engine.plan import data_digests, make_plan
+from benchmark.engine.run import run_job
+from benchmark.engine.store import Store
+from benchmark.engine.suites import load_suite
+from benchmark.leaderboard.tables import Leaderboard
+
+
+def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_home):
+    manifest = open_dataset("synthetic", {"patients": 120}, prepared_home).path / "manifest.json"
+    mark = "labels of somebody's files, which are wrong"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "marks": [mark]}))
+    plan = make_plan(load_suite(str(tiny_suite), {"tasks.linear_probe.config.fraction": 1.0}), ["random_init"])
+    run_job(plan.jobs(plan.cells)[0], prepared_home, "cpu", silent)
+    store = Store(prepared_home.records)
+    plan.sort_by_state(store, data_digests(plan, prepared_home))
+    assert plan.done and store.get(plan.done[0].spec).notes[0] == mark
+    assert f"synthetic/groups: {mark}." in Leaderboard(plan, store).markdown()

@@ -1,0 +1,45 @@
+"""Peak memory of preparing MIMIC-IV-ECG at n and at 4 n recordings: it must not grow with their number.
+
+    python tests/speed/memory.py [--recordings 10000] [--workers 1]
+
+The trees are made up: tiny recordings with real headers and tables. Each preparation is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmark.testing import write_mimic_iv_ecg
+
+CODE = """
+import resource, sys, time
+from pathlib import Path
+from benchmark.data.preparation import prepare
+from benchmark.paths import Home
+if __name__ == "__main__":
+    start, folder = time.perf_counter(), Path(sys.argv[1])
+    data = prepare("mimic_iv_ecg", {}, Home(folder / "home"), folder / "tree", workers=int(sys.argv[2]))
+    seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{len(data)} recordings: peak {peak:.1f} MB, {len(data) / seconds:,.0f} recordings/s")
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recordings", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    for times in (1, 4):
+        with tempfile.TemporaryDirectory() as folder:
+            patients = round(times * options.recordings / 1.85)
+            write_mimic_iv_ecg(Path(folder) / "tree", patients, samples=20, odd=False, same_signal=True)
+            (Path(folder) / "prepare.py").write_text(CODE)
+            subprocess.run([sys.executable, f"{folder}/prepare.py", folder, str(options.workers)], check=True)
+
+
+if __name__ == "__main__":
+    main()
