@@ -8,6 +8,7 @@ from benchmark.engine.plan import data_digests, make_plan
 from benchmark.engine.run import run_job
 from benchmark.engine.store import Store
 from benchmark.engine.suites import load_suite
+from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 
 
@@ -20,4 +21,4 @@ def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_ho
     store = Store(prepared_home.records)
     plan.sort_by_state(store, data_digests(plan, prepared_home))
     assert plan.done and store.get(plan.done[0].spec).notes[0] == mark
-    assert f"synthetic/groups: {mark}." in Leaderboard(plan, store).markdown()
+    assert f"synthetic/groups: {mark}." in markdown(Leaderboard(plan, store), [])
