@@ -21,8 +21,9 @@ from benchmark.data.prepared import PreparedDataset
 from benchmark.data.report_texts import report_key
 from benchmark.data.subsets import Subset, draw, draw_recordings
 from benchmark.engine.building import build
+from benchmark.engine.cost import joined
 from benchmark.engine.events import Report
-from benchmark.engine.features import Layer, cached_features, chosen_precision
+from benchmark.engine.features import Layer, cached_features, chosen_precision, stored_cost
 from benchmark.engine.schedule import TrainingConfig, number_of_epochs
 from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
@@ -167,6 +168,7 @@ class TaskContext:
         self._features_folder, self._subsets_folder = features_folder, subsets_folder
         self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
         self._training, self._scratch = training, scratch
+        self._passes: set[Path] = set()  # files of the feature cache that the task has asked for
         self.dataset, self.label_set, self.report = dataset, label_set, report
 
     @property
@@ -208,6 +210,12 @@ class TaskContext:
         """``(recording, dim)`` float32 in the order of `labels`, from the cache."""
         wanted, rows = self._view.rows[split], self._rows_read(split)
         return self._extracted(layer, self._data_of(split), rows)[np.searchsorted(rows, wanted)]
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """Parameters, FLOPs and seconds per recording of the features that the task has asked for."""
+        here = [stored_cost(path) for path in sorted(self._passes)]
+        return joined([*here, self._learns_from.cost] if self._learns_from else here)
 
     def candidate_reports(self) -> list[str]:
         """The different texts among the reports of test, sorted: nothing says which recording one belongs to."""
@@ -332,7 +340,7 @@ class TaskContext:
 
     def _extracted(self, layer: Layer, data: PreparedDataset, rows: np.ndarray) -> np.ndarray:
         source = self._source
-        return cached_features(
+        found = cached_features(
             source.identity,
             layer,
             lambda: source.method,
@@ -343,3 +351,5 @@ class TaskContext:
             source.device,
             source.precision,
         )
+        self._passes.add(Path(str(found.filename)))
+        return found

@@ -21,6 +21,7 @@ from benchmark import canonical
 from benchmark.api import AlignedMethod, Method, SequenceMethod, SignalSpec
 from benchmark.atomic import atomic_path, write_text
 from benchmark.data.prepared import PreparedDataset
+from benchmark.engine.cost import model_cost
 from benchmark.engine.events import Event, Report
 from benchmark.errors import BenchmarkError, UsageError
 
@@ -44,7 +45,7 @@ def cached_features(
     report: Report,
     device: str,
     precision: str = "fp32",
-) -> np.ndarray:
+) -> np.memmap:
     """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
 
     A sequence is ``(len(rows), token, dim)`` and written as it comes: it may be larger than the memory.
@@ -60,9 +61,25 @@ def cached_features(
             ready = method().for_inference(precision)
             with atomic_path(path) as temporary:
                 extract(ready, layer, data, rows, report, device, temporary)
-                seconds = round(time.monotonic() - started, 2)
-                write_text(path.with_suffix(".json"), json.dumps({**whole, "seconds": seconds}, indent=1))
-    return np.load(path, mmap_mode="r")
+                seconds = time.monotonic() - started
+                cost = {**_model_cost(ready, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
+                write_text(path.with_suffix(".json"), json.dumps({**whole, "cost": cost}, indent=1))
+    loaded: np.memmap = np.load(path, mmap_mode="r")
+    return loaded
+
+
+def stored_cost(path: Path) -> dict[str, float]:
+    """What making a file of the cache took; {} for one that was made before this was kept."""
+    try:
+        cost: dict[str, float] = json.loads(path.with_suffix(".json").read_text("utf-8")).get("cost", {})
+        return cost
+    except (OSError, ValueError):
+        return {}
+
+
+def _model_cost(method: Method, layer: Layer, data: PreparedDataset, rows: np.ndarray, device: str) -> dict[str, float]:
+    ecg = torch.from_numpy(data.read(rows[:1], method.signal)).to(device)
+    return model_cost(method, _function(method, layer), ecg)
 
 
 def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder: Path) -> SignalSpec:

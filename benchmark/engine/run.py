@@ -85,7 +85,7 @@ def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, ho
         record.primary, record.higher_is_better = task.primary, task.higher_is_better
         annotate(record, cell, data, view, cached_signal(source.identity, lambda: source.method, home.features), home)
         record.notes = [*record.notes, *selection_notes(cell)]
-        record.resampling = scores.resampling
+        record.resampling, record.cost = scores.resampling, context.cost
         store.put(spec, record, {**answer.predictions, **scores.predictions}, scores.resampled)
         shutil.rmtree(scratch, ignore_errors=True)
     except Exception as error:
