@@ -25,6 +25,7 @@ from benchmark.api import (
 )
 from benchmark.errors import MissingError, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
+from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss, equal_texts, siglip_loss
 from methods.nn.disentangle import cross_correlation, squared_cosines
 from methods.nn.gather import global_mean
@@ -42,6 +43,7 @@ CHOICES = {
     "alignment": ("siglip", "infonce"),
     "duplicates": ("positive", "negative", "left_out"),
     "views": ("two_pass", "one_pass"),
+    "embed_norm": ("batch", "none"),
     "features": ("trunk", "shared", "specific", "concat"),
 }
 
@@ -60,7 +62,9 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     """CG-DMER; the defaults are base size at 500 Hz.
 
     Sizes: `rate` in Hz, `patch_seconds` of one lead in a token, `width`, `depth`, `heads` of the ECG encoder,
-    `decoder_width`, `decoder_depth`, `decoder_heads` of the decoder, `embed_dim` of the aligned space.
+    `decoder_width`, `decoder_depth`, `decoder_heads` of the decoder, `embed_dim` of the aligned space; `embed_norm`
+    ``batch`` ends each modality's way into it in a batch norm, as MERL's ViT does: what all recordings or all reports
+    have in common leaves the embeddings, and a constant no longer satisfies the sigmoid loss.
 
     Masking: `lead_ratio` of the leads wholly, `time_ratio` of the instants of the others; `mask_mode` and `limb` are
     explained in `methods.nn.lead_time_mask` (``none`` rebuilds nothing); `word_ratio` of the words (0: none).
@@ -101,6 +105,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         decoder_depth: int = 4,
         decoder_heads: int = 4,
         embed_dim: int = 256,
+        embed_norm: str = "batch",
         mask_mode: str = "st",
         lead_ratio: float = 0.25,
         time_ratio: float = 2 / 3,
@@ -140,6 +145,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.shared = Block(width, heads)  # the one encoder that both modalities pass
         self.shared_head = _projection(width, embed_dim)
         self.ecg_adapter = nn.Linear(width, width)
+        self.ecg_norm = _embed_norm(embed_norm, embed_dim)
         if split:
             self.ecg_specific: nn.Module = Specific(width, heads)
             self.ecg_specific_head = _projection(width, embed_dim)
@@ -157,6 +163,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     def _build_text_side(self, encoder: TextEncoder, width: int, embed_dim: int, split: bool) -> None:
         own = encoder.width
         self.text_adapter = nn.Linear(own, width).apply(xavier)
+        self.text_norm = _embed_norm(self.options["embed_norm"], embed_dim)
         if split:
             self.text_specific: nn.Module = Specific(own, max(1, own // 64))
             self.text_specific_head = _projection(own, embed_dim)
@@ -188,22 +195,22 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
         """The shared part: ``(batch, lead, time)`` -> ``(batch, embed_dim)``, not normalised."""
-        return self._common(self.ecg_adapter(self.ecg_encoder(ecg)))[1]
+        return self._common(self.ecg_adapter(self.ecg_encoder(ecg)), self.ecg_norm)[1]
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
         """The shared part of reports or prompts -> ``(len(texts), embed_dim)``, not normalised."""
         ids, mask = self._tokenised(texts)
         tokens = self._language().encode(ids, mask).tokens
-        return self._common(self.text_adapter(tokens), mask)[1]
+        return self._common(self.text_adapter(tokens), self.text_norm, mask)[1]
 
-    def _common(self, adapted: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _common(self, adapted: Tensor, norm: nn.Module, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Tokens of the shared encoder and their projected mean."""
         tokens = self.shared(adapted, mask)
-        return tokens, self.shared_head(masked_mean(tokens, mask))
+        return tokens, norm(self.shared_head(masked_mean(tokens, mask)))
 
     def ecg_parts(self, tokens: Tensor) -> Parts:
         """Trunk tokens -> both parts."""
-        shared, common = self._common(self.ecg_adapter(tokens))
+        shared, common = self._common(self.ecg_adapter(tokens), self.ecg_norm)
         if self.options["disentangle"] == "none":
             return Parts(None, shared, None, common)
         specific = self.ecg_specific(tokens)
@@ -212,7 +219,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     def text_parts(self, ids: Tensor, mask: Tensor) -> Parts:
         """Ids and mask ``(batch, token)`` -> both parts."""
         tokens = self._language().encode(ids, mask).tokens
-        shared, common = self._common(self.text_adapter(tokens), mask)
+        shared, common = self._common(self.text_adapter(tokens), self.text_norm, mask)
         if self.options["disentangle"] == "none":
             return Parts(None, shared, None, common)
         specific = self.text_specific(tokens, mask)
@@ -321,6 +328,10 @@ class Specific(nn.Module):
 
 def _projection(width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)).apply(xavier)
+
+
+def _embed_norm(kind: str, width: int) -> nn.Module:
+    return BatchNorm(width, affine=False) if kind == "batch" else nn.Identity()
 
 
 def _both(parts: Parts) -> Tensor:

@@ -158,6 +158,54 @@ def test_a_file_is_complete_and_serves_without_a_text_model(tmp_path):
             ask()
 
 
+LEARNING = {
+    "rate": 100.0, "seconds": 5.0, "patch_seconds": 0.5, "width": 64, "depth": 1, "heads": 2, "decoder_width": 32,
+    "decoder_depth": 1, "decoder_heads": 2, "embed_dim": 32, "text_model": "small", "views": "one_pass",
+}  # fmt: skip
+TRAINING = {"epochs": 6, "batch_size": 32, "lr": 2e-3}
+
+
+def test_a_short_pretraining_beats_random_weights(tmp_path):
+    """On synthetic recordings: the 10 % probe above that of its own random weights, zero-shot above chance."""
+    from benchmark.data.preparation import open_dataset, prepare
+    from benchmark.data.subsets import draw
+    from benchmark.engine.building import build
+    from benchmark.engine.context import LabelledRows
+    from benchmark.engine.events import silent
+    from benchmark.engine.features import extract
+    from benchmark.engine.pretraining import ReportedRecordings
+    from benchmark.engine.schedule import TrainingConfig
+    from benchmark.engine.selection import zero_shot_val
+    from benchmark.engine.training import train
+    from benchmark.metrics.classification import auroc, macro
+    from benchmark.paths import Home
+    from benchmark.probes.search import tune
+
+    prepare("synthetic", {"patients": 600}, Home(tmp_path))
+    data = open_dataset("synthetic", {"patients": 600}, Home(tmp_path))
+    view = LabelledRows.of(data, "groups", None)
+
+    def probe(method, seed):
+        features = {split: extract(method, "features", data, view.rows[split], silent, "cpu") for split in view.rows}
+        rows, labels = view.rows["train"], view.labels
+        part = draw(data.record_ids[rows], data.patient_ids[rows], labels["train"], view.classes, 0.1, seed).rows
+        tuned = tune((features["train"][part], labels["train"][part]), (features["val"], labels["val"]), trials=8)
+        return macro(auroc(labels["test"], tuned.scores(features["test"])))
+
+    lifts, shots = [], []
+    for seed in range(3):
+        method = build("cgdmer", LEARNING, seed=seed)
+        before = probe(method, seed)
+        corpus = ReportedRecordings(data, "train", method.signal, 448)
+        method.start_pretraining(list(corpus.reports))
+        train(method, corpus, TrainingConfig(**TRAINING, seed=seed), "cgdmer", silent)
+        lifts.append(probe(method, seed) - before)
+        shots.append(zero_shot_val(method, data, "synthetic", "cpu"))
+    print("lifts", lifts, "zero-shot", shots)
+    assert sum(lifts) / 3 > 0.03, f"10 % probe minus that of random weights, per seed: {lifts}"
+    assert sum(shots) / 3 > 0.54, f"zero-shot, per seed: {shots}"
+
+
 def test_all_wrong_options_are_named_at_once():
     with pytest.raises(UsageError, match=r"mask_mode = 'ts'(.|\n)*time_ratio is 1.5") as caught:
         CGDMER(mask_mode="ts", time_ratio=1.5, disentangle="none", features="concat", text_model=None)
