@@ -1,6 +1,6 @@
 """The index of a dataset, checked as a whole and kept in a file of chunks, so that its size never meets memory.
 
-Of each recording 17 bytes stay in memory: hashes of its id and its patient, and its split.
+Of each recording 17 bytes stay in memory (hashes of its id and its patient, its split), and as much again for a check.
 """
 
 from __future__ import annotations

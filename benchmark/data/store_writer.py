@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -81,7 +82,7 @@ class StoreWriter:
     def finish(self) -> None:
         """Bring the parts into the store's form, and write the manifest."""
         n, folder = self.recordings, self.folder
-        np.save(folder / prepared.CALIBRATION, _map(folder / CALIBRATION, "<f8", (n, len(LEADS), 2)))
+        _save_npy(folder / prepared.CALIBRATION, folder / CALIBRATION, (n, len(LEADS), 2))
         matrices = {
             name: _map(folder / f"labels-{number}.u8", "u1", (n, len(classes)))
             for number, (name, classes) in enumerate(self.dataset.label_sets.items())
@@ -167,6 +168,13 @@ def _lines(rows: list[tuple[Any, ...]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8", "replace")
+
+
+def _save_npy(path: Path, raw: Path, shape: tuple[int, ...]) -> None:
+    """What `np.save` makes of the raw doubles, without a copy of them in memory."""
+    with path.open("wb") as file, raw.open("rb") as values:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        shutil.copyfileobj(values, file)
 
 
 def _map(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -32,24 +32,24 @@ def write_mimic_iv_ecg(
 
     The tables' rows stand in different orders. With `odd`, by position: 0 has no report at all, 1 a short one, 2 no
     row among the reports, 3 lacks every sample of a lead, 4 some samples of one. `samples` cuts the recordings short,
-    and `same_signal` writes one for all: for those who want very many.
+    and `same_signal` writes one whose files all rows share: for those who want very many.
     """
     made = Synthetic(rate=500, patients=patients, seed=seed)
     root.mkdir(parents=True, exist_ok=True)
     order = [LEADS.index(lead) for lead in NATIVE_LEADS]
     studies, records, reports = [], [], []
-    signal = None
     for number, entry in enumerate(made.entries(None)):
         subject, study = 10_000_000 + int(entry.patient_id), 40_000_000 + 7 * number
         path = f"files/p{str(subject)[:4]}/p{subject}/s{study}/{study}"
-        if signal is None or not same_signal:
-            signal = made.read(entry, None).adc[order, :samples] // 5  # 200 units per millivolt
-        adc = signal.copy()
-        if odd and number == 3:
-            adc[9] = MISSING
-        if odd and number == 4:
-            adc[9, 2:7] = MISSING
-        write_record(root / path, adc, 500, NATIVE_LEADS, gain="200.0(0)/mV")
+        if same_signal and records:
+            path = records[0][-1]
+        else:
+            adc = made.read(entry, None).adc[order, :samples] // 5  # 200 units per millivolt
+            if odd and number == 3:
+                adc[9] = MISSING
+            if odd and number == 4:
+                adc[9, 2:7] = MISSING
+            write_record(root / path, adc, 500, NATIVE_LEADS, gain="200.0(0)/mV")
         studies.append(study)
         time = f"2150-01-{number % 28 + 1:02d} 10:00:00"
         records.append([subject, study, study, time, path])
