@@ -37,12 +37,15 @@ def write_mimic_iv_ecg(
     made = Synthetic(rate=500, patients=patients, seed=seed)
     root.mkdir(parents=True, exist_ok=True)
     order = [LEADS.index(lead) for lead in NATIVE_LEADS]
-    studies, records, reports = [], [], []
+    studies: list[int] = []
+    records: list[list[object]] = []
+    reports: list[list[object]] = []
+    shared = ""
     for number, entry in enumerate(made.entries(None)):
         subject, study = 10_000_000 + int(entry.patient_id), 40_000_000 + 7 * number
         path = f"files/p{str(subject)[:4]}/p{subject}/s{study}/{study}"
-        if same_signal and records:
-            path = records[0][-1]
+        if same_signal and shared:
+            path = shared
         else:
             adc = made.read(entry, None).adc[order, :samples] // 5  # 200 units per millivolt
             if odd and number == 3:
@@ -50,6 +53,7 @@ def write_mimic_iv_ecg(
             if odd and number == 4:
                 adc[9, 2:7] = MISSING
             write_record(root / path, adc, 500, NATIVE_LEADS, gain="200.0(0)/mV")
+        shared = path
         studies.append(study)
         time = f"2150-01-{number % 28 + 1:02d} 10:00:00"
         records.append([subject, study, study, time, path])
