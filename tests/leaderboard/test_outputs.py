@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.cli import main
+from benchmark.engine.plan import make_plan
+from benchmark.engine.suites import load_suite
 from benchmark.leaderboard import latex, published
 from benchmark.leaderboard.figures import draw_all
 from benchmark.leaderboard.figures.style import save
@@ -54,9 +56,29 @@ def test_figures_are_drawn_or_say_why_not(plan, store, fill):
     made(plan, store, fill)
     figures, reasons = draw_all(Leaderboard(plan, store))
     assert {"label_efficiency", "rank_summary", "zero_shot_against_probe", "cost"} <= set(figures)
-    assert reasons.keys() == {"loss_curves"}
+    assert reasons.keys() == {"loss_curves", "calibration", "robustness"}
     texts = save(figures["label_efficiency"], "svg").decode()
     assert "SYNTHETIC DATA" in texts and "merl" in texts  # on the figure itself, for it travels alone
+
+
+def test_calibration_and_robustness_come_from_the_records(tiny_suite, store, fill):
+    """Bins of all seeds are pooled; the clean entry of the same question stands at strength 0 and at twelve leads."""
+    tiny_suite.write_text(
+        tiny_suite.read_text().replace(
+            'name = "zero_shot"',
+            'name = "linear_probe"\nconfig = { fraction = 1.0, trials = 3 }\n'
+            'signal = [{ perturb = "white", strength = [0.1, 0.5] }, { leads = [1, 2] }]',
+        )
+    )
+    plan = make_plan(load_suite(str(tiny_suite)))
+    bins = {"edges": [0, 0.5, 1], "count": [30, 50], "mean_probability": [0.2, 0.8], "share_positive": [0.1, 0.9]}
+    fill(plan, store, lambda cell: VALUES[cell.row] - 0.1 * bool(cell.spec.signal), analysis={"reliability": bins})
+    figures, _ = draw_all(Leaderboard(plan, store))
+    calibration, robustness = figures["calibration"], figures["robustness-linear_probe-synthetic-groups"]
+    (curve,) = [line for line in calibration.axes[0].lines if line.get_label() == "merl"]
+    assert curve.get_xdata() == pytest.approx([0.2, 0.8]) and curve.get_ydata() == pytest.approx([0.1, 0.9])
+    found = {axis.get_title(): axis.containers[0].lines[0].get_xdata() for axis in robustness.axes}
+    assert found["white"] == pytest.approx([0, 0.1, 0.5]) and found["number of leads"] == pytest.approx([1, 2, 12])
 
 
 def test_latex_escapes_everything_and_names_what_a_table_needs(plan, store, fill):

@@ -88,7 +88,7 @@ def zero_shot(method, data, view):
     task = sys.modules[TASKS.get("zero_shot").__module__]
     phrases = load_prompts("en").phrases("synthetic", "groups", view.classes)
     with torch.inference_mode():
-        text = torch.stack([task.class_embedding(method, group) for group in phrases])
+        text = torch.stack([task.phrase_embeddings(method, group).mean(dim=0) for group in phrases])
         ecg = torch.from_numpy(extract(method, "embeddings", data, view.rows["test"], silent, "cpu"))
         return macro(auroc(view.labels["test"], method.similarity(ecg, text).numpy()))
 

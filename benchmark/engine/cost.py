@@ -1,0 +1,33 @@
+"""What features cost per recording: parameters, floating point operations, seconds.
+
+FLOPs are those of matrix products and convolutions in one forward pass of one recording, as torch counts them
+(``torch.utils.flop_counter``, a multiplication and an addition are two); methods that are no torch modules have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.api import Method
+
+
+def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor) -> dict[str, float]:
+    """``parameters`` of the whole method and ``flops`` of `function` on one recording ``(1, lead, time)``."""
+    if not isinstance(method, torch.nn.Module):
+        return {"parameters": 0, "flops": 0}
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        function(ecg)
+    return {"parameters": sum(p.numel() for p in method.parameters()), "flops": counter.get_total_flops()}
+
+
+def joined(costs: list[dict[str, float]]) -> dict[str, float]:
+    """Of several passes over the same recordings: the largest model, all operations, all seconds."""
+    if not costs:
+        return {}
+    found = {name: sum(cost.get(name, 0) for cost in costs) for name in ("flops", "feature_seconds")}
+    return {"parameters": max(cost.get("parameters", 0) for cost in costs), **found}

@@ -1,0 +1,45 @@
+"""What features cost is counted once and kept with each record."""
+
+import pytest
+import torch
+
+from benchmark.engine.cost import joined, model_cost
+from benchmark.engine.events import silent
+from benchmark.engine.plan import data_digests, make_plan
+from benchmark.engine.run import run_job
+from benchmark.engine.store import Store
+from benchmark.engine.suites import load_suite
+from benchmark.testing import FakeMethod
+
+
+class Linear(torch.nn.Module, FakeMethod):
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+        FakeMethod.__init__(self)
+        self.map = torch.nn.Linear(100, 7)
+
+    def ecg_features(self, ecg):
+        return self.map(ecg).mean(1)
+
+
+def test_operations_of_a_linear_map_are_counted_by_hand():
+    method = Linear()
+    cost = model_cost(method, method.ecg_features, torch.zeros(1, 12, 100))
+    assert cost == {"parameters": 707, "flops": 2 * 12 * 100 * 7}
+    plain = FakeMethod()
+    assert model_cost(plain, plain.ecg_features, torch.zeros(1, 12, 100)) == {"parameters": 0, "flops": 0}
+
+
+def test_several_passes_add_up_over_one_model():
+    passes = [{"parameters": 5, "flops": 2, "feature_seconds": 0.5}, {"parameters": 5, "flops": 3}]
+    assert joined(passes) == {"parameters": 5, "flops": 5, "feature_seconds": 0.5} and joined([]) == {}
+
+
+def test_every_cell_that_used_features_says_what_they_took(prepared_home, tiny_suite):
+    plan = make_plan(load_suite(str(tiny_suite)), methods=["random_init"], tasks=["linear_probe"])
+    run_job(plan.jobs(plan.cells)[0], prepared_home, "cpu", silent)
+    store = Store(prepared_home.records)
+    costs = [store.get(cell.spec).cost for cell in plan.sort_by_state(store, data_digests(plan, prepared_home)).done]
+    assert len(costs) == 3 and all(cost == costs[0] for cost in costs)  # one pass, read from the cache by the others
+    assert costs[0]["parameters"] > 1000 and costs[0]["flops"] > 1e6 and costs[0]["feature_seconds"] > 0
+    assert costs[0]["parameters"] == pytest.approx(round(costs[0]["parameters"]))
