@@ -78,21 +78,21 @@ def containers(name: str) -> set[str]:
     return found
 
 
-def judge(dataset: str, seen: str, verb: str = "saw") -> Verdict:
+def judge(dataset: str, seen: str, verb: str = "saw", who: str = "its weights") -> Verdict:
     """Hold one thing that weights `saw` (or were chosen on) against the dataset whose test split is in question."""
     name, _, split = seen.partition(":")
     if name == dataset and split in SPLITS and split != "test":
-        reason = f"its weights {verb} the {split} split of {dataset}, which shares no patient with test"
+        reason = f"{who} {verb} the {split} split of {dataset}, which shares no patient with test"
         return Verdict("clean", (reason,))
     if name == dataset:
-        return Verdict("contaminated", (f"its weights {verb} {dataset} itself, test recordings not excepted",))
+        return Verdict("contaminated", (f"{who} {verb} {dataset} itself, test recordings not excepted",))
     if parents(name) is None:
-        return Verdict("unknown", (f"its weights {verb} {name}, of which nothing is known here",))
+        return Verdict("unknown", (f"{who} {verb} {name}, of which nothing is known here",))
     if name in containers(dataset):
-        return Verdict("contaminated", (f"its weights {verb} {name}, which contains {dataset}",))
+        return Verdict("contaminated", (f"{who} {verb} {name}, which contains {dataset}",))
     if dataset in containers(name):
-        return Verdict("contaminated", (f"its weights {verb} {name}, which is a part of {dataset}",))
-    return Verdict("clean", (f"its weights {verb} {name}, which shares no recording with {dataset}",))
+        return Verdict("contaminated", (f"{who} {verb} {name}, which is a part of {dataset}",))
+    return Verdict("clean", (f"{who} {verb} {name}, which shares no recording with {dataset}",))
 
 
 def judge_published(dataset: str, card: MethodCard, sha256: str, declared: Iterable[str] | None = None) -> Verdict:

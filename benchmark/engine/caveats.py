@@ -58,21 +58,39 @@ def signal_caveats(data: PreparedDataset, rows: Mapping[str, np.ndarray], signal
 
 
 def verdict(cell: Cell, data: PreparedDataset, home: Home) -> Verdict:
-    """By the cards, and by the recordings where weights were made here and their data is still prepared."""
-    said, recipe = card_verdict(cell), made_by(cell)
-    if recipe is None:
-        return said
+    """By the cards, and by the recordings of whatever taught the method and is still prepared."""
+    said = card_verdict(cell)
+    checked = [_checked(seen, data, home) for seen in taught_by(cell)]
+    known = [found for found in checked if isinstance(found, Verdict)]
+    doubts = [found for found in checked if isinstance(found, str)]
+    # where the cards could not tell, the recordings can
+    said = leaks.join(known) if said.state == "unknown" and known else leaks.join([said, *known])
+    return Verdict(said.state, (*said.reasons, *doubts))
+
+
+def taught_by(cell: Cell) -> list[tuple[str, dict[str, Any]]]:
+    """Name and options of the datasets whose training splits had a part: in the weights, or in a transferred probe."""
+    recipe, source = made_by(cell), cell.spec.source
+    return [(place["dataset"], place["dataset_config"]) for place in (recipe, source) if place is not None]
+
+
+def _checked(seen: tuple[str, dict[str, Any]], data: PreparedDataset, home: Home) -> Verdict | str:
     try:
-        seen = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
+        return recordings_verdict(open_dataset(*seen, home), data, home)
     except (MissingError, DataError):
-        missing = f"{recipe['dataset']} is not prepared here, so its recordings were not compared"
-        return Verdict(said.state, (*said.reasons, missing))
-    checked = recordings_verdict(seen, data, home)
-    return checked if said.state == "unknown" else leaks.join([said, checked])
+        return f"{seen[0]} is not prepared here, so its recordings were not compared"
 
 
 def card_verdict(cell: Cell) -> Verdict:
     """What cards and recipes alone say; needs no data."""
+    of_weights = _weights_verdict(cell)
+    if cell.spec.source is None:
+        return of_weights
+    source = cell.spec.source["dataset"]
+    return leaks.join([of_weights, leaks.judge(cell.spec.dataset, f"{source}:train", "learnt from", "its probe")])
+
+
+def _weights_verdict(cell: Cell) -> Verdict:
     spec, recipe = cell.spec, made_by(cell)
     if recipe is not None and recipe["dataset"] == spec.dataset:
         if _splits(recipe["dataset_config"]) != _splits(spec.dataset_config):
