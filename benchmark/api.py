@@ -85,6 +85,7 @@ class DatasetCard:
     licence: str
     version: int = 1  # raise it when signals, labels or splits change; prepared copies are then made anew
     derives_from: tuple[str, ...] = ()  # larger collections that contain these recordings
+    recordings: int | None = None  # of the complete distribution
     sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # label set -> train, val, test
     synthetic: bool = False
 

@@ -26,6 +26,8 @@ AGAIN = "remove the store and run 'ecgbench data prepare' again"
 NAMED = 8  # recordings named per finding
 WATCHED = 1000  # recordings, evenly spaced, that the sentinels for whole sets look at
 CHUNK = 512  # recordings at a time
+FEW = 0.01  # of the recordings: so many may be broken in a complete download
+INCOMPLETE = "files are missing (download them again) or the table is of another version"
 SPLIT_OPTIONS = {"split", "split_seed", "labels"}  # with these, the sizes on the card do not hold
 
 
@@ -134,17 +136,19 @@ def check_patients(data: PreparedDataset) -> list[Finding]:
 def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     """The sizes of splits and label sets are those of the complete dataset, as far as its card knows them."""
     found: list[Finding] = []
-    left_out = data.manifest["left_out"]
+    left_out, changed = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
+    complete = None if changed else dataset.card.recordings
     if left_out:
         said = f"{left_out} recordings were left out by the preparation; {store.REPORT} names them"
-        found.append(Finding(said, wrong=False))
-    known = {} if SPLIT_OPTIONS & set(data.manifest["config"]) else dataset.card.sizes
+        found.append(Finding(said, INCOMPLETE, wrong=complete is not None and left_out > FEW * complete))
+    if complete is not None and len(data) + left_out != complete:
+        found.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
+    known = {} if changed else dataset.card.sizes
     for name, expected in known.items():
         counts = Counter(data.splits[data.label_set(name).rows])
         for split, size in zip(SPLITS, expected, strict=True):
             if counts[split] != size:
-                remedy = "files are missing (download them again) or the table is of another version"
-                found.append(Finding(f"{name}: {split} has {counts[split]} recordings, {size} expected", remedy))
+                found.append(Finding(f"{name}: {split} has {counts[split]} recordings, {size} expected", INCOMPLETE))
     return found
 
 

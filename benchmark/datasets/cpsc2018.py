@@ -69,6 +69,7 @@ class CPSC2018(Dataset):
         source="https://physionet.org/content/challenge-2020/1.0.2/ (training/cpsc_2018)",
         licence="CC BY 4.0",
         derives_from=("physionet2020", "physionet2021"),
+        recordings=6877,
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {"rhythm": CLASSES}
     locations = ("merl_files",)

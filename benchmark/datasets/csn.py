@@ -79,6 +79,7 @@ class CSN(Dataset):
         source="https://physionet.org/content/ecg-arrhythmia/1.0.0/",
         licence="CC BY 4.0",
         derives_from=("physionet2021",),
+        recordings=45152,
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {"all": CLASSES}
     locations = ("merl_files",)

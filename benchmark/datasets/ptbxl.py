@@ -64,6 +64,7 @@ class PTBXL(Dataset):
         source="https://physionet.org/content/ptb-xl/1.0.3/",
         licence="CC BY 4.0",
         derives_from=("physionet2020", "physionet2021"),
+        recordings=21799,
         sizes={
             "super": (17084, 2146, 2158),
             "sub": (17084, 2146, 2158),

@@ -11,9 +11,10 @@ from benchmark.cli import main
 from benchmark.data.checking import check
 from benchmark.data.preparation import prepare
 from benchmark.data.prepared import PreparedDataset
+from benchmark.datasets.cpsc2018 import CPSC2018
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
-from benchmark.testing import write_ptbxl
+from benchmark.testing import write_cpsc2018, write_ptbxl
 
 SETTING = ["data", "check", "synthetic", "--set", "patients=120"]
 
@@ -104,14 +105,21 @@ def test_counts_are_those_on_the_card(home, tmp_path):
     write_ptbxl(tmp_path / "ptbxl", patients=30)
     data = prepare("ptbxl", {}, home, tmp_path / "ptbxl")
     found = problems(data, PTBXL())["counts"]
-    assert len(found) == 12 and any("super: train has" in problem and "17084 expected" in problem for problem in found)
+    assert len(found) == 13 and any("recordings are indexed, 21799 expected" in problem for problem in found)
+    assert any("super: train has" in problem and "17084 expected" in problem for problem in found)
+
+
+def test_missing_files_are_wrong_where_the_card_knows_how_many_there_are(home, tmp_path):
+    write_cpsc2018(tmp_path / "cpsc2018")
+    data = prepare("cpsc2018", {}, home, tmp_path / "cpsc2018")
+    assert any("recordings are indexed, 6877 expected" in found for found in problems(data, CPSC2018())["counts"])
 
 
 def test_originals_are_compared(home, tmp_path, monkeypatch, capsys):
     root = tmp_path / "ptbxl"
     write_ptbxl(root, patients=30)
     data = prepare("ptbxl", {}, home, root)
-    monkeypatch.setattr(PTBXL, "card", replace(PTBXL.card, sizes={}))
+    monkeypatch.setattr(PTBXL, "card", replace(PTBXL.card, sizes={}, recordings=None))
     files = sorted(path for path in root.rglob("*") if path.is_file())
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(root)}" for path in files]
     (root / "SHA256SUMS.txt").write_text("\n".join([*sums, f"{'0' * 64} records500/00000/00001_hr.dat"]))
