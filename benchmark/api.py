@@ -330,6 +330,7 @@ class Task(ABC):
     protocol: ClassVar[str] = PROTOCOL  # another name marks every table of the task and keeps it out of summaries
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder
 
     @classmethod
     @abstractmethod

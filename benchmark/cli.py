@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import data, inspection, leaderboards, pretraining, probing, running
+from benchmark.commands import cluster, data, inspection, leaderboards, pretraining, probing, running
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, BenchmarkError
 
-GROUPS = (inspection, data, pretraining, running, probing, leaderboards)
+GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards)
 EPILOG = """environment:
   ECGBENCH_DATA  folder with one folder per dataset, in its original layout
   ECGBENCH_HOME  folder that a run writes to (default: ./runs)
   ECGBENCH_WEIGHTS  folder with published weights that you fetched: METHOD/FILE
 
 exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomplete,
-  5 data or environment missing, 130 interrupted (everything finished is kept)
+  5 data or environment missing, 75 the cluster's scheduler does not answer (try again later),
+  130 interrupted (everything finished is kept)
 """
 
 

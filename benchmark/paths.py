@@ -50,6 +50,10 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def slurm(self) -> Path:
+        return self.root / "slurm"
+
+    @property
     def leaderboards(self) -> Path:
         return self.root / "leaderboards"
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from benchmark.engine.plan import Plan
 
 
-def add_suite(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("suite", help="name of a suite, or path of a .toml file")
+def add_suite(sub: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    sub.add_argument("suite", nargs=nargs, help="name of a suite, or path of a .toml file")
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
     sub.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
     sub.add_argument("--limit", type=int, metavar="N", help="N recordings per split; stamps the results as partial")

@@ -8,14 +8,17 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.cluster import add_profile, answered_by
 from benchmark.commands.leaderboards import write_leaderboard
 from benchmark.commands.options import add_device, add_suite, device_of, exit_code_of, home_of, plan_of
 from benchmark.commands.probing import explain_cell
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, raise_all
+from benchmark.hooks import EXECUTORS
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
 
 if TYPE_CHECKING:
+    from benchmark.engine.executors import Executor
     from benchmark.engine.plan import Plan
 
 
@@ -23,25 +26,36 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("plan", help="the cells of a suite: done, failed, to do, skipped and why")
     add_suite(sub)
     sub.add_argument("--json", action="store_true")
+    sub.add_argument("--cost", action="store_true", help="estimate hours on a cluster, and name what is missing for it")
+    add_profile(sub, "with --cost: the cluster's profile (default: default)")
     sub.set_defaults(function=plan)
     sub = commands.add_parser("run", help="run what a suite still lacks")
     add_suite(sub)
-    sub.add_argument("--executor", default="inline", help="inline (default) or processes")
+    sub.add_argument("--executor", default="inline", help="inline (default), processes or slurm")
     sub.add_argument("--workers", type=int, help="processes at a time (default: one per core)")
     sub.add_argument("--retry-failed", action="store_true", help="run cells again that failed in an earlier run")
     sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGBENCH_DATA)")
     sub.add_argument("--explain", metavar="KEY", help="afterwards, explain this cell as `ecgbench explain KEY` does")
     sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
+    add_profile(sub, "with slurm: the cluster's profile, by name or path (default: default)")
+    sub.add_argument("--wait", action="store_true", help="with slurm: stay until the jobs have ended")
+    sub.add_argument("--dry-run", action="store_true", help="with slurm: print the sbatch scripts and submit nothing")
     add_device(sub)
     sub.set_defaults(function=run, out=None)
     sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
-    add_suite(sub)
+    add_suite(sub, nargs="?")
     sub.add_argument("--json", action="store_true")
+    sub.add_argument("--submitted", action="store_true", help="what was submitted to a cluster (so without a SUITE)")
+    sub.add_argument("--watch", action="store_true", help="again and again, until no job is queued or running")
+    sub.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help="between two looks (30)")
+    sub.add_argument("--patience", type=float, default=60.0, metavar="SECONDS", help="wait for a busy scheduler (60)")
     sub.set_defaults(function=status)
 
 
 def plan(options: argparse.Namespace) -> int:
     """Print what a run would do."""
+    if options.cost:
+        return answered_by("cost")(options)
     from benchmark.engine.caveats import card_verdict
     from benchmark.engine.plan import data_digests
     from benchmark.engine.store import Store
@@ -70,22 +84,27 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Prepare, pre-train, run what is missing, print the leaderboard."""
     from benchmark.engine.events import Event, counting_cells, reporter
-    from benchmark.engine.executors import executor
     from benchmark.engine.plan import data_digests
     from benchmark.engine.store import Store
 
     home, store = home_of(options), Store(home_of(options).records)
-    made, runner = plan_of(options), executor(options.executor, options.workers)
+    made = plan_of(options)
+    runner = _executor(options, made)
     with reporter(options.quiet) as report:
         _prepare_all(made, home, options.root, report)
         made.sort_by_state(store, data_digests(made, home))
         wanted = made.todo + (made.failed if options.retry_failed else [])
-        for cell in wanted:
+        elsewhere, wanted = len(wanted), runner.idle(wanted, home)
+        elsewhere -= len(wanted)
+        for cell in wanted if not options.dry_run else []:
             store.discard(cell.spec)
         for skip in made.skipped:
             report(Event("note", f"skipped {skip.row} × {skip.task}: {skip.reason}"))
-        report(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before, {len(wanted)} to run"))
+        busy = f", {elsewhere} under way on the cluster" if elsewhere else ""
+        report(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before{busy}, {len(wanted)} to run"))
         runner.run(made.jobs(wanted), home, device_of(options), counting_cells(report, len(wanted)))
+    if options.executor in EXECUTORS and not options.wait:
+        return COMPLETE
     made.sort_by_state(store, data_digests(made, home))
     write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
     if options.explain:
@@ -96,8 +115,32 @@ def run(options: argparse.Namespace) -> int:
     return exit_code_of(made, retried=options.retry_failed)
 
 
+def _executor(options: argparse.Namespace, made: Plan) -> Executor:
+    from benchmark.engine.executors import executor
+
+    if options.executor not in EXECUTORS:
+        given = {"--profile": options.profile, "--resource": options.resource, "--wait": options.wait, "--dry-run": options.dry_run}
+        wrong = [f"{name} is for --executor {', '.join(EXECUTORS)}" for name, value in given.items() if value]
+        raise_all(wrong, f"--executor {options.executor}:")
+        return executor(options.executor, options.workers)
+    return executor(
+        options.executor,
+        profile=options.profile or "default",
+        resources=options.resource,
+        wait=options.wait,
+        dry_run=options.dry_run,
+        plan=made,
+        device=options.device,
+    )
+
+
 def status(options: argparse.Namespace) -> int:
-    """Counts by row and task; the exit code says whether the suite is complete."""
+    """Counts by row and task; the exit code says whether the suite is complete.
+
+    Without a suite, or with ``--submitted``, the counts are those of what was submitted to a cluster.
+    """
+    if options.suite is None or options.submitted or options.watch:
+        return answered_by("status")(options)
     from benchmark.engine.plan import data_digests
     from benchmark.engine.store import Store
 

@@ -13,7 +13,11 @@ Report = Callable[["Event"], None]
 
 @dataclass(frozen=True)
 class Event:
-    """`kind` is "note" (text), "step" (done of total in `text`, with named `values`) or "cell" (a finished cell)."""
+    """What happened.
+
+    `kind` is "note" (text), "step" (done of total in `text`, with named `values`), "begin" (a cell is at work, its key
+    is the `status`) or "cell" (a finished one).
+    """
 
     kind: str
     text: str
@@ -37,6 +41,8 @@ class LineReporter:
         self.stream, self.every, self.last = stream or sys.stderr, every, 0.0
 
     def __call__(self, event: Event) -> None:
+        if event.kind == "begin":
+            return
         if event.kind == "step":
             if time.monotonic() - self.last < self.every and event.done < event.total:
                 return
@@ -70,6 +76,8 @@ class BarReporter:
     def __call__(self, event: Event) -> None:
         from rich.markup import escape
 
+        if event.kind == "begin":
+            return
         if event.kind != "step":
             colour = {"failed": "red", "done": "green"}.get(event.status, "default")
             self.progress.console.print(f"[{colour}]{escape(describe(event))}[/]", highlight=False)

@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from benchmark.engine import provenance
 from benchmark.engine.events import Event, Report
-from benchmark.engine.plan import Job
+from benchmark.engine.plan import Cell, Job
 from benchmark.engine.run import failed_record, run_job
 from benchmark.engine.store import Store
 from benchmark.errors import UsageError, did_you_mean
+from benchmark.hooks import EXECUTORS, load
 from benchmark.paths import HOME_VARIABLE, Home
 
 STDERR_TAIL = 30  # lines kept of a worker that died
@@ -31,6 +33,10 @@ class Executor(ABC):
     @abstractmethod
     def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
         """Run all jobs and return how many cells ended in which status."""
+
+    def idle(self, cells: Sequence[Cell], home: Home) -> list[Cell]:
+        """Those of `cells` that are not under way already, in an earlier run that goes on elsewhere."""
+        return list(cells)
 
 
 class InlineExecutor(Executor):
@@ -110,10 +116,12 @@ def _account(job: Job, home: Home, code: int, stderr: list[str], report: Report)
     return ended
 
 
-def executor(name: str, workers: int | None = None) -> Executor:
+def executor(name: str, workers: int | None = None, **options: Any) -> Executor:
+    """The executor called `name`; `options` are for those that another package brings (see `benchmark.hooks`)."""
     known: dict[str, Callable[[], Executor]] = {
         "inline": InlineExecutor,
         "processes": lambda: ProcessesExecutor(workers),
+        **{hooked: lambda hooked=hooked: load(EXECUTORS[hooked])(**options) for hooked in EXECUTORS},  # type: ignore[misc]
     }
     if name not in known:
         raise UsageError(f"no executor {name!r}{did_you_mean(name, known)}")

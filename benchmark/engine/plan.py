@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -95,13 +95,17 @@ class Plan:
         return self
 
     def jobs(self, cells: list[Cell]) -> list[Job]:
-        """Group cells that can share their method and features, in the order of the suite."""
-        groups: dict[str, list[Cell]] = {}
-        for cell in cells:
-            spec = cell.spec
-            shared = (spec.method, spec.method_config, spec.weights, spec.pretraining, spec.training, spec.limit)
-            groups.setdefault(digest([*shared, spec.dataset, spec.dataset_config]), []).append(cell)
-        return [Job(group) for group in groups.values()]
+        return group_cells(cells)
+
+
+def group_cells(cells: Iterable[Cell]) -> list[Job]:
+    """Group cells that can share their method and features, in the order of the suite."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        spec = cell.spec
+        shared = (spec.method, spec.method_config, spec.weights, spec.pretraining, spec.training, spec.limit)
+        groups.setdefault(digest([*shared, spec.dataset, spec.dataset_config]), []).append(cell)
+    return [Job(group) for group in groups.values()]
 
 
 def _other_data(spec: RunSpec, record: RunRecord, digests: dict[str, str]) -> bool:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # what clusters send
 
 _asked = threading.Event()
 

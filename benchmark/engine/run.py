@@ -23,6 +23,7 @@ from benchmark.engine.events import Event, Report
 from benchmark.engine.features import cached_signal
 from benchmark.engine.opened import Opened
 from benchmark.engine.plan import Cell, Job
+from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec, datasets_of
 from benchmark.engine.schedule import SELECTIONS, TrainingConfig
@@ -33,7 +34,10 @@ from benchmark.registry import DATASETS, METHODS, TASKS
 
 
 def run_job(job: Job, home: Home, device: str, report: Report) -> Counter[str]:
-    """Run every cell of a job that has no finished record yet; return how many ended in which status."""
+    """Run every cell of a job that has no finished record yet; return how many ended in which status.
+
+    Raises `Preempted` between two cells when asked to stop.
+    """
     store, ended = Store(home.records), Counter[str]()
     first = job.cells[0].spec
     try:
@@ -48,6 +52,9 @@ def run_job(job: Job, home: Home, device: str, report: Report) -> Counter[str]:
         if _finished(cell.spec, store, opened):
             ended["done"] += 1
             continue
+        if asked_to_stop():
+            raise Preempted(f"{job.title}: asked to stop, stopped before {cell.title}")
+        report(Event("begin", cell.title, status=cell.spec.key))
         ended[_run_cell(cell, opened, source, store, home, report)] += 1
     return ended
 

@@ -1,0 +1,63 @@
+"""``logs``, ``retry``, ``cancel`` and ``doctor``: what is asked of jobs on a cluster. The package `slurm` answers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from benchmark.commands.options import add_home
+from benchmark.hooks import CLUSTER_COMMANDS, load
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("logs", help="what the cluster job of a cell said")
+    sub.add_argument("cell", help="key of a cell (its beginning is enough), or words of its title")
+    sub.add_argument("--follow", action="store_true", help="go on until the job ends")
+    sub.add_argument("--every", type=float, default=2.0, help=argparse.SUPPRESS)
+    add_home(sub)
+    sub.set_defaults(function=answered_by("logs"))
+
+    sub = commands.add_parser("retry", help="submit cells again that failed or whose jobs died")
+    sub.add_argument("suite", nargs="?", help="only what was submitted for this suite")
+    sub.add_argument("--failed", action="store_true", help="only cells with a record of their failure")
+    sub.add_argument("--oom", action="store_true", help="only what ran out of memory")
+    sub.add_argument("--timeout", action="store_true", help="only what ran out of time")
+    sub.add_argument("--mem", metavar="xN", help="with so many times the memory, as in --mem x2")
+    sub.add_argument("--time", metavar="xN", help="with so many times the time limit")
+    add_profile(sub, "profile to use instead of the one of the first submission")
+    sub.add_argument("--dry-run", action="store_true", help="print the sbatch scripts instead")
+    sub.add_argument("--wait", action="store_true", help="stay until the jobs have ended")
+    add_home(sub)
+    sub.set_defaults(function=answered_by("retry"))
+
+    sub = commands.add_parser("cancel", help="end queued and running jobs; what is finished stays")
+    sub.add_argument("suite", nargs="?", help="only what was submitted for this suite")
+    add_home(sub)
+    sub.set_defaults(function=answered_by("cancel"))
+
+    sub = commands.add_parser("doctor", help="check a cluster's profile from a job: folders, clocks, locks, GPU, caches")
+    add_profile(sub, "profile to check (default: default)")
+    sub.add_argument("--patience", type=float, default=600.0, metavar="SECONDS", help="longest wait for a job (600)")
+    add_home(sub)
+    sub.set_defaults(function=answered_by("doctor"))
+
+
+def add_profile(sub: argparse.ArgumentParser, help: str) -> None:
+    sub.add_argument("--profile", metavar="NAME", help=help)
+    sub.add_argument(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="[STAGE.]KEY=VALUE",
+        help="change the profile, as in time=8:00:00 or pretrain.gpus=2",
+    )
+
+
+def answered_by(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function `name` of the package that knows clusters, imported when it is called."""
+
+    def call(options: argparse.Namespace) -> int:
+        found: int = getattr(load(CLUSTER_COMMANDS), name)(options)
+        return found
+
+    return call

@@ -1,0 +1,180 @@
+"""What `benchmark.commands.cluster` calls: logs, retry, cancel, and the look at everything submitted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmark.commands.options import home_of
+from benchmark.engine.events import LineReporter
+from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError, raise_all
+from benchmark.paths import Home
+from slurm import queue
+from slurm.states import Standing, chosen, look, standings
+from slurm.submission import submissions
+
+STATES = ("done", "failed", "running", "queued", "lost")
+NAMED = 10  # failed and lost cells that `status` names
+
+
+def status(options: argparse.Namespace) -> int:
+    """Counts of everything submitted, by method and task; with ``--watch`` again and again until nothing is open."""
+    home = home_of(options)
+    while True:
+        found = standings(home, options.suite, look(options.patience), ask_how=True)
+        if options.json:
+            print(json.dumps(rows_of(found), indent=1))
+        else:
+            print("\n".join(table(found)), flush=True)
+        states = Counter(standing.state for standing in found)
+        if not options.watch or not (states["running"] or states["queued"]):
+            break
+        time.sleep(options.every)
+        print(time.strftime("\n%H:%M:%S"))
+    if states["failed"]:
+        return SOME_FAILED
+    return COMPLETE if states.total() == states["done"] else INCOMPLETE
+
+
+def rows_of(found: list[Standing]) -> list[dict[str, object]]:
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for standing in found:
+        counts.setdefault((standing.cell.row, standing.cell.task), Counter())[standing.state] += 1
+    return [{"method": row, "task": task, **count} for (row, task), count in counts.items()]
+
+
+def table(found: list[Standing]) -> list[str]:
+    """Lines for a terminal: counts, then the failed and lost cells with their reasons."""
+    if not found:
+        return ["nothing was submitted from this home"]
+    lines = [f"{'method':20s} {'task':20s}" + "".join(f" {state:>8s}" for state in STATES)]
+    for row in rows_of(found):
+        lines.append(f"{row['method']:20s} {row['task']:20s}" + "".join(f" {row.get(state, 0):8d}" for state in STATES))
+    total = Counter(standing.state for standing in found)
+    lines.append(f"{'all':41s}" + "".join(f" {total[state]:8d}" for state in STATES))
+    bad = [standing for standing in found if standing.state in ("failed", "lost")]
+    for standing in bad[:NAMED]:
+        how = f" ({standing.kind})" if standing.kind else ""
+        why = standing.message or "its job ended without a record of it"
+        lines.append(f"{standing.state}{how}: {standing.cell.title}: {why}")
+    if len(bad) > NAMED:
+        lines.append(f"... and {len(bad) - NAMED} more")
+    if bad:
+        lines.append("'ecgbench retry' runs them again; 'ecgbench logs CELL' shows what a job said")
+    return lines
+
+
+def logs(options: argparse.Namespace) -> int:
+    """Print what the job of a cell said; with ``--follow`` as it says it."""
+    home = home_of(options)
+    standing = _the_cell(options.cell, home)
+    number, submission = standing.cell.unit, standing.submission
+    shown: dict[Path, int] = {}
+    while True:
+        for path in submission.log_files(number):
+            with path.open("rb") as file:
+                file.seek(shown.get(path, 0))
+                text = file.read()
+                if path not in shown:
+                    print(f"==> {path} <==", flush=True)
+                shown[path] = file.tell()
+            sys.stdout.write(text.decode("utf-8", "replace"))
+            sys.stdout.flush()
+        last = submission.journal(number)
+        if not options.follow or (last and last[-1]["what"] in ("end", "gave_up")):
+            break
+        time.sleep(options.every)
+    if not shown:
+        print(f"the job of {standing.cell.title} has not written anything yet ({standing.state})")
+    return COMPLETE
+
+
+def _the_cell(name: str, home: Home) -> Standing:
+    """The newest submitted cell whose key starts with `name`, or whose title contains it."""
+    found = standings(home, seen={})
+    matches = [entry for entry in found if entry.cell.key.startswith(name)]
+    matches = matches or [entry for entry in found if name == entry.cell.title]
+    matches = matches or [entry for entry in found if all(word in entry.cell.title for word in name.split())]
+    if not matches:
+        raise UsageError(f"no submitted cell has the key or the title {name!r} ('ecgbench status' names them)")
+    if len(matches) > 1:
+        listed = [f"{entry.cell.key} {entry.cell.title}" for entry in matches[:NAMED]]
+        more = [f"... and {len(matches) - NAMED} more"] if len(matches) > NAMED else []
+        raise_all(listed + more, f"{name!r} fits {len(matches)} cells; name one by its key or by more words:")
+    return matches[0]
+
+
+def retry(options: argparse.Namespace) -> int:
+    """Submit failed and lost cells again, the pre-training that they need included."""
+    from benchmark.engine.plan import Cell, Job, group_cells
+    from benchmark.engine.store import Store
+    from slurm.executor import SlurmExecutor
+    from slurm.profiles import Profile, load_profile
+
+    home = home_of(options)
+    found = standings(home, options.suite, queue.queue(), ask_how=True)
+    again = chosen(found, options.failed, options.oom, options.timeout)
+    if not again:
+        print("there is nothing to run again")
+        return COMPLETE
+    newest = again[-1].submission
+    kept = dict(newest.content["profile"])
+    profile = load_profile(options.profile, options.resource) if options.profile else Profile.model_validate(kept)
+    if options.resource and not options.profile:
+        raise UsageError("--resource changes a profile; name it with --profile")
+    memory, longer = factor("--mem", options.mem), factor("--time", options.time)
+    if (memory, longer) != (1.0, 1.0):
+        profile = profile.heavier({standing.cell.row for standing in again}, memory, longer)
+    wanted = {standing.cell.key for standing in again}
+    places = {(standing.submission, standing.cell.unit) for standing in again}
+    cells: dict[str, Cell] = {}
+    for submission, number in sorted(places, key=lambda place: (place[0].name, place[1])):
+        entries = [entry for group in submission.read_unit(number)["groups"] for entry in group]
+        listed = [entry["cell"] for entry in entries if entry["key"] in wanted]
+        cells |= {cell.spec.key: cell for cell in Job.from_json(listed).cells}
+    store = Store(home.records)
+    runner = SlurmExecutor(wait=options.wait, dry_run=options.dry_run, loaded=profile, suite=newest.suite)
+    if not options.dry_run:
+        for cell in cells.values():
+            store.discard(cell.spec)
+    runner.run(group_cells(cells.values()), home, "cpu", LineReporter())
+    return COMPLETE
+
+
+def factor(option: str, text: str | None) -> float:
+    """2.0 of ``x2``."""
+    if text is None:
+        return 1.0
+    try:
+        value = float(text.removeprefix("x"))
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise UsageError(f"{option} {text}: write how many times as much, as in {option} x2")
+    return value
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """End the queued and running jobs of everything submitted, or of one suite; records stay."""
+    home = home_of(options)
+    seen = queue.queue()
+    jobs = {job for submission in submissions(home, options.suite) for job in submission.jobs().values() if job in seen}
+    queue.cancel(sorted(jobs))
+    print(f"cancelled {len(jobs)} jobs; records stay, 'ecgbench run' or 'ecgbench retry' goes on from them")
+    return COMPLETE
+
+
+def cost(options: argparse.Namespace) -> int:
+    from slurm.cost import print_cost
+
+    return print_cost(options)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from slurm.doctor import examine
+
+    return examine(options)

@@ -1,0 +1,275 @@
+"""``--executor slurm``: lays a grid out, writes down what it will submit, and submits it through Submitit."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shlex
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError
+
+from benchmark.engine import provenance
+from benchmark.engine.events import Event, Report, silent
+from benchmark.engine.executors import Executor
+from benchmark.engine.index import read_index
+from benchmark.engine.plan import Cell, Job, Plan
+from benchmark.engine.provenance import CODE_VARIABLE
+from benchmark.engine.store import Store
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.paths import Home
+from slurm import queue
+from slurm.estimates import Estimates
+from slurm.planner import Array, Layout, Unit, lay_out
+from slurm.profiles import Profile, Resources, load_profile
+from slurm.snapshot import snapshot
+from slurm.states import under_way
+from slurm.submission import Submission, SubmittedCell, SubmittedUnit, new_folder, write_submission
+from slurm.work import Work
+
+CHECKPOINT_SECONDS = 600.0
+POLL = 5.0  # seconds between looks at the disk with --wait
+PATIENCE = 1800.0  # seconds that a busy controller is waited for while submitting
+
+
+class SlurmExecutor(Executor):
+    """Submits and returns; the jobs write the records. With `wait` it stays until all cells have one."""
+
+    def __init__(
+        self,
+        profile: str = "default",
+        resources: Sequence[str] = (),
+        wait: bool = False,
+        dry_run: bool = False,
+        plan: Plan | None = None,
+        device: str | None = None,
+        loaded: Profile | None = None,
+        suite: str = "",
+    ) -> None:
+        self.profile = loaded or load_profile(profile, resources)
+        self.wait, self.dry_run, self.plan, self.device = wait, dry_run, plan, device
+        self.suite = plan.suite.name if plan else suite
+
+    def idle(self, cells: Sequence[Cell], home: Home) -> list[Cell]:
+        """Without those that an earlier submission has queued or running."""
+        busy = under_way(home)
+        return [cell for cell in cells if cell.spec.key not in busy]
+
+    def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
+        """Submit; the counts are those of the cells that have a record when this returns."""
+        if not jobs:
+            return Counter()
+        layout = self.lay_out(jobs, home)
+        if self.dry_run:
+            for script in self.scripts(layout, home):
+                print(script)
+            return Counter()
+        submission = self.submit(layout, home, report)
+        return wait_for(submission, layout, home, report) if self.wait else Counter()
+
+    def lay_out(self, jobs: Sequence[Job], home: Home) -> Layout:
+        limits = self.profile.limits
+        size = limits.max_array_size or (1001 if self.dry_run else queue.max_array_size())
+        room = None
+        if limits.max_jobs is not None:
+            room = limits.max_jobs - (0 if self.dry_run else len(queue.queue()))
+        done = self.plan.done if self.plan else []
+        return lay_out(jobs, done, self.profile, Estimates(read_index(home).values(), home), home, size, room)
+
+    def scripts(self, layout: Layout, home: Home) -> Iterator[str]:
+        """What ``sbatch`` would be given for each array."""
+        folder = home.slurm / "submissions" / "DRY-RUN" / "logs"
+        waits = {unit.number: f"JOB_OF_UNIT_{unit.number}" for unit in layout.units}
+        for array in layout.arrays:
+            runner = self._runner(folder, array, home, home.slurm / "code" / "DIGEST", waits)
+            if len(array.units) > 1:
+                runner.parameters["map_count"] = len(array.units)
+            about = "; ".join(f"{unit.title}, {len(unit.cells)} cells, {unit.seconds / 60:.0f} min" for unit in array.units[:3])
+            more = f"; and {len(array.units) - 3} more" if len(array.units) > 3 else ""
+            text = runner._make_submission_file_text(runner._submitit_command_str, "DRY-RUN")
+            yield f"# --- {array.stage}: {len(array.units)} jobs ({about}{more})\n{text}"
+
+    # --- submitting ---
+
+    def submit(self, layout: Layout, home: Home, report: Report) -> Submission:
+        """Write the submission down, then queue its arrays; what was queued is noted after each."""
+        provenance.export_code()
+        code = snapshot(home)
+        submission = self._write(new_folder(home, self.suite), layout, home, code)
+        jobs: dict[int, str] = {}
+        for array in layout.arrays:
+            runner = self._runner(submission.logs, array, home, code, jobs)
+            try:
+                made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], report)
+            except FailedJobError as error:
+                if not queue.full(str(error)):
+                    raise BenchmarkError(_refusal(str(error), submission, jobs)) from error
+                reason = str(error).strip().splitlines()[-1]
+                report(Event("note", f"the cluster takes no more jobs now ({reason}); the same command submits the rest later"))
+                break
+            jobs |= {unit.number: str(job.job_id) for unit, job in zip(array.units, made, strict=True)}
+            submission.write_jobs(jobs)
+        self._tell(submission, layout, jobs, report)
+        return submission
+
+    def _write(self, folder: Path, layout: Layout, home: Home, code: Path) -> Submission:
+        units, cells, requests = [], [], []
+        for unit in layout.units:
+            keys = [cell.spec.key for cell in unit.cells]
+            found = unit.resources
+            units.append(
+                SubmittedUnit(unit.number, unit.stage, unit.title, keys, sorted(unit.needs), round(unit.seconds, 1), found.time, found.memory)
+            )
+            cells += [
+                SubmittedCell(cell.spec.key, cell.row, cell.spec.method, cell.spec.task, cell.title, unit.number)
+                for cell in unit.cells
+            ]
+            requests.append(self._request(unit, home))
+        about = {
+            "suite": self.suite,
+            "profile": self.profile.model_dump(),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "code": {**provenance.code(), "snapshot": str(code)},
+            "user": getpass.getuser(),
+            "host": socket.gethostname(),
+        }
+        return write_submission(folder, about, units, cells, requests)
+
+    def _request(self, unit: Unit, home: Home) -> dict[str, Any]:
+        """What the job reads of its unit."""
+        found = unit.resources
+        return {
+            "stage": unit.stage,
+            "home": str(home.root),
+            "device": self.device or found.where,
+            "threads": found.cpus,
+            "cell_minutes": found.cell_minutes,
+            "grace": max(5.0, 0.8 * found.signal_seconds - 5),
+            "checkpoint_every": CHECKPOINT_SECONDS,
+            "recipe": unit.recipe,
+            "keys": [cell.spec.key for cell in unit.cells],
+            "groups": [[{"key": cell.spec.key, "cell": asdict(cell)} for cell in group.cells] for group in unit.groups],
+        }
+
+    def _runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> submitit.SlurmExecutor:
+        found, limits = array.resources, self.profile.limits
+        with _srun_found(self.dry_run):
+            runner = submitit.SlurmExecutor(logs, max_num_timeout=limits.max_requeues, python=found.python)
+        runner.update_parameters(**parameters(found, f"ecgbench-{array.stage}", limits.array_parallelism))
+        runner.parameters["setup"] = [*found.setup, *exports(found, home, code)]
+        waits = sorted({jobs[number] for number in array.needs if number in jobs})
+        if waits:
+            runner.parameters["dependency"] = "afterany:" + ":".join(waits)
+        runner._throttling = 0.0
+        return runner
+
+    def _tell(self, submission: Submission, layout: Layout, jobs: dict[int, str], report: Report) -> None:
+        cells = sum(len(unit.cells) for unit in layout.units if unit.number in jobs)
+        stages = Counter(unit.stage for unit in layout.units if unit.number in jobs)
+        shown = ", ".join(f"{count} {stage}" for stage, count in stages.items())
+        used = len({job.partition("_")[0] for job in jobs.values()})
+        lines = [f"submitted {cells} cells as {len(jobs)} jobs ({shown}) in {used} calls of sbatch: {submission.folder}"]
+        if layout.guessed:
+            lines.append(f"{layout.guessed} cells have no earlier record to go by; their time is a default (see 'plan --cost')")
+        if layout.left_out:
+            lines.append(f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later")
+        lines.append(f"follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'")
+        for line in lines:
+            report(Event("note", line))
+
+
+def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:
+    """Resources by Submitit's names."""
+    plain = ("partition", "account", "qos", "constraint", "exclude", "nodelist", "gres")
+    chosen: dict[str, Any] = {key: getattr(found, key) for key in plain if getattr(found, key)}
+    if found.gpus:
+        chosen["gpus_per_node"] = found.gpus
+    return chosen | {
+        "job_name": name,
+        "time": found.time,
+        "mem": found.memory,
+        "nodes": found.nodes,
+        "ntasks_per_node": found.tasks,
+        "cpus_per_task": found.cpus,
+        "signal_delay_s": found.signal_seconds,
+        "array_parallelism": parallel,
+        "srun_args": ["--cpus-per-task", str(found.cpus)],  # since 22.05 srun no longer takes it from sbatch
+        "wckey": None,
+        "additional_parameters": {"requeue": True, **found.sbatch},
+    }
+
+
+def exports(found: Resources, home: Home, code: Path) -> list[str]:
+    """Shell lines that fix what a job runs: the copy of the code, and nothing from the folder it was submitted in."""
+    values = {
+        "PYTHONSAFEPATH": "1",
+        "ECGBENCH_HOME": str(home.root),
+        CODE_VARIABLE: os.environ.get(CODE_VARIABLE, ""),
+        "OMP_NUM_THREADS": str(found.cpus),
+        "OPENBLAS_NUM_THREADS": "1",
+        **found.environment,
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    return [*lines, f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"']
+
+
+def _patiently(runner: submitit.SlurmExecutor, works: list[Work], report: Report) -> list[submitit.Job[Any]]:
+    """Submit one array, waiting for a busy controller."""
+    started, pause = time.monotonic(), 2.0
+    while True:
+        try:
+            return runner.submit_array(works) if len(works) > 1 else [runner.submit(works[0])]
+        except FailedJobError as error:
+            spent = time.monotonic() - started
+            if not queue.transient(str(error)) or spent + pause > PATIENCE:
+                raise
+            report(Event("note", f"the scheduler does not take jobs ({str(error).strip().splitlines()[-1]}); waiting {pause:.0f} s"))
+            time.sleep(pause)
+            pause = min(2 * pause, queue.LONGEST)
+
+
+def _refusal(error: str, submission: Submission, jobs: dict[int, str]) -> str:
+    queued = f"{len(jobs)} jobs of {submission.folder} are queued already ('ecgbench cancel' ends them)"
+    return f"sbatch refused: {error.strip()}\n{queued if jobs else 'nothing is queued'}"
+
+
+def wait_for(submission: Submission, layout: Layout, home: Home, report: Report = silent) -> Counter[str]:
+    """Wait until every submitted cell has a record, or no job is left that could write one."""
+    cells = {cell.spec.key: cell for unit in layout.units for cell in unit.cells}
+    store, told, quiet = Store(home.records), set[str](), 0
+    while True:
+        known = set(submission.jobs().values())
+        queued = known & queue.queue(PATIENCE).keys()
+        for key, cell in cells.items():
+            record = store.get(cell.spec) if key not in told else None
+            if record is not None:
+                told.add(key)
+                shown = {record.primary: record.metrics[record.primary]} if record.primary in record.metrics else {}
+                report(Event("cell", cell.title, values=shown, status=record.status))
+        quiet = 0 if queued else quiet + 1
+        if quiet > 1:  # twice, since a job is requeued between two looks
+            found = (store.get(cell.spec) for cell in cells.values())
+            return Counter(record.status for record in found if record)
+        time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def _srun_found(dry_run: bool) -> Iterator[None]:
+    """Submitit asks for srun before it writes a script; a dry run needs none."""
+    before = submitit.SlurmExecutor.affinity
+    if dry_run:
+        submitit.SlurmExecutor.affinity = classmethod(lambda cls: 2)  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    except RuntimeError as error:
+        raise UsageError(f"{error} Run this on a login node of the cluster, or look with --dry-run") from error
+    finally:
+        submitit.SlurmExecutor.affinity = before  # type: ignore[method-assign]

@@ -1,0 +1,55 @@
+"""A copy of the code that a submission runs: an edit between submission and start changes no queued job.
+
+The four packages are copied to ``HOME/slurm/code/DIGEST``, once per content, and jobs import them from there
+(``PYTHONPATH``, with ``PYTHONSAFEPATH`` so that the folder in which the command was given does not come first).
+Plug-ins of other distributions are not copied: whoever edits those waits until nothing is queued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmark.errors import MissingError
+from benchmark.paths import Home
+
+PACKAGES = ("benchmark", "methods", "tasks", "slurm")
+LEFT_OUT = ("__pycache__", "*.pyc", "*.so.lock")
+
+
+def snapshot(home: Home) -> Path:
+    """The folder with the code as it is now; made if it is not there yet."""
+    roots = {name: _root(name) for name in PACKAGES}
+    total = hashlib.sha256()
+    for name, root in roots.items():
+        for path in _files(root):
+            total.update(f"{name}/{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    target = home.slurm / "code" / total.hexdigest()[:16]
+    if target.is_dir():
+        return target
+    partial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    for name, root in roots.items():
+        shutil.copytree(root, partial / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    try:
+        partial.rename(target)
+    except OSError:  # another command made the same copy meanwhile
+        shutil.rmtree(partial, ignore_errors=True)
+        if not target.is_dir():
+            raise
+    return target
+
+
+def _root(name: str) -> Path:
+    spec = find_spec(name)
+    folders = list((spec and spec.submodule_search_locations) or [])
+    if not folders:
+        raise MissingError(f"the package {name!r} is not importable, so its code cannot be taken to the cluster")
+    return Path(folders[0])
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)

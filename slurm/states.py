@@ -1,0 +1,131 @@
+"""Where submitted cells stand: from records and journals on disk, and from one look at the queue if there is one.
+
+What lies on disk is the truth: a cell with a record is done or failed whatever the scheduler says of its job.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from benchmark.engine.index import Entry, read_index
+from benchmark.paths import Home
+from slurm import queue
+from slurm.queue import NoSchedulerError, Queued, SchedulerBusyError
+from slurm.submission import Submission, SubmittedCell, SubmittedUnit, submissions
+
+KINDS = {  # option of retry -> kinds of failure, and how a job may have ended
+    "oom": ("OutOfMemory", "OutOfMemoryError", "MemoryError", "oom"),
+    "timeout": ("Timeout", "timeout"),
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A submitted cell now. `state` is done, failed, queued, running or lost (its job ended without a record of it)."""
+
+    cell: SubmittedCell
+    submission: Submission
+    state: str
+    kind: str = ""  # of a failure, or how the job of a lost one ended
+    message: str = ""
+
+
+def look(patience: float = 30.0, say: Callable[[str], None] = queue.tell) -> dict[str, Queued] | None:
+    """The queue, or None (with a sentence) where no scheduler answers."""
+    try:
+        return queue.queue(patience, say)
+    except NoSchedulerError:
+        say("no scheduler on this machine: queued and running cells are told by the heartbeats on disk")
+    except SchedulerBusyError as error:
+        say(f"{error}; what follows is from the disk alone")
+    return None
+
+
+def standings(
+    home: Home,
+    suite: str | None = None,
+    seen: dict[str, Queued] | None = None,
+    ask_how: bool = False,
+    index: dict[str, Entry] | None = None,
+) -> list[Standing]:
+    """Every cell that was ever submitted, as it stands; the newest submission of a cell counts.
+
+    `seen` is the queue (None: not known). With `ask_how` the accounting is asked, once, how lost jobs ended.
+    """
+    index = read_index(home) if index is None else index
+    newest: dict[str, tuple[Submission, SubmittedCell]] = {}
+    for submission in submissions(home, suite):
+        newest |= {cell.key: (submission, cell) for cell in submission.cells}
+    units: dict[tuple[str, int], str] = {}
+    how = _how_ended(newest.values(), index, seen) if ask_how else {}
+    found = []
+    for key, (submission, cell) in newest.items():
+        entry = index.get(key)
+        if entry is not None:
+            found.append(Standing(cell, submission, entry.status, entry.kind, entry.message))
+            continue
+        place = (submission.name, cell.unit)
+        if place not in units:
+            units[place] = _unit_state(submission, submission.units[cell.unit], seen)
+        state = units[place]
+        kind = how.get(_jobs(submission).get(cell.unit, ""), "") if state == "lost" else ""
+        found.append(Standing(cell, submission, state, kind))
+    return found
+
+
+def under_way(home: Home) -> dict[str, str]:
+    """Keys of cells without a record that are queued or running, by state; asks a scheduler only if jobs are open."""
+    index = read_index(home)
+    open_ones = [
+        submission
+        for submission in submissions(home)
+        if any(cell.key not in index for cell in submission.cells) and submission.jobs()
+    ]
+    if not open_ones:
+        return {}
+    seen = queue.queue()
+    found = standings(home, None, seen, index=index)
+    return {standing.cell.key: standing.state for standing in found if standing.state in (queue.PENDING, queue.RUNNING)}
+
+
+def _unit_state(submission: Submission, unit: SubmittedUnit, seen: dict[str, Queued] | None) -> str:
+    job = _jobs(submission).get(unit.number)
+    if seen is not None:
+        return seen[job].state if job in seen else "lost"
+    if unit.number in _started(submission):
+        return queue.RUNNING if submission.beating(unit.number) else "lost"
+    return queue.PENDING if job else "lost"
+
+
+@functools.lru_cache(maxsize=64)
+def _jobs(submission: Submission) -> dict[int, str]:
+    """Read once per refresh: each makes its `Submission` objects anew."""
+    return submission.jobs()
+
+
+@functools.lru_cache(maxsize=64)
+def _started(submission: Submission) -> set[int]:
+    return submission.started()
+
+
+def _how_ended(
+    cells: Iterable[tuple[Submission, SubmittedCell]], index: dict[str, Entry], seen: dict[str, Queued] | None
+) -> dict[str, str]:
+    jobs = {_jobs(submission).get(cell.unit, "") for submission, cell in cells if cell.key not in index}
+    return queue.ended(job for job in jobs if job and job not in (seen or {}))
+
+
+def chosen(found: Iterable[Standing], failed: bool, oom: bool, timeout: bool) -> list[Standing]:
+    """The cells that `retry` runs again: failed and lost ones, or only those of the named kinds."""
+    several = [*found]
+    if not (failed or oom or timeout):
+        return [standing for standing in several if standing.state in ("failed", "lost")]
+    kinds = {*(KINDS["oom"] if oom else ()), *(KINDS["timeout"] if timeout else ())}
+    return [
+        standing
+        for standing in several
+        if (failed and standing.state == "failed")
+        or (standing.state in ("failed", "lost") and standing.kind in kinds)
+    ]

@@ -1,0 +1,176 @@
+"""What was submitted, on disk: ``HOME/slurm/submissions/NAME/``.
+
+submission.json  the suite, the profile, the code and the units with the keys of their cells; written in one move
+                 before the first ``sbatch``, so that no job can run whose cells nobody knows
+units/0007.json  what unit 7 does, for the job that runs it
+jobs.json        unit -> SLURM job (``1234_5``), written anew after each array
+journal/0007.jsonl  what unit 7 did: by its supervisor alone, one line per event; its time of writing is a heartbeat
+logs/            Submitit's folder: output of the jobs, pickles of a few hundred bytes
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.atomic import write_text
+from benchmark.paths import Home
+
+SUBMISSION, JOBS, UNITS, JOURNAL, LOGS = "submission.json", "jobs.json", "units", "journal", "logs"
+BEAT = 30.0  # seconds between heartbeats
+STALE = 10 * BEAT  # without a heartbeat for so long, a unit counts as dead where no scheduler can be asked
+
+
+@dataclass(frozen=True)
+class SubmittedUnit:
+    """A unit in short; `cells` are keys of records."""
+
+    number: int
+    stage: str
+    title: str
+    cells: list[str]
+    needs: list[int]
+    seconds: float
+    time: int  # minutes
+    memory: str
+
+
+@dataclass(frozen=True)
+class SubmittedCell:
+    """A cell in short: enough for a table without importing its method."""
+
+    key: str
+    row: str
+    method: str
+    task: str
+    title: str
+    unit: int
+
+
+class Submission:
+    """One submission on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @functools.cached_property
+    def content(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.folder / SUBMISSION).read_text("utf-8"))
+        return loaded
+
+    @property
+    def suite(self) -> str:
+        return str(self.content["suite"])
+
+    @functools.cached_property
+    def units(self) -> list[SubmittedUnit]:
+        return [SubmittedUnit(**unit) for unit in self.content["units"]]
+
+    @functools.cached_property
+    def cells(self) -> list[SubmittedCell]:
+        return [SubmittedCell(*fields) for fields in self.content["cells"]]
+
+    def jobs(self) -> dict[int, str]:
+        """Unit -> SLURM job; read anew each time, as arrays are submitted one after the other."""
+        try:
+            stored: dict[str, str] = json.loads((self.folder / JOBS).read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {int(unit): job for unit, job in stored.items()}
+
+    def write_jobs(self, jobs: dict[int, str]) -> None:
+        write_text(self.folder / JOBS, json.dumps(jobs))
+
+    def unit_file(self, number: int) -> Path:
+        return self.folder / UNITS / f"{number:05d}.json"
+
+    def journal_file(self, number: int) -> Path:
+        return self.folder / JOURNAL / f"{number:05d}.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / LOGS
+
+    def read_unit(self, number: int) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.unit_file(number).read_text("utf-8"))
+        return loaded
+
+    def journal(self, number: int) -> list[dict[str, Any]]:
+        """What a unit did; a last line that is being written is left out."""
+        try:
+            lines = self.journal_file(number).read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def log_files(self, number: int) -> list[Path]:
+        """Output and error files of a unit's job, of every task."""
+        job = self.jobs().get(number) or next((str(line["job"]) for line in self.journal(number) if line.get("job")), None)
+        if job is None:
+            return []
+        return [path for kind in ("out", "err") for path in sorted(self.logs.glob(f"{job}_[0-9]*_log.{kind}"))]
+
+    def started(self) -> set[int]:
+        """Units with a journal."""
+        try:
+            return {int(name.partition(".")[0]) for name in os.listdir(self.folder / JOURNAL)}
+        except FileNotFoundError:
+            return set()
+
+    def beating(self, number: int) -> bool:
+        """Whether a unit has written lately, by the clock of the file system."""
+        try:
+            return time.time() - self.journal_file(number).stat().st_mtime < STALE
+        except OSError:
+            return False
+
+
+def new_folder(home: Home, suite: str) -> Path:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", suite)
+    return home.slurm / "submissions" / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+
+
+def submissions(home: Home, suite: str | None = None) -> Iterator[Submission]:
+    """From the oldest to the newest; those of one suite if it is named."""
+    for path in sorted((home.slurm / "submissions").glob(f"*/{SUBMISSION}")):
+        found = Submission(path.parent)
+        if suite is None or found.suite == suite:
+            yield found
+
+
+def write_submission(
+    folder: Path,
+    about: dict[str, Any],
+    units: list[SubmittedUnit],
+    cells: list[SubmittedCell],
+    requests: list[dict[str, Any]],
+) -> Submission:
+    """Put a submission where it belongs in one move; nothing of it is queued yet."""
+    partial = folder.with_name(f".{folder.name}")
+    for name in (UNITS, JOURNAL, LOGS):
+        (partial / name).mkdir(parents=True)
+    for unit, request in zip(units, requests, strict=True):
+        (partial / UNITS / f"{unit.number:05d}.json").write_text(json.dumps(request), "utf-8")
+    listed = [[cell.key, cell.row, cell.method, cell.task, cell.title, cell.unit] for cell in cells]
+    content = {**about, "units": [asdict(unit) for unit in units], "cells": listed}
+    (partial / SUBMISSION).write_text(json.dumps(content), "utf-8")
+    partial.rename(folder)
+    return Submission(folder)

@@ -1,0 +1,92 @@
+"""What works inside a job: ``python -m slurm.worker REQUEST.json``, events as JSON lines on stdout.
+
+It stops in good order on a signal (exit code `STOPPED`): a training after its next step, with its checkpoint written,
+other cells after the one at work. Everything heavy is imported once the signals are handled.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmark.engine.events import Event
+from benchmark.engine.preemption import SIGNALS, Preempted, ask_to_stop
+
+STOPPED = 75  # EX_TEMPFAIL
+
+
+def main(path: str) -> int:
+    for number in SIGNALS:
+        signal.signal(number, ask_to_stop)
+    request: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
+
+    def report(event: Event) -> None:
+        print(json.dumps(event.to_json()), flush=True)
+
+    try:
+        from benchmark.engine.run import limit_threads
+
+        limit_threads(request["threads"])
+        _pretrain(request, report) if request["stage"] == "pretrain" else _cells(request, report)
+    except Preempted as stopped:
+        report(Event("note", str(stopped)))
+        return STOPPED
+    return 0
+
+
+def _pretrain(request: dict[str, Any], report: Any) -> None:
+    from benchmark.engine import distributed, pretraining
+    from benchmark.paths import Home
+
+    wanted = request["recipe"]
+    with distributed.joined(request["device"]) as device:
+        made = pretraining.pretrain(
+            wanted["method"],
+            wanted["version"],
+            wanted["config"],
+            wanted["recipe"],
+            Home(Path(request["home"])),
+            report,
+            device,
+            request["checkpoint_every"],
+        )
+    report(Event("note", f"{made.weights}, sha256 {made.sha256}"))
+
+
+def _cells(request: dict[str, Any], report: Any) -> None:
+    from benchmark.engine.plan import Job
+    from benchmark.engine.run import run_job
+    from benchmark.paths import Home
+
+    home = Home(Path(request["home"]))
+    for group in request["groups"]:
+        job = Job.from_json(group)
+        if not _refused(job, home, report):
+            run_job(job, home, request["device"], report)
+
+
+def _refused(job: Any, home: Any, report: Any) -> bool:
+    """Cells whose weights were to come from an earlier job and did not: a job for probes must not start to train."""
+    from benchmark.engine.pretraining import pretrained_folder, read_card
+    from benchmark.engine.run import failed_record
+    from benchmark.engine.store import Store
+
+    spec = job.cells[0].spec
+    if spec.pretraining is None:
+        return False
+    folder = pretrained_folder(spec.method, spec.method_version, spec.method_config, spec.pretraining, home)
+    if read_card(folder) is not None:
+        return False
+    message = f"its weights are not there: the pre-training in {folder} did not finish; 'ecgbench retry' runs both"
+    for cell in job.cells:
+        record = failed_record(cell, {"kind": "PretrainingUnfinished", "message": message, "traceback": ""}, 0.0)
+        Store(home.records).put(cell.spec, record)
+        report(Event("cell", f"{cell.title}: {message}", status="failed"))
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
