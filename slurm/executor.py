@@ -159,10 +159,10 @@ class SlurmExecutor(Executor):
             "groups": [[{"key": cell.spec.key, "cell": asdict(cell)} for cell in group.cells] for group in unit.groups],
         }
 
-    def _runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> submitit.SlurmExecutor:
+    def _runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
         found, limits = array.resources, self.profile.limits
         with _srun_found(self.dry_run):
-            runner = submitit.SlurmExecutor(logs, max_num_timeout=limits.max_requeues, python=found.python)
+            runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=found.python)
         runner.update_parameters(**parameters(found, f"ecgbench-{array.stage}", limits.array_parallelism))
         runner.parameters["setup"] = [*found.setup, *exports(found, home, code)]
         waits = sorted({jobs[number] for number in array.needs if number in jobs})
@@ -184,6 +184,14 @@ class SlurmExecutor(Executor):
         lines.append(f"follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'")
         for line in lines:
             report(Event("note", line))
+
+
+class _Submitit(submitit.SlurmExecutor):
+    """Submitit's executor, with our own start of a job (see `slurm.launch`)."""
+
+    @property
+    def _submitit_command_str(self) -> str:
+        return f"{self.python} -u -m slurm.launch {shlex.quote(str(self.folder))}"
 
 
 def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:
@@ -221,7 +229,7 @@ def exports(found: Resources, home: Home, code: Path) -> list[str]:
     return [*lines, f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"']
 
 
-def _patiently(runner: submitit.SlurmExecutor, works: list[Work], report: Report) -> list[submitit.Job[Any]]:
+def _patiently(runner: _Submitit, works: list[Work], report: Report) -> list[submitit.Job[Any]]:
     """Submit one array, waiting for a busy controller."""
     started, pause = time.monotonic(), 2.0
     while True:

@@ -8,12 +8,14 @@ the worker to stop in good order, and the job goes back into the queue.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
 
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
+from slurm.launch import HELD
 from slurm.submission import Submission
 from slurm.supervision import Supervisor
 
@@ -32,6 +34,7 @@ class Work:
         self.__dict__.update(state, _supervisor=None)
 
     def __call__(self) -> dict[str, int]:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         submission = Submission(Path(self.folder))
         _join_processes()
         self._supervisor = Supervisor(submission, self.number, first=os.environ.get("RANK", "0") == "0")

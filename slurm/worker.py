@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.engine.events import Event
-from benchmark.engine.preemption import SIGNALS, Preempted, ask_to_stop
+from benchmark.engine.preemption import SIGNALS, Preempted, ask_to_stop, asked_to_stop
 
 STOPPED = 75  # EX_TEMPFAIL
 
@@ -29,6 +29,8 @@ def main(path: str) -> int:
     try:
         from benchmark.engine.run import limit_threads
 
+        if asked_to_stop():
+            raise Preempted("asked to stop before anything was begun")
         limit_threads(request["threads"])
         _pretrain(request, report) if request["stage"] == "pretrain" else _cells(request, report)
     except Preempted as stopped:

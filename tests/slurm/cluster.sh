@@ -32,7 +32,8 @@ end() { # NAME
 launch() { # NAME
   running "$1" && return
   case $1 in
-    munged) munged --key-file="$F/munge/key" --socket="$F/run/munge.sock" --pid-file="$F/run/munged.pid" \
+    # --force: a folder that others may not enter is no reason to stop, we are its only user
+    munged) munged --force --key-file="$F/munge/key" --socket="$F/run/munge.sock" --pid-file="$F/run/munged.pid" \
       --log-file="$F/munge/log" --seed-file="$F/munge/seed" --num-threads=2 ;;
     slurmctld) slurmctld ;;
     slurmd-*) slurmd -N "${1#slurmd-}" ;;

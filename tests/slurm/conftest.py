@@ -121,7 +121,7 @@ def cluster(tmp_path_factory):
     plug_in(folder / "plugin")
     made = Cluster(folder / "cluster", folder / "plugin")
     try:
-        made.script("start", str(made.folder), ARRAY="4")
+        made.script("start", str(made.folder), ARRAY="4", PORT=str(26900 + os.getpid() % 1000 * 20))
         yield made
     finally:
         made.script("stop", str(made.folder))
