@@ -89,7 +89,7 @@ class SlurmExecutor(Executor):
         folder = home.slurm / "submissions" / "DRY-RUN" / "logs"
         waits = {unit.number: f"JOB_OF_UNIT_{unit.number}" for unit in layout.units}
         for array in layout.arrays:
-            runner = self._runner(folder, array, home, home.slurm / "code" / "DIGEST", waits)
+            runner = self.runner(folder, array, home, home.slurm / "code" / "DIGEST", waits)
             if len(array.units) > 1:
                 runner.parameters["map_count"] = len(array.units)
             about = "; ".join(f"{unit.title}, {len(unit.cells)} cells, {unit.seconds / 60:.0f} min" for unit in array.units[:3])
@@ -106,7 +106,7 @@ class SlurmExecutor(Executor):
         submission = self._write(new_folder(home, self.suite), layout, home, code)
         jobs: dict[int, str] = {}
         for array in layout.arrays:
-            runner = self._runner(submission.logs, array, home, code, jobs)
+            runner = self.runner(submission.logs, array, home, code, jobs)
             try:
                 made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], report)
             except FailedJobError as error:
@@ -159,7 +159,7 @@ class SlurmExecutor(Executor):
             "groups": [[{"key": cell.spec.key, "cell": asdict(cell)} for cell in group.cells] for group in unit.groups],
         }
 
-    def _runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
+    def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
         found, limits = array.resources, self.profile.limits
         with _srun_found(self.dry_run):
             runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=found.python)

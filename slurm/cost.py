@@ -1,0 +1,119 @@
+"""``plan --cost``: hours of a grid by stage, from earlier records, and what is missing before anything is queued."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.api import Dataset, MethodCard
+from benchmark.commands.options import home_of, plan_of
+from benchmark.data.preparation import open_dataset
+from benchmark.engine.index import read_index
+from benchmark.engine.plan import Plan, data_digests
+from benchmark.engine.records import datasets_of
+from benchmark.engine.store import Store
+from benchmark.errors import COMPLETE, MISSING, BenchmarkError
+from benchmark.paths import Home, dataset_root
+from benchmark.registry import DATASETS, METHODS
+from slurm.estimates import DEFAULTS, Estimates
+from slurm.planner import Layout, lay_out
+from slurm.profiles import load_profile
+
+
+@dataclass
+class StageCost:
+    """What one stage of the grid asks for."""
+
+    stage: str
+    jobs: int = 0
+    cells: int = 0
+    hours: float = 0.0  # of all its jobs together
+    gpu_hours: float = 0.0
+    cpu_hours: float = 0.0
+
+
+def print_cost(options: argparse.Namespace) -> int:
+    """Exit code 5 when data is missing that a run would need."""
+    home, made = home_of(options), plan_of(options)
+    made.sort_by_state(Store(home.records), data_digests(made, home))
+    profile = load_profile(options.profile or "default", options.resource)
+    estimates = Estimates(read_index(home).values(), home)
+    size = profile.limits.max_array_size or 1001
+    layout = lay_out(made.jobs(made.todo), made.done, profile, estimates, home, size)
+    stages, missing = costs(layout), missing_data(made, home)
+    if options.json:
+        found = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(made)}
+        print(json.dumps(found | {"measured": layout.measured, "guessed": layout.guessed}, indent=1))
+        return MISSING if missing else COMPLETE
+    print(f"{len(made.cells)} cells: {len(made.done)} done, {len(made.failed)} failed, {len(made.todo)} to do")
+    print(f"{'stage':10s} {'jobs':>6s} {'cells':>7s} {'hours':>8s} {'GPU-hours':>10s} {'CPU-hours':>10s}")
+    for stage in [*stages, total(stages)]:
+        numbers = f"{stage.jobs:6d} {stage.cells:7d} {stage.hours:8.1f} {stage.gpu_hours:10.1f} {stage.cpu_hours:10.1f}"
+        print(f"{stage.stage:10s} {numbers}")
+    guesses = ", ".join(f"{name} {seconds:g} s" for name, seconds in DEFAULTS.items())
+    print(f"the time of {layout.measured} cells comes from earlier records, that of {layout.guessed} from defaults ({guesses})")
+    for line in missing:
+        print(f"missing: {line}")
+    for line in licences(made):
+        print(f"licence: {line}")
+    return MISSING if missing else COMPLETE
+
+
+def costs(layout: Layout) -> list[StageCost]:
+    found: dict[str, StageCost] = {}
+    for unit in layout.units:
+        stage = found.setdefault(unit.stage, StageCost(unit.stage))
+        hours, resources = unit.seconds / 3600, unit.resources
+        stage.jobs += 1
+        stage.cells += len(unit.cells)
+        stage.hours += hours
+        stage.gpu_hours += hours * resources.gpu_count
+        stage.cpu_hours += hours * resources.cpus * resources.tasks * resources.nodes
+    return list(found.values())
+
+
+def total(stages: list[StageCost]) -> StageCost:
+    whole = StageCost("all")
+    for stage in stages:
+        for name in ("jobs", "cells", "hours", "gpu_hours", "cpu_hours"):
+            setattr(whole, name, getattr(whole, name) + getattr(stage, name))
+    return whole
+
+
+def missing_data(made: Plan, home: Home) -> list[str]:
+    """Datasets that are neither prepared nor at hand; weights that are missing are an error of the plan already."""
+    lines = []
+    for name, config in _datasets(made):
+        cls: type[Dataset] = DATASETS.get(name)
+        try:
+            open_dataset(name, config, home)
+        except BenchmarkError as error:
+            if cls.needs_root and dataset_root(name) is None:
+                lines.append(f"{name}: {error}; its original files are not under $ECGBENCH_DATA either; {cls.remedy}")
+    return lines
+
+
+def licences(made: Plan) -> list[str]:
+    """Of every dataset and method of the plan, as their cards state them."""
+    datasets = {name: DATASETS.get(name).card.licence for name, _ in _datasets(made)}
+    cards: dict[str, MethodCard] = {cell.spec.method: METHODS.get(cell.spec.method).card for cell in made.cells}
+    lines = [f"dataset {name}: {licence}" for name, licence in sorted(datasets.items())]
+    lines += [f"method {name}: {card.licence}" for name, card in sorted(cards.items())]
+    used = Counter((cell.spec.method, cell.spec.weights) for cell in made.cells if cell.spec.weights)
+    for method, digest in sorted(used):
+        known = [f"{weights.licence} (tag {tag})" for tag, weights in cards[method].weights.items() if weights.sha256 == digest]
+        lines.append(f"weights {digest[:12]} of {method}: {', '.join(known) or 'unknown, no tag of the card has this checksum'}")
+    return lines
+
+
+def _datasets(made: Plan) -> list[tuple[str, dict[str, Any]]]:
+    needed: dict[str, tuple[str, dict[str, Any]]] = {}
+    for cell in made.cells:
+        wanted = datasets_of(cell.spec)
+        if cell.spec.pretraining:
+            wanted.append((cell.spec.pretraining["dataset"], cell.spec.pretraining["dataset_config"]))
+        needed |= {json.dumps(entry, sort_keys=True): entry for entry in wanted}
+    return list(needed.values())

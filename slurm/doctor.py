@@ -1,0 +1,215 @@
+"""``ecgbench doctor --profile NAME``: is this cluster, as the profile describes it, fit for a run? Each fault with its cure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+from submitit.core.utils import FailedJobError
+
+from benchmark.commands.options import home_of
+from benchmark.errors import COMPLETE, MISSING, BenchmarkError
+from benchmark.paths import DATA_VARIABLE, WEIGHTS_VARIABLE, Home
+from slurm import queue
+from slurm.executor import SlurmExecutor
+from slurm.node_check import PACKAGES, NodeCheck, renames
+from slurm.planner import Array, Unit
+from slurm.profiles import STAGES, Profile, Resources, load_profile, minutes
+from slurm.snapshot import snapshot
+
+SKEW = 2.0  # seconds between clocks that are no trouble
+COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol")
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `remedy` is given where it is not `good`. Warnings do not change the exit code."""
+
+    what: str
+    good: bool
+    remedy: str = ""
+    warning: bool = False
+
+
+def examine(options: argparse.Namespace) -> int:
+    """Print what was found, here and on a node of each kind that the profile names; exit code 5 when something is wrong."""
+    home = home_of(options)
+    profile = load_profile(options.profile or "default", options.resource)
+    wrong = 0
+    for title, findings in _all_findings(profile, home, options.patience):
+        print(f"{title}:")
+        for finding in findings:
+            mark = "ok   " if finding.good else ("note " if finding.warning else "WRONG")
+            print(f"  {mark} {finding.what}" + ("" if finding.good else f"\n        -> {finding.remedy}"), flush=True)
+            wrong += not finding.good and not finding.warning
+    print(f"{wrong} things are wrong" if wrong else "nothing is wrong")
+    return MISSING if wrong else COMPLETE
+
+
+def _all_findings(profile: Profile, home: Home, patience: float) -> Iterator[tuple[str, list[Finding]]]:
+    here = list(on_login(profile, home))
+    yield "here", here
+    if any(not finding.good and not finding.warning for finding in here):
+        return
+    for title, resources in kinds(profile).items():
+        yield f"a node for {title}", list(on_node(profile, resources, home, patience))
+
+
+def kinds(profile: Profile) -> dict[str, Resources]:
+    """The different kinds of node that the stages ask for."""
+    found: dict[str, tuple[list[str], Resources]] = {}
+    for stage in STAGES:
+        resources = profile.resources(stage)
+        kind = json.dumps([resources.partition, resources.constraint, resources.gres, resources.on_gpu, resources.python])
+        found.setdefault(kind, ([], resources))[0].append(stage)
+    return {", ".join(stages): resources for stages, resources in found.values()}
+
+
+def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
+    """What can be told without a job."""
+    absent = [name for name in COMMANDS if shutil.which(name) is None]
+    yield Finding("SLURM's commands are here", not absent, f"{', '.join(absent)} not found: run this on a login node")
+    has_accounting = shutil.which("sacct") is not None
+    yield Finding(
+        "sacct is here", has_accounting, "without it 'retry --oom' and '--timeout' know only what jobs wrote themselves", warning=True
+    )
+    folder = _folder(home)
+    try:
+        moved = renames(folder)
+        for what, good in moved.items():
+            yield Finding(f"rename {what}, in {home.root}", good, "put ECGBENCH_HOME on another file system")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if absent:
+        return
+    partitions = _partitions()
+    for stage in STAGES:
+        found = profile.resources(stage)
+        if found.partition is None:
+            continue
+        for name in found.partition.split(","):
+            known = ", ".join(sorted(partitions))
+            yield Finding(f"{stage}: the partition {name} exists", name in partitions, f"the cluster has {known}")
+            longest = partitions.get(name)
+            yield Finding(
+                f"{stage}: {found.time} minutes fit the partition",
+                longest is None or found.time <= longest,
+                f"its limit is {longest} minutes: lower 'time'; a cut training goes on from its checkpoint",
+            )
+
+
+def on_node(profile: Profile, resources: Resources, home: Home, patience: float) -> Iterator[Finding]:
+    """What a small job with these resources sees."""
+    folder = _folder(home)
+    (folder / "login.txt").write_text("seen from here")
+    small = resources.model_copy(update={"nodes": 1, "tasks": 1, "time": 5, "signal_seconds": 60})
+    runner = SlurmExecutor(loaded=profile).runner(folder, Array([Unit("doctor", "", small)]), home, snapshot(home), {})
+    with FileLock(folder / "held.lock"):
+        try:
+            job = runner.submit(NodeCheck(folder, resources.on_gpu))
+        except FailedJobError as error:
+            yield Finding("sbatch takes a job of this kind", False, str(error).strip().splitlines()[-1])
+            return
+        sent = time.time()
+        found, seen = _result(folder, str(job.job_id), patience)
+    if found is None:
+        log = _tail(folder)
+        yield Finding(f"job {job.job_id} answered", False, seen + (f"; its log ends: {log}" if log else ""))
+        return
+    yield Finding(f"job {job.job_id} ran on {found['host']} after {time.time() - sent:.0f} s", True)
+    yield from judge(found, resources, folder, received=time.time())
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def judge(found: dict[str, Any], resources: Resources, folder: Path, received: float) -> Iterator[Finding]:
+    """What a node's facts mean; `received` is when they came, by the clock here."""
+    yield Finding("the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGBENCH_HOME on a shared folder")
+    late = found["time"] - (folder / "node.json").stat().st_mtime if (folder / "node.json").is_file() else 0.0
+    skew = max(abs(late), found["time"] - received)
+    yield Finding(
+        f"clocks agree within {SKEW:g} s ({skew:.1f} s)", skew <= SKEW, "ask for NTP on that node: heartbeats go by clocks"
+    )
+    yield Finding(
+        "a lock held here is held there",
+        not found["lock_was_free"],
+        "locks do not cross machines on this file system (mount it with flock/local_lock=none): two jobs may extract or "
+        "train the same thing at once; results stay whole, work is done twice",
+        warning=True,
+    )
+    for what, good in found["renames"].items():
+        yield Finding(f"rename {what}, from the node", good, "put ECGBENCH_HOME on another file system")
+    if resources.on_gpu:
+        yield from _gpu(found)
+    yield Finding("Java is there", bool(found["java"]), "only METEOR needs it: a 'module load' line in 'setup'", warning=True)
+    for name in (DATA_VARIABLE, WEIGHTS_VARIABLE):
+        if os.environ.get(name):
+            good = found["folders"].get(name, False)
+            yield Finding(f"{name} is a folder there", good, f"{found['variables'].get(name)} is not seen: mount it, or set it in 'environment'")
+    for name, good in found["caches"].items():
+        remedy = f"no cache of published models: fill it on a machine with a network, and set {name} in 'environment'"
+        yield Finding(f"{name}'s cache is there", good, remedy, warning=True)
+    offline = found["variables"].get("HF_HUB_OFFLINE") == "1"
+    yield Finding("the hub is not asked from a node", offline, 'set HF_HUB_OFFLINE = "1" in \'environment\'', warning=True)
+    yield from _versions(found)
+
+
+def _gpu(found: dict[str, Any]) -> Iterator[Finding]:
+    if found["torch_cuda"] is None:
+        yield Finding("torch can use a GPU", False, "this torch is a CPU build: install the CUDA build in the job's environment")
+        return
+    yield Finding(f"{found['gpus']} GPUs are visible", found["gpus"] > 0, "ask for them with 'gpus' or 'gres'")
+    why = found.get("gpu_error", f"torch is built for CUDA {found['torch_cuda']}: compare it with the driver (nvidia-smi)")
+    yield Finding(f"torch computes on {found.get('gpu', 'a GPU')}", found["gpu_works"], why)
+
+
+def _versions(found: dict[str, Any]) -> Iterator[Finding]:
+    from importlib.metadata import version
+
+    other = [f"{name} {found['packages'][name]} there, {version(name)} here" for name in PACKAGES if found["packages"][name] != version(name)]
+    yield Finding("the same libraries as here", not other, f"{'; '.join(other)}: use one environment")
+
+
+def _result(folder: Path, job: str, patience: float) -> tuple[dict[str, Any] | None, str]:
+    """What the job wrote, or None and why not."""
+    deadline, gone = time.monotonic() + patience, 0
+    while time.monotonic() < deadline:
+        if (folder / "node.json").is_file():
+            loaded: dict[str, Any] = json.loads((folder / "node.json").read_text("utf-8"))
+            return loaded, ""
+        state = queue.queue().get(job)
+        gone = gone + 1 if state is None else 0
+        if gone > 2:
+            return None, "it ended without an answer"
+        time.sleep(1.0)
+    queue.cancel([job])
+    return None, f"it did not start within {patience:.0f} s ({state.reason if state else 'gone'}): --patience waits longer"
+
+
+def _tail(folder: Path) -> str:
+    texts = [path.read_text("utf-8", "replace") for path in sorted(folder.glob("*_log.err"))]
+    return " / ".join("".join(texts).strip().splitlines()[-3:])
+
+
+def _folder(home: Home) -> Path:
+    folder = home.slurm / "doctor" / secrets.token_hex(4)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BenchmarkError(f"{home.root} cannot be written to: {error}; name another folder with --home") from error
+    return folder
+
+
+def _partitions() -> dict[str, int | None]:
+    """Name -> longest time in minutes, None for no limit."""
+    found: dict[str, int | None] = {}
+    for line in queue.ask(["sinfo", "--noheader", "--format", "%R|%l"]).splitlines():
+        name, _, limit = line.partition("|")
+        found[name] = None if limit == "infinite" else minutes(limit)
+    return found
