@@ -23,9 +23,10 @@ NAMED = 10  # failed and lost cells that `status` names
 
 def status(options: argparse.Namespace) -> int:
     """Counts of everything submitted, by method and task; with ``--watch`` again and again until nothing is open."""
-    home = home_of(options)
+    home, suite = home_of(options), suite_name(options.suite)
     while True:
-        found = standings(home, options.suite, look(options.patience), ask_how=True)
+        seen = look(options.patience)
+        found = _wanted(standings(home, suite, seen, ask_how=seen is not None), options)
         if options.json:
             print(json.dumps(rows_of(found), indent=1))
         else:
@@ -38,6 +39,19 @@ def status(options: argparse.Namespace) -> int:
     if states["failed"]:
         return SOME_FAILED
     return COMPLETE if states.total() == states["done"] else INCOMPLETE
+
+
+def suite_name(given: str | None) -> str | None:
+    """The name of a suite, of which a command may have got the file."""
+    from benchmark.engine.suites import load_suite
+
+    return load_suite(given).name if given and given.endswith(".toml") else given
+
+
+def _wanted(found: list[Standing], options: argparse.Namespace) -> list[Standing]:
+    """Those of ``--methods`` and ``--tasks``."""
+    chosen_rows = [standing for standing in found if not options.methods or standing.cell.row in options.methods]
+    return [standing for standing in chosen_rows if not options.tasks or standing.cell.task in options.tasks]
 
 
 def rows_of(found: list[Standing]) -> list[dict[str, object]]:
@@ -116,7 +130,7 @@ def retry(options: argparse.Namespace) -> int:
     from slurm.profiles import Profile, load_profile
 
     home = home_of(options)
-    found = standings(home, options.suite, queue.queue(), ask_how=True)
+    found = standings(home, suite_name(options.suite), queue.queue(), ask_how=True)
     again = chosen(found, options.failed, options.oom, options.timeout)
     if not again:
         print("there is nothing to run again")
@@ -162,7 +176,7 @@ def cancel(options: argparse.Namespace) -> int:
     """End the queued and running jobs of everything submitted, or of one suite; records stay."""
     home = home_of(options)
     seen = queue.queue()
-    jobs = {job for submission in submissions(home, options.suite) for job in submission.jobs().values() if job in seen}
+    jobs = {job for submission in submissions(home, suite_name(options.suite)) for job in submission.jobs().values() if job in seen}
     queue.cancel(sorted(jobs))
     print(f"cancelled {len(jobs)} jobs; records stay, 'ecgbench run' or 'ecgbench retry' goes on from them")
     return COMPLETE

@@ -52,7 +52,7 @@ class Supervisor:
     def _beat(self) -> None:
         if self.first and time.monotonic() - self.beaten > BEAT:
             self.beaten = time.monotonic()
-            os.utime(self.submission.journal_file(self.number))
+            self.submission.journal_file(self.number).touch()
 
     # --- the unit ---
 

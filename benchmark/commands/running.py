@@ -91,7 +91,8 @@ def run(options: argparse.Namespace) -> int:
     made = plan_of(options)
     runner = _executor(options, made)
     with reporter(options.quiet) as report:
-        _prepare_all(made, home, options.root, report)
+        if not options.dry_run:
+            _prepare_all(made, home, options.root, report)
         made.sort_by_state(store, data_digests(made, home))
         wanted = made.todo + (made.failed if options.retry_failed else [])
         elsewhere, wanted = len(wanted), runner.idle(wanted, home)

@@ -7,13 +7,12 @@ A cluster that is about to end a job sends a signal first. Its handler is `ask_t
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # what clusters send
 
-_asked = threading.Event()
+_asked = [False]  # a plain value: the lock of a threading.Event is held twice when a second signal interrupts the first
 
 
 class Preempted(BaseException):
@@ -25,16 +24,16 @@ class Preempted(BaseException):
 
 def ask_to_stop(*_: object) -> None:
     """Ask the trainings of this process to stop; safe in a signal handler."""
-    _asked.set()
+    _asked[0] = True
 
 
 def asked_to_stop() -> bool:
-    return _asked.is_set()
+    return _asked[0]
 
 
 def go_on() -> None:
     """Forget the request."""
-    _asked.clear()
+    _asked[0] = False
 
 
 @contextmanager

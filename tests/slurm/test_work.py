@@ -1,0 +1,145 @@
+"""What runs inside a job, without a scheduler: the supervisor and its workers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmark.data.preparation import prepare
+from benchmark.engine.index import read_index
+from benchmark.engine.plan import make_plan
+from benchmark.engine.suites import load_suite
+from slurm.submission import SubmittedCell, SubmittedUnit, new_folder, write_submission
+from slurm.supervision import Supervisor
+from slurm.work import Work
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SUITE = """
+name = "s"
+title = "S"
+version = "1"
+[[datasets]]
+name = "synthetic"
+label_sets = ["groups"]
+config = { patients = 60 }
+[[methods]]
+name = "plain"
+"""
+
+
+@pytest.fixture
+def unit(chores, home):
+    """Makes a submission of one unit out of tables of tasks."""
+
+    def make(*tasks, cell_minutes=None):
+        prepare("synthetic", {"patients": 60}, home)
+        path = chores / "s.toml"
+        path.write_text(SUITE + "".join(f'[[tasks]]\nname = "chore"\nconfig = {task}\n' for task in tasks))
+        (group,) = make_plan(load_suite(str(path))).jobs(make_plan(load_suite(str(path))).cells)
+        keys = [cell.spec.key for cell in group.cells]
+        cells = [SubmittedCell(c.spec.key, c.row, c.spec.method, c.spec.task, c.title, 0) for c in group.cells]
+        request = {
+            "stage": "probe",
+            "home": str(home.root),
+            "device": "cpu",
+            "threads": 1,
+            "cell_minutes": cell_minutes,
+            "grace": 20.0,
+            "checkpoint_every": 600.0,
+            "recipe": None,
+            "keys": keys,
+            "groups": [[{"key": cell.spec.key, "cell": asdict(cell)} for cell in group.cells]],
+        }
+        about = {"suite": "s", "profile": {}}
+        summary = [SubmittedUnit(0, "probe", "probe plain", keys, [], 60.0, 60, "1G")]
+        return write_submission(new_folder(home, "s"), about, summary, cells, [request])
+
+    return make
+
+
+def by_kind(home):
+    found = {}
+    for entry in read_index(home).values():
+        found.setdefault(entry.kind or entry.status, []).append(entry)
+    return {kind: len(entries) for kind, entries in found.items()}
+
+
+def test_one_that_raises_one_that_swells_one_that_hangs_and_the_rest(unit, home, monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1000")
+    made = unit("{ seed = [0, 1] }", '{ does = ["raise", "hang"] }', "{ megabytes = 900 }", "{ seed = [2, 3] }", cell_minutes=0.1)
+    Supervisor(made, 0).run()
+    assert by_kind(home) == {"done": 4, "RuntimeError": 1, "OutOfMemory": 1, "Timeout": 1}
+    messages = {entry.kind: entry.message for entry in read_index(home).values() if entry.kind}
+    assert "the job has 1000 MB" in messages["OutOfMemory"] and "longer than 0.1 minutes" in messages["Timeout"]
+    what = [line["what"] for line in made.journal(0)]
+    assert what.count("begin") == 7 and what.count("cell") == 7
+
+
+def test_a_cell_that_was_cut_comes_last(unit):
+    made = unit("{ seed = [0, 1, 2] }")
+    supervisor = Supervisor(made, 0)
+    keys = [cell.key for cell in made.cells]
+    assert [[entry["key"] for entry in group] for group in supervisor.left()] == [keys]
+    for what in ({"what": "start"}, {"what": "begin", "key": keys[0]}, {"what": "start"}):
+        supervisor.write(**what)
+    assert [[entry["key"] for entry in group] for group in supervisor.left()] == [keys[1:], keys[:1]]
+
+
+JOB = """
+import pathlib, signal, sys
+from slurm.work import Work
+work = Work(pathlib.Path(sys.argv[1]), 0)
+def handler(*_):  # as Submitit's, but for the scheduler
+    work.checkpoint()
+    sys.exit(75)
+signal.signal(signal.SIGUSR2, handler)
+work()
+"""
+
+
+def test_a_stopped_job_goes_on_where_it_was(unit, home):
+    """Told to stop while a cell sleeps: the cell ends, the next does not begin; the same job started again finishes."""
+    made = unit('{ seed = [1, 2], does = "sleep" }')
+    command = [sys.executable, "-c", JOB, str(made.folder)]
+    job = subprocess.Popen(command, cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not any(line["what"] == "begin" for line in made.journal(0)):
+        assert time.monotonic() < deadline and job.poll() is None
+        time.sleep(0.05)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(60) == 75 and by_kind(home) == {"done": 1}
+    assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == 0
+    what = [line["what"] for line in made.journal(0)]
+    assert what == ["start", "begin", "stopped", "requeue", "stop", "start", "begin", "cell", "end"]
+    assert by_kind(home) == {"done": 2}
+
+
+def test_a_second_signal_in_the_midst_of_the_first_does_no_harm():
+    """Slurm's and the supervisor's come together; a lock in the handler would wait for itself."""
+    from benchmark.engine import preemption
+
+    before = signal.signal(signal.SIGUSR2, preemption.ask_to_stop)
+    try:
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            os.kill(os.getpid(), signal.SIGUSR2)
+        assert preemption.asked_to_stop()
+    finally:
+        preemption.go_on()
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_the_pickle_says_only_where_the_unit_lies(unit):
+    import pickle
+
+    made = unit("{ seed = [0] }")
+    content = pickle.dumps(Work(made.folder, 0))
+    assert len(content) < 500 and pickle.loads(content).folder == str(made.folder)
+    assert json.loads(made.unit_file(0).read_text())["keys"] == [made.cells[0].key]
