@@ -18,6 +18,7 @@ from benchmark.paths import HOME_VARIABLE
 from slurm.submission import BEAT, Submission
 from slurm.worker import STOPPED
 
+WORKER = ("-m", "slurm.worker")
 TICK = 0.5  # seconds between looks at the worker
 TRIES = 3  # workers that may die one after the other without finishing a cell
 LINGER = 600.0  # seconds that a job whose worker was told to stop waits to be ended or requeued
@@ -124,7 +125,7 @@ class Supervisor:
         with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+") as stderr:
             request = Path(folder) / "request.json"
             request.write_text(json.dumps({**shared, **work}), "utf-8")
-            command = [sys.executable, "-m", "slurm.worker", str(request)]
+            command = [sys.executable, *WORKER, str(request)]
             self.worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
             try:
                 assert self.worker.stdout is not None

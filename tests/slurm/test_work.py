@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data.preparation import prepare
+import slurm.supervision
 from benchmark.engine.index import read_index
 from benchmark.engine.plan import make_plan
 from benchmark.engine.suites import load_suite
@@ -33,12 +33,41 @@ name = "plain"
 """
 
 
+WORKER = """
+import json, pathlib, signal, sys, time
+asked = []
+signal.signal(signal.SIGUSR2, lambda *_: asked.append(1))
+request = json.loads(pathlib.Path(sys.argv[1]).read_text())
+keys = json.loads(pathlib.Path({keys!r}).read_text())
+for cell in (cell for group in request["groups"] for cell in group):
+    if asked:
+        sys.exit(75)
+    spec, does = cell["spec"], cell["spec"]["task_config"]
+    key = keys[json.dumps(spec, sort_keys=True)]
+    print(json.dumps({{"kind": "begin", "text": key, "status": key}}), flush=True)
+    if does.get("does") == "hang":
+        time.sleep(1e6)
+    if does.get("does") == "sleep":
+        until = time.monotonic() + does["seed"]
+        while time.monotonic() < until:
+            time.sleep(0.01)
+    if does.get("does") == "die":
+        sys.exit("no more")
+    ballast = bytearray(does.get("megabytes", 0) << 20)
+    time.sleep(30 if ballast else 0)
+    record = {{"key": key, "spec": spec, "status": "failed" if does.get("does") == "raise" else "done"}}
+    folder = pathlib.Path(request["home"]) / "records" / spec["task"] / spec["method"] / key
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(json.dumps(record))
+    print(json.dumps({{"kind": "cell", "text": key, "status": record["status"]}}), flush=True)
+"""
+
+
 @pytest.fixture
-def unit(chores, home):
-    """Makes a submission of one unit out of tables of tasks."""
+def unit(chores, home, monkeypatch):
+    """Makes a submission of one unit out of tables of tasks; its worker is a pretended one, without torch."""
 
     def make(*tasks, cell_minutes=None):
-        prepare("synthetic", {"patients": 60}, home)
         path = chores / "s.toml"
         path.write_text(SUITE + "".join(f'[[tasks]]\nname = "chore"\nconfig = {task}\n' for task in tasks))
         (group,) = make_plan(load_suite(str(path))).jobs(make_plan(load_suite(str(path))).cells)
@@ -58,6 +87,10 @@ def unit(chores, home):
         }
         about = {"suite": "s", "profile": {}}
         summary = [SubmittedUnit(0, "probe", "probe plain", keys, [], 60.0, 60, "1G")]
+        keys = {json.dumps(cell.spec.to_json() | asdict(cell.spec), sort_keys=True): cell.spec.key for cell in group.cells}
+        (chores / "keys.json").write_text(json.dumps(keys))
+        (chores / "worker.py").write_text(WORKER.format(keys=str(chores / "keys.json")))
+        monkeypatch.setattr("slurm.supervision.WORKER", (str(chores / "worker.py"),))
         return write_submission(new_folder(home, "s"), about, summary, cells, [request])
 
     return make
@@ -71,14 +104,25 @@ def by_kind(home):
 
 
 def test_one_that_raises_one_that_swells_one_that_hangs_and_the_rest(unit, home, monkeypatch):
-    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1000")
-    made = unit("{ seed = [0, 1] }", '{ does = ["raise", "hang"] }', "{ megabytes = 900 }", "{ seed = [2, 3] }", cell_minutes=0.1)
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "300")
+    tasks = ("{ seed = [0, 1] }", '{ does = ["raise", "hang", "die"] }', "{ megabytes = 300 }", "{ seed = [2, 3] }")
+    made = unit(*tasks, cell_minutes=0.05)
     Supervisor(made, 0).run()
-    assert by_kind(home) == {"done": 4, "RuntimeError": 1, "OutOfMemory": 1, "Timeout": 1}
+    assert by_kind(home) == {"done": 4, "failed": 1, "OutOfMemory": 1, "Timeout": 1, "WorkerDied": 1}
     messages = {entry.kind: entry.message for entry in read_index(home).values() if entry.kind}
-    assert "the job has 1000 MB" in messages["OutOfMemory"] and "longer than 0.1 minutes" in messages["Timeout"]
+    assert "the job has 300 MB" in messages["OutOfMemory"] and "longer than 0.05 minutes" in messages["Timeout"]
+    assert messages["WorkerDied"] == "the worker ended with exit code 1"
     what = [line["what"] for line in made.journal(0)]
-    assert what.count("begin") == 7 and what.count("cell") == 7
+    assert what.count("begin") == 8 and what.count("cell") == 8
+
+
+def test_a_method_that_kills_every_worker_is_given_up(unit, home, monkeypatch):
+    made = unit("{ seed = [0, 1, 2, 3, 4, 5] }")
+    script = Path(slurm.supervision.WORKER[0])
+    script.write_text("import sys; sys.exit(1)")
+    Supervisor(made, 0).run()
+    assert by_kind(home) == {"WorkerDied": 6}
+    assert all("3 workers in a row" in entry.message for entry in read_index(home).values())
 
 
 def test_a_cell_that_was_cut_comes_last(unit):
@@ -93,6 +137,8 @@ def test_a_cell_that_was_cut_comes_last(unit):
 
 JOB = """
 import pathlib, signal, sys
+import slurm.supervision
+slurm.supervision.WORKER = (sys.argv[2],)
 from slurm.work import Work
 work = Work(pathlib.Path(sys.argv[1]), 0)
 def handler(*_):  # as Submitit's, but for the scheduler
@@ -106,7 +152,7 @@ work()
 def test_a_stopped_job_goes_on_where_it_was(unit, home):
     """Told to stop while a cell sleeps: the cell ends, the next does not begin; the same job started again finishes."""
     made = unit('{ seed = [1, 2], does = "sleep" }')
-    command = [sys.executable, "-c", JOB, str(made.folder)]
+    command = [sys.executable, "-c", JOB, str(made.folder), *slurm.supervision.WORKER]
     job = subprocess.Popen(command, cwd=ROOT)
     deadline = time.monotonic() + 60
     while not any(line["what"] == "begin" for line in made.journal(0)):
