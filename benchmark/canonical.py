@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 22  # bytes
+PLAIN = (str, int, bool, type(None))  # by far the most values: looked at first
 
 
 def canonical(value: Any) -> Any:
     """Reduce to plain JSON types; 224, 224.0 and numpy's 224 become the same number."""
+    kind = type(value)
+    if kind in PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -23,7 +27,7 @@ def canonical(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str | bool | int | float):
         return value
     raise TypeError(f"{type(value).__name__} {value!r} cannot become part of a key")
 

@@ -10,7 +10,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +155,7 @@ class SlurmExecutor(Executor):
             "checkpoint_every": CHECKPOINT_SECONDS,
             "recipe": unit.recipe,
             "keys": [cell.spec.key for cell in unit.cells],
-            "groups": [[{"key": cell.spec.key, "cell": asdict(cell)} for cell in group.cells] for group in unit.groups],
+            "groups": [[{"key": cell.spec.key, "cell": cell.to_json()} for cell in group.cells] for group in unit.groups],
         }
 
     def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:

@@ -142,7 +142,8 @@ class _Planner:
         self, profile: Profile, estimates: Estimates, home: Home, done: Sequence[Cell], longer: float = 1.0
     ) -> None:
         self.profile, self.estimates, self.home, self.longer = profile, estimates, home, longer
-        self.extracted = {_pass(cell) for cell in done}
+        self._passes: dict[tuple[int, ...], tuple[str, list[Any]]] = {}  # the objects too, so that no id is used again
+        self.extracted = {self._pass(cell) for cell in done}
         self.made: list[Unit] = []
         self.pretrainings: dict[str, int] = {}
         self.measured = self.guessed = 0
@@ -157,9 +158,9 @@ class _Planner:
         for group, needs in zip(groups, waits, strict=True):
             first, others = self._split(group)
             leads += self._parts(first, "features", needs)
-            rest.append((others, needs, {_pass(cell) for cell in first}))
+            rest.append((others, needs, {self._pass(cell) for cell in first}))
         self._pack(leads)
-        filled = {_pass(cell): unit.number for unit in self.made if unit.stage == "features" for cell in unit.cells}
+        filled = {self._pass(cell): unit.number for unit in self.made if unit.stage == "features" for cell in unit.cells}
         later: list[_Part] = []
         for others, needs, passes in rest:
             after = needs | {filled[entry] for entry in passes}
@@ -192,8 +193,8 @@ class _Planner:
         """The cells that fill the cache of features for the others, and these; none where one job does it all."""
         leads: dict[str, Cell] = {}
         for cell in group.cells:
-            if stage_of(cell) != "train" and _pass(cell) not in self.extracted:
-                leads.setdefault(_pass(cell), cell)
+            if stage_of(cell) != "train" and self._pass(cell) not in self.extracted:
+                leads.setdefault(self._pass(cell), cell)
         row = group.cells[0].row
         stages = {stage_of(cell) for cell in group.cells}
         same = all(self._of(stage, row) == self._of("features", row) for stage in stages)
@@ -236,6 +237,16 @@ class _Planner:
                     opened.cells.append(cell)
                     count += 1
 
+    def _pass(self, cell: Cell) -> str:
+        """Cells with equal ones read the same features: one pass over the signals serves them all."""
+        spec = cell.spec
+        whole = [spec.method, spec.method_config, spec.weights, spec.pretraining, spec.limit]
+        whole += [spec.task, spec.dataset, spec.dataset_config, spec.signal, spec.source]
+        same = tuple(map(id, whole))  # as in `group_cells`
+        if same not in self._passes:
+            self._passes[same] = (digest(whole), whole)
+        return self._passes[same][0]
+
     def _add(self, unit: Unit) -> int:
         unit.number = len(self.made)
         self.made.append(unit)
@@ -273,10 +284,3 @@ def stage_of(cell: Cell) -> str:
     if task.stage not in ORDER:
         raise UsageError(f"the task {cell.spec.task} names a stage {task.stage!r} that no profile knows")
     return task.stage
-
-
-def _pass(cell: Cell) -> str:
-    """Cells with equal ones read the same features: one pass over the signals serves them all."""
-    spec = cell.spec
-    weights = [spec.method, spec.method_config, spec.weights, spec.pretraining, spec.limit]
-    return digest([*weights, spec.task, spec.dataset, spec.dataset_config, spec.signal, spec.source])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from benchmark.engine.index import Entry, read_index
 from benchmark.paths import Home
@@ -21,8 +21,7 @@ KINDS = {  # option of retry -> kinds of failure, and how a job may have ended
 }
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """A submitted cell now. `state` is done, failed, queued, running or lost (its job ended without a record of it)."""
 
     cell: SubmittedCell

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.atomic import write_text
 from benchmark.paths import Home
@@ -43,8 +43,7 @@ class SubmittedUnit:
     memory: str
 
 
-@dataclass(frozen=True)
-class SubmittedCell:
+class SubmittedCell(NamedTuple):
     """A cell in short: enough for a table without importing its method."""
 
     key: str
@@ -169,8 +168,7 @@ def write_submission(
         (partial / name).mkdir(parents=True)
     for unit, request in zip(units, requests, strict=True):
         (partial / UNITS / f"{unit.number:05d}.json").write_text(json.dumps(request), "utf-8")
-    listed = [[cell.key, cell.row, cell.method, cell.task, cell.title, cell.unit] for cell in cells]
-    content = {**about, "units": [asdict(unit) for unit in units], "cells": listed}
+    content = {**about, "units": [asdict(unit) for unit in units], "cells": cells}
     (partial / SUBMISSION).write_text(json.dumps(content), "utf-8")
     partial.rename(folder)
     return Submission(folder)

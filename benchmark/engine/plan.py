@@ -40,6 +40,9 @@ class Cell:
             fields.append(f"signal={self.condition}")
         return " ".join([self.row, self.spec.task, f"{self.spec.dataset}/{self.spec.label_set}", *fields])
 
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "spec": self.spec.to_json()}
+
     @property
     def condition(self) -> str:
         """Under which signals are read: ``as recorded``, ``leads I, II``."""
@@ -64,7 +67,7 @@ class Job:
         return f"{self.cells[0].row} on {self.cells[0].spec.dataset}"
 
     def to_json(self) -> list[dict[str, Any]]:
-        return [asdict(cell) for cell in self.cells]
+        return [cell.to_json() for cell in self.cells]
 
     @classmethod
     def from_json(cls, cells: list[dict[str, Any]]) -> Job:
@@ -100,11 +103,17 @@ class Plan:
 
 def group_cells(cells: Iterable[Cell]) -> list[Job]:
     """Group cells that can share their method and features, in the order of the suite."""
+    cells = list(cells)  # alive throughout, so that no two objects share an id
     groups: dict[str, list[Cell]] = {}
+    digests: dict[tuple[int, ...], str] = {}
     for cell in cells:
         spec = cell.spec
         shared = (spec.method, spec.method_config, spec.weights, spec.pretraining, spec.training, spec.limit)
-        groups.setdefault(digest([*shared, spec.dataset, spec.dataset_config]), []).append(cell)
+        whole = (*shared, spec.dataset, spec.dataset_config)
+        same = tuple(map(id, whole))  # the cells of a method hold the same objects: a digest each would be a waste
+        if same not in digests:
+            digests[same] = digest(list(whole))
+        groups.setdefault(digests[same], []).append(cell)
     return [Job(group) for group in groups.values()]
 
 
@@ -179,11 +188,11 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 fields = canonical(asdict(question))  # type: ignore[call-overload]
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
-                spec = replace(base, label_set=label_set, task_config=asked, task_inputs=inputs)
-                spec = replace(spec, source=_source(suite, question))
+                source = _source(suite, question)
+                own = {"label_set": label_set, "task_config": asked, "task_inputs": inputs, "source": source}
                 for condition in conditions:
-                    asked_of = replace(spec, signal=condition.to_json())
-                    yield Cell(asked_of, method.row, fields, str(file) if file else None, method.trained_on)
+                    spec = replace(base, **own, signal=condition.to_json())
+                    yield Cell(spec, method.row, fields, str(file) if file else None, method.trained_on)
 
 
 def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: TaskBlock, limit: int | None) -> RunSpec:

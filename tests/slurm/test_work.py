@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -83,11 +82,11 @@ def unit(chores, home, monkeypatch):
             "checkpoint_every": 600.0,
             "recipe": None,
             "keys": keys,
-            "groups": [[{"key": cell.spec.key, "cell": asdict(cell)} for cell in group.cells]],
+            "groups": [[{"key": cell.spec.key, "cell": cell.to_json()} for cell in group.cells]],
         }
         about = {"suite": "s", "profile": {}}
         summary = [SubmittedUnit(0, "probe", "probe plain", keys, [], 60.0, 60, "1G")]
-        keys = {json.dumps(cell.spec.to_json() | asdict(cell.spec), sort_keys=True): cell.spec.key for cell in group.cells}
+        keys = {json.dumps(cell.spec.to_json(), sort_keys=True): cell.spec.key for cell in group.cells}
         (chores / "keys.json").write_text(json.dumps(keys))
         (chores / "worker.py").write_text(WORKER.format(keys=str(chores / "keys.json")))
         monkeypatch.setattr("slurm.supervision.WORKER", (str(chores / "worker.py"),))
