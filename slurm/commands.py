@@ -176,7 +176,12 @@ def cancel(options: argparse.Namespace) -> int:
     """End the queued and running jobs of everything submitted, or of one suite; records stay."""
     home = home_of(options)
     seen = queue.queue()
-    jobs = {job for submission in submissions(home, suite_name(options.suite)) for job in submission.jobs().values() if job in seen}
+    jobs = {
+        job
+        for submission in submissions(home, suite_name(options.suite))
+        for job in submission.jobs().values()
+        if job in seen
+    }
     queue.cancel(sorted(jobs))
     print(f"cancelled {len(jobs)} jobs; records stay, 'ecgbench run' or 'ecgbench retry' goes on from them")
     return COMPLETE

@@ -54,7 +54,9 @@ def print_cost(options: argparse.Namespace) -> int:
         numbers = f"{stage.jobs:6d} {stage.cells:7d} {stage.hours:8.1f} {stage.gpu_hours:10.1f} {stage.cpu_hours:10.1f}"
         print(f"{stage.stage:10s} {numbers}")
     guesses = ", ".join(f"{name} {seconds:g} s" for name, seconds in DEFAULTS.items())
-    print(f"the time of {layout.measured} cells comes from earlier records, that of {layout.guessed} from defaults ({guesses})")
+    print(
+        f"the time of {layout.measured} cells comes from earlier records, that of {layout.guessed} from defaults ({guesses})"
+    )
     for line in missing:
         print(f"missing: {line}")
     for line in licences(made):
@@ -104,8 +106,14 @@ def licences(made: Plan) -> list[str]:
     lines += [f"method {name}: {card.licence}" for name, card in sorted(cards.items())]
     used = Counter((cell.spec.method, cell.spec.weights) for cell in made.cells if cell.spec.weights)
     for method, digest in sorted(used):
-        known = [f"{weights.licence} (tag {tag})" for tag, weights in cards[method].weights.items() if weights.sha256 == digest]
-        lines.append(f"weights {digest[:12]} of {method}: {', '.join(known) or 'unknown, no tag of the card has this checksum'}")
+        known = [
+            f"{weights.licence} (tag {tag})"
+            for tag, weights in cards[method].weights.items()
+            if weights.sha256 == digest
+        ]
+        lines.append(
+            f"weights {digest[:12]} of {method}: {', '.join(known) or 'unknown, no tag of the card has this checksum'}"
+        )
     return lines
 
 

@@ -67,7 +67,9 @@ def kinds(profile: Profile) -> dict[str, Resources]:
     found: dict[str, tuple[list[str], Resources]] = {}
     for stage in STAGES:
         resources = profile.resources(stage)
-        kind = json.dumps([resources.partition, resources.constraint, resources.gres, resources.on_gpu, resources.python])
+        kind = json.dumps(
+            [resources.partition, resources.constraint, resources.gres, resources.on_gpu, resources.python]
+        )
         found.setdefault(kind, ([], resources))[0].append(stage)
     return {", ".join(stages): resources for stages, resources in found.values()}
 
@@ -78,7 +80,10 @@ def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
     yield Finding("SLURM's commands are here", not absent, f"{', '.join(absent)} not found: run this on a login node")
     has_accounting = shutil.which("sacct") is not None
     yield Finding(
-        "sacct is here", has_accounting, "without it 'retry --oom' and '--timeout' know only what jobs wrote themselves", warning=True
+        "sacct is here",
+        has_accounting,
+        "without it 'retry --oom' and '--timeout' know only what jobs wrote themselves",
+        warning=True,
     )
     folder = _folder(home)
     try:
@@ -130,11 +135,15 @@ def on_node(profile: Profile, resources: Resources, home: Home, patience: float)
 
 def judge(found: dict[str, Any], resources: Resources, folder: Path, received: float) -> Iterator[Finding]:
     """What a node's facts mean; `received` is when they came, by the clock here."""
-    yield Finding("the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGBENCH_HOME on a shared folder")
+    yield Finding(
+        "the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGBENCH_HOME on a shared folder"
+    )
     late = found["time"] - (folder / "node.json").stat().st_mtime if (folder / "node.json").is_file() else 0.0
     skew = max(abs(late), found["time"] - received)
     yield Finding(
-        f"clocks agree within {SKEW:g} s ({skew:.1f} s)", skew <= SKEW, "ask for NTP on that node: heartbeats go by clocks"
+        f"clocks agree within {SKEW:g} s ({skew:.1f} s)",
+        skew <= SKEW,
+        "ask for NTP on that node: heartbeats go by clocks",
     )
     yield Finding(
         "a lock held here is held there",
@@ -147,32 +156,48 @@ def judge(found: dict[str, Any], resources: Resources, folder: Path, received: f
         yield Finding(f"rename {what}, from the node", good, "put ECGBENCH_HOME on another file system")
     if resources.on_gpu:
         yield from _gpu(found)
-    yield Finding("Java is there", bool(found["java"]), "only METEOR needs it: a 'module load' line in 'setup'", warning=True)
+    yield Finding(
+        "Java is there", bool(found["java"]), "only METEOR needs it: a 'module load' line in 'setup'", warning=True
+    )
     for name in (DATA_VARIABLE, WEIGHTS_VARIABLE):
         if os.environ.get(name):
             good = found["folders"].get(name, False)
-            yield Finding(f"{name} is a folder there", good, f"{found['variables'].get(name)} is not seen: mount it, or set it in 'environment'")
+            yield Finding(
+                f"{name} is a folder there",
+                good,
+                f"{found['variables'].get(name)} is not seen: mount it, or set it in 'environment'",
+            )
     for name, good in found["caches"].items():
         remedy = f"no cache of published models: fill it on a machine with a network, and set {name} in 'environment'"
         yield Finding(f"{name}'s cache is there", good, remedy, warning=True)
     offline = found["variables"].get("HF_HUB_OFFLINE") == "1"
-    yield Finding("the hub is not asked from a node", offline, 'set HF_HUB_OFFLINE = "1" in \'environment\'', warning=True)
+    yield Finding(
+        "the hub is not asked from a node", offline, "set HF_HUB_OFFLINE = \"1\" in 'environment'", warning=True
+    )
     yield from _versions(found)
 
 
 def _gpu(found: dict[str, Any]) -> Iterator[Finding]:
     if found["torch_cuda"] is None:
-        yield Finding("torch can use a GPU", False, "this torch is a CPU build: install the CUDA build in the job's environment")
+        yield Finding(
+            "torch can use a GPU", False, "this torch is a CPU build: install the CUDA build in the job's environment"
+        )
         return
     yield Finding(f"{found['gpus']} GPUs are visible", found["gpus"] > 0, "ask for them with 'gpus' or 'gres'")
-    why = found.get("gpu_error", f"torch is built for CUDA {found['torch_cuda']}: compare it with the driver (nvidia-smi)")
+    why = found.get(
+        "gpu_error", f"torch is built for CUDA {found['torch_cuda']}: compare it with the driver (nvidia-smi)"
+    )
     yield Finding(f"torch computes on {found.get('gpu', 'a GPU')}", found["gpu_works"], why)
 
 
 def _versions(found: dict[str, Any]) -> Iterator[Finding]:
     from importlib.metadata import version
 
-    other = [f"{name} {found['packages'][name]} there, {version(name)} here" for name in PACKAGES if found["packages"][name] != version(name)]
+    other = [
+        f"{name} {found['packages'][name]} there, {version(name)} here"
+        for name in PACKAGES
+        if found["packages"][name] != version(name)
+    ]
     yield Finding("the same libraries as here", not other, f"{'; '.join(other)}: use one environment")
 
 
@@ -189,7 +214,10 @@ def _result(folder: Path, job: str, patience: float) -> tuple[dict[str, Any] | N
             return None, "it ended without an answer"
         time.sleep(1.0)
     queue.cancel([job])
-    return None, f"it did not start within {patience:.0f} s ({state.reason if state else 'gone'}): --patience waits longer"
+    return (
+        None,
+        f"it did not start within {patience:.0f} s ({state.reason if state else 'gone'}): --patience waits longer",
+    )
 
 
 def _tail(folder: Path) -> str:

@@ -91,7 +91,9 @@ class SlurmExecutor(Executor):
             runner = self.runner(folder, array, home, home.slurm / "code" / "DIGEST", waits)
             if len(array.units) > 1:
                 runner.parameters["map_count"] = len(array.units)
-            about = "; ".join(f"{unit.title}, {len(unit.cells)} cells, {unit.seconds / 60:.0f} min" for unit in array.units[:3])
+            about = "; ".join(
+                f"{unit.title}, {len(unit.cells)} cells, {unit.seconds / 60:.0f} min" for unit in array.units[:3]
+            )
             more = f"; and {len(array.units) - 3} more" if len(array.units) > 3 else ""
             text = runner._make_submission_file_text(runner._submitit_command_str, "DRY-RUN")
             yield f"# --- {array.stage}: {len(array.units)} jobs ({about}{more})\n{text}"
@@ -112,7 +114,12 @@ class SlurmExecutor(Executor):
                 if not queue.full(str(error)):
                     raise BenchmarkError(_refusal(str(error), submission, jobs)) from error
                 reason = str(error).strip().splitlines()[-1]
-                report(Event("note", f"the cluster takes no more jobs now ({reason}); the same command submits the rest later"))
+                report(
+                    Event(
+                        "note",
+                        f"the cluster takes no more jobs now ({reason}); the same command submits the rest later",
+                    )
+                )
                 break
             jobs |= {unit.number: str(job.job_id) for unit, job in zip(array.units, made, strict=True)}
             submission.write_jobs(jobs)
@@ -125,7 +132,16 @@ class SlurmExecutor(Executor):
             keys = [cell.spec.key for cell in unit.cells]
             found = unit.resources
             units.append(
-                SubmittedUnit(unit.number, unit.stage, unit.title, keys, sorted(unit.needs), round(unit.seconds, 1), found.time, found.memory)
+                SubmittedUnit(
+                    unit.number,
+                    unit.stage,
+                    unit.title,
+                    keys,
+                    sorted(unit.needs),
+                    round(unit.seconds, 1),
+                    found.time,
+                    found.memory,
+                )
             )
             cells += [
                 SubmittedCell(cell.spec.key, cell.row, cell.spec.method, cell.spec.task, cell.title, unit.number)
@@ -155,7 +171,9 @@ class SlurmExecutor(Executor):
             "checkpoint_every": CHECKPOINT_SECONDS,
             "recipe": unit.recipe,
             "keys": [cell.spec.key for cell in unit.cells],
-            "groups": [[{"key": cell.spec.key, "cell": cell.to_json()} for cell in group.cells] for group in unit.groups],
+            "groups": [
+                [{"key": cell.spec.key, "cell": cell.to_json()} for cell in group.cells] for group in unit.groups
+            ],
         }
 
     def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
@@ -175,12 +193,20 @@ class SlurmExecutor(Executor):
         stages = Counter(unit.stage for unit in layout.units if unit.number in jobs)
         shown = ", ".join(f"{count} {stage}" for stage, count in stages.items())
         used = len({job.partition("_")[0] for job in jobs.values()})
-        lines = [f"submitted {cells} cells as {len(jobs)} jobs ({shown}) in {used} calls of sbatch: {submission.folder}"]
+        lines = [
+            f"submitted {cells} cells as {len(jobs)} jobs ({shown}) in {used} calls of sbatch: {submission.folder}"
+        ]
         if layout.guessed:
-            lines.append(f"{layout.guessed} cells have no earlier record to go by; their time is a default (see 'plan --cost')")
+            lines.append(
+                f"{layout.guessed} cells have no earlier record to go by; their time is a default (see 'plan --cost')"
+            )
         if layout.left_out:
-            lines.append(f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later")
-        lines.append(f"follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'")
+            lines.append(
+                f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later"
+            )
+        lines.append(
+            f"follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'"
+        )
         for line in lines:
             report(Event("note", line))
 
@@ -238,7 +264,12 @@ def _patiently(runner: _Submitit, works: list[Work], report: Report) -> list[sub
             spent = time.monotonic() - started
             if not queue.transient(str(error)) or spent + pause > PATIENCE:
                 raise
-            report(Event("note", f"the scheduler does not take jobs ({str(error).strip().splitlines()[-1]}); waiting {pause:.0f} s"))
+            report(
+                Event(
+                    "note",
+                    f"the scheduler does not take jobs ({str(error).strip().splitlines()[-1]}); waiting {pause:.0f} s",
+                )
+            )
             time.sleep(pause)
             pause = min(2 * pause, queue.LONGEST)
 

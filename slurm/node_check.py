@@ -45,7 +45,9 @@ def look(folder: Path, wants_gpu: bool) -> dict[str, Any]:
         "renames": renames(folder),
         "java": shutil.which("java"),
         "variables": {name: os.environ.get(name) for name in (DATA_VARIABLE, WEIGHTS_VARIABLE, "HF_HUB_OFFLINE")},
-        "folders": {name: Path(value).is_dir() for name in (DATA_VARIABLE, WEIGHTS_VARIABLE) if (value := os.environ.get(name))},
+        "folders": {
+            name: Path(value).is_dir() for name in (DATA_VARIABLE, WEIGHTS_VARIABLE) if (value := os.environ.get(name))
+        },
         "caches": {name: Path(os.environ.get(name) or place).expanduser().is_dir() for name, place in CACHES.items()},
         "code": str(Path(__file__).resolve().parent.parent),
         "packages": {name: version(name) for name in PACKAGES},

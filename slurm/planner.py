@@ -160,7 +160,9 @@ class _Planner:
             leads += self._parts(first, "features", needs)
             rest.append((others, needs, {self._pass(cell) for cell in first}))
         self._pack(leads)
-        filled = {self._pass(cell): unit.number for unit in self.made if unit.stage == "features" for cell in unit.cells}
+        filled = {
+            self._pass(cell): unit.number for unit in self.made if unit.stage == "features" for cell in unit.cells
+        }
         later: list[_Part] = []
         for others, needs, passes in rest:
             after = needs | {filled[entry] for entry in passes}
@@ -198,7 +200,9 @@ class _Planner:
         row = group.cells[0].row
         stages = {stage_of(cell) for cell in group.cells}
         same = all(self._of(stage, row) == self._of("features", row) for stage in stages)
-        whole = sum(self._expected(cell) for cell in group.cells) + self.estimates.features(group.cells[0].spec.method)[0]
+        whole = (
+            sum(self._expected(cell) for cell in group.cells) + self.estimates.features(group.cells[0].spec.method)[0]
+        )
         if not leads or (same and len(stages) == 1 and whole <= self._budget(self._of("features", row), stretch=False)):
             return [], group.cells
         first = {cell.spec.key for cell in leads.values()}

@@ -228,7 +228,9 @@ def _unknown(raw: dict[str, Any]) -> list[str]:
         return problems + wrong
     for key, tables in nested.items():
         problems += [f"{key}.{name} must be a table" for name, table in tables.items() if not isinstance(table, dict)]
-    problems += [f"stages.{stage} is no stage{did_you_mean(stage, STAGES)}" for stage in nested["stages"] if stage not in STAGES]
+    problems += [
+        f"stages.{stage} is no stage{did_you_mean(stage, STAGES)}" for stage in nested["stages"] if stage not in STAGES
+    ]
     return problems
 
 

@@ -27,7 +27,13 @@ TRANSIENT = (
 )
 LIMITS = ("job submit limit", "maxsubmit", "qosmaxsubmit", "associationlimit", "job array size", "policy")
 LONGEST = 60.0  # seconds between two tries
-ENDED_BY = {"TIMEOUT": "timeout", "OUT_OF_MEMORY": "oom", "NODE_FAIL": "node", "CANCELLED": "cancelled", "FAILED": "failed"}
+ENDED_BY = {
+    "TIMEOUT": "timeout",
+    "OUT_OF_MEMORY": "oom",
+    "NODE_FAIL": "node",
+    "CANCELLED": "cancelled",
+    "FAILED": "failed",
+}
 PENDING, RUNNING = "queued", "running"
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SPECIAL_EXIT", "SUSPENDED"}
 
@@ -56,7 +62,10 @@ def tell(message: str) -> None:
 
 
 def ask(
-    command: list[str], patience: float = 300.0, say: Callable[[str], None] = tell, wait: Callable[[float], None] = time.sleep
+    command: list[str],
+    patience: float = 300.0,
+    say: Callable[[str], None] = tell,
+    wait: Callable[[float], None] = time.sleep,
 ) -> str:
     """Output of a SLURM command; while the controller does not answer, it is asked again, for `patience` seconds."""
     started, pause = time.monotonic(), 1.0
@@ -64,7 +73,9 @@ def ask(
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=max(30.0, patience))
         except FileNotFoundError:
-            raise NoSchedulerError(f"{command[0]} is not on this machine; run this on a login node of the cluster") from None
+            raise NoSchedulerError(
+                f"{command[0]} is not on this machine; run this on a login node of the cluster"
+            ) from None
         except subprocess.TimeoutExpired:
             done = subprocess.CompletedProcess(command, 1, "", "socket timed out (no answer at all)")
         if done.returncode == 0:

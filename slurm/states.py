@@ -125,6 +125,5 @@ def chosen(found: Iterable[Standing], failed: bool, oom: bool, timeout: bool) ->
     return [
         standing
         for standing in several
-        if (failed and standing.state == "failed")
-        or (standing.state in ("failed", "lost") and standing.kind in kinds)
+        if (failed and standing.state == "failed") or (standing.state in ("failed", "lost") and standing.kind in kinds)
     ]

@@ -122,7 +122,9 @@ class Submission:
 
     def log_files(self, number: int) -> list[Path]:
         """Output and error files of a unit's job, of every task."""
-        job = self.jobs().get(number) or next((str(line["job"]) for line in self.journal(number) if line.get("job")), None)
+        job = self.jobs().get(number) or next(
+            (str(line["job"]) for line in self.journal(number) if line.get("job")), None
+        )
         if job is None:
             return []
         return [path for kind in ("out", "err") for path in sorted(self.logs.glob(f"{job}_[0-9]*_log.{kind}"))]

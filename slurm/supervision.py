@@ -112,7 +112,9 @@ class Supervisor:
         for line in self.submission.journal(self.number):
             if line["what"] == "start" and begun:
                 found.add(begun)
-            begun = line.get("key") if line["what"] == "begin" else (None if line["what"] in ("cell", "start") else begun)
+            begun = (
+                line.get("key") if line["what"] == "begin" else (None if line["what"] in ("cell", "start") else begun)
+            )
         return found
 
     # --- the worker ---
@@ -214,7 +216,9 @@ class Supervisor:
         from benchmark.engine.store import Store
 
         (made,) = Job.from_json([entry["cell"]]).cells
-        record = failed_record(made, {"kind": kind, "message": message, "traceback": stderr}, time.monotonic() - self.since)
+        record = failed_record(
+            made, {"kind": kind, "message": message, "traceback": stderr}, time.monotonic() - self.since
+        )
         Store(Path(self.unit["home"]) / "records").put(made.spec, record)
         self.write("cell", key=made.spec.key, status="failed", kind=kind)
         self.report(Event("cell", f"{made.title}: {message}", status="failed"))

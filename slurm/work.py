@@ -71,4 +71,9 @@ def _join_processes() -> None:
 def _job() -> dict[str, Any]:
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", "")
-    return {"job": job, "host": socket.gethostname(), "pid": os.getpid(), "restart": os.environ.get("SLURM_RESTART_COUNT", "0")}
+    return {
+        "job": job,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "restart": os.environ.get("SLURM_RESTART_COUNT", "0"),
+    }

@@ -35,7 +35,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_home(sub)
     sub.set_defaults(function=answered_by("cancel"))
 
-    sub = commands.add_parser("doctor", help="check a cluster's profile from a job: folders, clocks, locks, GPU, caches")
+    sub = commands.add_parser(
+        "doctor", help="check a cluster's profile from a job: folders, clocks, locks, GPU, caches"
+    )
     add_profile(sub, "profile to check (default: default)")
     sub.add_argument("--patience", type=float, default=600.0, metavar="SECONDS", help="longest wait for a job (600)")
     add_home(sub)

@@ -120,7 +120,12 @@ def _executor(options: argparse.Namespace, made: Plan) -> Executor:
     from benchmark.engine.executors import executor
 
     if options.executor not in EXECUTORS:
-        given = {"--profile": options.profile, "--resource": options.resource, "--wait": options.wait, "--dry-run": options.dry_run}
+        given = {
+            "--profile": options.profile,
+            "--resource": options.resource,
+            "--wait": options.wait,
+            "--dry-run": options.dry_run,
+        }
         wrong = [f"{name} is for --executor {', '.join(EXECUTORS)}" for name, value in given.items() if value]
         raise_all(wrong, f"--executor {options.executor}:")
         return executor(options.executor, options.workers)

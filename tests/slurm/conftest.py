@@ -96,9 +96,13 @@ class Cluster:
         self.script("up", str(self.folder), name)
 
     def ask(self, *command: str) -> str:
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=self.variables, timeout=60).stdout
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, env=self.variables, timeout=60
+        ).stdout
 
-    def ecgbench(self, *arguments: str, timeout: float = 200, code: int | None = None) -> subprocess.CompletedProcess[str]:
+    def ecgbench(
+        self, *arguments: str, timeout: float = 200, code: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "benchmark", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=self.variables, cwd=ROOT, timeout=timeout)
         assert code is None or done.returncode == code, done.stdout + done.stderr

@@ -43,7 +43,9 @@ def planned(chores, home):
         made = make_plan(load_suite(str(path)))
         todo, finished = made.cells[done:], made.cells[:done]
         estimates = Estimates(read_index(home).values(), home)
-        return made, lay_out(made.jobs(todo), finished, load_profile("default", resources), estimates, home, array_size, room)
+        return made, lay_out(
+            made.jobs(todo), finished, load_profile("default", resources), estimates, home, array_size, room
+        )
 
     return plan
 

@@ -41,15 +41,26 @@ def test_what_is_special_wins_and_the_command_line_last(path):
 
 
 def test_all_mistakes_at_once_with_the_nearest_names(path):
-    path.write_text(PROFILE.replace("partition", "partitoin").replace("gpus = 1", 'gpus = "many"') + "\n[stages.prob]\n[alll]\n")
+    path.write_text(
+        PROFILE.replace("partition", "partitoin").replace("gpus = 1", 'gpus = "many"') + "\n[stages.prob]\n[alll]\n"
+    )
     with pytest.raises(UsageError) as error:
         load_profile(str(path))
     for part in ("did you mean 'probe'", "did you mean 'all'"):
         assert part in str(error.value)
-    path.write_text(PROFILE.replace("partition", "partitoin").replace("gpus = 1", 'gpus = "many"').replace('"32G"', '"32 apples"'))
+    path.write_text(
+        PROFILE.replace("partition", "partitoin").replace("gpus = 1", 'gpus = "many"').replace('"32G"', '"32 apples"')
+    )
     with pytest.raises(UsageError) as error:
         load_profile(str(path), ["probe.tiem=5"])
-    for part in ("all.partitoin", "'partition'", "stages.pretrain.gpus", "methods.merl.memory", "32 apples", "--resource.probe.tiem"):
+    for part in (
+        "all.partitoin",
+        "'partition'",
+        "stages.pretrain.gpus",
+        "methods.merl.memory",
+        "32 apples",
+        "--resource.probe.tiem",
+    ):
         assert part in str(error.value), part
 
 
@@ -84,5 +95,12 @@ def test_built_in_profiles_and_unknown_ones():
 
 
 def test_times_and_memory_as_sbatch_reads_them():
-    assert [minutes(text) for text in ("90", "1:30", "2:00:00", "1-0", "1-1:30", "0:0:1")] == [90, 2, 120, 1440, 1530, 1]
+    assert [minutes(text) for text in ("90", "1:30", "2:00:00", "1-0", "1-1:30", "0:0:1")] == [
+        90,
+        2,
+        120,
+        1440,
+        1530,
+        1,
+    ]
     assert [megabytes(text) for text in ("500", "500M", "2G", "1T", "1024K")] == [500, 500, 2048, 1048576, 1]

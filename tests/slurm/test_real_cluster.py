@@ -59,7 +59,7 @@ dataset = "synthetic"
 epochs = {epochs}
 batch_size = 16
 """
-ROWS = {"timed": (0.6, 28), "signalled": (0.2, 28), "pair": (0.02, 3)}  # seconds per step, epochs of five steps
+ROWS = {"timed": (0.6, 28), "signalled": (0.3, 28), "pair": (0.02, 3)}  # seconds per step, epochs of five steps
 PROFILE = """
 [limits]
 cells_per_job = 25
@@ -109,25 +109,29 @@ def journal(folder, number):
 def swept(cluster, tmp_path_factory):
     """Both grids on the cluster, with everything done to them that a bad day brings; and both by Inline."""
     folder = tmp_path_factory.mktemp("swept")
-    files = {name: folder / name for name in ("grid.toml", "learners.toml", "profile.toml", "grid", "learners", "inline")}
+    files = {
+        name: folder / name for name in ("grid.toml", "learners.toml", "profile.toml", "grid", "learners", "inline")
+    }
     files["grid.toml"].write_text(GRID.format(seeds=list(range(197))))
     learners = (LEARNER.format(row=row, nap=nap, epochs=epochs) for row, (nap, epochs) in ROWS.items())
     files["learners.toml"].write_text(LEARNERS + "".join(learners))
     files["profile.toml"].write_text(PROFILE)
     slurm = ("--executor", "slurm", "--profile", str(files["profile.toml"]), "-q")
     home = {name: ("--home", str(files[name])) for name in ("grid", "learners", "inline")}
-    only = ("--methods", "timed", "signalled")
-    inline = cluster.start_ecgbench("run", str(files["learners.toml"]), *only, *home["inline"], "-q")
+    inline = [
+        cluster.start_ecgbench("run", str(files["learners.toml"]), "--methods", row, *home["inline"], "-q")
+        for row in ("timed", "signalled")
+    ]
     cluster.ecgbench("run", str(files["learners.toml"]), *slurm, *home["learners"], code=0)
-    done = cluster.ecgbench("run", str(files["grid.toml"]), *slurm, *home["grid"], code=0)
-    told = done.stderr
-    again = cluster.ecgbench("run", str(files["grid.toml"]), *slurm, *home["grid"], code=0).stderr
-    _, learning = submission(files["learners"])
+    grid = cluster.start_ecgbench("run", str(files["grid.toml"]), *slurm, *home["grid"])
+    content, learning = submission(files["learners"])
     jobs = json.loads((learning / "jobs.json").read_text())
-    by_row = {unit["title"].split()[-1]: unit["number"] for unit in submission(files["learners"])[0]["units"] if unit["stage"] == "pretrain"}
+    by_row = {unit["title"].split()[-1]: unit["number"] for unit in content["units"] if unit["stage"] == "pretrain"}
     log = learning / "logs" / f"{jobs[str(by_row['signalled'])]}_0_log.out"
     until(lambda: log.exists() and "epoch 3" in log.read_text(), 90, "three epochs")
     cluster.ask("scancel", "--signal=USR2", jobs[str(by_row["signalled"])])
+    told = grid.communicate(timeout=90)[1]
+    again = cluster.ecgbench("run", str(files["grid.toml"]), *slurm, *home["grid"], code=0).stderr
     until(lambda: len(records(files["grid"])) > 20, 60, "the first cells")
     cluster.down("slurmd-n1")
     cluster.down("slurmctld")
@@ -137,7 +141,8 @@ def swept(cluster, tmp_path_factory):
     cluster.up("slurmd-n1")
     out, error = status.communicate(timeout=60)
     until(lambda: not cluster.ask("squeue", "-h").strip(), 240, "the end of all jobs")
-    inline.communicate(timeout=100)
+    for process in inline:
+        process.communicate(timeout=150)
     return {
         **files,
         "told": told,
@@ -179,7 +184,9 @@ def test_status_waits_for_the_controller_and_says_so(swept):
 def test_records_equal_those_of_the_inline_executor(cluster, swept, tmp_path):
     """The features of a recording do not depend on where they are computed, so the numbers are equal to the bit."""
     suite = tmp_path / "grid.toml"
-    suite.write_text(GRID.format(seeds=list(range(197))).replace('["raise", "hang"]', '["nothing"]').replace("900", "1"))
+    suite.write_text(
+        GRID.format(seeds=list(range(197))).replace('["raise", "hang"]', '["nothing"]').replace("900", "1")
+    )
     cluster.ecgbench("run", str(suite), "--home", str(tmp_path / "home"), "-q", code=0)
     expected, found = records(tmp_path / "home"), records(swept["grid"])
     same = {key for key in expected if key in found and found[key]["status"] == "done"}
@@ -227,6 +234,24 @@ def test_logs_of_a_cell(cluster, swept):
     assert "a chore that raises" in shown and "begin  plain chore" in shown
     refused = cluster.ecgbench("logs", "seed=7", *home, code=2).stderr
     assert "fits 11 cells" in refused  # 7, and 70 to 79
+
+
+def test_the_doctor_looks_from_a_job(cluster, swept):
+    """One machine plays login and nodes: what is shared is shared, and the GPU that the default profile wants is not there."""
+    home = ("--home", str(swept["grid"]))
+    done = cluster.ecgbench("doctor", "--profile", str(swept["profile.toml"]), *home)
+    for sight in (
+        "ok    the home is shared",
+        "ok    clocks agree",
+        "ok    a lock held here is held there",
+        "ok    the same libraries",
+    ):
+        assert sight in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "nothing is wrong" in done.stdout
+    refused = cluster.ecgbench(
+        "doctor", "--profile", str(swept["profile.toml"]), "--resource", "partition=mian", *home, code=5
+    )
+    assert "the cluster has main" in refused.stdout
 
 
 def test_retry_reruns_three(cluster, swept):

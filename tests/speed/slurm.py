@@ -110,7 +110,9 @@ def timed(work) -> float:
 def record_of(cell, home: Home) -> None:
     folder = Store(home.records).folder(cell.spec)
     folder.mkdir(parents=True)
-    (folder / "record.json").write_text(json.dumps({"key": cell.spec.key, "spec": cell.spec.to_json(), **RECORD_FIELDS}))
+    (folder / "record.json").write_text(
+        json.dumps({"key": cell.spec.key, "spec": cell.spec.to_json(), **RECORD_FIELDS})
+    )
 
 
 if __name__ == "__main__":
