@@ -55,7 +55,8 @@ def print_cost(options: argparse.Namespace) -> int:
         print(f"{stage.stage:10s} {numbers}")
     guesses = ", ".join(f"{name} {seconds:g} s" for name, seconds in DEFAULTS.items())
     print(
-        f"the time of {layout.measured} cells comes from earlier records, that of {layout.guessed} from defaults ({guesses})"
+        f"the time of {layout.measured} cells comes from earlier records, "
+        f"that of {layout.guessed} from defaults ({guesses})"
     )
     for line in missing:
         print(f"missing: {line}")

@@ -1,4 +1,4 @@
-"""``ecgbench doctor --profile NAME``: is this cluster, as the profile describes it, fit for a run? Each fault with its cure."""
+"""``ecgbench doctor --profile NAME``: is this cluster, as the profile has it, fit for a run? Each fault with its cure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 
 def examine(options: argparse.Namespace) -> int:
-    """Print what was found, here and on a node of each kind that the profile names; exit code 5 when something is wrong."""
+    """Print what was found here and on a node of each kind in the profile; exit code 5 when something is wrong."""
     home = home_of(options)
     profile = load_profile(options.profile or "default", options.resource)
     wrong = 0
@@ -148,8 +148,8 @@ def judge(found: dict[str, Any], resources: Resources, folder: Path, received: f
     yield Finding(
         "a lock held here is held there",
         not found["lock_was_free"],
-        "locks do not cross machines on this file system (mount it with flock/local_lock=none): two jobs may extract or "
-        "train the same thing at once; results stay whole, work is done twice",
+        "locks do not cross machines on this file system (mount it with flock/local_lock=none): two jobs may extract "
+        "or train the same thing at once; results stay whole, work is done twice",
         warning=True,
     )
     for what, good in found["renames"].items():

@@ -205,7 +205,7 @@ class SlurmExecutor(Executor):
                 f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later"
             )
         lines.append(
-            f"follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'"
+            "follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'"
         )
         for line in lines:
             report(Event("note", line))

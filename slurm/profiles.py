@@ -106,7 +106,7 @@ class Profile(_Table):
 
     name: str = ""
     about: str = ""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=lambda: Limits.model_validate({}))
     all: dict[str, Any] = {}
     stages: dict[str, dict[str, Any]] = {}
     methods: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""The scheduler's view: one query for all jobs of a refresh; a controller that is busy is waited for, and that is said."""
+"""The scheduler's view: one query for all jobs of a refresh; a busy controller is waited for, and that is said."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def ended(jobs: Iterable[str], patience: float = 30.0) -> dict[str, str]:
         output = ask(command, patience, say=lambda _: None)
     except BenchmarkError:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for line in output.splitlines():
         job, _, state = line.partition("|")
         how = ENDED_BY.get(state.split(" ")[0])

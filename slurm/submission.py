@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 import secrets
 import time
@@ -132,7 +131,7 @@ class Submission:
     def started(self) -> set[int]:
         """Units with a journal."""
         try:
-            return {int(name.partition(".")[0]) for name in os.listdir(self.folder / JOURNAL)}
+            return {int(path.stem) for path in (self.folder / JOURNAL).iterdir()}
         except FileNotFoundError:
             return set()
 

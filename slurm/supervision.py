@@ -97,7 +97,7 @@ class Supervisor:
         groups: list[list[dict[str, Any]]] = []
         last: list[dict[str, Any]] = []
         for group in self.unit["groups"]:
-            cells = []
+            cells: list[dict[str, Any]] = []
             for cell in group:
                 key, spec = cell["key"], cell["cell"]["spec"]
                 if not (home / "records" / spec["task"] / spec["method"] / key / "record.json").is_file():

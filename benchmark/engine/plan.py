@@ -189,7 +189,12 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
                 source = _source(suite, question)
-                own = {"label_set": label_set, "task_config": asked, "task_inputs": inputs, "source": source}
+                own: dict[str, Any] = {
+                    "label_set": label_set,
+                    "task_config": asked,
+                    "task_inputs": inputs,
+                    "source": source,
+                }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
                     yield Cell(spec, method.row, fields, str(file) if file else None, method.trained_on)

@@ -1,4 +1,4 @@
-"""A plug-in for tests on a cluster: a method without weights, one that learns slowly, and a task that misbehaves on demand.
+"""A plug-in for tests: a method without weights, one that learns slowly, and a task that misbehaves on demand.
 
 A chore misbehaves until the file ``$CHORES/cured`` is there.
 """
@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+import benchmark
 from benchmark.api import Answer, Method, Scores, Task, TrainableMethod
 from benchmark.testing import FakeMethod
 
@@ -70,7 +71,8 @@ class Chore(Task):
         ballast = np.ones(self.megabytes << 17)  # 8 bytes each
         if self.megabytes:
             time.sleep(1.5)
-        return Answer({"features": context.features("test")[:1], "ballast": ballast[:1]})
+        code = str(Path(benchmark.__file__).parent.parent)
+        return Answer({"features": context.features("test")[:1], "ballast": ballast[:1]}, details={"code": code})
 
     def score(self, answer, truth):
         total = float(np.abs(answer.predictions["features"]).sum())

@@ -42,7 +42,7 @@ launch() { # NAME
 nodes() { for ((i = 1; i <= NODES; i++)); do echo "n$i"; done; }
 
 install() {
-  command -v slurmctld munged >/dev/null && return
+  { command -v slurmctld && command -v munged; } >/dev/null && return
   local guard=/usr/sbin/policy-rc.d made=  # tells the packages' scripts to start nothing
   [[ -e $guard ]] || { printf '#!/bin/sh\nexit 101\n' >$guard; chmod +x $guard; made=1; }
   apt-get update -qq

@@ -25,7 +25,7 @@ if command == "sbatch":
     script = pathlib.Path(arguments[-1]).read_text()
     number = 1 + len(list(state.glob("*.sh")))
     if (state / "full").exists() and number > int((state / "full").read_text()):
-        sys.exit("sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)")
+        sys.exit("sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)")
     (state / f"{{number}}.sh").write_text(script)
     print(f"Submitted batch job {{number}}")
 elif command == "squeue":

@@ -69,7 +69,7 @@ def test_weights_then_features_then_the_rest(planned):
 
 
 def test_what_is_extracted_needs_no_job_of_its_own(planned):
-    made, layout = planned(done=1)  # a record of the first method's first cell
+    _, layout = planned(done=1)  # a record of the first method's first cell
     assert [unit.row for unit in layout.units if unit.stage == "features"] == ["taught", "taught more"]
     assert not next(unit for unit in layout.units if unit.row == "plain").needs
 

@@ -194,6 +194,9 @@ def test_records_equal_those_of_the_inline_executor(cluster, swept, tmp_path):
     for key in same:
         for field in ("metrics", "question", "spec", "data_digest", "n", "predictions", "config", "notes", "leak"):
             assert found[key][field] == expected[key][field], (field, key)
+    assert {record["details"]["code"] for record in found.values() if record["status"] == "done"} == {
+        submission(swept["grid"])[0]["code"]["snapshot"]  # not the tree that may change meanwhile
+    }
     code = submission(swept["grid"])[0]["code"]  # of the submission: the snapshot has no repository to ask
     assert {record["provenance"]["code"]["git"] for record in found.values()} == {code["git"]} and code["git"]
     assert all(record["provenance"]["code"]["dirty"] == code["dirty"] for record in found.values())
@@ -237,7 +240,7 @@ def test_logs_of_a_cell(cluster, swept):
 
 
 def test_the_doctor_looks_from_a_job(cluster, swept):
-    """One machine plays login and nodes: what is shared is shared, and the GPU that the default profile wants is not there."""
+    """One machine plays login node and compute nodes, so all that must be shared is shared."""
     home = ("--home", str(swept["grid"]))
     done = cluster.ecgbench("doctor", "--profile", str(swept["profile.toml"]), *home)
     for sight in (
