@@ -1,4 +1,4 @@
-"""``ecgbench doctor --profile NAME``: is this cluster, as the profile has it, fit for a run? Each fault with its cure."""
+"""``ecgbench doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Each fault with its cure."""
 
 from __future__ import annotations
 

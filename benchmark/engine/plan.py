@@ -188,7 +188,6 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 fields = canonical(asdict(question))  # type: ignore[call-overload]
                 asked = distinct(task_class, fields, f"task {task.name}")
                 inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
-                source = _source(suite, question)
                 own: dict[str, Any] = {
                     "label_set": label_set,
                     "task_config": asked,
