@@ -1,4 +1,4 @@
-"""``ecgbench doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Each fault with its cure."""
+"""``ecgbench doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Faults and cures."""
 
 from __future__ import annotations
 

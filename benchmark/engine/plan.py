@@ -192,7 +192,7 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                     "label_set": label_set,
                     "task_config": asked,
                     "task_inputs": inputs,
-                    "source": source,
+                    "source": _source(suite, question),
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
