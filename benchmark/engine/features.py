@@ -63,7 +63,10 @@ def cached_features(
                 extract(ready, layer, data, rows, report, device, temporary)
                 seconds = time.monotonic() - started
                 cost = {**_model_cost(ready, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
-                write_text(path.with_suffix(".json"), json.dumps({**whole, "cost": cost}, indent=1))
+                write_text(
+                    path.with_suffix(".json"),
+                    json.dumps({**whole, "seconds": round(seconds, 2), "cost": cost}, indent=1),
+                )
     loaded: np.memmap = np.load(path, mmap_mode="r")
     return loaded
 
