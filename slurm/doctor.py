@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""``ecgbench doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Faults with their cures."""
-=======
 """``ecgbench doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Faults and cures."""
->>>>>>> refs/heads/slurm
 
 from __future__ import annotations
 

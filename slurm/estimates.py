@@ -56,16 +56,10 @@ def _by_method(folder: Path, pattern: str) -> dict[str, list[float]]:
     for path in folder.glob(pattern):
         try:
             card = json.loads(path.read_text("utf-8"))
-<<<<<<< HEAD
-            found.setdefault(card["method"], []).append(float(card["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a file of another kind
-=======
             method, seconds = card["method"], float(card["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # a file of another kind
         found.setdefault(method, []).append(seconds)
->>>>>>> refs/heads/slurm
     return found
 
 

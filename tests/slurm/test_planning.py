@@ -85,11 +85,8 @@ def test_cells_are_packed_by_time(planned):
 def test_earlier_records_replace_the_default(planned, home):
     made, _ = planned()
     cell = made.cells[0]
-<<<<<<< HEAD
-=======
-    home.features.mkdir()
+    home.features.mkdir(parents=True)
     (home.features / "plain-x.json").write_text('{"method": "plain"}')  # of another kind: it tells no time
->>>>>>> refs/heads/slurm
     folder = home.records / "chore" / "plain" / cell.spec.key
     folder.mkdir(parents=True)
     record = {"key": cell.spec.key, "spec": {"task": "chore", "method": "plain"}, "status": "done", "seconds": 600.0}

@@ -89,8 +89,6 @@ def until(condition, seconds, what):
     return found
 
 
-<<<<<<< HEAD
-=======
 def idle(cluster):
     """Whether the queue is empty, and stays so: a controller that was just started shows none of its jobs yet."""
     for _ in range(4):
@@ -100,7 +98,6 @@ def idle(cluster):
     return True
 
 
->>>>>>> refs/heads/slurm
 def records(home):
     found = [json.loads(path.read_text()) for path in Path(home).glob("records/*/*/*/record.json")]
     return {record["key"]: record for record in found}
@@ -152,11 +149,7 @@ def swept(cluster, tmp_path_factory):
     cluster.up("slurmctld")
     cluster.up("slurmd-n1")
     out, error = status.communicate(timeout=60)
-<<<<<<< HEAD
-    until(lambda: not cluster.ask("squeue", "-h").strip(), 240, "the end of all jobs")
-=======
     until(lambda: idle(cluster), 240, "the end of all jobs")
->>>>>>> refs/heads/slurm
     for process in inline:
         process.communicate(timeout=150)
     return {
@@ -281,11 +274,7 @@ def test_retry_reruns_three(cluster, swept):
         assert "submitted 1 cells" in by_memory
         rest = cluster.ecgbench("retry", *home, code=0).stderr
         assert "submitted 2 cells" in rest, rest
-<<<<<<< HEAD
-        until(lambda: not cluster.ask("squeue", "-h").strip(), 60, "the end of the retries")
-=======
         until(lambda: idle(cluster), 60, "the end of the retries")
->>>>>>> refs/heads/slurm
     finally:
         (cluster.plugin / "cured").unlink()
     found = records(swept["grid"])
