@@ -153,7 +153,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             sizes = (decoder_width, decoder_depth, decoder_heads)
             self.ecg_decoder = JointDecoder((1 + split) * width, leads, self.patches, patch, *sizes)
         self.log_scale = nn.Parameter(torch.tensor(math.log(initial_scale)))
-        self.bias = nn.Parameter(torch.tensor(initial_bias))
+        self.bias = nn.Parameter(torch.tensor(float(initial_bias)))
         for part in (self.shared, self.shared_head, self.ecg_adapter):
             part.apply(xavier)
         self.text_encoder = _text_encoder(text_model, text_frozen_layers)

@@ -111,7 +111,7 @@ def test_only_hidden_patches_count_and_only_visible_ones_are_seen():
     "options, losses",
     [
         ({"mask_mode": "none", "word_ratio": 0.0}, ["align", "orth"]),
-        ({"disentangle": "unconstrained"}, ["ecg", "text", "align"]),
+        ({"disentangle": "unconstrained", "initial_bias": -7}, ["ecg", "text", "align"]),
         ({"disentangle": "none", "views": "one_pass"}, ["ecg", "text", "align"]),
         ({"orthogonality": "correlation", "limb": "one", "mask_mode": "temporal"}, ["ecg", "text", "align", "orth"]),
         ({"alignment": "infonce", "limb": "together", "views": "one_pass"}, ["ecg", "text", "align", "orth"]),
