@@ -78,7 +78,7 @@ def test_calibration_and_robustness_come_from_the_records(tiny_suite, store, fil
     (curve,) = [line for line in calibration.axes[0].lines if line.get_label() == "merl"]
     assert curve.get_xdata() == pytest.approx([0.2, 0.8]) and curve.get_ydata() == pytest.approx([0.1, 0.9])
     found = {axis.get_title(): axis.containers[0].lines[0].get_xdata() for axis in robustness.axes}
-    assert found["white"] == pytest.approx([0, 0.1, 0.5]) and found["number of leads"] == pytest.approx([1, 2, 12])
+    assert found["white"] == pytest.approx([0, 0.1, 0.5]) and found["few leads"] == pytest.approx([1, 2, 12])
 
 
 def test_latex_escapes_everything_and_names_what_a_table_needs(plan, store, fill):
@@ -142,7 +142,7 @@ def test_compare_prints_differences_wins_and_classes(plan, store, fill, tiny_sui
     assert main([*arguments, "--out", str(tmp_path / "out"), "--format", "md,png"]) == 0
     said = capsys.readouterr().out
     assert "SYNTHETIC DATA" in said and "merl better: 2, handcrafted better: 0, not separated: 0" in said
-    assert "| +0.050 | +0.050 to +0.050 | 0.020 | merl |" in said and "NORM +0.050" in said
+    assert "| +0.050 | +0.050 to +0.050 | 0.000 | merl |" in said and "NORM +0.050" in said
     assert (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text() in said
     assert (tmp_path / "out" / "tiny-merl-against-handcrafted.png").stat().st_size > 5000
 

@@ -30,7 +30,9 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
             for row, found in costs.items():
                 if found.get(name) and row in scores:
                     axis.scatter(found[name], scores[row], s=36, label=row, **look[row])
-            axis.set_xscale("log")
+            shown_costs = [found[name] for found in costs.values() if found.get(name)]
+            if max(shown_costs) > 10 * min(shown_costs):  # within a decade the ticks of a logarithm overlap
+                axis.set_xscale("log")
             axis.set_xlabel(COSTS[name])
         axes[0].set_ylabel("mean of the primary metric")
         legend_above(figure, axes)

@@ -58,7 +58,7 @@ def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figu
             for row in table.all_rows:
                 if row in points:
                     _line(axis, points[row], label=row, **look[row])
-            axis.set_title(name)
+            axis.set_title("few leads" if name == LEADS else name)
             axis.set_xlabel(LEADS if name == LEADS else "strength")
         axes[0].set_ylabel(table.metric)
         legend_above(figure, axes, title=table.title)
