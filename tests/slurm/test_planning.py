@@ -85,7 +85,7 @@ def test_cells_are_packed_by_time(planned):
 def test_earlier_records_replace_the_default(planned, home):
     made, _ = planned()
     cell = made.cells[0]
-    home.features.mkdir()
+    home.features.mkdir(parents=True)
     (home.features / "plain-x.json").write_text('{"method": "plain"}')  # of another kind: it tells no time
     folder = home.records / "chore" / "plain" / cell.spec.key
     folder.mkdir(parents=True)
