@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from benchmark.engine.index import Entry
 from benchmark.paths import Home
@@ -33,7 +35,7 @@ class Estimates:
                 self._cells[entry.method, entry.task].append(entry.seconds)
                 self._cells["", entry.task].append(entry.seconds)
         self._pretraining = _by_method(home.pretrained, "*/card.json")
-        self._features = _by_method(home.features, "*.json")
+        self._features = _by_method(home.features, "*.json", _extraction)
 
     def cell(self, method: str, task: str, stage: str) -> Estimate:
         """One cell whose features are at hand."""
@@ -51,16 +53,24 @@ class Estimates:
         return _mean(known[method]) if method in known else Estimate(DEFAULTS["pretrain"], 0)
 
 
-def _by_method(folder: Path, pattern: str) -> dict[str, list[float]]:
+def _by_method(
+    folder: Path, pattern: str, seconds_of: Callable[[Path, Any], float] = lambda _, card: float(card["seconds"])
+) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for path in folder.glob(pattern):
         try:
             card = json.loads(path.read_text("utf-8"))
-            method, seconds = card["method"], float(card["seconds"])
+            method, seconds = card["method"], seconds_of(path, card)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # a file of another kind
         found.setdefault(method, []).append(seconds)
     return found
+
+
+def _extraction(path: Path, card: Any) -> float:
+    """Seconds of one pass: the cache keeps them per recording, and a row of the array beside it is one."""
+    rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
+    return float(card["cost"]["feature_seconds"]) * rows
 
 
 def _mean(values: list[float]) -> Estimate:
