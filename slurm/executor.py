@@ -181,7 +181,7 @@ class SlurmExecutor(Executor):
         with _srun_found(self.dry_run):
             runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=found.python)
         runner.update_parameters(**parameters(found, f"ecgbench-{array.stage}", limits.array_parallelism))
-        runner.parameters["setup"] = [*found.setup, *exports(found, home, code)]
+        runner.parameters["setup"] = [*found.setup, *exports(found, home, code), AWAIT_CONTROLLER]
         waits = sorted({jobs[number] for number in array.needs if number in jobs})
         if waits:
             runner.parameters["dependency"] = "afterany:" + ":".join(waits)
@@ -238,6 +238,12 @@ def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:
         "wckey": None,
         "additional_parameters": {"requeue": True, **found.sbatch},
     }
+
+
+# srun needs the controller: one that is just being restarted would cost the job, before any code of ours ran
+AWAIT_CONTROLLER = (
+    "for i in $(seq 150); do scontrol ping 2>/dev/null | grep -q 'is UP' && break; sleep 2; done  # at most 5 minutes"
+)
 
 
 def exports(found: Resources, home: Home, code: Path) -> list[str]:

@@ -91,15 +91,20 @@ def load(folder: Path = FOLDER) -> list[Published]:
 
 def beside(entries: Iterable[Entry], published: Iterable[Published]) -> list[Comparison]:
     """Every published number that a complete entry reproduces, in the order of the entries."""
-    numbers = list(published)
+    numbers: dict[tuple[str, str, str], list[Published]] = {}
+    for one in published:
+        numbers.setdefault((one.method, one.task, one.dataset), []).append(one)
     found = []
     for entry in entries:
-        for one in numbers:
+        for one in numbers.get((entry.method, entry.task, entry.dataset), ()):
+            if not (entry.complete and one.answers(entry)):
+                continue
             values = [result.metrics[one.metric] for result in entry.results if one.metric in result.metrics]
-            if entry.complete and values and one.answers(entry):
-                variant = ", ".join(f"{name} {value}" for name, value in entry.variant.items())
-                question = f"{entry.task}, {entry.dataset}/{entry.label_set}, {variant}"
-                evidence = EVIDENCE[one.evidence]
-                here = mean(values)
-                found.append(Comparison(entry.row, question, one.metric, one.value, here, one.source, evidence))
+            if not values:
+                continue
+            variant = ", ".join(f"{name} {value}" for name, value in entry.variant.items())
+            question = f"{entry.task}, {entry.dataset}/{entry.label_set}, {variant}"
+            evidence = EVIDENCE[one.evidence]
+            here = mean(values)
+            found.append(Comparison(entry.row, question, one.metric, one.value, here, one.source, evidence))
     return found

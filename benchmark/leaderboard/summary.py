@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import mean, stdev
@@ -96,7 +97,10 @@ class Result:
 
 @dataclass
 class Entry:
-    """One place of a table: a row's answers to one question, over all seeds."""
+    """One place of a table: a row's answers to one question, over all seeds.
+
+    Its numbers are computed once, when they are first asked for: `add` everything before.
+    """
 
     row: str
     method: str
@@ -127,7 +131,7 @@ class Entry:
         """What rivals share: everything but the row."""
         return (self.task, self.dataset, self.label_set, self.column)
 
-    @property
+    @functools.cached_property
     def values(self) -> list[float]:
         return [result.value for result in self.results if result.value is not None]
 
@@ -139,11 +143,11 @@ class Entry:
     def higher_is_better(self) -> bool:
         return self.results[0].higher_is_better
 
-    @property
+    @functools.cached_property
     def mean(self) -> float:
         return mean(self.values)
 
-    @property
+    @functools.cached_property
     def spread(self) -> float | None:
         """Standard deviation over subset seeds; None for a single one."""
         return stdev(self.values) if len(self.values) > 1 else None
@@ -155,7 +159,7 @@ class Entry:
             return None
         return self._sum / self._summed
 
-    @property
+    @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
         """Test sampling, 95 %: of the mean over seeds where its resamples are stored, else the mean of the bounds."""
         resampled = self.resampled
