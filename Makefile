@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint install clean
+.PHONY: demo test test-cluster lint install clean
 
 install: $(STAMP)
 
@@ -18,6 +18,9 @@ demo: install  ## the main job on synthetic recordings: a leaderboard in a few m
 
 test: install lint
 	$(BIN)/python -m pytest
+
+test-cluster: install  ## against a real SLURM that the tests start on loopback (as root; Debian: slurm-wlm and munge)
+	$(BIN)/python -m pytest -m cluster tests/slurm
 
 lint: install
 	$(BIN)/ruff check .

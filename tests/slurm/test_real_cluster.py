@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.cluster
+
 GRID = """
 name = "grid"
 title = "Two hundred small cells, three of them bad"
