@@ -10,11 +10,17 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     suite = board.plan.suite
     parts = [f"# {suite.title}", f"Suite `{suite.name}` v{suite.version}. {suite.about}".strip()]
     parts += [f"> **{line}**" for line in board.warnings()]
-    parts += [f"## {table.title}\n\n{_table(table)}" for table in board.tables]
+    parts += [_section(table) for table in board.tables]
     if published:
         parts.append(_published(published))
     parts.append("## Notes\n\n" + "\n".join(f"- {line}" for line in board.notes()))
     return "\n\n".join(parts) + "\n"
+
+
+def _section(table: Table) -> str:
+    sizes = table.sizes()
+    said = f"{table.metric}; {sizes}.\n\n" if sizes else ""
+    return f"## {table.title}\n\n{said}{_table(table)}"
 
 
 def _table(table: Table) -> str:

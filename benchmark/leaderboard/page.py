@@ -101,6 +101,7 @@ def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
         "id": f"table-{number}",
         "title": table.title,
         "metric": table.metric,
+        "sizes": table.sizes(),
         "columns": table.columns,
         "rows": rows,
     }

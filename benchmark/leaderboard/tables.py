@@ -19,7 +19,7 @@ from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.leaks import contaminated, leak_lines
 from benchmark.leaderboard.marks import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
-from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
+from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
 from benchmark.paths import Home
 
 METRICS = {"auroc_macro": "macro AUROC"}  # for readers; other metrics go by their name
@@ -52,6 +52,22 @@ class Table:
         return {
             column: rank([entry for (_, name), entry in self.body.items() if name == column]) for column in self.columns
         }
+
+    def sizes(self) -> str:
+        """``2158 recordings in test; train 1 %: 171 to 173, 100 %: 17084``; empty before the first result."""
+        test = {result.n["test"] for entry in self.body.values() for result in entry.results if "test" in result.n}
+        if not test:
+            return ""
+        parts = []
+        for column in self.columns:
+            entries = (
+                entry for (_, name), entry in self.body.items() if name == column and not entry.variant.get(SIGNAL)
+            )
+            train = {result.n["train"] for entry in entries for result in entry.results if "train" in result.n}
+            if train:
+                parts.append(f"{column}: {_span(train)}")
+        trained = f"; train {', '.join(parts)}" if any("fraction" in e.variant for e in self.body.values()) else ""
+        return f"{_span(test)} recordings in test{trained}"
 
     def text(self, row: str, column: str, interval: bool = True) -> str:
         """``0.883 ±0.004 [0.870, 0.895] ≈``, or what keeps it from being a number."""
@@ -179,6 +195,11 @@ class Leaderboard:
             if failed:
                 lines.append(f"{row} × {task}: {failed} cells failed; `{command} --retry-failed`.")
         return lines
+
+
+def _span(numbers: set[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def entry_text(entry: Entry, interval: bool = True) -> str:

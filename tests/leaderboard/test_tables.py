@@ -25,6 +25,7 @@ def test_means_spreads_intervals_and_the_best(plan, store, fill):
     assert "| handcrafted | <ins>0.710 ±0.014 [0.660, 0.750]</ins> | <ins>0.700 [0.650, 0.740]</ins> |" in text
     assert "| merl | **0.810 ±0.014 [0.760, 0.850]** | **0.800 [0.750, 0.840]** |" in text
     assert text.index("| merl |") < text.index("| *floors* |") < text.index("| random_init | 0.610")
+    assert "macro AUROC; 30 recordings in test; train 10 %: 9, 100 %: 9." in text
     assert "SYNTHETIC DATA" in text and "PARTIAL" not in text and "INCOMPLETE" not in text
     assert "handcrafted × zero_shot: skipped, it has no space shared" in text
 
