@@ -63,7 +63,6 @@ def leaderboard(options: argparse.Namespace) -> int:
     made, store = plan_of(options), Store(options.records or home.records)
     if options.strict:
         raise_all(audit(made, store), f"--strict: the leaderboard of {made.suite.name} is refused:", NotStrictError)
-    made.sort_by_state(store)
     write_leaderboard(made, store, options.out or home.leaderboards, formats, show=True)
     return exit_code_of(made)
 

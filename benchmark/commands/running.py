@@ -106,8 +106,8 @@ def run(options: argparse.Namespace) -> int:
         runner.run(made.jobs(wanted), home, device_of(options), counting_cells(report, len(wanted)))
     if options.executor in EXECUTORS and not options.wait:
         return COMPLETE
-    made.sort_by_state(store, data_digests(made, home))
     write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
+    made.sort_by_state(store, data_digests(made, home))
     if options.explain:
         known = {cell.spec.key: cell.weights_file for cell in made.cells}
         weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)

@@ -183,18 +183,25 @@ class Entry:
 
 
 def summarise(plan: Plan, store: Store) -> list[Entry]:
-    """Entries in the order of the suite; raises when the records of a dataset come from different data."""
+    """Entries in the order of the suite; raises when the records of a dataset come from different data.
+
+    The plan's cells are sorted by state on the way, as `Plan.sort_by_state` does: each record is read once.
+    """
     entries: dict[tuple[Any, ...], Entry] = {}
+    plan.done, plan.failed, plan.todo = [], [], []
     for cell in plan.cells:
         made = _entry(cell)
         entry = entries.setdefault((made.row, *made.question), made)
         record = store.get(cell.spec)
         if record is None:
             entry.missing += 1
+            plan.todo.append(cell)
         elif record.done:
             entry.add(Result.of(record), store.resampled(cell.spec))
+            plan.done.append(cell)
         else:
             entry.failed += 1
+            plan.failed.append(cell)
     found = list(entries.values())
     _refuse_mixtures(found)
     return found
