@@ -25,6 +25,7 @@ from benchmark.canonical import canonical
 from benchmark.engine import distributed
 from benchmark.engine.events import Event, Report
 from benchmark.engine.preemption import Preempted, asked_to_stop
+from benchmark.engine.prefetch import read_ahead
 from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, step_groups, steps_per_epoch
 from benchmark.errors import BenchmarkError, UsageError
 
@@ -175,34 +176,35 @@ class _Training:
         progress, started = self.progress, time.monotonic()
         groups = step_groups(len(self.data), self.config, progress.epoch)
         done = progress.step - progress.epoch * self.per_epoch
+        mine = [distributed.shard(positions) for group in groups[done:] for positions in group]
+        batches = read_ahead(self.data.batch, mine, self.device)
         for group in groups[done:]:
-            if self._step(group):
+            if self._step([next(batches) for _ in group]):
                 self._stop()
             if time.monotonic() - self.kept > self.checkpoint_every:
                 self.keep()
         seen = sum(len(batch) for group in groups[done:] for batch in group)
-        batches = sum(map(len, groups))
+        count = sum(map(len, groups))
         progress.epoch += 1
         progress.history.append(
-            {"epoch": progress.epoch, **{name: total / batches for name, total in progress.sums.items()}}
+            {"epoch": progress.epoch, **{name: total / count for name, total in progress.sums.items()}}
         )
         progress.sums = {}
         self._note(f"epoch {progress.epoch}, {seen / (time.monotonic() - started):.1f} recordings/s")
 
-    def _step(self, group: list[np.ndarray]) -> bool:
-        """One optimiser step over the batches of `group`; returns whether any process was asked to stop."""
+    def _step(self, batches: list[Batch]) -> bool:
+        """One optimiser step over `batches`; returns whether any process was asked to stop."""
         progress, total_steps = self.progress, self.epochs * self.per_epoch
         for options in self.optimiser.param_groups:
             options["lr"] = learning_rate(progress.step, total_steps, self.config) * options.get("scale", 1.0)
         seed_step(self.config.seed, TRAINING, progress.step)
         self.optimiser.zero_grad(set_to_none=True)
-        batches, values = [], []
+        values = []
         names: tuple[str, ...] = ()
-        for positions in group:
-            batch = _to_device(self.data.batch(distributed.shard(positions)), self.device)
+        for batch in batches:
+            _to_device(batch, self.device)
             named = _losses(self.method, batch, self.config, self.device)
-            (sum(named.values(), start=torch.zeros((), device=self.device)) / len(group)).backward()
-            batches.append(batch)
+            (sum(named.values(), start=torch.zeros((), device=self.device)) / len(batches)).backward()
             values.append(_stacked(named))
             names = ("loss", *named)
         asked = values[0].new_tensor([float(asked_to_stop())])
@@ -218,7 +220,7 @@ class _Training:
         self.method.after_step()
         progress.step += 1
         for name, value in losses.items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + value * len(group)
+            progress.sums[name] = progress.sums.get(name, 0.0) + value * len(batches)
         self.report(Event("step", self.title, progress.step, total_steps, losses))
         return bool(stop > 0)
 

@@ -1,6 +1,6 @@
 """Print what intervals, subgroups and calibration cost, and how the bootstrap compares with scikit-learn.
 
-Run it: ``python tests/speed/statistics.py [--rounds 3]``. 71 classes x 2,000 recordings, 1,000 resamples.
+Run it: ``python tests/speed/bootstrap.py [--rounds 3]``. 71 classes x 2,000 recordings, 1,000 resamples.
 scikit-learn's loop is measured on 20 resamples and scaled to 1,000; the resamples are the same, and so must the
 AUROCs be (the largest difference is printed).
 """
