@@ -129,9 +129,9 @@ def test_a_short_training_learns_the_pairs():
     method = tiny(temperature=0.07)
     pool, unseen = batch_of(256), batch_of(32, seed=1)
     method.start_pretraining(pool.reports)
-    optimiser = torch.optim.AdamW(method.parameters(), lr=2e-3)
+    optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     history = []
-    for step in range(60):
+    for step in range(100):  # at 60, rounding alone moves the accuracy from 1.0 to 0.6
         rows = torch.arange(32) + 32 * (step % 8)
         losses = method.train().loss(Batch(pool.ecg[rows], [str(i) for i in rows], [pool.reports[i] for i in rows]))
         history.append(losses["cma"].item())
