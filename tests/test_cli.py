@@ -118,7 +118,7 @@ def test_an_interrupt_keeps_what_is_finished(prepared_home, tiny_suite, monkeypa
 
     monkeypatch.setattr(LinearProbe, "answer", interrupted)
     assert main(["run", str(tiny_suite), "-q"]) == 130
-    assert "goes on from there" in capsys.readouterr().err
+    assert f"go on with: ecgbench run {tiny_suite} -q" in capsys.readouterr().err
     assert main(["run", str(tiny_suite), "-q"]) == 0
     assert "2 done before, 8 to run" in capsys.readouterr().err
 

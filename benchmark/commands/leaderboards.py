@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.options import add_home, add_set, add_suite, exit_code_of, home_of, plan_of
+from benchmark.commands.options import (
+    add_home,
+    add_json,
+    add_set,
+    add_suite,
+    exit_code_of,
+    home_of,
+    plan_of,
+    print_json,
+)
 from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
 
 if TYPE_CHECKING:
@@ -46,6 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
     add_set(sub, "change the suite, as in methods.merl.config.width=64")
     add_home(sub)
+    add_json(sub)
     sub.set_defaults(function=compare, methods=[])
     sub = commands.add_parser("collect", help="copy the records of a suite, without predictions, to a folder")
     add_suite(sub)
@@ -79,7 +89,10 @@ def compare(options: argparse.Namespace) -> int:
     board = Leaderboard(plan_of(options), Store(options.records or home_of(options).records))
     lines = comparison.compare(board, options.a, options.b)
     text = comparison.markdown(lines, options.a, options.b)
-    print("\n".join([*board.warnings(), text]))
+    if options.json:
+        print_json({"a": options.a, "b": options.b, "warnings": board.warnings()} | comparison.to_json(lines))
+    else:
+        print("\n".join([*board.warnings(), text]))
     if options.out is None:
         return COMPLETE
     name = f"{board.name}-{options.a}-against-{options.b}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError
 from benchmark.paths import Home
 
 if TYPE_CHECKING:
+    from benchmark.engine.events import BarReporter, LineReporter
     from benchmark.engine.plan import Plan
 
 
@@ -33,6 +35,29 @@ def add_home(sub: argparse.ArgumentParser) -> None:
 
 def add_device(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
+
+
+def add_json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="the answer as JSON on stdout, for scripts")
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def add_quiet(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("-q", "--quiet", action="store_true", help="no progress: only notes, failures and the result")
+
+
+def add_verbose(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("-v", "--verbose", action="store_true", help="every step of the work; errors with their traceback")
+
+
+def reporter_of(options: argparse.Namespace) -> LineReporter | BarReporter:
+    """Bars on a terminal, plain lines elsewhere; how many of them, ``-q`` and ``-v`` say."""
+    from benchmark.engine.events import reporter
+
+    return reporter(options.quiet, options.verbose)
 
 
 def home_of(options: argparse.Namespace) -> Home:
