@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
-Report = Callable[["Event"], None]
-
 
 @dataclass(frozen=True)
 class Event:
@@ -31,6 +29,9 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+Report = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:

@@ -31,7 +31,9 @@ def test_which_commands_speak_json():
 def test_what_there_is(answer):
     assert "merl" in answer("list", "methods")[1]["methods"]
     shown = answer("show", "merl")[1]
-    assert shown["kind"] == "method" and shown["options"]["temperature"] == 0.07 and "ICML 2024" in shown["card"]["paper"]
+    assert (
+        shown["kind"] == "method" and shown["options"]["temperature"] == 0.07 and "ICML 2024" in shown["card"]["paper"]
+    )
     dataset = answer("show", "csn")[1]
     assert len(dataset["label_sets"]["all"]) == 38 and dataset["required"] == []
     assert answer("show", "demo")[1]["suite"]["name"] == "demo"

@@ -12,7 +12,9 @@ def entry(record: str, patient: str, split: str = "train", problem: str = "") ->
 
 
 def whole(count: int) -> list[RecordEntry]:
-    return [entry(f"r{number}", f"p{number // 2}", ("train", "val", "test")[number // 2 % 3]) for number in range(count)]
+    return [
+        entry(f"r{number}", f"p{number // 2}", ("train", "val", "test")[number // 2 % 3]) for number in range(count)
+    ]
 
 
 def test_chunks_hold_the_entries_in_order(tmp_path):

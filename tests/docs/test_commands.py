@@ -71,7 +71,9 @@ def test_every_command_stands_in_a_console_block():
         text = page.read_text("utf-8")
         outside = re.sub(r"^```console.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
         assert not re.findall(r"^(?:\$ .*|ecgbench .*)$", outside, re.MULTILINE), page.name
-        assert not re.findall(r"^```(?:sh|shell|bash) *$", text, re.MULTILINE), f"{page.name}: use console, or bash script"
+        assert not re.findall(r"^```(?:sh|shell|bash) *$", text, re.MULTILINE), (
+            f"{page.name}: use console, or bash script"
+        )
     assert len(BLOCKS) >= 15 and sum(block.kind == "" for block in BLOCKS) >= 5
 
 
@@ -94,7 +96,19 @@ def check(command: list[str], block: Block) -> None:
     elif Path(command[0]).name == "ecgbench":
         names_exist(parser().parse_args(command[1:]), block)
     else:
-        known = ("export", "cd", "git", "pip", "pytest", "ruff", "mypy", "eval", "cat", "tests/slurm/cluster.sh")
+        known = (
+            "export",
+            "source",
+            "cd",
+            "git",
+            "pip",
+            "pytest",
+            "ruff",
+            "mypy",
+            "eval",
+            "cat",
+            "tests/slurm/cluster.sh",
+        )
         assert Path(command[0]).name in known or command[0] in known, f"{block}: {command[0]} is no command known here"
 
 

@@ -113,7 +113,7 @@ def moved(value: object) -> object:
 class Plain(ast.NodeTransformer):
     """Takes operators away that are marked as `Same`."""
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         return node.operand if isinstance(node.op, Same) else node
 

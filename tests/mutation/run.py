@@ -106,7 +106,9 @@ def main(wanted: list[str]) -> int:
             counts[found] += 1
             if (found == "survived") != (mutant.name in listed):
                 wrong.append(mutant.name)
-                print(f"{'NEW' if found == 'survived' else 'NOTICED NOW'}: line {mutant.line}: {mutant.name}", flush=True)
+                print(
+                    f"{'NEW' if found == 'survived' else 'NOTICED NOW'}: line {mutant.line}: {mutant.name}", flush=True
+                )
         total += counts
         print(f"{module}: {said(counts)}", flush=True)
     print(f"all: {said(total)}; {len(wrong)} disagree with {LISTED.name}")
