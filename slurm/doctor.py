@@ -215,6 +215,7 @@ def _versions(found: dict[str, Any]) -> Iterator[Finding]:
 def _result(folder: Path, job: str, patience: float) -> tuple[dict[str, Any] | None, str]:
     """What the job wrote, or None and why not."""
     deadline, gone = time.monotonic() + patience, 0
+    state: queue.Queued | None = None
     while time.monotonic() < deadline:
         if (folder / "node.json").is_file():
             loaded: dict[str, Any] = json.loads((folder / "node.json").read_text("utf-8"))

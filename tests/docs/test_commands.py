@@ -9,8 +9,8 @@ The info string of a block says which::
     ```console hub        needs a model hub                }
     ```console example    has names that stand for yours (SUITE, a key of a cell)
 
-A block ``toml NAME.toml`` is a file that the page's commands find in the folder. A comment after a command may state its
-exit code: ``# ... (exit code 4)``.
+A block ``toml NAME.toml`` is a file that the page's commands find in the folder. A comment after a command may state
+its exit code: ``# ... (exit code 4)``.
 """
 
 import re
