@@ -74,7 +74,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     if options.strict:
         raise_all(audit(made, store), f"--strict: the leaderboard of {made.suite.name} is refused:", NotStrictError)
     write_leaderboard(made, store, options.out or home.leaderboards, formats, show=True)
-    return exit_code_of(made)
+    return exit_code_of(made, options.suite)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -129,7 +129,7 @@ def collect(options: argparse.Namespace) -> int:
                 if (made_in / name).is_file():
                     write_text(options.out / "pretrained" / made_in.name / name, (made_in / name).read_text("utf-8"))
     print(f"{len(made.done)} of {len(made.cells)} records in {options.out}")
-    return exit_code_of(made)
+    return exit_code_of(made, options.suite)
 
 
 def write_leaderboard(made: Plan, store: Any, out: Path, formats: tuple[str, ...], show: bool) -> None:

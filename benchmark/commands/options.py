@@ -80,12 +80,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
     return make_plan(suite, options.methods, options.tasks, options.limit)
 
 
-def exit_code_of(made: Plan, retried: bool = False) -> int:
+def exit_code_of(made: Plan, suite: str, retried: bool = False) -> int:
+    """Say what is left to do, with the command for it; `suite` is the name or the path that was given."""
     if made.failed:
         again = "" if retried else "; 'run --retry-failed' runs them again"
-        print(f"{len(made.failed)} cells failed ('ecgbench status {made.suite.name}' names them){again}")
+        print(f"{len(made.failed)} cells failed ('ecgbench status {suite}' names them){again}")
         return SOME_FAILED
     if made.todo:
-        print(f"{len(made.todo)} cells are missing; 'ecgbench run {made.suite.name}' runs them")
+        print(f"{len(made.todo)} cells are missing; 'ecgbench run {suite}' runs them")
         return INCOMPLETE
     return COMPLETE

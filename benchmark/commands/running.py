@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
         weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
         with reporter_of(options) as report:
             explain_cell(options, options.explain, Path(weights) if weights else None, {}, report)
-    return exit_code_of(made, retried=options.retry_failed)
+    return exit_code_of(made, options.suite, retried=options.retry_failed)
 
 
 def _executor(options: argparse.Namespace, made: Plan) -> Executor:

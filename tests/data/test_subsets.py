@@ -154,3 +154,8 @@ def test_a_label_that_everybody_has_puts_nobody_into_the_stratum_of_a_rarer_one(
 @pytest.mark.parametrize("seed", range(4))
 def test_where_one_percent_has_no_room_the_floor_takes_one_patient_per_label_and_no_more(seed):
     assert len(draw(*single(np.tile(np.eye(5), (4, 1))), 0.01, seed).rows) == 5
+
+
+def test_the_draw_where_there_is_no_room_is_part_of_the_protocol_too():
+    rows = [draw(*single(np.tile(np.eye(5), (4, 1))), 0.01, seed).rows.tolist() for seed in range(4)]
+    assert rows == [[2, 5, 6, 8, 14], [5, 11, 12, 14, 18], [7, 14, 15, 16, 18], [3, 9, 12, 15, 16]]
