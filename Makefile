@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-cluster lint install clean
+.PHONY: help demo test test-slow test-cluster coverage mutation docs lint install clean
 
-install: $(STAMP)
+help:
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*##/\1\t/'
+
+install: $(STAMP)  ## .venv with what a developer needs; may be run again
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -16,13 +19,28 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install  ## the main job on synthetic recordings: a leaderboard in a few minutes
 	$(BIN)/ecgbench run demo
 
-test: install lint
+test: install lint  ## lint, types and the fast suite
 	$(BIN)/python -m pytest
+
+test-slow: install  ## tests that take minutes
+	$(BIN)/python -m pytest -m slow
 
 test-cluster: install  ## against a real SLURM that the tests start on loopback (as root; Debian: slurm-wlm and munge)
 	$(BIN)/python -m pytest -m cluster tests/slurm
 
-lint: install
+coverage: install  ## lines of the harness that the fast suite reaches, subprocesses included
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --skip-covered --sort=cover
+
+mutation: install  ## small faults in metrics and splitting that no test notices
+	$(BIN)/python tests/mutation/run.py
+
+docs: install  ## API reference from the docstrings, in build/api/
+	$(BIN)/python docs/build_api.py build/api
+
+lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

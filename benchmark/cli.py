@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import cluster, data, inspection, leaderboards, pretraining, probing, running
+from benchmark.commands import cluster, completion, data, inspection, leaderboards, pretraining, probing, running
+from benchmark.commands.options import add_verbose
 from benchmark.engine.preemption import Preempted
-from benchmark.errors import INCOMPLETE, BenchmarkError
+from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 
-GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards)
+GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, completion)
 EPILOG = """environment:
   ECGBENCH_DATA  folder with one folder per dataset, in its original layout
   ECGBENCH_HOME  folder that a run writes to (default: ./runs)
   ECGBENCH_WEIGHTS  folder with published weights that you fetched: METHOD/FILE
+  NO_COLOR       set to anything: no colour, on a terminal either
 
 exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomplete,
   5 data or environment missing, 75 the cluster's scheduler does not answer (try again later),
@@ -26,18 +30,23 @@ exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomp
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, dispatch, and turn errors into one message and an exit code."""
-    options = parser().parse_args(arguments)
+    top = parser()
+    completion.answer_the_shell(top)
+    options = top.parse_args(arguments)
+    again = f"what is finished is kept; go on with: {command_line(arguments)}"
     try:
         check_neighbours()
         return int(options.function(options) or 0)
     except BenchmarkError as error:
+        if options.verbose:
+            traceback.print_exception(error)
         print(f"ecgbench: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("ecgbench: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        return 130
+        print(f"ecgbench: interrupted; {again}", file=sys.stderr)
+        return INTERRUPTED
     except Preempted as stopped:
-        print(f"ecgbench: {stopped}; the same command goes on from there", file=sys.stderr)
+        print(f"ecgbench: {stopped}; {again}", file=sys.stderr)
         return INCOMPLETE
     except BrokenPipeError:  # `ecgbench list | head`
         sys.stderr.close()
@@ -55,7 +64,15 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in GROUPS:
         group.add(commands)
+    for command in completion.parsers(top):
+        if command.get_default("function") and not {"-v", "--verbose"} & set(command._option_string_actions):
+            add_verbose(command)
     return top
+
+
+def command_line(arguments: Sequence[str] | None) -> str:
+    """The command as one would type it."""
+    return shlex.join(["ecgbench", *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def check_neighbours() -> None:

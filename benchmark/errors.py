@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 COMPLETE, USAGE, SOME_FAILED, INCOMPLETE, MISSING = 0, 2, 3, 4, 5
+INTERRUPTED = 130  # what a shell makes of Ctrl-C
 
 
 class BenchmarkError(Exception):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 from submitit.core.utils import FailedJobError
 
-from benchmark.commands.options import home_of
+from benchmark.commands.options import home_of, print_json
 from benchmark.errors import COMPLETE, MISSING, BenchmarkError
 from benchmark.paths import DATA_VARIABLE, WEIGHTS_VARIABLE, Home
 from slurm import queue
@@ -37,18 +37,29 @@ class Finding(NamedTuple):
     remedy: str = ""
     warning: bool = False
 
+    @property
+    def bad(self) -> bool:
+        return not self.good and not self.warning
+
 
 def examine(options: argparse.Namespace) -> int:
     """Print what was found here and on a node of each kind in the profile; exit code 5 when something is wrong."""
     home = home_of(options)
     profile = load_profile(options.profile or "default", options.resource)
     wrong = 0
+    places: dict[str, list[dict[str, Any]]] = {}
     for title, findings in _all_findings(profile, home, options.patience):
+        places[title] = [finding._asdict() for finding in findings]
+        wrong += sum(finding.bad for finding in findings)
+        if options.json:
+            continue
         print(f"{title}:")
         for finding in findings:
             mark = "ok   " if finding.good else ("note " if finding.warning else "WRONG")
             print(f"  {mark} {finding.what}" + ("" if finding.good else f"\n        -> {finding.remedy}"), flush=True)
-            wrong += not finding.good and not finding.warning
+    if options.json:
+        print_json({"wrong": wrong, "places": places})
+        return MISSING if wrong else COMPLETE
     print(f"{wrong} things are wrong" if wrong else "nothing is wrong")
     return MISSING if wrong else COMPLETE
 
@@ -56,7 +67,7 @@ def examine(options: argparse.Namespace) -> int:
 def _all_findings(profile: Profile, home: Home, patience: float) -> Iterator[tuple[str, list[Finding]]]:
     here = list(on_login(profile, home))
     yield "here", here
-    if any(not finding.good and not finding.warning for finding in here):
+    if any(finding.bad for finding in here):
         return
     for title, resources in kinds(profile).items():
         yield f"a node for {title}", list(on_node(profile, resources, home, patience))
@@ -204,6 +215,7 @@ def _versions(found: dict[str, Any]) -> Iterator[Finding]:
 def _result(folder: Path, job: str, patience: float) -> tuple[dict[str, Any] | None, str]:
     """What the job wrote, or None and why not."""
     deadline, gone = time.monotonic() + patience, 0
+    state: queue.Queued | None = None
     while time.monotonic() < deadline:
         if (folder / "node.json").is_file():
             loaded: dict[str, Any] = json.loads((folder / "node.json").read_text("utf-8"))

@@ -41,7 +41,7 @@ def test_collected_records_make_the_same_leaderboard(ran, tiny_suite, tmp_path):
 def test_incomplete_and_failed_have_their_exit_codes(prepared_home, tiny_suite, monkeypatch, capsys):
     assert main(["status", str(tiny_suite)]) == 4
     assert main(["leaderboard", str(tiny_suite)]) == 4
-    assert "missing" in capsys.readouterr().out
+    assert f"cells are missing; 'ecgbench run {tiny_suite}' runs them" in capsys.readouterr().out
     monkeypatch.setattr("tasks.linear_probe.LinearProbe.answer", lambda *_: 1 / 0)
     assert main(["run", str(tiny_suite), "--methods", "handcrafted", "-q"]) == 3
     assert main(["status", str(tiny_suite), "--methods", "handcrafted"]) == 3
@@ -118,7 +118,7 @@ def test_an_interrupt_keeps_what_is_finished(prepared_home, tiny_suite, monkeypa
 
     monkeypatch.setattr(LinearProbe, "answer", interrupted)
     assert main(["run", str(tiny_suite), "-q"]) == 130
-    assert "goes on from there" in capsys.readouterr().err
+    assert f"go on with: ecgbench run {tiny_suite} -q" in capsys.readouterr().err
     assert main(["run", str(tiny_suite), "-q"]) == 0
     assert "2 done before, 8 to run" in capsys.readouterr().err
 

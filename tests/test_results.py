@@ -25,6 +25,23 @@ def test_committed_leaderboards_follow_from_committed_records(suite, tmp_path, c
         )
 
 
+def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
+    import matplotlib
+
+    from benchmark.cli import parser
+    from benchmark.commands.options import plan_of
+    from benchmark.engine.store import Store
+    from benchmark.leaderboard.figures import label_efficiency, style
+    from benchmark.leaderboard.tables import Leaderboard
+
+    committed = (RESULTS / "leaderboards" / "ptbxl-figures" / "label_efficiency.svg").read_bytes()
+    if f"Matplotlib v{matplotlib.__version__}".encode() not in committed:
+        pytest.skip(f"the figure was drawn by another matplotlib than {matplotlib.__version__}")
+    made = plan_of(parser().parse_args(["leaderboard", "ptbxl"]))
+    figures = label_efficiency.draw(Leaderboard(made, Store(RESULTS / "records" / "ptbxl")))
+    assert style.save(figures["label_efficiency"], "svg") == committed, "draw it again from the records"
+
+
 def test_committed_records_name_no_person_and_no_machine():
     for path in (RESULTS / "records").rglob("*.json"):
         text = path.read_text("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmark.commands.options import add_home
+from benchmark.commands.options import add_home, add_json
 from benchmark.hooks import CLUSTER_COMMANDS, load
 
 
@@ -41,6 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_profile(sub, "profile to check (default: default)")
     sub.add_argument("--patience", type=float, default=600.0, metavar="SECONDS", help="longest wait for a job (600)")
     add_home(sub)
+    add_json(sub)
     sub.set_defaults(function=answered_by("doctor"))
 
 

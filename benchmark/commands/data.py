@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmark import configuration
-from benchmark.commands.options import add_home, add_set, home_of
+from benchmark.commands.options import add_home, add_json, add_quiet, add_set, home_of, print_json, reporter_of
 from benchmark.errors import COMPLETE, MISSING, MissingError
 from benchmark.paths import dataset_root
 
@@ -23,24 +22,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     prepare.add_argument("--workers", type=int, default=1, help="processes that read recordings (default: 1)")
     add_set(prepare, "an option of the dataset, such as rate=500")
     add_home(prepare)
+    add_json(prepare)
+    add_quiet(prepare)
     prepare.set_defaults(function=prepare_data)
     check = actions.add_parser("check", help="verify a prepared dataset; exit code 5 when something is wrong")
     check.add_argument("dataset")
     check.add_argument("--originals", action="store_true", help="read the original files again and compare them")
     check.add_argument("--root", type=Path, help="folder with the original files (default: $ECGBENCH_DATA/DATASET)")
-    check.add_argument("--json", action="store_true")
     add_set(check, "an option of the dataset, such as rate=500")
     add_home(check)
+    add_json(check)
     check.set_defaults(function=check_data)
 
 
 def prepare_data(options: argparse.Namespace) -> int:
     """Prepare a dataset and print what was found, left out and noticed."""
     from benchmark.data.preparation import prepare, read_findings
-    from benchmark.engine.events import Event, reporter
+    from benchmark.engine.events import Event
 
     config = configuration.parse_assignments(options.assignments)
-    with reporter() as report:
+    with reporter_of(options) as report:
         pace = Pace()
         prepared = prepare(
             options.dataset,
@@ -54,12 +55,18 @@ def prepare_data(options: argparse.Namespace) -> int:
             lambda text: report(Event("note", text)),
         )
     found = prepared.manifest
+    noticed = [*prepared.marks, *read_findings(prepared).summary()]
+    if options.json:
+        kept = {name: found.get(name) for name in ("recordings", "rate", "splits", "split_digest")}
+        where = {"dataset": options.dataset, "path": str(prepared.path), "digest": prepared.digest}
+        print_json({**where, **kept, "noticed": noticed})
+        return COMPLETE
     splits = ", ".join(f"{split} {found['splits'].get(split, 0)}" for split in ("train", "val", "test"))
     print(
         f"{found['recordings']} recordings of {options.dataset} at {found['rate']:g} Hz ({splits}) in {prepared.path}"
     )
     print(f"digest {prepared.digest}, of the splits {found.get('split_digest', 'not kept')}")
-    for line in [*prepared.marks, *read_findings(prepared).summary()]:
+    for line in noticed:
         print(line)
     return COMPLETE
 
@@ -82,7 +89,7 @@ def check_data(options: argparse.Namespace) -> int:
     dataset = DATASETS.get(options.dataset)(**config)
     checked = check(data, dataset, _original_root(options, dataset) if options.originals else None)
     if options.json:
-        print(json.dumps(checked.to_json(), indent=1, ensure_ascii=False))
+        print_json(checked.to_json())
         return MISSING if checked.wrong else COMPLETE
     print(f"{checked.recordings} recordings of {checked.dataset} in {checked.path}, digest {checked.digest}")
     for name, findings in checked.findings.items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from benchmark import configuration
+from benchmark.commands.options import add_json, print_json
 from benchmark.errors import COMPLETE, UsageError, did_you_mean
 from benchmark.registry import DATASETS, METHODS, TASKS, Registry
 
@@ -16,10 +16,11 @@ REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "tasks": TASKS, "dat
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("list", help="names of methods, tasks, datasets and suites")
     sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"))
-    sub.add_argument("--json", action="store_true")
+    add_json(sub)
     sub.set_defaults(function=list_names)
     sub = commands.add_parser("show", help="what a method, task, dataset or suite is, and its options")
     sub.add_argument("name")
+    add_json(sub)
     sub.set_defaults(function=show)
 
 
@@ -31,7 +32,7 @@ def list_names(options: argparse.Namespace) -> int:
     if options.kind:
         names = {options.kind: names[options.kind]}
     if options.json:
-        print(json.dumps(names, indent=1))
+        print_json(names)
         return COMPLETE
     for kind, found in names.items():
         print(f"{kind}:")
@@ -48,13 +49,45 @@ def show(options: argparse.Namespace) -> int:
     name = options.name
     for kind, registry in REGISTRIES.items():
         if name in registry.names():
-            _show_class(kind.removesuffix("s"), name, registry)
+            if options.json:
+                print_json(_described(kind.removesuffix("s"), name, registry))
+            else:
+                _show_class(kind.removesuffix("s"), name, registry)
             return COMPLETE
     if name in suite_names() or name.endswith(".toml"):
-        print(suite_path(name).read_text("utf-8"))
+        text = suite_path(name).read_text("utf-8")
+        if options.json:
+            import tomllib
+
+            print_json({"kind": "suite", "name": name, "suite": tomllib.loads(text)})
+        else:
+            print(text)
         return COMPLETE
     known = [*(entry for registry in REGISTRIES.values() for entry in registry.names()), *suite_names()]
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
+
+
+def _described(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
+    """What `show` prints, as JSON; an option without a default is null and listed among the required ones."""
+    import dataclasses
+    import inspect
+
+    from benchmark.canonical import canonical
+
+    cls: Any = registry.get(name)
+    options = configuration.options(cls)
+    card = getattr(cls, "card", None)
+    found = {
+        "kind": kind,
+        "name": name,
+        "origin": registry.origin(name),
+        "class": f"{cls.__module__}.{cls.__qualname__}",
+        "about": inspect.cleandoc(cls.__doc__ or ""),
+        "card": dataclasses.asdict(card) if card is not None else None,
+        "options": {o: None if d is inspect.Parameter.empty else canonical(d) for o, d in options.items()},
+        "required": [o for o, d in options.items() if d is inspect.Parameter.empty],
+    }
+    return found | ({"label_sets": dict(cls.label_sets)} if hasattr(cls, "label_sets") else {})
 
 
 def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:

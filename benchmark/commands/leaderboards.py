@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.options import add_home, add_set, add_suite, exit_code_of, home_of, plan_of
+from benchmark.commands.options import (
+    add_home,
+    add_json,
+    add_set,
+    add_suite,
+    exit_code_of,
+    home_of,
+    plan_of,
+    print_json,
+)
 from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
 
 if TYPE_CHECKING:
@@ -46,6 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
     add_set(sub, "change the suite, as in methods.merl.config.width=64")
     add_home(sub)
+    add_json(sub)
     sub.set_defaults(function=compare, methods=[])
     sub = commands.add_parser("collect", help="copy the records of a suite, without predictions, to a folder")
     add_suite(sub)
@@ -64,7 +74,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     if options.strict:
         raise_all(audit(made, store), f"--strict: the leaderboard of {made.suite.name} is refused:", NotStrictError)
     write_leaderboard(made, store, options.out or home.leaderboards, formats, show=True)
-    return exit_code_of(made)
+    return exit_code_of(made, options.suite)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -79,7 +89,10 @@ def compare(options: argparse.Namespace) -> int:
     board = Leaderboard(plan_of(options), Store(options.records or home_of(options).records))
     lines = comparison.compare(board, options.a, options.b)
     text = comparison.markdown(lines, options.a, options.b)
-    print("\n".join([*board.warnings(), text]))
+    if options.json:
+        print_json({"a": options.a, "b": options.b, "warnings": board.warnings()} | comparison.to_json(lines))
+    else:
+        print("\n".join([*board.warnings(), text]))
     if options.out is None:
         return COMPLETE
     name = f"{board.name}-{options.a}-against-{options.b}"
@@ -116,7 +129,7 @@ def collect(options: argparse.Namespace) -> int:
                 if (made_in / name).is_file():
                     write_text(options.out / "pretrained" / made_in.name / name, (made_in / name).read_text("utf-8"))
     print(f"{len(made.done)} of {len(made.cells)} records in {options.out}")
-    return exit_code_of(made)
+    return exit_code_of(made, options.suite)
 
 
 def write_leaderboard(made: Plan, store: Any, out: Path, formats: tuple[str, ...], show: bool) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError
 from benchmark.paths import Home
 
 if TYPE_CHECKING:
+    from benchmark.engine.events import BarReporter, LineReporter
     from benchmark.engine.plan import Plan
 
 
@@ -35,6 +37,29 @@ def add_device(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
 
 
+def add_json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="the answer as JSON on stdout, for scripts")
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def add_quiet(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("-q", "--quiet", action="store_true", help="no progress: only notes, failures and the result")
+
+
+def add_verbose(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("-v", "--verbose", action="store_true", help="every step of the work; errors with their traceback")
+
+
+def reporter_of(options: argparse.Namespace) -> LineReporter | BarReporter:
+    """Bars on a terminal, plain lines elsewhere; how many of them, ``-q`` and ``-v`` say."""
+    from benchmark.engine.events import reporter
+
+    return reporter(options.quiet, options.verbose)
+
+
 def home_of(options: argparse.Namespace) -> Home:
     return Home(options.home.absolute()) if options.home else Home.default()
 
@@ -55,12 +80,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
     return make_plan(suite, options.methods, options.tasks, options.limit)
 
 
-def exit_code_of(made: Plan, retried: bool = False) -> int:
+def exit_code_of(made: Plan, suite: str, retried: bool = False) -> int:
+    """Say what is left to do, with the command for it; `suite` is the name or the path that was given."""
     if made.failed:
         again = "" if retried else "; 'run --retry-failed' runs them again"
-        print(f"{len(made.failed)} cells failed ('ecgbench status {made.suite.name}' names them){again}")
+        print(f"{len(made.failed)} cells failed ('ecgbench status {suite}' names them){again}")
         return SOME_FAILED
     if made.todo:
-        print(f"{len(made.todo)} cells are missing; 'ecgbench run {made.suite.name}' runs them")
+        print(f"{len(made.todo)} cells are missing; 'ecgbench run {suite}' runs them")
         return INCOMPLETE
     return COMPLETE

@@ -6,7 +6,17 @@ import argparse
 from pathlib import Path
 
 from benchmark import configuration
-from benchmark.commands.options import add_device, add_home, add_set, device_of, home_of
+from benchmark.commands.options import (
+    add_device,
+    add_home,
+    add_json,
+    add_quiet,
+    add_set,
+    device_of,
+    home_of,
+    print_json,
+    reporter_of,
+)
 from benchmark.errors import COMPLETE, UsageError
 from benchmark.registry import METHODS
 
@@ -21,6 +31,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--checkpoint-every", type=float, default=600.0, metavar="SECONDS", help="default: 600")
     add_device(sub)
     add_home(sub)
+    add_json(sub)
+    add_quiet(sub)
     sub.set_defaults(function=pretrain)
 
 
@@ -28,7 +40,6 @@ def pretrain(options: argparse.Namespace) -> int:
     """Pre-train one method; the same options find the same weights again."""
     from benchmark.data.preparation import prepare
     from benchmark.engine import distributed, pretraining
-    from benchmark.engine.events import reporter
     from benchmark.engine.plan import recipe
     from benchmark.engine.preemption import stopping_on_signals
 
@@ -42,7 +53,7 @@ def pretrain(options: argparse.Namespace) -> int:
     if options.checkpoint_every <= 0:
         raise UsageError(f"--checkpoint-every is {options.checkpoint_every}, it must be positive")
     home = home_of(options)
-    with stopping_on_signals(), distributed.joined(device_of(options)) as device, reporter() as report:
+    with stopping_on_signals(), distributed.joined(device_of(options)) as device, reporter_of(options) as report:
         if distributed.rank() == 0:
             prepare(options.data, of_data, home, options.root)
         distributed.everyone(None)  # the others wait until the data is there
@@ -51,6 +62,8 @@ def pretrain(options: argparse.Namespace) -> int:
             options.method, version, config, made, home, report, device, options.checkpoint_every
         )
         first = distributed.rank() == 0
-    if first:
+    if first and options.json:
+        print_json({"weights": str(weights.weights), "sha256": weights.sha256})
+    elif first:
         print(f"{weights.weights}\nsha256 {weights.sha256}")
     return COMPLETE

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
-from benchmark.commands.options import add_device, add_home, add_set, device_of, home_of
+from benchmark.commands.options import (
+    add_device,
+    add_home,
+    add_json,
+    add_quiet,
+    add_set,
+    device_of,
+    home_of,
+    print_json,
+    reporter_of,
+)
 from benchmark.errors import COMPLETE, SOME_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from benchmark.engine.records import RunRecord
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,12 +31,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_cell(sub)
     sub.add_argument("--out", type=Path, help="folder for search-KEY.json and search-KEY.svg")
     add_home(sub)
+    add_json(sub)
     sub.set_defaults(function=search)
     sub = commands.add_parser("explain", help="how far each quirk of a published protocol moves a cell's number")
     add_cell(sub)
     sub.add_argument("--weights", type=Path, help="the checkpoint that the cell was made with, if it was")
     sub.add_argument("--out", type=Path, help="folder for explain-KEY.json")
-    sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
+    add_quiet(sub)
+    add_json(sub)
     add_set(sub, "a field of the published probe on every rung, such as epochs=20")
     add_home(sub)
     add_device(sub)
@@ -42,26 +58,27 @@ def search(options: argparse.Namespace) -> int:
     if not trials:
         raise UsageError(f"the cell {record.key} ({record.spec['task']}) has no search in its record")
     fields = [name for name in trials[0] if name not in ("curve", "iterations", "unconverged_classes")]
-    print("  ".join(f"{name:>16s}" for name in fields))
-    for trial in sorted(trials, key=lambda row: -row["val_macro_auroc"]):
-        print("  ".join(f"{_shown(trial[name]):>16s}" for name in fields))
+    kept = {name: record.details.get(name) for name in ("choice", "search", "trials")}
+    if options.json:
+        print_json(kept)
+    else:
+        print("  ".join(f"{name:>16s}" for name in fields))
+        for trial in sorted(trials, key=lambda row: -row["val_macro_auroc"]):
+            print("  ".join(f"{_shown(trial[name]):>16s}" for name in fields))
     if options.out:
         from benchmark.atomic import write_text
         from benchmark.probes.figures import draw_search
 
-        kept = {name: record.details.get(name) for name in ("choice", "search", "trials")}
         base = options.out / f"search-{record.key}"
         write_text(base.with_suffix(".json"), json.dumps(kept, indent=1) + "\n")
         draw_search(trials, record.details["choice"], base.with_suffix(".svg"))
-        print(f"written: {base}.json, {base}.svg")
+        print(f"written: {base}.json, {base}.svg", file=sys.stderr if options.json else sys.stdout)
     return COMPLETE
 
 
 def explain(options: argparse.Namespace) -> int:
     """Climb the ladder and print it."""
-    from benchmark.engine.events import reporter
-
-    with reporter(options.quiet) as report:
+    with reporter_of(options) as report:
         changes = configuration.parse_assignments(options.assignments)
         rows = explain_cell(options, options.cell, options.weights, changes, report)
     return SOME_FAILED if any(row["status"] == "failed" for row in rows) else COMPLETE
@@ -78,6 +95,20 @@ def explain_cell(
     home = home_of(options)
     record = Store(home.records).find(key)
     rows = explain(record, changes, weights, home, device_of(options), report)
+    found = {"cell": record.spec, "rungs": rows}
+    as_json = getattr(options, "json", False)  # `run --explain` has no --json
+    if as_json:
+        print_json(found)
+    else:
+        _print_ladder(record, rows)
+    if options.out:
+        path = options.out / f"explain-{record.key}.json"
+        write_text(path, json.dumps(found, indent=1) + "\n")
+        print(f"written: {path}", file=sys.stderr if as_json else sys.stdout)
+    return rows
+
+
+def _print_ladder(record: RunRecord, rows: list[dict[str, Any]]) -> None:
     spec = record.spec
     print(f"{spec['method']} on {spec['dataset']}/{spec['label_set']}, {record.question}")
     print(f"{'AUROC':>7s} {'change':>8s}  what changes, step by step")
@@ -86,11 +117,6 @@ def explain_cell(
         change = "" if "difference" not in row else f"{row['difference']:+.4f}"
         print(f"{value:>7s} {change:>8s}  {row['change']}" + (f" ({row['reason']})" if "reason" in row else ""))
     print("Steps after the first follow the protocol merl-published; none of these numbers belongs in a comparison.")
-    if options.out:
-        path = options.out / f"explain-{record.key}.json"
-        write_text(path, json.dumps({"cell": record.spec, "rungs": rows}, indent=1) + "\n")
-        print(f"written: {path}")
-    return rows
 
 
 def _shown(value: Any) -> str:

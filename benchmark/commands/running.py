@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.cluster import add_profile, answered_by
 from benchmark.commands.leaderboards import write_leaderboard
-from benchmark.commands.options import add_device, add_suite, device_of, exit_code_of, home_of, plan_of
+from benchmark.commands.options import (
+    add_device,
+    add_json,
+    add_quiet,
+    add_suite,
+    device_of,
+    exit_code_of,
+    home_of,
+    plan_of,
+    print_json,
+    reporter_of,
+)
 from benchmark.commands.probing import explain_cell
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, raise_all
 from benchmark.hooks import EXECUTORS
@@ -25,7 +36,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("plan", help="the cells of a suite: done, failed, to do, skipped and why")
     add_suite(sub)
-    sub.add_argument("--json", action="store_true")
+    add_json(sub)
     sub.add_argument("--cost", action="store_true", help="estimate hours on a cluster, and name what is missing for it")
     add_profile(sub, "with --cost: the cluster's profile (default: default)")
     sub.set_defaults(function=plan)
@@ -36,7 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--retry-failed", action="store_true", help="run cells again that failed in an earlier run")
     sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGBENCH_DATA)")
     sub.add_argument("--explain", metavar="KEY", help="afterwards, explain this cell as `ecgbench explain KEY` does")
-    sub.add_argument("-q", "--quiet", action="store_true", help="plain lines instead of progress bars")
+    add_quiet(sub)
     add_profile(sub, "with slurm: the cluster's profile, by name or path (default: default)")
     sub.add_argument("--wait", action="store_true", help="with slurm: stay until the jobs have ended")
     sub.add_argument("--dry-run", action="store_true", help="with slurm: print the sbatch scripts and submit nothing")
@@ -44,7 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.set_defaults(function=run, out=None)
     sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
     add_suite(sub, nargs="?")
-    sub.add_argument("--json", action="store_true")
+    add_json(sub)
     sub.add_argument("--submitted", action="store_true", help="what was submitted to a cluster (so without a SUITE)")
     sub.add_argument("--watch", action="store_true", help="again and again, until no job is queued or running")
     sub.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help="between two looks (30)")
@@ -69,7 +80,7 @@ def plan(options: argparse.Namespace) -> int:
             state: [{"key": cell.spec.key, "cell": cell.title, "leak": card_verdict(cell).to_json()} for cell in cells]
             for state, cells in states.items()
         }
-        print(json.dumps(found | {"skipped": [vars(skip) for skip in made.skipped]}, indent=1))
+        print_json(found | {"skipped": [vars(skip) for skip in made.skipped]})
         return COMPLETE
     print(f"{len(made.cells)} cells: {len(made.done)} done, {len(made.failed)} failed, {len(made.todo)} to do")
     for job in made.jobs(made.todo):
@@ -83,14 +94,14 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Prepare, pre-train, run what is missing, print the leaderboard."""
-    from benchmark.engine.events import Event, counting_cells, reporter
+    from benchmark.engine.events import Event, counting_cells
     from benchmark.engine.plan import data_digests
     from benchmark.engine.store import Store
 
     home, store = home_of(options), Store(home_of(options).records)
     made = plan_of(options)
     runner = _executor(options, made)
-    with reporter(options.quiet) as report:
+    with reporter_of(options) as report:
         if not options.dry_run:
             _prepare_all(made, home, options.root, report)
         made.sort_by_state(store, data_digests(made, home))
@@ -111,9 +122,9 @@ def run(options: argparse.Namespace) -> int:
     if options.explain:
         known = {cell.spec.key: cell.weights_file for cell in made.cells}
         weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
-        with reporter(options.quiet) as report:
+        with reporter_of(options) as report:
             explain_cell(options, options.explain, Path(weights) if weights else None, {}, report)
-    return exit_code_of(made, retried=options.retry_failed)
+    return exit_code_of(made, options.suite, retried=options.retry_failed)
 
 
 def _executor(options: argparse.Namespace, made: Plan) -> Executor:
@@ -159,7 +170,7 @@ def status(options: argparse.Namespace) -> int:
             counts.setdefault((cell.row, cell.spec.task), Counter())[state] += 1
     rows = [{"method": row, "task": task, **found} for (row, task), found in counts.items()]
     if options.json:
-        print(json.dumps(rows, indent=1))
+        print_json(rows)
     else:
         print(f"{'method':20s} {'task':20s} {'done':>6s} {'failed':>6s} {'missing':>7s}")
         for row in rows:

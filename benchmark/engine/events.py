@@ -1,4 +1,7 @@
-"""What a run tells while it works, and two ways to show it: bars on a terminal, plain lines elsewhere."""
+"""What a run tells while it works, and two ways to show it: bars on a terminal, plain lines elsewhere.
+
+Both write to stderr: stdout is for the result.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
-
-Report = Callable[["Event"], None]
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,29 @@ class Event:
         return asdict(self)
 
 
+Report = Callable[[Event], None]
+
+
 def silent(event: Event) -> None:
     """Report to nobody."""
 
 
 class LineReporter:
-    """One plain line per event, for log files: no carriage returns, steps at most every few seconds."""
+    """One plain line per event, for log files: no carriage returns, no colour, steps at most every few seconds.
 
-    def __init__(self, stream: TextIO | None = None, every: float = 10.0) -> None:
-        self.stream, self.every, self.last = stream or sys.stderr, every, 0.0
+    `quiet` leaves notes and failures; `verbose` adds each step and the beginning of each cell.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, every: float = 10.0, quiet: bool = False, verbose: bool = False
+    ) -> None:
+        self.stream, self.every, self.last = stream or sys.stderr, 0.0 if verbose else every, 0.0
+        self.quiet, self.verbose = quiet, verbose
 
     def __call__(self, event: Event) -> None:
-        if event.kind == "begin":
+        if event.kind == "begin" and not self.verbose:
+            return
+        if self.quiet and event.kind != "note" and event.status != "failed":
             return
         if event.kind == "step":
             if time.monotonic() - self.last < self.every and event.done < event.total:
@@ -56,15 +68,16 @@ class LineReporter:
 
 
 class BarReporter:
-    """Progress bars of rich: one for the cells of the run, one for the stage at work."""
+    """Progress bars of rich: one for the cells of the run, one for the stage at work. No colour under NO_COLOR."""
 
-    def __init__(self) -> None:
+    def __init__(self, verbose: bool = False) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress = Progress(*columns, TextColumn("{task.fields[values]}"), console=Console(stderr=True))
         self.bars: dict[str, Any] = {}
+        self.verbose = verbose
 
     def __enter__(self) -> BarReporter:
         self.progress.start()
@@ -76,7 +89,7 @@ class BarReporter:
     def __call__(self, event: Event) -> None:
         from rich.markup import escape
 
-        if event.kind == "begin":
+        if event.kind == "begin" and not self.verbose:
             return
         if event.kind != "step":
             colour = {"failed": "red", "done": "green"}.get(event.status, "default")
@@ -111,11 +124,13 @@ def describe(event: Event) -> str:
         return f"{event.text}: {event.done}/{event.total}  {values}".rstrip()
     if event.kind == "cell":
         return f"{event.status:6s} {event.text}  {values}".rstrip()
+    if event.kind == "begin":
+        return f"begin  {event.text} ({event.status})"
     return event.text
 
 
-def reporter(quiet: bool = False) -> LineReporter | BarReporter:
+def reporter(quiet: bool = False, verbose: bool = False) -> LineReporter | BarReporter:
     """Bars on a terminal, lines elsewhere."""
     if not quiet and sys.stderr.isatty():
-        return BarReporter()
-    return LineReporter()
+        return BarReporter(verbose)
+    return LineReporter(quiet=quiet, verbose=verbose)

@@ -54,16 +54,18 @@ class ProcessesExecutor(Executor):
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or os.cpu_count() or 1
+        self.interrupted = False
 
     def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
         provenance.export_code()
-        ended = Counter[str]()
+        ended, self.interrupted = Counter[str](), False
         pool = ThreadPoolExecutor(max(1, min(self.workers, len(jobs))))
         running: list[subprocess.Popen[str]] = []
         try:
             for counts in pool.map(lambda job: self._run_one(job, home, device, report, running), jobs):
                 ended += counts
         except BaseException:  # Ctrl-C: the workers end with us, what they stored stays
+            self.interrupted = True
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in running:
                 worker.terminate()
@@ -87,6 +89,9 @@ class ProcessesExecutor(Executor):
                 _forward(line, report)
             code = worker.wait()
             running.remove(worker)
+            # a terminal sends Ctrl-C to the workers too; a cell that was cut so has not failed, it is still to do
+            if self.interrupted or code == -signal.SIGINT:
+                return Counter()
             stderr.seek(0)
             return _account(job, home, code, stderr.readlines()[-STDERR_TAIL:], report)
 

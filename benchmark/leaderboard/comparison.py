@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from benchmark.errors import UsageError
 from benchmark.leaderboard.ranking import LEVEL, comparable
@@ -69,6 +70,11 @@ def _difference(a: Entry, b: Entry) -> Difference | None:
 def _movement(a: Entry, b: Entry) -> dict[str, float]:
     ours, theirs = a.per_class, b.per_class
     return {name: ours[name] - theirs[name] for name in ours if name in theirs}
+
+
+def to_json(lines: list[Line]) -> dict[str, Any]:
+    """The comparison for scripts; what was not tested is null."""
+    return {"questions": [{**asdict(line), "better": line.winner} for line in lines], "level": LEVEL}
 
 
 def markdown(lines: list[Line], a: str, b: str, moved: int = 3) -> str:

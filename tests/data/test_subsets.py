@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.subsets import FLOOR_FRACTION, draw
+from benchmark.data.subsets import FLOOR_FRACTION, Subset, draw, draw_recordings
 
 
 def population(records=2000, classes=6, seed=0):
@@ -83,3 +83,79 @@ def test_nested_whole_patients_and_a_floor_for_any_population(records, classes, 
 def test_the_floor_adds_no_more_patients_than_labels():
     ids, patients, labels, classes = population(100, 12)
     assert len(set(patients[draw(ids, patients, labels, classes, 0.01, 0).rows])) <= 12
+
+
+def single(labels: np.ndarray):
+    """A population of patients with one recording each."""
+    names = [str(number) for number in range(len(labels))]
+    return names, names, labels.astype(np.uint8), [f"c{i}" for i in range(labels.shape[1])]
+
+
+@pytest.mark.parametrize("fraction, expected", [(0.0004, 1), (0.01, 10), (0.1, 100), (0.1005, 100), (1.0, 1000)])
+def test_with_one_recording_per_patient_the_size_is_exact(fraction, expected):
+    assert len(draw(*single(np.ones((1000, 1))), fraction, 0).rows) == expected
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_prefix_keeps_the_share_of_the_rarest_labels_and_of_nobody(seed):
+    """A tenth of the patients has a rare label beside the common one, a fifth has none at all: give or take one."""
+    labels = np.zeros((1000, 2))
+    labels[:800, 0] = 1
+    labels[:100, 1] = 1
+    for fraction in (0.05, 0.2, 0.5):
+        found = draw(*single(labels), fraction, seed)
+        assert abs(found.positives["c1"] - 100 * fraction) <= 1.5
+        assert abs(found.positives["c0"] - 800 * fraction) <= 3
+        assert abs((found.rows >= 800).sum() - 200 * fraction) <= 1.5
+
+
+def test_the_floor_takes_the_rarest_label_first_for_its_patient_may_cover_others():
+    """One patient has all of the rare labels: he alone is moved, whatever else is drawn."""
+    labels = np.zeros((2000, 4))
+    labels[:, 0] = 1
+    labels[7, 1:] = 1  # the only positive of c1; of c2 and c3 there are two
+    labels[8, 2:] = 1
+    for seed in range(8):
+        assert {7} <= set(draw(*single(labels), 0.01, seed).rows) and len(draw(*single(labels), 0.01, seed).rows) == 20
+
+
+def test_the_draw_is_part_of_the_protocol():
+    """Subsets of frozen-eval-1, by digest: whatever changes one of them is another protocol."""
+    digests = [subset(fraction, seed).digest for fraction in (0.01, 0.1) for seed in (0, 1)]
+    assert digests == ["fb115d76ceb7af8b", "1a44595925603e13", "e052feb8abcf4950", "147381e5c15ac2e1"]
+
+
+@pytest.mark.parametrize("fraction, size", [(0.0001, 1), (0.01, 20), (0.1, 200), (0.5, 1000)])
+def test_recordings_alone_are_drawn_evenly_and_in_order(fraction, size):
+    ids, _, labels, classes = population()
+    found = draw_recordings(ids, labels, classes, fraction, 3)
+    assert len(found.rows) == len(set(found.rows)) == size and (np.diff(found.rows) > 0).all()
+    assert found.positives == dict(zip(classes, labels[found.rows].sum(axis=0), strict=True))
+
+
+def test_a_manifest_names_the_recordings_and_a_note_only_where_there_is_one():
+    ids, _, labels, classes = population()
+    rows = np.array([4, 9])
+    plain, noted = (Subset.of(rows, ids, labels, classes, 0.1, 0, note) for note in ("", "as MERL draws"))
+    assert plain.manifest(ids)["record_ids"] == ["r4", "r9"] and "note" not in plain.manifest(ids)
+    assert noted.summary()["note"] == "as MERL draws" and noted.summary()["n"] == 2
+    with pytest.raises(ValueError, match="longer"):
+        Subset.of(rows, ids, labels, classes[:-1], 0.1, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_label_that_everybody_has_puts_nobody_into_the_stratum_of_a_rarer_one(seed):
+    labels = np.ones((1000, 2))
+    labels[100:, 1] = 0
+    for fraction in (0.05, 0.2, 0.5):
+        assert abs(draw(*single(labels), fraction, seed).positives["c1"] - 100 * fraction) <= 1.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_one_percent_has_no_room_the_floor_takes_one_patient_per_label_and_no_more(seed):
+    assert len(draw(*single(np.tile(np.eye(5), (4, 1))), 0.01, seed).rows) == 5
+
+
+def test_the_draw_where_there_is_no_room_is_part_of_the_protocol_too():
+    rows = [draw(*single(np.tile(np.eye(5), (4, 1))), 0.01, seed).rows.tolist() for seed in range(4)]
+    assert rows == [[2, 5, 6, 8, 14], [5, 11, 12, 14, 18], [7, 14, 15, 16, 18], [3, 9, 12, 15, 16]]

@@ -54,3 +54,7 @@ def test_the_bins_of_a_figure():
 def test_probabilities_outside_are_refused():
     with pytest.raises(BenchmarkError, match=r"in 0\.\.1"):
         expected_calibration_error([[0], [1]], [[0.5], [1.5]])
+
+
+def test_the_edges_of_the_bins():
+    assert reliability([[0], [1]], [[0.1], [0.9]], bins=4)["edges"] == [0.0, 0.25, 0.5, 0.75, 1.0]

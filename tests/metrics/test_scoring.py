@@ -130,3 +130,14 @@ def test_the_paired_test_of_a_mean_agrees_with_scipy():
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
     assert paired_difference(0, 0, np.zeros(99), np.zeros(99)).p == 1
+
+
+def test_the_p_value_by_its_formula_and_what_stands_without_resamples():
+    a, b = np.array([0.82, 0.86, np.nan, 0.81]), np.array([0.80, 0.79, 0.5, 0.80])
+    found = paired_difference(0.83, 0.80, a, b)
+    error = np.std([0.02, 0.07, 0.01], ddof=1)
+    assert found.p == pytest.approx(2 * stats.norm.sf(0.03 / error))
+    two = paired_difference(0.83, 0.80, a[:2], b[:2])  # two resamples are enough for a standard error
+    assert two.p == pytest.approx(2 * stats.norm.sf(0.03 / np.std([0.02, 0.07], ddof=1)))
+    assert paired_difference(0.83, 0.80, a[:1], b[:1]).p == 1 == paired_difference(0.83, 0.80, a[2:3], b[2:3]).p
+    assert paired_difference(0.9, 0.8, np.full(9, 0.9), np.full(9, 0.8)).p == pytest.approx(0, abs=1e-9)

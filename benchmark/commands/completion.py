@@ -1,0 +1,99 @@
+"""``completion``: the lines that make a shell complete ``ecgbench``, and the names that it offers.
+
+argcomplete asks the parser itself: at every TAB the shell calls ``ecgbench`` with ``_ARGCOMPLETE`` set, so commands and
+options need no second list. What stands here are the values: names from the registries, which import nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+
+from benchmark.commands.inspection import REGISTRIES
+from benchmark.errors import COMPLETE
+from benchmark.hooks import EXECUTORS
+from benchmark.paths import Home
+from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.suite_files import suite_names
+
+SHELLS = ("bash", "zsh")
+ASKED = "_ARGCOMPLETE"  # set by the shell function while it asks
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("completion", help="shell code that completes commands, options and names at TAB")
+    sub.add_argument("shell", choices=SHELLS)
+    sub.set_defaults(function=completion)
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Print the code; ``eval "$(ecgbench completion bash)"`` in the shell's start-up file installs it."""
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["ecgbench"], shell=options.shell))
+    return COMPLETE
+
+
+def answer_the_shell(top: argparse.ArgumentParser) -> None:
+    """When a shell asks, print what may come next and exit; otherwise do nothing and import nothing."""
+    if ASKED not in os.environ:
+        return
+    import argcomplete
+
+    for parser in parsers(top):
+        for action in parser._actions:
+            if action.dest in OFFERED and action.choices is None:
+                action.completer = offering(OFFERED[action.dest])  # type: ignore[attr-defined]
+    argcomplete.autocomplete(top, always_complete_options=False)  # options once a dash is typed
+
+
+def parsers(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """`top` and the parsers of all its commands, at any depth."""
+    yield top
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for parser in dict.fromkeys(action.choices.values()):
+                yield from parsers(parser)
+
+
+def offering(names: Callable[[], list[str]]) -> Callable[..., list[str]]:
+    """A completer in argcomplete's form, which filters by what is typed already."""
+    return lambda **_: names()
+
+
+def everything() -> list[str]:
+    return [*(name for registry in REGISTRIES.values() for name in registry.names()), *suite_names()]
+
+
+def formats() -> list[str]:
+    from benchmark.commands.leaderboards import FIGURES, TEXTS
+
+    return [*TEXTS, *FIGURES]
+
+
+def cells() -> list[str]:
+    """Keys of the records at home: the folders ``records/TASK/METHOD/KEY``."""
+    return [folder.name for folder in Home.default().records.glob("*/*/*")]
+
+
+def executors() -> list[str]:
+    return ["inline", "processes", *EXECUTORS]
+
+
+# destination of an argument, in whichever command -> what may stand there
+OFFERED: dict[str, Callable[[], list[str]]] = {
+    "suite": suite_names,
+    "method": METHODS.names,
+    "methods": METHODS.names,
+    "a": METHODS.names,
+    "b": METHODS.names,
+    "tasks": TASKS.names,
+    "dataset": DATASETS.names,
+    "data": DATASETS.names,
+    "name": everything,
+    "cell": cells,
+    "explain": cells,
+    "executor": executors,
+    "format": formats,
+}

@@ -1,0 +1,170 @@
+"""Every command in the documents: run where that is cheap, parsed where it needs data, a cluster, a hub or a name.
+
+The info string of a block says which::
+
+    ```console            run in an empty folder, with the suite `demo` in small; takes seconds
+    ```console slow       the same, in `make test-slow`
+    ```console data       needs an original dataset        } parsed: command, options and their values,
+    ```console cluster    needs SLURM                      } names of suites, methods, tasks and datasets
+    ```console hub        needs a model hub                }
+    ```console example    has names that stand for yours (SUITE, a key of a cell)
+
+A block ``toml NAME.toml`` is a file that the page's commands find in the folder. A comment after a command may state
+its exit code: ``# ... (exit code 4)``.
+"""
+
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main, parser
+from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.suite_files import suite_names
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"])
+RUN, PARSED = ("", "slow"), ("data", "cluster", "hub", "example")
+ENDS = ("&&", ";", "|", ">")
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    line: int
+    kind: str  # what stands after "console"
+    commands: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    """The console blocks of a page; a line is a command when it begins with ``$``, and goes on after a backslash."""
+    found, text = [], page.read_text("utf-8")
+    for match in re.finditer(r"^```console *(.*?)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        body = match[2].replace("\\\n", " ")
+        commands = tuple(line[2:].strip() for line in body.splitlines() if line.startswith("$ "))
+        found.append(Block(page, text[: match.start()].count("\n") + 1, match[1].strip(), commands))
+    return found
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def words(command: str) -> list[str]:
+    """A command without its comment, its environment, and what a shell would do with its output."""
+    found = shlex.split(command, comments=True)
+    for place, word in enumerate(found):
+        if word in ENDS:
+            found = found[:place]
+            break
+    while found and re.match(r"[A-Z_]+=", found[0]):
+        found.pop(0)
+    return found
+
+
+def test_every_command_stands_in_a_console_block():
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        outside = re.sub(r"^```console.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+        assert not re.findall(r"^(?:\$ .*|ecgbench .*)$", outside, re.MULTILINE), page.name
+        assert not re.findall(r"^```(?:sh|shell|bash) *$", text, re.MULTILINE), (
+            f"{page.name}: use console, or bash script"
+        )
+    assert len(BLOCKS) >= 15 and sum(block.kind == "" for block in BLOCKS) >= 5
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_commands_parse(block):
+    assert block.kind in (*RUN, *PARSED), f"{block}: console {block.kind}? see the head of this file"
+    for command in block.commands:
+        check(words(command), block)
+
+
+def check(command: list[str], block: Block) -> None:
+    if command[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert set(command[1:]) <= set(targets), f"{block}: {command}"
+    elif command[0] == "torchrun":
+        check(["ecgbench", *command[command.index("benchmark") + 1 :]], block)
+    elif "python" in Path(command[0]).name:
+        scripts = [word for word in command[1:] if word.endswith(".py")]
+        assert all((ROOT / script).is_file() for script in scripts), f"{block}: {command}"
+    elif Path(command[0]).name == "ecgbench":
+        names_exist(parser().parse_args(command[1:]), block)
+    else:
+        assert command[0] in ("export", "source", "eval"), f"{block}: {command[0]} is no command known here"
+
+
+def names_exist(options, block: Block) -> None:
+    """Names that a command gives are registered, unless the block says that they stand for others."""
+    if block.kind in ("example", "cluster"):
+        return
+    known = {"suite": suite_names(), "method": METHODS.names(), "dataset": DATASETS.names(), "data": DATASETS.names()}
+    known |= {"a": METHODS.names(), "b": METHODS.names()}
+    for field, names in known.items():
+        given = getattr(options, field, None)
+        assert not isinstance(given, str) or given in names or given.endswith(".toml"), f"{block}: {given}"
+    assert set(getattr(options, "methods", [])) <= set(METHODS.names()), block
+    assert set(getattr(options, "tasks", [])) <= set(TASKS.names()), block
+
+
+@pytest.fixture
+def newcomer(home, tiny_suite, tmp_path, monkeypatch):
+    """An empty folder in which `demo` is the tiny suite; the committed results lie where the documents say."""
+    import benchmark.suite_files as suite_files
+
+    small = tmp_path / "demo.toml"
+    small.write_text(tiny_suite.read_text("utf-8").replace('name = "tiny"', 'name = "demo"'), "utf-8")
+    original = suite_files.suite_path
+    for module in ("benchmark.suite_files", "benchmark.engine.suites"):
+        monkeypatch.setattr(f"{module}.suite_path", lambda name: small if name == "demo" else original(name))
+    folder = tmp_path / "newcomer"
+    folder.mkdir()
+    (folder / "results").symlink_to(ROOT / "results")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def follow(blocks_of_page: list[Block], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Type what the page says, one command after the other."""
+    text = blocks_of_page[0].page.read_text("utf-8")
+    for name, content in re.findall(r"^```toml ([\w-]+\.toml)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        Path(name).write_text(content, "utf-8")
+    for block in blocks_of_page:
+        for command in block.commands:
+            typed = words(command)
+            stated = re.search(r"#.*\(exit code (\d+)\)", command)
+            if Path(typed[0]).name == "ecgbench":
+                assert main(typed[1:]) == (int(stated[1]) if stated else 0), f"{block}: {command}"
+            elif typed[0] == "make":
+                subprocess.run(["make", "--dry-run", *typed[1:]], cwd=ROOT, check=True, capture_output=True)
+            elif typed[0] == "export":
+                monkeypatch.setenv(*typed[1].split("=", 1))
+            elif typed[0] == "source":
+                continue  # the tests are in an environment already
+            else:
+                pytest.fail(f"{block}: {typed[0]} is not run here; mark the block")
+
+
+def pages_with(kind: str) -> list[list[Block]]:
+    found = {block.page: [] for block in BLOCKS if block.kind == kind}
+    for block in BLOCKS:
+        if block.page in found and block.kind in (("",) if kind == "" else RUN):
+            found[block.page].append(block)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("page", pages_with(""), ids=lambda page: page[0].page.name)
+def test_what_a_page_says_works(page, newcomer, monkeypatch):
+    follow(page, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages_with("slow"), ids=lambda page: page[0].page.name)
+def test_what_a_page_says_and_takes_longer_works(page, newcomer, monkeypatch):
+    follow(page, monkeypatch)
