@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -129,7 +129,7 @@ class SplitSignals:
 class Sequences:
     """Token sequences of a split: ``(token, dim)`` for each of its recordings, read when asked for."""
 
-    stored: np.ndarray  # (row, token, dim) float32, memory-mapped
+    stored: np.ndarray  # (row, token, dim) float32, or float16 where shortened; memory-mapped
     rows: np.ndarray
 
     def __len__(self) -> int:
@@ -140,7 +140,7 @@ class Sequences:
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
         """``(len(positions), token, dim)``"""
-        return torch.from_numpy(self.stored[self.rows[positions]])
+        return torch.from_numpy(self.stored[self.rows[positions]]).float()
 
 
 class TaskContext:
@@ -229,10 +229,19 @@ class TaskContext:
         """The number of recordings of a split."""
         return len(self._view.rows[split])
 
-    def tokens(self, split: str) -> Sequences:
+    def reports(self, split: str) -> list[str]:
+        """The reports of train or val as the dataset has them, in the order of `labels`."""
+        if split == "test":
+            raise TestSetLockedError("test reports are for the scorer alone; a task writes its own and returns them")
+        return list(self._data.reports[self._view.rows[split]])
+
+    def record_ids(self, split: str) -> list[str]:
+        return list(self._data.record_ids[self._view.rows[split]])
+
+    def tokens(self, split: str, layer: Literal["sequence", "short_sequence"] = "sequence") -> Sequences:
         """Token sequences in the order of `labels`; they stay on disk, in the cache."""
         wanted, rows = self._view.rows[split], self._rows_read(split)
-        return Sequences(self._extracted("sequence", self._data_of(split), rows), np.searchsorted(rows, wanted))
+        return Sequences(self._extracted(layer, self._data_of(split), rows), np.searchsorted(rows, wanted))
 
     def signals(self, split: str, spec: SignalSpec, positions: np.ndarray | None = None) -> SplitSignals:
         """The recordings of a split (those at `positions`) in the form of `spec`; with labels unless it is test."""
