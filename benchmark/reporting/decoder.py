@@ -19,6 +19,7 @@ from benchmark.errors import MissingError, UsageError
 from benchmark.reporting.tokeniser import ReportTokeniser, learn_tokeniser, published_tokeniser
 
 SCRATCH = "scratch"
+PARTS = 4  # in which a CPU works through a batch, by length: reports are short, but for a few
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,26 @@ class ReportDecoder(nn.Module):
 
     def nll(self, tokens: Tensor, reports: list[str]) -> Tensor:
         """Negative log-likelihood of the reports, mean over their tokens; over those of all processes."""
-        ids = self.tokeniser.encode(reports).to(tokens.device)
+        ids = self.tokeniser.encode(reports)
+        lengths = (ids[:, 1:] != self.tokeniser.pad).sum(1)
+        parts = PARTS if tokens.device.type == "cpu" else 1
+        order = lengths.argsort().tensor_split(min(parts, len(ids)))  # neighbours in length: little to pad
+        total = torch.stack(
+            [self._sum(tokens[rows.to(tokens.device)], ids[rows, : 1 + int(lengths[rows].max())]) for rows in order]
+        ).sum()
+        return total / distributed.mean(lengths.sum().to(total)).clamp(min=1)
+
+    def _sum(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        """Summed over the tokens ``(text, token)`` behind the first; the output layer sees real ones alone."""
+        ids = ids.to(tokens.device)
         real = ids[:, 1:] != self.tokeniser.pad
-        logits = self.gpt(
+        states = self.gpt.transformer(
             input_ids=ids[:, :-1],
             attention_mask=torch.ones_like(ids[:, :-1]),  # padding stands last: the causal mask hides it already
             encoder_hidden_states=self.memory(tokens),
             use_cache=False,
-        ).logits
-        total = cross_entropy(logits[real].float(), ids[:, 1:][real], reduction="sum")
-        return total / distributed.mean(real.sum().float()).clamp(min=1)
+        ).last_hidden_state
+        return cross_entropy(self.gpt.lm_head(states[real]).float(), ids[:, 1:][real], reduction="sum")
 
 
 def make_decoder(
