@@ -8,7 +8,7 @@ DERI's conditioning is ``sees = "embeddings"``: one projected vector, "mix" or "
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,20 +30,23 @@ from benchmark.api import (
 from benchmark.engine.context import Sequences, TaskContext
 from benchmark.engine.features import SHORT, Layer, layer_missing
 from benchmark.engine.schedule import TrainingConfig
-from benchmark.engine.training import Progress, mean_losses, train
-from benchmark.errors import UsageError, check_choices, raise_all
+from benchmark.errors import check_choices, raise_all
 from benchmark.probes.knn import nearest
-from benchmark.reporting.decoder import DecoderSize, make_decoder
-from benchmark.reporting.learner import Encoded, Learner, Pairs, Recordings, Shortened, Signals, statistics
-from benchmark.reporting.scoring import PRIMARY, score_reports
-from benchmark.reporting.writing import Decoding, write
 from benchmark.registry import TASKS
+from benchmark.reporting.decoder import DecoderSize, make_decoder
+from benchmark.reporting.learner import Learner
+from benchmark.reporting.recordings import Encoded, Pairs, Recordings, Shortened, Signals, statistics
+from benchmark.reporting.scoring import PRIMARY, score_reports
+from benchmark.reporting.training import train_decoder
+from benchmark.reporting.writing import Decoding, write
 
 GENERATORS = ("decoder", "nearest", "own")
 SEEN = ("auto", "tokens", "embeddings", "features")
 ENCODERS = ("frozen", "trained")
 STRATEGIES = ("beam", "greedy", "sample", "none")
 LAYERS: dict[str, Layer] = {"tokens": "short_sequence", "embeddings": "embeddings", "features": "features"}
+LEARNT_FROM = ("train", "val")
+WRITING = ("decoding", "beams", "length_penalty", "temperature", "top_p")  # fields that train nothing
 WRITTEN_AT_ONCE = 64
 
 
@@ -57,7 +60,7 @@ class ReportGeneration(Task):
     lets the encoder learn along, at `encoder_rate` times the decoder's `lr`. `decoder` is scratch, with `layers`,
     `width`, `heads` and a byte-pair `vocabulary` learnt from the training reports, or published weights by hub id or
     folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
-    (`temperature`, `top_p`); none where no decoder writes. `seed` is that of the decoder's weights, batches and samples.
+    (`temperature`, `top_p`); none where no decoder writes. `seed` is that of weights, batches and samples.
     """
 
     generator: str = "decoder"
@@ -105,9 +108,21 @@ class ReportGeneration(Task):
     def problems(self) -> list[str]:
         """What is wrong with the numbers, one sentence each."""
         least = {"layers": 1, "width": 1, "heads": 1, "text_tokens": 2, "memory_tokens": 1, "beams": 2}
-        wrong = [f"{name} is {getattr(self, name)}, it must be at least {low}" for name, low in least.items() if getattr(self, name) < low]
-        wrong += [f"memory_tokens is {self.memory_tokens}; at most {SHORT} are kept of a recording"] if self.memory_tokens > SHORT else []
-        wrong += [] if self.width % self.heads == 0 else [f"width is {self.width}, it must be a multiple of heads, {self.heads}"]
+        wrong = [
+            f"{name} is {getattr(self, name)}, it must be at least {low}"
+            for name, low in least.items()
+            if getattr(self, name) < low
+        ]
+        wrong += (
+            [f"memory_tokens is {self.memory_tokens}; at most {SHORT} are kept of a recording"]
+            if self.memory_tokens > SHORT
+            else []
+        )
+        wrong += (
+            []
+            if self.width % self.heads == 0
+            else [f"width is {self.width}, it must be a multiple of heads, {self.heads}"]
+        )
         wrong += [] if self.temperature > 0 else [f"temperature is {self.temperature}, it must be positive"]
         wrong += [] if 0 < self.top_p <= 1 else [f"top_p is {self.top_p}, it must lie above 0 and up to 1"]
         if self.generator == "decoder" and self.decoding == "none":
@@ -179,60 +194,53 @@ class ReportGeneration(Task):
         layer: Layer = "embeddings" if self.sees == "embeddings" else "features"
         reports = context.reports("train")
         known = np.flatnonzero([bool(text.strip()) for text in reports])
-        found = nearest(context.features("train", layer)[known], context.features("test", layer))
-        texts = [reports[known[row]] for row in found]
-        return Answer({"nearest": known[found].astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
+        found = known[nearest(context.features("train", layer)[known], context.features("test", layer))]
+        texts = [reports[row] for row in found]
+        return Answer({"nearest": found.astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
 
     def _decoded(self, context: TaskContext) -> Answer:
-        """Train the decoder, then write."""
-        sees = self._seen(context.method_class)
-        supervised = issubclass(context.method_class, SupervisedMethod)
-        trained = supervised or self.encoder == "trained"
-        encoder = context.fresh_method(self.seed) if trained else None
+        """Train the decoder, or take the one that another cell has trained alike, and write."""
+        method = context.method_class
+        sees, supervised = self._seen(method), issubclass(method, SupervisedMethod)
+        encoder = context.fresh_method(self.seed) if supervised or self.encoder == "trained" else None
         data = {split: self._recordings(context, split, sees, encoder) for split in ("train", "val", "test")}
-        pairs = {split: _pairs(context, split, data[split]) for split in ("train", "val")}
-        if encoder is None:
-            mean, std, tokens = statistics(data["train"])
-        else:
-            mean, std, tokens = statistics(Encoded(data["train"], encoder, LAYERS[sees], self.memory_tokens, context.device), 512)
-        texts = [pairs["train"].reports[row] for row in pairs["train"].rows]
-        decoder = make_decoder(self._size(), texts, mean, std, tokens, self.seed)
+        pairs = {split: Pairs(data[split], context.reports(split), context.record_ids(split)) for split in LEARNT_FROM}
+        texts = pairs["train"].texts
+        known: Recordings = data["train"]
+        if encoder is not None:
+            known = Encoded(known, encoder, LAYERS[sees], self.memory_tokens, context.device)
+        decoder = make_decoder(self._size(), texts, *statistics(known), self.seed)
         learner = Learner(decoder, encoder, LAYERS[sees], self.memory_tokens)
-        progress = self._train(context, learner, pairs, 1.0 if supervised else self.encoder_rate)
-        decoding = Decoding(self.decoding, self.beams, self.length_penalty, self.temperature, self.top_p, self.seed)
-        title = f"writing reports on {context.dataset}"
-        written, taken = write(learner, data["test"], decoding, title, context.report, context.device)
+        told = train_decoder(
+            learner,
+            pairs,
+            self.training(),
+            f"report decoder on {len(texts)} recordings of {context.dataset}",
+            context.report,
+            context.device,
+            context.decoder_file(self._recipe()),
+            1.0 if supervised else self.encoder_rate,
+        )
+        title = f"writing reports of {context.dataset} by {self.decoding}"
+        written, taken = write(learner, data["test"], self._decoding(), title, context.report, context.device)
         details = {
             "sees": sees,
-            "tokens_per_recording": tokens,
+            "tokens_per_recording": len(decoder.places),
             "vocabulary": decoder.tokeniser.size,
-            "parameters": {"decoder": sum(weight.numel() for weight in decoder.parameters())},
-            "cut_in_training": decoder.tokeniser.too_long(texts),
-            "history": progress.history,
-            "choice": progress.best,
+            "decoder_parameters": sum(weight.numel() for weight in decoder.parameters()),
+            "training_reports": len(texts),
+            "training_reports_cut": decoder.tokeniser.too_long(texts),
+            **told,
             "decoding": taken,
         }
-        if supervised:
-            details["notes"] = ["the encoder was trained from scratch together with the decoder, on reports"]
-        return Answer({}, details=details, texts={"generated": written})
-
-    def _train(
-        self, context: TaskContext, learner: Learner, pairs: dict[str, Pairs], encoder_rate: float
-    ) -> Progress:
-        config = self.training()
-
-        def validate(progress: Progress) -> dict[str, float]:
-            return mean_losses(learner, pairs["val"], config, context.device)
-
-        groups = learner.rate_groups(encoder_rate) if learner.encoder is not None else None
-        title = f"report decoder on {len(pairs['train'])} recordings of {context.dataset}"
-        state = context.scratch("training.pt")
-        return train(learner, pairs["train"], config, title, context.report, context.device, state, validate, groups=groups)
+        return Answer({}, details={**details, "notes": self._notes(context, details)}, texts={"generated": written})
 
     def _seen(self, method: type[Method]) -> str:
         if self.sees != "auto":
             return self.sees
-        return "tokens" if issubclass(method, SequenceMethod) else "embeddings" if issubclass(method, AlignedMethod) else "features"
+        if issubclass(method, SequenceMethod):
+            return "tokens"
+        return "embeddings" if issubclass(method, AlignedMethod) else "features"
 
     def _recordings(self, context: TaskContext, split: str, sees: str, encoder: Method | None) -> Recordings:
         """What the learner gets of a split: signals for an encoder that is trained, else tokens from the cache."""
@@ -243,14 +251,24 @@ class ReportGeneration(Task):
         found = context.features(split, LAYERS[sees])
         return Sequences(found[:, None], np.arange(len(found)))
 
+    def _notes(self, context: TaskContext, details: dict[str, Any]) -> list[str]:
+        """What every table must say of a decoder's row."""
+        notes = []
+        name = context.method_name
+        if issubclass(context.method_class, SupervisedMethod):
+            notes.append(f"{name}: the encoder was trained from scratch together with the decoder, on reports")
+        if self.sees == "auto" and details["sees"] != "tokens":
+            notes.append(f"{name} gives no tokens: the decoder sees its {details['sees']} as one")
+        return notes
+
     def _size(self) -> DecoderSize:
         shape = {"layers": self.layers, "width": self.width, "heads": self.heads, "vocabulary": self.vocabulary}
         return DecoderSize(self.decoder, text_tokens=self.text_tokens, dropout=self.dropout, **shape)
 
+    def _decoding(self) -> Decoding:
+        return Decoding(self.decoding, self.beams, self.length_penalty, self.temperature, self.top_p, self.seed)
 
-def _pairs(context: TaskContext, split: str, recordings: Recordings) -> Pairs:
-    reports = context.reports(split)
-    rows = np.flatnonzero([bool(text.strip()) for text in reports])
-    if not len(rows):
-        raise UsageError(f"no recording of {split} has a report: there is nothing to learn from")
-    return Pairs(recordings, rows, reports, context.record_ids(split))
+    def _recipe(self) -> dict[str, Any]:
+        """Everything but how it writes: what cells must share to share a decoder."""
+        fields = {name: value for name, value in asdict(self).items() if name not in WRITING}
+        return {"version": self.version, **fields}

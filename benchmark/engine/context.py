@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import torch
 
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
 from benchmark.atomic import atomic_path, write_text
+from benchmark.canonical import digest
 from benchmark.data.conditions import Condition, ConditionedDataset
 from benchmark.data.groups import groups
 from benchmark.data.merl_subset import merl_subset
@@ -161,19 +162,24 @@ class TaskContext:
         condition: Condition | None = None,
         learns_from: TaskContext | None = None,
         scratch: Path | None = None,
+        decoders: Path | None = None,
     ) -> None:
         self._data, self._view, self._source = data, view.without_test(), source
         self._condition, self._learns_from = condition or Condition(), learns_from
         self._perturbed = data if self._condition.clean else ConditionedDataset(data, self._condition)
         self._features_folder, self._subsets_folder = features_folder, subsets_folder
         self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
-        self._training, self._scratch = training, scratch
+        self._training, self._scratch, self._decoders = training, scratch, decoders
         self._passes: set[Path] = set()  # files of the feature cache that the task has asked for
         self.dataset, self.label_set, self.report = dataset, label_set, report
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self._view.classes
+
+    @property
+    def method_name(self) -> str:
+        return self._source.name
 
     @property
     def method_class(self) -> type[Method]:
@@ -199,6 +205,16 @@ class TaskContext:
     def scratch(self, name: str) -> Path | None:
         """Where this cell may keep what a killed run goes on from; None where nothing is kept."""
         return self._scratch / name if self._scratch else None
+
+    def decoder_file(self, recipe: Mapping[str, Any]) -> Path | None:
+        """Where what was learnt by `recipe` from the cell's train and val is kept for other cells; None: nowhere."""
+        if self._decoders is None:
+            return None
+        rows = [list(map(int, self._view.rows[split])) for split in ("train", "val")]
+        read = self._condition.to_json() if self._condition.holds("train") else None
+        data = [self._data.digest, read, digest(rows)]
+        name = f"{self._source.name}-{digest([self._source.identity, self._source.precision, data, dict(recipe)])}"
+        return self._decoders / f"{name}.pt"
 
     def labels(self, split: str) -> np.ndarray:
         """``(recording, class)`` of train or val."""

@@ -16,9 +16,9 @@ from benchmark.api import Answer, Scores
 from benchmark.canonical import canonical
 from benchmark.configuration import complete
 from benchmark.data.conditions import Condition
+from benchmark.data.prepared import PreparedDataset
 from benchmark.engine import provenance
 from benchmark.engine.caveats import annotate
-from benchmark.data.prepared import PreparedDataset
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import Event, Report
 from benchmark.engine.features import cached_signal
@@ -127,6 +127,7 @@ def _context(
         Condition.from_json(spec.signal),
         learns_from,
         scratch,
+        home.decoders,
     )
 
 

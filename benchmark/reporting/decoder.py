@@ -104,7 +104,6 @@ def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
 
     if size.width % size.heads:
         raise UsageError(f"width is {size.width}, it must be a multiple of heads, {size.heads}")
-    dropout = {"resid_pdrop": size.dropout, "embd_pdrop": size.dropout, "attn_pdrop": size.dropout}
     config = GPT2Config(
         vocab_size=tokeniser.size,
         n_positions=size.text_tokens + 1,
@@ -115,7 +114,9 @@ def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
         bos_token_id=tokeniser.bos,
         eos_token_id=tokeniser.eos,
         pad_token_id=tokeniser.pad,
-        **dropout,
+        resid_pdrop=size.dropout,
+        embd_pdrop=size.dropout,
+        attn_pdrop=size.dropout,
     )
     return GPT2LMHeadModel(config)
 
@@ -123,10 +124,10 @@ def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
 def _published(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
     from transformers import GPT2LMHeadModel
 
+    gpt: Any
     try:
-        gpt, report = GPT2LMHeadModel.from_pretrained(
-            size.weights, add_cross_attention=True, output_loading_info=True
-        )
+        loaded: Any = GPT2LMHeadModel.from_pretrained(size.weights, add_cross_attention=True, output_loading_info=True)
+        gpt, report = loaded
     except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
         raise _missing(size.weights, error) from error
     lacking = sorted(key for key in report["missing_keys"] if "cross" not in key and key != "lm_head.weight")

@@ -76,14 +76,15 @@ def learn_tokeniser(reports: Sequence[str], size: int, most: int) -> ReportToken
         show_progress=False,
     )
     library.train_from_iterator(reports, trainer)
-    return ReportTokeniser(library, *(library.token_to_id(name) for name in (PAD, BOS, EOS)), most)
+    pad, bos, eos = (int(library.token_to_id(name) or 0) for name in (PAD, BOS, EOS))
+    return ReportTokeniser(library, pad, bos, eos, most)
 
 
 def published_tokeniser(name_or_path: str, most: int) -> ReportTokeniser:
     """The tokeniser of a published decoder, with [BOS] and [PAD] added; raises what transformers raises."""
     from transformers import AutoTokenizer
 
-    found = AutoTokenizer.from_pretrained(name_or_path, use_fast=True)
+    found: Any = AutoTokenizer.from_pretrained(name_or_path, use_fast=True)
     library = found.backend_tokenizer
     library.add_special_tokens([BOS, PAD])
     return ReportTokeniser(library, library.token_to_id(PAD), library.token_to_id(BOS), found.eos_token_id, most)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from benchmark.engine.events import Event, Report
-from benchmark.reporting.learner import Learner, Recordings
+from benchmark.reporting.learner import Learner
+from benchmark.reporting.recordings import Recordings
 
 BATCH_CPU, BATCH_GPU = 64, 256
 
@@ -36,7 +37,13 @@ class Decoding:
         chosen: dict[str, dict[str, Any]] = {
             "greedy": {"num_beams": 1, "do_sample": False},
             "beam": {"num_beams": self.beams, "do_sample": False, "length_penalty": self.length_penalty},
-            "sample": {"num_beams": 1, "do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0},
+            "sample": {
+                "num_beams": 1,
+                "do_sample": True,
+                "temperature": self.temperature,
+                "top_p": self.top_p,
+                "top_k": 0,
+            },
         }
         return {**chosen[self.strategy], "use_cache": self.cache}
 
@@ -82,4 +89,3 @@ def generate(learner: Learner, ecg: Tensor, decoding: Decoding) -> Tensor:
         generation_config=config,
     )
     return found[:, 1:]
-
