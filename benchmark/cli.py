@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import cluster, data, inspection, leaderboards, pretraining, probing, running
+from benchmark.commands import cluster, data, inspection, leaderboards, pretraining, probing, reports, running
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, BenchmarkError
 
-GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards)
+GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, reports)
 EPILOG = """environment:
   ECGBENCH_DATA  folder with one folder per dataset, in its original layout
   ECGBENCH_HOME  folder that a run writes to (default: ./runs)
