@@ -1,4 +1,7 @@
-"""Written reports against the true ones: metrics, their intervals over patients, and what each report scored."""
+"""Written reports against the true ones: every metric with its interval over patients, and what each report scored.
+
+BLEU and METEOR of a corpus are no means over its reports: their sums are resampled, not their sentence scores.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,35 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.api import Scores, Truth
+from benchmark.errors import BenchmarkError
 from benchmark.metrics.scoring import RESAMPLES, SEED, resampling
 from benchmark.metrics.statistics import interval, patient_weights
+from benchmark.metrics.text.scores import score_texts
 
 PRIMARY = "rouge_l"
 
 
-def _rouge(h: str, r: str) -> float:  # PLACEHOLDER until the scorer is there
-    a, b = h.lower().split(), r.lower().split()
-    if not a or not b:
-        return 0.0
-    row = [0] * (len(b) + 1)
-    for x in a:
-        prev = 0
-        for j, y in enumerate(b, 1):
-            prev, row[j] = row[j], prev + 1 if x == y else max(row[j], row[j - 1])
-    lcs = row[-1]
-    p, q = lcs / len(a), lcs / len(b)
-    return 0.0 if not lcs else (1 + 1.44) * p * q / (q + 1.44 * p)
-
-
 def score_reports(written: Sequence[str], truth: Truth) -> Scores:
-    values = np.array([_rouge(h, r) for h, r in zip(written, truth.reports, strict=True)])
-    weights = patient_weights(truth.patient_ids, RESAMPLES, SEED)
-    result = Scores({PRIMARY: float(values.mean())}, predictions={PRIMARY: values.astype(np.float32)})
-    result.resampled = weights @ values / weights.sum(1)
-    result.resampling = resampling(truth)
-    result.intervals[PRIMARY] = interval(result.resampled)
+    """Score a report per test recording; those without a true report are left out and counted.
+
+    Raises `BenchmarkError` when there is nothing to compare with, or a number of reports that does not fit.
+    """
+    if len(written) != len(truth.reports):
+        raise BenchmarkError(f"{len(written)} written reports for {len(truth.reports)} recordings of test")
+    rows = np.flatnonzero([bool(text.strip()) for text in truth.reports])
+    if not len(rows):
+        raise BenchmarkError("no recording of test has a report: there is nothing to compare with")
+    found = score_texts([written[row] for row in rows], [truth.reports[row] for row in rows])
+    result = Scores(dict(found.metrics), notes=list(found.notes), resampling=resampling(truth))
+    for name, values in found.resampled(patient_weights(truth.patient_ids, RESAMPLES, SEED)[:, rows]).items():
+        result.intervals[name] = interval(values)
+        if name == PRIMARY:
+            result.resampled = values
+    for name, values in found.per_text.items():
+        result.predictions[name] = np.full(len(written), np.nan, np.float32)
+        result.predictions[name][rows] = values
+    result.analysis["text"] = {"signature": found.signature, "reports": len(rows), "empty": found.empty}
+    missing = len(written) - len(rows)
+    if missing:
+        result.notes.append(f"{missing} recordings of test have no report and are left out")
     return result
