@@ -218,7 +218,7 @@ class ReportGeneration(Task):
             f"report decoder on {len(texts)} recordings of {context.dataset}",
             context.report,
             context.device,
-            context.decoder_file(self._recipe()),
+            context.decoder_file({**self._recipe(), "sees": sees, "trained": encoder is not None}),
             1.0 if supervised else self.encoder_rate,
         )
         title = f"writing reports of {context.dataset} by {self.decoding}"

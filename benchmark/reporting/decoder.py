@@ -113,7 +113,6 @@ def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
         add_cross_attention=True,
         bos_token_id=tokeniser.bos,
         eos_token_id=tokeniser.eos,
-        pad_token_id=tokeniser.pad,
         resid_pdrop=size.dropout,
         embd_pdrop=size.dropout,
         attn_pdrop=size.dropout,
@@ -136,7 +135,6 @@ def _published(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
     if size.text_tokens + 1 > gpt.config.n_positions:
         raise UsageError(f"text_tokens is {size.text_tokens}; {size.weights} has {gpt.config.n_positions} positions")
     gpt.resize_token_embeddings(tokeniser.size, mean_resizing=False)
-    gpt.config.pad_token_id = tokeniser.pad
     return gpt.float()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmark.errors import BenchmarkError
 from benchmark.metrics.text.java import OPTIONS, java
 
-PUNCTUATION = frozenset("'' ' `` ` -lrb- -rrb- -lcb- -rcb- -LRB- -RRB- -LCB- -RCB- . ? ! , : - -- ... ;".split())
+PUNCTUATION = frozenset(["''", "'", "``", "`", "-lrb-", "-rrb-", "-lcb-", "-rcb-", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
 TIMEOUT = 300.0  # seconds
 _TOKEN = re.compile(
     r"can(?=not\b)|-[lr]sb-"
