@@ -28,7 +28,7 @@ def score_reports(written: Sequence[str], truth: Truth) -> Scores:
     rows = np.flatnonzero([bool(text.strip()) for text in truth.reports])
     if not len(rows):
         raise BenchmarkError("no recording of test has a report: there is nothing to compare with")
-    found = score_texts([written[row] for row in rows], [truth.reports[row] for row in rows])
+    found = score_texts([written[int(row)] for row in rows], [truth.reports[int(row)] for row in rows])
     result = Scores(dict(found.metrics), notes=list(found.notes), resampling=resampling(truth))
     for name, values in found.resampled(patient_weights(truth.patient_ids, RESAMPLES, SEED)[:, rows]).items():
         result.intervals[name] = interval(values)

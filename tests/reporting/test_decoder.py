@@ -146,5 +146,5 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
     learner = Learner(decoder, None, "short_sequence", 64)
     written, _ = write(learner, Tokens(2), Decoding("greedy"), "test", silent, "cpu")
     assert len(written) == 2
-    with pytest.raises(UsageError, match="text_tokens is 64; .* has 40 positions"):
+    with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
         make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
