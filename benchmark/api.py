@@ -187,6 +187,9 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)  # what `for_inference` knows
+    outputs: ClassVar[
+        tuple[str, ...]
+    ] = ()  # options that say what is given out, not what is learnt: weights are shared
 
     @property
     @abstractmethod
@@ -356,6 +359,7 @@ class Task(ABC):
     protocol: ClassVar[str] = PROTOCOL  # another name marks every table of the task and keeps it out of summaries
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    shown: ClassVar[tuple[str, ...]] = ()  # metrics that tables show in a grid of their own, the primary among them
     needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
     floors: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder

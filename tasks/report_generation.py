@@ -36,7 +36,7 @@ from benchmark.registry import TASKS
 from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Encoded, Pairs, Recordings, Shortened, Signals, statistics
-from benchmark.reporting.scoring import PRIMARY, score_reports
+from benchmark.reporting.scoring import METRICS, PRIMARY, score_reports
 from benchmark.reporting.training import train_decoder
 from benchmark.reporting.writing import Decoding, write
 
@@ -90,6 +90,7 @@ class ReportGeneration(Task):
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = PRIMARY
+    shown: ClassVar[tuple[str, ...]] = METRICS
     stage: ClassVar[str] = "report"
     needs_labels: ClassVar[bool] = False
     floors: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")

@@ -15,7 +15,11 @@ from benchmark.metrics.scoring import RESAMPLES, SEED, resampling
 from benchmark.metrics.statistics import interval, patient_weights
 from benchmark.metrics.text.scores import score_texts
 
-PRIMARY = "rouge_l"
+PRIMARY = "rouge_l"  # one value per report, without Java, and no document frequencies that depend on the test set
+METRICS = (
+    *("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "meteor", "cider"),
+    *("length_ratio", "distinct", "exact"),
+)
 
 
 def score_reports(written: Sequence[str], truth: Truth) -> Scores:
