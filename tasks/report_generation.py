@@ -181,7 +181,7 @@ class ReportGeneration(Task):
         """What the method itself writes of each recording."""
         method = context.method
         assert isinstance(method, ReportingMethod)  # the plan has checked it
-        method.start_reporting([text for text in context.reports("train") if text.strip()])
+        method.start_reporting([text for text in _reports(context, "train") if text.strip()])
         signals = Signals(context.signals("test", method.signal))
         texts: list[str] = []
         with torch.inference_mode():
@@ -193,7 +193,7 @@ class ReportGeneration(Task):
     def _nearest(self, context: TaskContext) -> Answer:
         """The report of the training recording whose standardised vector has the largest cosine with the test one's."""
         layer: Layer = "embeddings" if self.sees == "embeddings" else "features"
-        reports = context.reports("train")
+        reports = _reports(context, "train")
         known = np.flatnonzero([bool(text.strip()) for text in reports])
         found = known[nearest(context.features("train", layer)[known], context.features("test", layer))]
         texts = [reports[row] for row in found]
@@ -205,7 +205,9 @@ class ReportGeneration(Task):
         sees, supervised = self._seen(method), issubclass(method, SupervisedMethod)
         encoder = context.fresh_method(self.seed) if supervised or self.encoder == "trained" else None
         data = {split: self._recordings(context, split, sees, encoder) for split in ("train", "val", "test")}
-        pairs = {split: Pairs(data[split], context.reports(split), context.record_ids(split)) for split in LEARNT_FROM}
+        pairs = {
+            split: Pairs(data[split], _reports(context, split), context.record_ids(split)) for split in LEARNT_FROM
+        }
         texts = pairs["train"].texts
         known: Recordings = data["train"]
         if encoder is not None:
@@ -273,3 +275,8 @@ class ReportGeneration(Task):
         """Everything but how it writes: what cells must share to share a decoder."""
         fields = {name: value for name, value in asdict(self).items() if name not in WRITING}
         return {"version": self.version, **fields}
+
+
+def _reports(context: TaskContext, split: str) -> list[str]:
+    """What is learnt from: the one place where reports of train and val come in."""
+    return context.reports(split)

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 from benchmark.data.preparation import open_dataset
 from benchmark.data.prepared import PreparedDataset
+from benchmark.data.report_texts import report_key
 from benchmark.engine.plan import Cell, Plan
 from benchmark.engine.store import PREDICTIONS, Store
 from benchmark.errors import DataError, MissingError
@@ -132,11 +133,25 @@ def _shown(name: str, row: int, data: PreparedDataset, sources: list[_Source], n
     reference = str(data.reports[row])
     person = data.table.iloc[row]
     facts = [f"{person['age']:.0f} years" if np.isfinite(person["age"]) else "", str(person["sex"])]
-    key = " ".join(reference.casefold().split())
-    written = [
-        Written(s.row, s.column, s.texts[name], s.scores.get(name), " ".join(s.texts[name].casefold().split()) == key)
-        for s in sources
-        if name in s.texts
+    svg_title = f"12-lead ECG of recording {name}"
+    svg = draw(data.millivolt(np.array([row]))[0], data.rate, number, svg_title)
+    return Shown(
+        name,
+        ", ".join(fact for fact in facts if fact and fact != "nan"),
+        reference,
+        svg,
+        _written(name, reference, sources),
+    )
+
+
+def _written(name: str, reference: str, sources: list[_Source]) -> list[Written]:
+    """What each row wrote; equal texts of one row (a floor's, in every column) are one entry."""
+    columns: dict[tuple[str, str], list[_Source]] = {}
+    for source in sources:
+        if name in source.texts:
+            columns.setdefault((source.row, source.texts[name]), []).append(source)
+    key = report_key(reference)
+    return [
+        Written(row, " and ".join(s.column for s in alike), text, alike[0].scores.get(name), report_key(text) == key)
+        for (row, text), alike in columns.items()
     ]
-    svg = draw(data.millivolt(np.array([row]))[0], data.rate, number, f"12-lead ECG of recording {name}")
-    return Shown(name, ", ".join(fact for fact in facts if fact and fact != "nan"), reference, svg, written)

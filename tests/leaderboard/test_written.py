@@ -75,7 +75,9 @@ def test_the_order_is_as_asked_and_a_true_report_is_marked(told, tmp_path):
     ids = told[1]
     assert shown(page(told, tmp_path, "--show", "2", "--order", "worst")) == [ids[-1], ids[-2]]
     best = page(told, tmp_path, "--show", "2", "--order", "best")
-    assert shown(best) == ids[:2] and best.count('<dd class="same">') == 3  # one of two recordings, three rows
+    assert (
+        shown(best) == ids[:2] and best.count('<dd class="same">') == 3
+    )  # one of two recordings, three rows, equal columns joined
     assert "no fair sample" in best
     first, other = (shown(page(told, tmp_path, "--show", "5", "--seed", seed)) for seed in ("0", "1"))
     assert first != other and len(set(first)) == 5
