@@ -26,6 +26,7 @@ LEAD_ORDERS = {
     "mimic": ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"),  # as MIMIC-IV-ECG stores them
 }
 SPLITS = ("train", "val", "test")
+REPORTS = "reports"  # in place of a label set: all recordings with a report, for tasks that need no labels
 PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
@@ -186,6 +187,9 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)  # what `for_inference` knows
+    outputs: ClassVar[
+        tuple[str, ...]
+    ] = ()  # options that say what is given out, not what is learnt: weights are shared
 
     @property
     @abstractmethod
@@ -229,6 +233,30 @@ class AlignedMethod(Method):
         from torch.nn.functional import normalize
 
         return normalize(ecg, dim=-1) @ normalize(text, dim=-1).T
+
+
+class ReportingMethod(Method):
+    """A method that writes reports by a generator of its own, as its paper has it."""
+
+    def start_reporting(self, reports: Sequence[str]) -> None:
+        """See the training reports once, before the first report is written."""
+
+    @abstractmethod
+    def write_reports(self, ecg: Tensor) -> list[str]:
+        """``(batch, lead, time)`` -> a report per recording; an empty text where there is nothing to say."""
+
+
+class BlindMethod(ReportingMethod):
+    """A floor of report generation: it writes without a look at the recording, so it has nothing to be probed for."""
+
+    @property
+    def signal(self) -> SignalSpec:
+        """The least there is: nobody looks at it."""
+        return SignalSpec(rate=100.0, seconds=1.0)
+
+    def ecg_features(self, ecg: Tensor) -> Tensor:
+        """One constant: ``(batch, lead, time)`` -> ``(batch, 1)``."""
+        return ecg.new_zeros(len(ecg), 1)
 
 
 class TrainableMethod(Method):
@@ -275,15 +303,16 @@ class Rung:
 class Answer:
     """What a task hands to the scorer after every choice is made.
 
-    `predictions` hold one row per test recording and are kept beside the record; `thresholds` come
-    from validation or are None; `details` go into the record as JSON (choices, trials, subset). `scratch`
-    is for the scorer alone and not kept (a similarity of every recording with every report, say).
+    `predictions` hold one row per test recording and are kept beside the record, as are `texts`, a list per name;
+    `thresholds` come from validation or are None; `details` go into the record as JSON (choices, trials, subset).
+    `scratch` is for the scorer alone and not kept (a similarity of every recording with every report, say).
     """
 
     predictions: dict[str, np.ndarray]
     thresholds: np.ndarray | None = None
     details: dict[str, Any] = field(default_factory=dict)
     scratch: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -330,6 +359,9 @@ class Task(ABC):
     protocol: ClassVar[str] = PROTOCOL  # another name marks every table of the task and keeps it out of summaries
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    shown: ClassVar[tuple[str, ...]] = ()  # metrics that tables show in a grid of their own, the primary among them
+    needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
+    floors: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder
 
     @classmethod

@@ -10,12 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import cluster, completion, data, inspection, leaderboards, pretraining, probing, running
+from benchmark.commands import (
+    cluster,
+    completion,
+    data,
+    inspection,
+    leaderboards,
+    pretraining,
+    probing,
+    reports,
+    running,
+)
 from benchmark.commands.options import add_verbose
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 
-GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, completion)
+GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, reports, completion)
 EPILOG = """environment:
   ECGBENCH_DATA  folder with one folder per dataset, in its original layout
   ECGBENCH_HOME  folder that a run writes to (default: ./runs)

@@ -17,7 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.api import AlignedMethod, Batch, Method, SequenceMethod, SignalSpec, SupervisedMethod, TrainableMethod
+from benchmark.api import (
+    AlignedMethod,
+    Batch,
+    BlindMethod,
+    Method,
+    ReportingMethod,
+    SequenceMethod,
+    SignalSpec,
+    SupervisedMethod,
+    TrainableMethod,
+)
 from benchmark.data.signal import adapt
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.engine.checkpoints import load_weights, save_weights
@@ -52,7 +62,10 @@ def check_method(
     outputs = ecg_outputs(method)
     with torch.inference_mode():
         for name, function in outputs.items():
-            _check_rows(name, function, ecg, 3 if name == "ecg_tokens" else 2, tolerance)
+            differs = not isinstance(method, BlindMethod)
+            _check_rows(name, function, ecg, 3 if name == "ecg_tokens" else 2, tolerance, differs)
+        if isinstance(method, ReportingMethod):
+            _check_reports(method, ecg)
         if isinstance(method, AlignedMethod):
             _check_texts(method, ecg, tolerance)
     if isinstance(method, torch.nn.Module):
@@ -100,7 +113,24 @@ def sample_recordings(count: int = 5, spec: SignalSpec | None = None) -> Tensor:
 # --- eval mode -----------------------------------------------------------------------------------
 
 
-def _check_rows(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor, ndim: int, tolerance: float) -> None:
+def _check_reports(method: ReportingMethod, ecg: Tensor) -> None:
+    written = []
+    for _ in range(2):
+        method.start_reporting(REPORTS)
+        written.append(method.write_reports(ecg))
+    assert len(written[0]) == len(ecg), f"write_reports: {len(ecg)} texts expected, {len(written[0])} came"
+    assert all(isinstance(text, str) for text in written[0]), "write_reports: every report must be a text"
+    assert written[0] == written[1], "write_reports: started anew, it writes other reports of the same recordings"
+
+
+def _check_rows(
+    name: str,
+    function: Callable[[Tensor], Tensor],
+    ecg: Tensor,
+    ndim: int,
+    tolerance: float,
+    differs: bool = True,
+) -> None:
     found = function(ecg)
     form = "(batch, token, dim)" if ndim == 3 else "(batch, dim)"
     assert found.ndim == ndim and len(found) == len(ecg), f"{name}: {form} expected, {tuple(found.shape)} came"
@@ -109,7 +139,9 @@ def _check_rows(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor, nd
     assert torch.equal(found, function(ecg)), f"{name}: two calls on the same recordings differ (eval mode?)"
     alone = torch.cat([function(ecg[i : i + 1]) for i in range(len(ecg))])
     assert _close(found, alone, tolerance), f"{name}: a recording's row depends on the others in its batch (BatchNorm?)"
-    assert not _close(found[:1], found[1:2], tolerance), f"{name}: two different recordings have the same row"
+    assert not differs or not _close(found[:1], found[1:2], tolerance), (
+        f"{name}: two different recordings have the same row"
+    )
 
 
 def _check_texts(method: AlignedMethod, ecg: Tensor, tolerance: float) -> None:

@@ -50,6 +50,11 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def decoders(self) -> Path:
+        """Trained report decoders, shared by cells that differ in how they write alone."""
+        return self.root / "decoders"
+
+    @property
     def slurm(self) -> Path:
         return self.root / "slurm"
 

@@ -68,6 +68,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     the ResNet alone.
     """
 
+    outputs = ("features", "embeddings", "tokens", "consistent_norm")
     card: ClassVar[MethodCard] = MethodCard(
         title="DERI",
         paper="DERI: Chen et al., IJCAI 2025 (paper 537)",

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from benchmark.api import MethodCard, Scaling, SignalSpec, SupervisedMethod
+from benchmark.api import MethodCard, Scaling, SequenceMethod, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
 from methods.nn.backbone import ResNetBackbone
 from methods.nn.supervision import Supervision, crop_samples
 
 
 @METHODS.register("supervised")
-class Supervised(Supervision, ResNetBackbone, SupervisedMethod):
+class Supervised(Supervision, ResNetBackbone, SequenceMethod, SupervisedMethod):
     """Encoder, mean over time, dropout, one linear layer; one sigmoid per class.
 
     With `crop_seconds` it learns from random crops of that length and is applied to whole recordings

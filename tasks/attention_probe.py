@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from benchmark.api import Answer, Method
+from benchmark.api import Answer, Method, SupervisedMethod
 from benchmark.engine.context import TaskContext
 from benchmark.engine.features import layer_missing
 from benchmark.metrics.classification import auroc, macro
@@ -47,6 +47,8 @@ class AttentionProbing(ProbeTask):
 
     @classmethod
     def cannot(cls, method: type[Method]) -> str | None:
+        if issubclass(method, SupervisedMethod):
+            return "it is trained end to end, not probed"
         return layer_missing("sequence", method)
 
     def problems(self) -> list[str]:

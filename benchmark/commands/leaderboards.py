@@ -159,12 +159,16 @@ def write_leaderboard(made: Plan, store: Any, out: Path, formats: tuple[str, ...
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
     """File name -> content, for the formats that are text."""
     from benchmark.leaderboard import latex, markdown, page, spreadsheet
+    from benchmark.leaderboard.beside import grids
+    from benchmark.leaderboard.beside import spreadsheet as all_metrics
 
     texts = {}
     if "md" in formats:
         texts[f"{board.name}.md"] = markdown.markdown(board, beside)
     if "csv" in formats:
         texts[f"{board.name}.csv"] = spreadsheet.spreadsheet(board)
+        if found := list(grids(board)):
+            texts[f"{board.name}-metrics.csv"] = all_metrics(found)
     if "tex" in formats:
         texts[f"{board.name}.tex"] = latex.tables(board)
         texts[f"{board.name}-document.tex"] = latex.document(board, board.name)

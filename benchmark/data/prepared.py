@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.api import LEADS, SignalSpec
+from benchmark.api import LEADS, REPORTS, SignalSpec
 from benchmark.data.signal import adapt
 from benchmark.data.wfdb_reader import MISSING_SAMPLE
 from benchmark.errors import DataError, UsageError, no_label_set
@@ -114,14 +114,26 @@ class PreparedDataset:
         return self.table["report"].to_numpy(dtype=object)
 
     def label_set(self, name: str) -> LabelSet:
-        """The recordings with at least one positive class, as the field counts them."""
+        """The recordings with at least one positive class, as the field counts them.
+
+        "reports" are all those with a report, and for classes those of every label set (``super/NORM``).
+        """
         known: Mapping[str, list[str]] = self.manifest["label_sets"]
+        if name == REPORTS:
+            return self._with_report(known)
         if name not in known:
             raise UsageError(no_label_set(self.manifest["dataset"], name, known))
         with np.load(self.path / LABELS) as stored:
             matrix = stored[name]
         rows = np.flatnonzero(matrix.any(axis=1))
         return LabelSet(tuple(known[name]), rows, matrix[rows])
+
+    def _with_report(self, known: Mapping[str, list[str]]) -> LabelSet:
+        rows = np.flatnonzero([bool(report.strip()) for report in self.reports])
+        with np.load(self.path / LABELS) as stored:
+            every = [stored[name][rows] for name in known]
+        matrix = np.concatenate(every, axis=1) if every else np.zeros((len(rows), 0), np.uint8)
+        return LabelSet(tuple(f"{name}/{label}" for name in known for label in known[name]), rows, matrix)
 
     def millivolt(self, rows: np.ndarray) -> np.ndarray:
         """Read recordings of one length as they were recorded: ``(len(rows), 12, time)`` float32 mV.

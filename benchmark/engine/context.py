@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
 from benchmark.atomic import atomic_path, write_text
+from benchmark.canonical import digest
 from benchmark.data.conditions import Condition, ConditionedDataset
 from benchmark.data.groups import groups
 from benchmark.data.merl_subset import merl_subset
@@ -129,7 +130,7 @@ class SplitSignals:
 class Sequences:
     """Token sequences of a split: ``(token, dim)`` for each of its recordings, read when asked for."""
 
-    stored: np.ndarray  # (row, token, dim) float32, memory-mapped
+    stored: np.ndarray  # (row, token, dim) float32, or float16 where shortened; memory-mapped
     rows: np.ndarray
 
     def __len__(self) -> int:
@@ -140,7 +141,7 @@ class Sequences:
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
         """``(len(positions), token, dim)``"""
-        return torch.from_numpy(self.stored[self.rows[positions]])
+        return torch.from_numpy(self.stored[self.rows[positions]]).float()
 
 
 class TaskContext:
@@ -161,19 +162,24 @@ class TaskContext:
         condition: Condition | None = None,
         learns_from: TaskContext | None = None,
         scratch: Path | None = None,
+        decoders: Path | None = None,
     ) -> None:
         self._data, self._view, self._source = data, view.without_test(), source
         self._condition, self._learns_from = condition or Condition(), learns_from
         self._perturbed = data if self._condition.clean else ConditionedDataset(data, self._condition)
         self._features_folder, self._subsets_folder = features_folder, subsets_folder
         self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
-        self._training, self._scratch = training, scratch
+        self._training, self._scratch, self._decoders = training, scratch, decoders
         self._passes: set[Path] = set()  # files of the feature cache that the task has asked for
         self.dataset, self.label_set, self.report = dataset, label_set, report
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self._view.classes
+
+    @property
+    def method_name(self) -> str:
+        return self._source.name
 
     @property
     def method_class(self) -> type[Method]:
@@ -199,6 +205,16 @@ class TaskContext:
     def scratch(self, name: str) -> Path | None:
         """Where this cell may keep what a killed run goes on from; None where nothing is kept."""
         return self._scratch / name if self._scratch else None
+
+    def decoder_file(self, recipe: Mapping[str, Any]) -> Path | None:
+        """Where what was learnt by `recipe` from the cell's train and val is kept for other cells; None: nowhere."""
+        if self._decoders is None:
+            return None
+        rows = [list(map(int, self._view.rows[split])) for split in ("train", "val")]
+        read = self._condition.to_json() if self._condition.holds("train") else None
+        data = [self._data.digest, read, digest(rows)]
+        name = f"{self._source.name}-{digest([self._source.identity, self._source.precision, data, dict(recipe)])}"
+        return self._decoders / f"{name}.pt"
 
     def labels(self, split: str) -> np.ndarray:
         """``(recording, class)`` of train or val."""
@@ -229,10 +245,19 @@ class TaskContext:
         """The number of recordings of a split."""
         return len(self._view.rows[split])
 
-    def tokens(self, split: str) -> Sequences:
+    def reports(self, split: str) -> list[str]:
+        """The reports of train or val as the dataset has them, in the order of `labels`."""
+        if split == "test":
+            raise TestSetLockedError("test reports are for the scorer alone; a task writes its own and returns them")
+        return list(self._data.reports[self._view.rows[split]])
+
+    def record_ids(self, split: str) -> list[str]:
+        return list(self._data.record_ids[self._view.rows[split]])
+
+    def tokens(self, split: str, layer: Literal["sequence", "short_sequence"] = "sequence") -> Sequences:
         """Token sequences in the order of `labels`; they stay on disk, in the cache."""
         wanted, rows = self._view.rows[split], self._rows_read(split)
-        return Sequences(self._extracted("sequence", self._data_of(split), rows), np.searchsorted(rows, wanted))
+        return Sequences(self._extracted(layer, self._data_of(split), rows), np.searchsorted(rows, wanted))
 
     def signals(self, split: str, spec: SignalSpec, positions: np.ndarray | None = None) -> SplitSignals:
         """The recordings of a split (those at `positions`) in the form of `spec`; with labels unless it is test."""

@@ -26,8 +26,10 @@ from benchmark.engine.events import Event, Report
 from benchmark.errors import BenchmarkError, UsageError
 
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
-# sequence: the tokens themselves
-Layer = Literal["features", "embeddings", "tokens", "sequence"]
+# sequence: the tokens themselves; short_sequence: at most SHORT of them, each a mean of neighbours, in float16
+Layer = Literal["features", "embeddings", "tokens", "sequence", "short_sequence"]
+SEQUENCES = ("sequence", "short_sequence")
+SHORT = 64
 POOLED_LAYERS = ("features", "embeddings", "tokens")  # one vector per recording: what a probe can take
 PRECISIONS = ("auto", "fp32", "bf16")
 PRECISION_VARIABLE = "ECGBENCH_PRECISION"  # a variable, so that worker processes inherit it
@@ -48,7 +50,8 @@ def cached_features(
 ) -> np.memmap:
     """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
 
-    A sequence is ``(len(rows), token, dim)`` and written as it comes: it may be larger than the memory.
+    A sequence is ``(len(rows), token, dim)``, a short one float16, and written as it comes: it may be larger than the
+    memory.
 
     `identity` says which weights these are; the signal form, being part of the method, is in it.
     """
@@ -122,13 +125,21 @@ def layer_missing(layer: str, method: type[Method]) -> str | None:
     """A sentence when methods of that class do not have that layer, else None."""
     if layer == "embeddings" and not issubclass(method, AlignedMethod):
         return f"{method.__name__} has no embeddings in a space shared with text"
-    if layer in ("tokens", "sequence") and not issubclass(method, SequenceMethod):
+    if layer in ("tokens", *SEQUENCES) and not issubclass(method, SequenceMethod):
         return f"{method.__name__} gives no tokens"
     return None
 
 
-def _space(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
-    return np.lib.format.open_memmap(file, "w+", np.float32, shape) if file else np.empty(shape, np.float32)
+def shortened(tokens: torch.Tensor, most: int) -> torch.Tensor:
+    """``(batch, token, dim)`` -> at most `most` tokens, each the mean of neighbours."""
+    if tokens.shape[1] <= most:
+        return tokens
+    return torch.nn.functional.adaptive_avg_pool1d(tokens.transpose(1, 2), most).transpose(1, 2)
+
+
+def _space(like: np.ndarray, rows: int, file: Path | None) -> np.ndarray:
+    shape = (rows, *like.shape[1:])
+    return np.lib.format.open_memmap(file, "w+", like.dtype, shape) if file else np.empty(shape, like.dtype)
 
 
 def extract(
@@ -151,8 +162,9 @@ def extract(
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             found = function(torch.from_numpy(data.read(part, method.signal)).to(device)).float().cpu().numpy()
-            _check(found, part, data, method, 3 if layer == "sequence" else 2)
-            out = _space((len(rows), *found.shape[1:]), file) if out is None else out
+            found = found.astype(np.float16) if layer == "short_sequence" else found
+            _check(found, part, data, method, 3 if layer in SEQUENCES else 2)
+            out = _space(found, len(rows), file) if out is None else out
             out[start : start + size] = found
             title = f"{layer} of {type(method).__name__}"
             report(Event("step", title, min(start + size, len(rows)), len(rows)))
@@ -168,6 +180,9 @@ def _function(method: Method, layer: Layer) -> Callable[[torch.Tensor], torch.Te
         return method.ecg_embeddings
     if layer == "sequence" and isinstance(method, SequenceMethod):
         return method.ecg_tokens
+    if layer == "short_sequence" and isinstance(method, SequenceMethod):
+        sequence = method.ecg_tokens
+        return lambda ecg: shortened(sequence(ecg).float(), SHORT)
     if layer == "tokens" and isinstance(method, SequenceMethod):
         tokens = method.ecg_tokens
         return lambda ecg: tokens(ecg).float().mean(1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from benchmark.api import Dataset, Method, SupervisedMethod, Task, TrainableMethod
+from benchmark.api import REPORTS, BlindMethod, Dataset, Method, SupervisedMethod, Task, TrainableMethod
 from benchmark.canonical import canonical, digest
 from benchmark.configuration import distinct
 from benchmark.data.conditions import Condition, expand_conditions
@@ -127,22 +128,23 @@ def make_plan(
     suite: Suite, methods: Collection[str] = (), tasks: Collection[str] = (), limit: int | None = None
 ) -> Plan:
     """Lay out the grid. Every mistake in the suite's names and options is reported at once."""
-    _check_choice("methods", methods, [method.row for method in suite.methods])
+    rivals = [*suite.methods, *_floors(suite)]
+    _check_choice("methods", methods, [method.row for method in rivals])
     _check_choice("tasks", tasks, [task.name for task in suite.tasks])
     cells: dict[str, Cell] = {}
     skipped: list[Skip] = []
     problems: list[str] = []
     missing = False
-    for method in suite.methods:
+    for method in rivals:
         if methods and method.row not in methods:
             continue
         for task in suite.tasks:
             if tasks and task.name not in tasks:
                 continue
             try:
-                reason = TASKS.get(task.name).cannot(METHODS.get(method.name))
+                reason = _impossible(TASKS.get(task.name), method.name)
                 if reason:
-                    skipped.append(Skip(method.row, task.name, reason))
+                    skipped += [Skip(method.row, task.name, reason)] if method in suite.methods else []
                     continue
                 found = list(_cells(suite, method, task, limit))
             except BenchmarkError as error:
@@ -159,6 +161,24 @@ def make_plan(
                     break
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
     return Plan(suite, list(cells.values()), skipped)
+
+
+def _floors(suite: Suite) -> list[MethodBlock]:
+    """The floors that the tasks want in their tables and the suite does not name."""
+    wanted: dict[str, None] = {}
+    for task in suite.tasks:
+        with suppress(BenchmarkError):  # a task that cannot be imported is reported where its cells are laid out
+            wanted |= dict.fromkeys(TASKS.get(task.name).floors)
+    named = {method.name for method in suite.methods}
+    return [MethodBlock(name=name) for name in wanted if name not in named]
+
+
+def _impossible(task: type[Task], name: str) -> str | None:
+    """A sentence when the task cannot be asked of that method, else None."""
+    method: type[Method] = METHODS.get(name)
+    if issubclass(method, BlindMethod) and name not in task.floors:
+        return "it never looks at a recording"
+    return task.cannot(method)
 
 
 def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
@@ -180,14 +200,15 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
         _check_rate(conditions, dataset, dataset_class)
         for label_set in _label_sets(dataset, dataset_class, task):
             for question in expand(task_class, task.config, f"task {task.name}"):
-                unsuited = question.unsuited(dataset.name, label_set)
+                unsuited = _unsuited(question, dataset.name, label_set)
                 refusal = question.refuses(METHODS.get(method.name))
                 if unsuited or refusal:
                     yield Skip(method.row, task.name, refusal or f"{dataset.name}/{label_set}: {unsuited}")
                     continue
                 fields = canonical(asdict(question))  # type: ignore[call-overload]
                 asked = distinct(task_class, fields, f"task {task.name}")
-                inputs = question.inputs(dataset.name, label_set, tuple(dataset_class.label_sets[label_set]))
+                classes = dataset_class.label_sets.get(label_set, ())
+                inputs = question.inputs(dataset.name, label_set, tuple(classes))
                 own: dict[str, Any] = {
                     "label_set": label_set,
                     "task_config": asked,
@@ -197,6 +218,12 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
                     yield Cell(spec, method.row, fields, str(file) if file else None, method.trained_on)
+
+
+def _unsuited(question: Task, dataset: str, label_set: str) -> str | None:
+    if label_set == REPORTS and question.needs_labels:
+        return "it learns from labels, and these are all recordings with a report"
+    return question.unsuited(dataset, label_set)
 
 
 def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: TaskBlock, limit: int | None) -> RunSpec:
@@ -264,7 +291,7 @@ def _label_sets(dataset: DatasetBlock, dataset_class: type[Dataset], task: TaskB
     wrong = [
         no_label_set(dataset.name, name, known)
         for name in [*dataset.label_sets, *(task.label_sets or [])]
-        if name not in known
+        if name not in known and name != REPORTS
     ]
     raise_all(wrong, "label_sets:")
     return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]

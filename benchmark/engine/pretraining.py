@@ -32,6 +32,7 @@ from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.errors import DataError, UsageError
 from benchmark.paths import Home
+from benchmark.registry import METHODS
 
 WEIGHTS, CARD, HISTORY, CHECKPOINT = "weights.safetensors", "card.json", "history.csv", "checkpoint.pt"
 CURVES = "curves.svg"
@@ -87,7 +88,14 @@ class ReportedRecordings:
 
 
 def pretrained_folder(method: str, version: int, config: dict[str, Any], recipe: dict[str, Any], home: Home) -> Path:
-    return home.pretrained / f"{method}-{canonical.digest([method, version, config, recipe])}"
+    return home.pretrained / f"{method}-{canonical.digest([method, version, learnt(method, config, recipe), recipe])}"
+
+
+def learnt(method: str, config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """The options that shape weights: all but `Method.outputs`, unless a score of the outputs chose the epoch."""
+    if recipe["training"].get("select") == "zero_shot_val":
+        return config
+    return {name: value for name, value in config.items() if name not in METHODS.get(method).outputs}
 
 
 def pretrain(
@@ -111,7 +119,8 @@ def pretrain(
     with _locked(folder):
         found = distributed.everyone(read_card(folder))[0]
         if found is None:
-            work = _Pretraining(folder, method_name, config, recipe, data, report, device)
+            shaping = learnt(method_name, config, recipe)
+            work = _Pretraining(folder, method_name, shaping, recipe, data, report, device)
             found = work.run(checkpoint_every)
     if found["data_digest"] != data.digest:
         raise DataError(f"the weights in {folder} were made from other data than {data.path}; remove one of the two")

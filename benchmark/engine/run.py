@@ -16,9 +16,10 @@ from benchmark.api import Answer, Scores
 from benchmark.canonical import canonical
 from benchmark.configuration import complete
 from benchmark.data.conditions import Condition
+from benchmark.data.prepared import PreparedDataset
 from benchmark.engine import provenance
 from benchmark.engine.caveats import annotate
-from benchmark.engine.context import MethodSource, TaskContext
+from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import Event, Report
 from benchmark.engine.features import cached_signal
 from benchmark.engine.opened import Opened
@@ -93,7 +94,8 @@ def _run_cell(cell: Cell, opened: Opened, source: MethodSource, store: Store, ho
         annotate(record, cell, data, view, cached_signal(source.identity, lambda: source.method, home.features), home)
         record.notes = [*record.notes, *selection_notes(cell)]
         record.resampling, record.cost = scores.resampling, context.cost
-        store.put(spec, record, {**answer.predictions, **scores.predictions}, scores.resampled)
+        predictions = {**answer.predictions, **scores.predictions}
+        store.put(spec, record, predictions, scores.resampled, _named(answer, view, data))
         shutil.rmtree(scratch, ignore_errors=True)
     except Exception as error:
         return _store_failure(store, cell, error, time.monotonic() - started, report)
@@ -125,7 +127,14 @@ def _context(
         Condition.from_json(spec.signal),
         learns_from,
         scratch,
+        home.decoders,
     )
+
+
+def _named(answer: Answer, view: LabelledRows, data: PreparedDataset) -> dict[str, list[str]]:
+    """An answer's texts with the ids of their recordings; nothing where it has none."""
+    ids = [str(name) for name in data.record_ids[view.rows["test"]]]
+    return {"record_ids": ids, **answer.texts} if answer.texts else {}
 
 
 def _record(

@@ -1,8 +1,8 @@
 """Records on disk: one folder per cell, written in one move, no shared file.
 
 ``records/<task>/<method>/<key>/record.json``, with ``predictions.safetensors`` and ``resampled.f32`` (the primary
-metric on each resample of the test patients, little-endian float32) beside it. What lies on disk is the truth; a
-folder whose record cannot be read counts as not there.
+metric on each resample of the test patients, little-endian float32) beside it, and the written reports in
+``texts.json``. What lies on disk is the truth; a folder whose record cannot be read counts as not there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from benchmark.engine.records import RunRecord, RunSpec
 from benchmark.errors import UsageError
 
 RECORD, PREDICTIONS, RESAMPLED = "record.json", "predictions.safetensors", "resampled.f32"
+TEXTS = "texts.json"
 
 
 class Store:
@@ -44,8 +45,9 @@ class Store:
         record: RunRecord,
         predictions: Mapping[str, np.ndarray] | None = None,
         resampled: np.ndarray | None = None,
+        texts: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Store a record, its predictions and its resampled metric together; a finished record is never replaced.
+        """Store a record with its predictions, resampled metric and texts; a finished record is never replaced.
 
         A failed one is: it is moved aside first, so that a reader sees the old, the new or no record.
         """
@@ -58,6 +60,8 @@ class Store:
                 record.predictions = _write_predictions(temporary / PREDICTIONS, predictions)
             if resampled is not None:
                 resampled.astype("<f4").tofile(temporary / RESAMPLED)
+            if texts:
+                (temporary / TEXTS).write_text(json.dumps(dict(texts), ensure_ascii=False, indent=0), "utf-8")
             (temporary / RECORD).write_text(record_text(record), "utf-8")
             self._move(temporary, final, record)
         finally:
@@ -68,6 +72,14 @@ class Store:
         """The primary metric on each resample, ``(resamples,)`` float32, or None where none is stored."""
         path = self.folder(spec) / RESAMPLED
         return np.fromfile(path, "<f4") if path.is_file() else None
+
+    def texts(self, spec: RunSpec) -> dict[str, list[str]] | None:
+        """What the cell wrote, a list per name (``record_ids``, ``generated``), or None where nothing is stored."""
+        path = self.folder(spec) / TEXTS
+        if not path.is_file():
+            return None
+        found: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
+        return found
 
     def discard(self, spec: RunSpec) -> None:
         """Remove a cell's folder (its record belongs to other data, or is to be made again)."""

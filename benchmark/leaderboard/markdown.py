@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.leaderboard import beside
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -11,6 +12,7 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     parts = [f"# {suite.title}", f"Suite `{suite.name}` v{suite.version}. {suite.about}".strip()]
     parts += [f"> **{line}**" for line in board.warnings()]
     parts += [_section(table) for table in board.tables]
+    parts += [beside.markdown(grid) for grid in beside.grids(board)]
     if published:
         parts.append(_published(published))
     parts.append("## Notes\n\n" + "\n".join(f"- {line}" for line in board.notes()))

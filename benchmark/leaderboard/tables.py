@@ -22,7 +22,7 @@ from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
 from benchmark.paths import Home
 
-METRICS = {"auroc_macro": "macro AUROC"}  # for readers; other metrics go by their name
+METRICS = {"auroc_macro": "macro AUROC", "rouge_l": "ROUGE-L"}  # for readers; other metrics go by their name
 TIED = "≈"  # behind an entry that cannot be told from the best of its column
 
 

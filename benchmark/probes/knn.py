@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import BenchmarkError
-from benchmark.probes.logistic import checked_features
+from benchmark.probes.logistic import Standardiser, checked_features
 
 TEMPERATURE = 0.07  # of the weighted mean, as in the paper
 CELLS = 2**24  # similarities held at once: 64 MB
@@ -49,6 +49,16 @@ def knn_scores(
             means = sums / weights.cumsum(dim=1)[:, last, None]
             out[which, :, start : start + step] = means.transpose(0, 1).numpy()
     return out
+
+
+def nearest(train: ArrayLike, X: ArrayLike) -> NDArray[np.intp]:
+    """For each of the new features ``(m, d)`` the row of the nearest of ``(n, d)``, by cosine once standardised."""
+    standardiser = Standardiser.fit(checked_features(train))
+    known, new = _unit(standardiser(checked_features(train))), _unit(standardiser(checked_features(X)))
+    step = max(1, CELLS // len(known))
+    return np.concatenate(
+        [(new[start : start + step] @ known.T).argmax(dim=1).numpy() for start in range(0, len(new), step)]
+    )
 
 
 def _unit(X: ArrayLike) -> torch.Tensor:

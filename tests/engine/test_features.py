@@ -46,7 +46,7 @@ def test_whatever_shapes_the_features_names_another_file(data, tmp_path, change)
 
 
 def test_a_crash_while_writing_leaves_nothing(data, tmp_path, monkeypatch):
-    def half(shape, path):
+    def half(like, rows, path):
         path.write_bytes(b"\x93NUMPY half a file")
         raise OSError("disk full")
 

@@ -113,3 +113,12 @@ def test_it_sees_training_patients_only(synthetic_home):
     held_out = set(data.patient_ids[data.splits != "train"])
     assert len(corpus) and not held_out & set(data.patient_ids[corpus.rows])
     assert corpus.batch([0]).labels is None
+
+
+def test_options_that_choose_outputs_share_weights(home):
+    """Unless the epoch was chosen by what is given out."""
+    recipe, chosen = {"training": {}}, {"training": {"select": "zero_shot_val"}}
+    plain, aligned = {"width": 8}, {"width": 8, "tokens": "aligned", "embeddings": "aligned"}
+    assert pretrained_folder("deri", 1, plain, recipe, home) == pretrained_folder("deri", 1, aligned, recipe, home)
+    assert pretrained_folder("deri", 1, plain, chosen, home) != pretrained_folder("deri", 1, aligned, chosen, home)
+    assert pretrained_folder("deri", 1, plain, recipe, home) != pretrained_folder("deri", 1, {"width": 9}, recipe, home)

@@ -140,7 +140,7 @@ def test_the_page_in_a_browser(site, browser, capsys):
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
     events = (json.loads(line["message"])["message"] for line in browser.get_log("performance"))
     sent = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-    assert {url for url in sent if not url.startswith(("data:", "chrome:"))} == {address}
+    assert {url for url in sent if not url.startswith(("data:", "chrome:", "chrome-untrusted:"))} == {address}
 
 
 def test_the_link_of_a_number_leads_to_its_record(site, browser, tmp_path):

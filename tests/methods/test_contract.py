@@ -54,6 +54,8 @@ CASES = {
         },
     ),
     "random_init": Case(RESNET),
+    "frequent_report": Case({}),
+    "random_report": Case({}),
     "supervised": Case(RESNET),
     "handcrafted": Case({}),
     "ecg_clip": Case(CLIP),

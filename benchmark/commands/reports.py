@@ -1,0 +1,41 @@
+"""``reports``: recordings beside their true and written reports, on one page that a person can read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmark.commands.options import add_suite, home_of, plan_of
+from benchmark.errors import COMPLETE, UsageError
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("reports", help="recordings beside their true and written reports, as one page")
+    add_suite(sub)
+    sub.add_argument("--show", type=int, default=20, metavar="N", help="recordings per dataset (20)")
+    sub.add_argument("--order", choices=("random", "worst", "best"), default="random", help="which ones (random)")
+    sub.add_argument("--seed", type=int, default=0, help="of the draw (0)")
+    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="default: HOME/leaderboards/SUITE-reports.html")
+    sub.set_defaults(function=reports)
+
+
+def reports(options: argparse.Namespace) -> int:
+    """Write the page."""
+    from benchmark.atomic import write_text
+    from benchmark.engine.store import Store
+    from benchmark.leaderboard.written import collect_written
+    from benchmark.leaderboard.written_page import written_page
+
+    if options.show < 1:
+        raise UsageError(f"--show is {options.show}, it must be at least 1")
+    home, made = home_of(options), plan_of(options)
+    store = Store(options.records or home.records)
+    sections = collect_written(made, store, home, options.show, options.order, options.seed)
+    how = {"random": f"Recordings drawn at random with seed {options.seed}, not chosen."}
+    chosen = how.get(options.order, f"Recordings with the {options.order} scores, mean over all rows: no fair sample.")
+    name = made.suite.name + ("-partial" if options.limit else "")
+    path = options.out or home.leaderboards / f"{name}-reports.html"
+    write_text(path, written_page(made, sections, chosen))
+    print(f"written: {path}: {sum(len(section.shown) for section in sections)} recordings")
+    return COMPLETE

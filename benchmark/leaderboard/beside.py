@@ -1,0 +1,72 @@
+"""The metrics that a task shows beside its primary one: a plain grid of rows and metrics for each of its columns.
+
+No marks and no tests: whoever looks at ten metrics at once finds a best row in one of them by chance.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import mean
+
+from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.registry import TASKS
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One column of a table in all its metrics; `rows` maps a row to a value per metric, None where it has none."""
+
+    table: Table
+    column: str
+    metrics: tuple[str, ...]
+    rows: dict[str, list[float | None]]
+
+    @property
+    def title(self) -> str:
+        return f"{self.table.title}: {self.column}, all metrics"
+
+
+def grids(board: Leaderboard) -> Iterator[Beside]:
+    """For every column of a task that names metrics to show; metrics that no row has are left out."""
+    for table in board.tables:
+        wanted = TASKS.get(table.task).shown
+        for column in table.columns if wanted else ():
+            entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
+            metrics = tuple(
+                name for name in wanted if any(_mean(entry, name) is not None for entry in entries.values())
+            )
+            rows = {row: [_mean(entry, name) for name in metrics] for row, entry in entries.items() if entry.results}
+            if rows and metrics:
+                yield Beside(table, column, metrics, rows)
+
+
+def _mean(entry: Entry, metric: str) -> float | None:
+    """Over seeds."""
+    values = [result.metrics[metric] for result in entry.results if metric in result.metrics]
+    return mean(values) if values else None
+
+
+def markdown(grid: Beside) -> str:
+    """A section of the leaderboard's Markdown file."""
+    lines = [["method", *(name.replace("_", " ") for name in grid.metrics)], ["---"] * (len(grid.metrics) + 1)]
+    for row, values in grid.rows.items():
+        name = row.replace("|", "\\|") + (" *(floor)*" if row in grid.table.floors else "")
+        lines.append([name, *("–" if value is None else f"{value:.3f}" for value in values)])
+    return f"## {grid.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def spreadsheet(found: list[Beside]) -> str:
+    """One line per row, column and metric."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", "task", "dataset", "label_set", "column", "metric", "mean"])
+    for grid in found:
+        place = [grid.table.task, grid.table.dataset, grid.table.label_set, grid.column]
+        for row, values in grid.rows.items():
+            for name, value in zip(grid.metrics, values, strict=True):
+                writer.writerow([row, *place, name, "" if value is None else f"{value:.6f}"])
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""How well written reports match true ones: n-gram metrics of pycocoevalcap, and diagnostic statements."""

@@ -1,0 +1,147 @@
+"""The decoder that all encoders share: a GPT-2 whose layers also attend to what a method says of the recording.
+
+GPT-2: Radford et al., 2019; with cross-attention to an encoder as in DERI's report generation (Chen et al., IJCAI
+2025: distilgpt2 and one projected vector), here to a sequence of tokens where the method gives one. From scratch in
+the suite's size, or from published weights; the cross-attention is new in either case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmark.engine import distributed
+from benchmark.errors import MissingError, UsageError
+from benchmark.reporting.tokeniser import ReportTokeniser, learn_tokeniser, published_tokeniser
+
+SCRATCH = "scratch"
+PARTS = 4  # in which a CPU works through a batch, by length: reports are short, but for a few
+
+
+@dataclass(frozen=True)
+class DecoderSize:
+    """`weights` is ``scratch``, a hub id or a folder; the other sizes shape a decoder from scratch alone."""
+
+    weights: str = SCRATCH
+    layers: int = 4
+    width: int = 192
+    heads: int = 4
+    vocabulary: int = 4096
+    text_tokens: int = 64
+    dropout: float = 0.1
+
+
+class ReportDecoder(nn.Module):
+    """What a method says of a recording, standardised by `mean` and `std` ``(dim,)``, to a report."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, gpt: Any, tokeniser: ReportTokeniser, mean: Tensor, std: Tensor, tokens: int) -> None:
+        super().__init__()
+        self.gpt, self.tokeniser = gpt, tokeniser
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.project = nn.Linear(len(mean), gpt.config.n_embd)
+        self.places = nn.Parameter(torch.zeros(tokens, gpt.config.n_embd))  # which token came when
+
+    def memory(self, tokens: Tensor) -> Tensor:
+        """``(batch, token, dim)`` -> what the layers attend to, ``(batch, token, width)``."""
+        if tokens.shape[1] > len(self.places):
+            raise UsageError(f"a decoder for {len(self.places)} tokens of a recording was given {tokens.shape[1]}")
+        return self.project((tokens - self.mean) / self.std) + self.places[: tokens.shape[1]]
+
+    def nll(self, tokens: Tensor, reports: list[str]) -> Tensor:
+        """Negative log-likelihood of the reports, mean over their tokens; over those of all processes."""
+        ids = self.tokeniser.encode(reports)
+        lengths = (ids[:, 1:] != self.tokeniser.pad).sum(1)
+        parts = PARTS if tokens.device.type == "cpu" else 1
+        order = lengths.argsort().tensor_split(min(parts, len(ids)))  # neighbours in length: little to pad
+        total = torch.stack(
+            [self._sum(tokens[rows.to(tokens.device)], ids[rows, : 1 + int(lengths[rows].max())]) for rows in order]
+        ).sum()
+        return total / distributed.mean(lengths.sum().to(total)).clamp(min=1)
+
+    def _sum(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        """Summed over the tokens ``(text, token)`` behind the first; the output layer sees real ones alone."""
+        ids = ids.to(tokens.device)
+        real = ids[:, 1:] != self.tokeniser.pad
+        states = self.gpt.transformer(
+            input_ids=ids[:, :-1],
+            attention_mask=torch.ones_like(ids[:, :-1]),  # padding stands last: the causal mask hides it already
+            encoder_hidden_states=self.memory(tokens),
+            use_cache=False,
+        ).last_hidden_state
+        return cross_entropy(self.gpt.lm_head(states[real]).float(), ids[:, 1:][real], reduction="sum")
+
+
+def make_decoder(
+    size: DecoderSize, reports: list[str], mean: Tensor, std: Tensor, tokens: int, seed: int
+) -> ReportDecoder:
+    """A fresh decoder for recordings of `tokens` tokens; its new weights follow from `seed`."""
+    tokeniser = _tokeniser(size, reports)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        gpt = _from_scratch(size, tokeniser) if size.weights == SCRATCH else _published(size, tokeniser)
+        return ReportDecoder(gpt, tokeniser, mean, std, tokens)
+
+
+def _tokeniser(size: DecoderSize, reports: list[str]) -> ReportTokeniser:
+    if size.weights == SCRATCH:
+        return learn_tokeniser(reports, size.vocabulary, size.text_tokens)
+    try:
+        return published_tokeniser(size.weights, size.text_tokens)
+    except Exception as error:
+        raise _missing(size.weights, error) from error
+
+
+def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    if size.width % size.heads:
+        raise UsageError(f"width is {size.width}, it must be a multiple of heads, {size.heads}")
+    config = GPT2Config(
+        vocab_size=tokeniser.size,
+        n_positions=size.text_tokens + 1,
+        n_embd=size.width,
+        n_layer=size.layers,
+        n_head=size.heads,
+        add_cross_attention=True,
+        bos_token_id=tokeniser.bos,
+        eos_token_id=tokeniser.eos,
+        resid_pdrop=size.dropout,
+        embd_pdrop=size.dropout,
+        attn_pdrop=size.dropout,
+    )
+    return GPT2LMHeadModel(config)
+
+
+def _published(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
+    from transformers import GPT2LMHeadModel
+
+    gpt: Any
+    try:
+        loaded: Any = GPT2LMHeadModel.from_pretrained(size.weights, add_cross_attention=True, output_loading_info=True)
+        gpt, report = loaded
+    except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
+        raise _missing(size.weights, error) from error
+    lacking = sorted(key for key in report["missing_keys"] if "cross" not in key and key != "lm_head.weight")
+    if lacking:
+        raise MissingError(f"the decoder {size.weights!r} lacks {len(lacking)} weights, among them {lacking[0]}")
+    if size.text_tokens + 1 > gpt.config.n_positions:
+        raise UsageError(f"text_tokens is {size.text_tokens}; {size.weights} has {gpt.config.n_positions} positions")
+    gpt.resize_token_embeddings(tokeniser.size, mean_resizing=False)
+    return gpt.float()
+
+
+def _missing(name: str, error: Exception) -> MissingError:
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return MissingError(
+        f"the decoder {name!r} could not be loaded from the hub, its cache or a folder; on a machine with network "
+        f"access run `hf download {name}`, or give the path of a folder that holds config.json, the weights and the "
+        f"tokeniser; decoder = 'scratch' needs no download ({type(error).__name__}: {first})"
+    )

@@ -1,0 +1,90 @@
+"""Texts to tokens and back: a byte-pair tokeniser learnt from the training reports, or a published one.
+
+Byte-level BPE: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019. DERI's release
+adds [BOS] and [PAD] to GPT-2's vocabulary and keeps its <|endoftext|> as the end; so does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import UsageError
+
+PAD, BOS, EOS = "[PAD]", "[BOS]", "[EOS]"
+ALPHABET = 256
+SMALLEST = ALPHABET + 3
+
+
+@dataclass(frozen=True)
+class ReportTokeniser:
+    """`library` is a ``tokenizers.Tokenizer``; at most `most` tokens of a text are kept, its end included."""
+
+    library: Any
+    pad: int
+    bos: int
+    eos: int
+    most: int
+
+    @property
+    def size(self) -> int:
+        return int(self.library.get_vocab_size())
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """``(text, token)`` ids: BOS, the text, EOS, padding; a text that is too long is cut and has no EOS."""
+        rows = [[self.bos, *row.ids, self.eos][: self.most + 1] for row in self._encoded(texts)]
+        ids = torch.full((len(rows), max(map(len, rows))), self.pad)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.tensor(row)
+        return ids
+
+    def too_long(self, texts: Sequence[str]) -> int:
+        """How many of the texts `encode` cuts."""
+        return sum(len(row.ids) + 1 > self.most for row in self._encoded(texts))
+
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Ids of each text -> texts, each up to its EOS, blanks cleaned."""
+        own = [[token for token in self.up_to_end(row) if token not in (self.pad, self.bos, self.eos)] for row in rows]
+        return [" ".join(text.split()) for text in self.library.decode_batch(own, skip_special_tokens=True)]
+
+    def up_to_end(self, row: Sequence[int]) -> Sequence[int]:
+        """A text's own ids, its EOS included: what stands behind it is padding."""
+        return row[: row.index(self.eos) + 1] if self.eos in row else row
+
+    def _encoded(self, texts: Sequence[str]) -> list[Any]:
+        return list(self.library.encode_batch(list(texts), add_special_tokens=False))
+
+
+def learn_tokeniser(reports: Sequence[str], size: int, most: int) -> ReportTokeniser:
+    """Byte-level BPE of at most `size` tokens: no text is unknown to it, and the same reports give the same one."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    if size < SMALLEST:
+        raise UsageError(f"vocabulary is {size}; {ALPHABET} bytes and 3 special tokens need {SMALLEST}")
+    library = Tokenizer(models.BPE())
+    library.normalizer = normalizers.NFC()
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    library.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    library.train_from_iterator(reports, trainer)
+    pad, bos, eos = (int(library.token_to_id(name) or 0) for name in (PAD, BOS, EOS))
+    return ReportTokeniser(library, pad, bos, eos, most)
+
+
+def published_tokeniser(name_or_path: str, most: int) -> ReportTokeniser:
+    """The tokeniser of a published decoder, with [BOS] and [PAD] added; raises what transformers raises."""
+    from transformers import AutoTokenizer
+
+    found: Any = AutoTokenizer.from_pretrained(name_or_path, use_fast=True)
+    library = found.backend_tokenizer
+    library.add_special_tokens([BOS, PAD])
+    return ReportTokeniser(library, library.token_to_id(PAD), library.token_to_id(BOS), found.eos_token_id, most)

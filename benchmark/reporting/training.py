@@ -1,0 +1,78 @@
+"""Train a report decoder once for all cells that differ only in how they write; killed trainings go on.
+
+``decoders/<method>-<digest>.pt`` holds the finished weights with their history; beside it, while the training lasts,
+lies the checkpoint of the shared loop.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from benchmark.atomic import atomic_path
+from benchmark.engine.events import Report
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.engine.training import Progress, mean_losses, train
+from benchmark.errors import UsageError
+from benchmark.reporting.learner import Learner
+from benchmark.reporting.recordings import Pairs
+
+
+def train_decoder(
+    learner: Learner,
+    pairs: dict[str, Pairs],
+    config: TrainingConfig,
+    title: str,
+    report: Report,
+    device: str,
+    file: Path | None,
+    encoder_rate: float,
+) -> dict[str, Any]:
+    """Train `learner` in place, or load it from `file`; returns ``history``, ``choice`` (the best epoch), ``seconds``.
+
+    `pairs` are those of train and val. Raises `UsageError` where either has no report.
+    """
+    empty = [split for split, found in pairs.items() if not len(found)]
+    if empty:
+        raise UsageError(f"{title}: no recording of {' or '.join(empty)} has a report")
+    learner.to(device)
+    if file is None:
+        return _trained(learner, pairs, config, title, report, device, None, encoder_rate)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        if file.is_file():
+            kept: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            learner.load_state_dict(kept.pop("state"))
+            return kept
+        checkpoint = file.with_suffix(".training")
+        told = _trained(learner, pairs, config, title, report, device, checkpoint, encoder_rate)
+        state = {name: value.cpu() for name, value in learner.state_dict().items()}
+        with atomic_path(file) as temporary:
+            torch.save({"state": state, **told}, temporary)
+        checkpoint.unlink(missing_ok=True)
+        return told
+
+
+def _trained(
+    learner: Learner,
+    pairs: dict[str, Pairs],
+    config: TrainingConfig,
+    title: str,
+    report: Report,
+    device: str,
+    checkpoint: Path | None,
+    encoder_rate: float,
+) -> dict[str, Any]:
+    started = time.monotonic()
+
+    def validate(progress: Progress) -> dict[str, float]:
+        return mean_losses(learner, pairs["val"], config, device)
+
+    groups = learner.rate_groups(encoder_rate)
+    progress = train(learner, pairs["train"], config, title, report, device, checkpoint, validate, groups=groups)
+    seconds = round(time.monotonic() - started, 2)
+    return {"history": progress.history, "choice": progress.best, "seconds": seconds}

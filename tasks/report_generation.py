@@ -1,0 +1,282 @@
+"""Report generation: a recording in, its clinical report out; from whatever a method says of a recording.
+
+One decoder for all encoders (`benchmark.reporting.decoder`), so that a table compares encoders; beside it the nearest
+training recording's report, and the method's own generator where its paper has one. The decoder learns on train,
+its epoch is chosen by the loss on validation, and test recordings are written once; their reports are out of reach.
+DERI's conditioning is ``sees = "embeddings"``: one projected vector, "mix" or "aligned" by DERI's own option.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.api import (
+    AlignedMethod,
+    Answer,
+    BlindMethod,
+    Method,
+    ReportingMethod,
+    Scores,
+    SequenceMethod,
+    SupervisedMethod,
+    Task,
+    Truth,
+)
+from benchmark.engine.context import Sequences, TaskContext
+from benchmark.engine.features import SHORT, Layer, layer_missing
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.errors import check_choices, raise_all
+from benchmark.probes.knn import nearest
+from benchmark.registry import TASKS
+from benchmark.reporting.decoder import DecoderSize, make_decoder
+from benchmark.reporting.learner import Learner
+from benchmark.reporting.recordings import Encoded, Pairs, Recordings, Shortened, Signals, statistics
+from benchmark.reporting.scoring import METRICS, PRIMARY, score_reports
+from benchmark.reporting.training import train_decoder
+from benchmark.reporting.writing import Decoding, write
+
+GENERATORS = ("decoder", "nearest", "own")
+SEEN = ("auto", "tokens", "embeddings", "features")
+ENCODERS = ("frozen", "trained")
+STRATEGIES = ("beam", "greedy", "sample", "none")
+LAYERS: dict[str, Layer] = {"tokens": "short_sequence", "embeddings": "embeddings", "features": "features"}
+LEARNT_FROM = ("train", "val")
+WRITING = ("decoding", "beams", "length_penalty", "temperature", "top_p")  # fields that train nothing
+WRITTEN_AT_ONCE = 64
+
+
+@TASKS.register("report_generation")
+@dataclass(frozen=True)
+class ReportGeneration(Task):
+    """`generator` is decoder, nearest (the report of the training recording with the most similar vector) or own.
+
+    `sees` is what of a recording the decoder attends to: tokens (at most `memory_tokens`, means of neighbours), the
+    embedding or the features as one token, or auto, the first of these that the method has. ``encoder = "trained"``
+    lets the encoder learn along, at `encoder_rate` times the decoder's `lr`. `decoder` is scratch, with `layers`,
+    `width`, `heads` and a byte-pair `vocabulary` learnt from the training reports, or published weights by hub id or
+    folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
+    (`temperature`, `top_p`); none where no decoder writes. `seed` is that of weights, batches and samples.
+    """
+
+    generator: str = "decoder"
+    decoding: str = "beam"
+    sees: str = "auto"
+    encoder: str = "frozen"
+    decoder: str = "scratch"
+    layers: int = 4
+    width: int = 192
+    heads: int = 4
+    vocabulary: int = 4096
+    text_tokens: int = 64
+    memory_tokens: int = SHORT
+    beams: int = 4
+    length_penalty: float = 1.0
+    temperature: float = 1.0
+    top_p: float = 0.9
+    epochs: int = 10
+    batch_size: int = 64
+    lr: float = 1e-3
+    encoder_rate: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    min_steps: int = 0
+    precision: str = "fp32"
+    seed: int = 0
+
+    version: ClassVar[int] = 1
+    primary: ClassVar[str] = PRIMARY
+    shown: ClassVar[tuple[str, ...]] = METRICS
+    stage: ClassVar[str] = "report"
+    needs_labels: ClassVar[bool] = False
+    floors: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")
+
+    def __post_init__(self) -> None:
+        check_choices(
+            "report_generation",
+            generator=(self.generator, GENERATORS),
+            decoding=(self.decoding, STRATEGIES),
+            sees=(self.sees, SEEN),
+            encoder=(self.encoder, ENCODERS),
+        )
+        raise_all(self.problems(), "the question report_generation cannot be asked so:")
+        self.training()  # its own checks
+
+    def problems(self) -> list[str]:
+        """What is wrong with the numbers, one sentence each."""
+        least = {"layers": 1, "width": 1, "heads": 1, "text_tokens": 2, "memory_tokens": 1, "beams": 2}
+        wrong = [
+            f"{name} is {getattr(self, name)}, it must be at least {low}"
+            for name, low in least.items()
+            if getattr(self, name) < low
+        ]
+        wrong += (
+            [f"memory_tokens is {self.memory_tokens}; at most {SHORT} are kept of a recording"]
+            if self.memory_tokens > SHORT
+            else []
+        )
+        wrong += (
+            []
+            if self.width % self.heads == 0
+            else [f"width is {self.width}, it must be a multiple of heads, {self.heads}"]
+        )
+        wrong += [] if self.temperature > 0 else [f"temperature is {self.temperature}, it must be positive"]
+        wrong += [] if 0 < self.top_p <= 1 else [f"top_p is {self.top_p}, it must lie above 0 and up to 1"]
+        if self.generator == "decoder" and self.decoding == "none":
+            wrong.append("decoding is 'none', but a decoder writes by beam, greedy or sample")
+        return wrong
+
+    @classmethod
+    def cannot(cls, method: type[Method]) -> str | None:
+        return None
+
+    def refuses(self, method: type[Method]) -> str | None:
+        if issubclass(method, BlindMethod):
+            return None
+        if self.generator == "own":
+            return None if issubclass(method, ReportingMethod) else f"{method.__name__} has no generator of its own"
+        if self.sees != "auto" and (missing := layer_missing(LAYERS[self.sees], method)):
+            return missing
+        if self.generator == "nearest":
+            return "untrained, it has no features" if issubclass(method, SupervisedMethod) else None
+        if (self.encoder == "trained" or issubclass(method, SupervisedMethod)) and not issubclass(method, nn.Module):
+            return f"{method.__name__} is no torch module, there is nothing to train"
+        return None
+
+    def simplest(self) -> Self:
+        """How to decode is no question where no decoder writes."""
+        return self if self.generator == "decoder" else replace(self, decoding="none")
+
+    def training(self) -> TrainingConfig:
+        """The recipe of the decoder; the epoch with the best loss on validation is kept."""
+        return TrainingConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            min_steps=self.min_steps,
+            precision=self.precision,
+            seed=self.seed,
+            decay="matrices",
+            select="val_loss",
+        )
+
+    def answer(self, context: TaskContext) -> Answer:
+        if issubclass(context.method_class, BlindMethod) or self.generator == "own":
+            return self._own(context)
+        return self._nearest(context) if self.generator == "nearest" else self._decoded(context)
+
+    def score(self, answer: Answer, truth: Truth) -> Scores:
+        result = score_reports(answer.texts["generated"], truth)
+        result.notes += answer.details.get("notes", [])
+        return result
+
+    # --- the generators ---
+
+    def _own(self, context: TaskContext) -> Answer:
+        """What the method itself writes of each recording."""
+        method = context.method
+        assert isinstance(method, ReportingMethod)  # the plan has checked it
+        method.start_reporting([text for text in _reports(context, "train") if text.strip()])
+        signals = Signals(context.signals("test", method.signal))
+        texts: list[str] = []
+        with torch.inference_mode():
+            for start in range(0, len(signals), WRITTEN_AT_ONCE):
+                rows = np.arange(start, min(start + WRITTEN_AT_ONCE, len(signals)))
+                texts += method.write_reports(signals.batch(rows).to(context.device))
+        return Answer({}, texts={"generated": texts})
+
+    def _nearest(self, context: TaskContext) -> Answer:
+        """The report of the training recording whose standardised vector has the largest cosine with the test one's."""
+        layer: Layer = "embeddings" if self.sees == "embeddings" else "features"
+        reports = _reports(context, "train")
+        known = np.flatnonzero([bool(text.strip()) for text in reports])
+        found = known[nearest(context.features("train", layer)[known], context.features("test", layer))]
+        texts = [reports[row] for row in found]
+        return Answer({"nearest": found.astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
+
+    def _decoded(self, context: TaskContext) -> Answer:
+        """Train the decoder, or take the one that another cell has trained alike, and write."""
+        method = context.method_class
+        sees, supervised = self._seen(method), issubclass(method, SupervisedMethod)
+        encoder = context.fresh_method(self.seed) if supervised or self.encoder == "trained" else None
+        data = {split: self._recordings(context, split, sees, encoder) for split in ("train", "val", "test")}
+        pairs = {
+            split: Pairs(data[split], _reports(context, split), context.record_ids(split)) for split in LEARNT_FROM
+        }
+        texts = pairs["train"].texts
+        known: Recordings = data["train"]
+        if encoder is not None:
+            known = Encoded(known, encoder, LAYERS[sees], self.memory_tokens, context.device)
+        decoder = make_decoder(self._size(), texts, *statistics(known), self.seed)
+        learner = Learner(decoder, encoder, LAYERS[sees], self.memory_tokens)
+        told = train_decoder(
+            learner,
+            pairs,
+            self.training(),
+            f"report decoder on {len(texts)} recordings of {context.dataset}",
+            context.report,
+            context.device,
+            context.decoder_file({**self._recipe(), "sees": sees, "trained": encoder is not None}),
+            1.0 if supervised else self.encoder_rate,
+        )
+        title = f"writing reports of {context.dataset} by {self.decoding}"
+        written, taken = write(learner, data["test"], self._decoding(), title, context.report, context.device)
+        details = {
+            "sees": sees,
+            "tokens_per_recording": len(decoder.places),
+            "vocabulary": decoder.tokeniser.size,
+            "decoder_parameters": sum(weight.numel() for weight in decoder.parameters()),
+            "training_reports": len(texts),
+            "training_reports_cut": decoder.tokeniser.too_long(texts),
+            **told,
+            "decoding": taken,
+        }
+        return Answer({}, details={**details, "notes": self._notes(context, details)}, texts={"generated": written})
+
+    def _seen(self, method: type[Method]) -> str:
+        if self.sees != "auto":
+            return self.sees
+        if issubclass(method, SequenceMethod):
+            return "tokens"
+        return "embeddings" if issubclass(method, AlignedMethod) else "features"
+
+    def _recordings(self, context: TaskContext, split: str, sees: str, encoder: Method | None) -> Recordings:
+        """What the learner gets of a split: signals for an encoder that is trained, else tokens from the cache."""
+        if encoder is not None:
+            return Signals(context.signals(split, encoder.signal))
+        if sees == "tokens":
+            return Shortened(context.tokens(split, "short_sequence"), self.memory_tokens)
+        found = context.features(split, LAYERS[sees])
+        return Sequences(found[:, None], np.arange(len(found)))
+
+    def _notes(self, context: TaskContext, details: dict[str, Any]) -> list[str]:
+        """What every table must say of a decoder's row."""
+        notes = []
+        name = context.method_name
+        if issubclass(context.method_class, SupervisedMethod):
+            notes.append(f"{name}: the encoder was trained from scratch together with the decoder, on reports")
+        if self.sees == "auto" and details["sees"] != "tokens":
+            notes.append(f"{name} gives no tokens: the decoder sees its {details['sees']} as one")
+        return notes
+
+    def _size(self) -> DecoderSize:
+        shape = {"layers": self.layers, "width": self.width, "heads": self.heads, "vocabulary": self.vocabulary}
+        return DecoderSize(self.decoder, text_tokens=self.text_tokens, dropout=self.dropout, **shape)
+
+    def _decoding(self) -> Decoding:
+        return Decoding(self.decoding, self.beams, self.length_penalty, self.temperature, self.top_p, self.seed)
+
+    def _recipe(self) -> dict[str, Any]:
+        """Everything but how it writes: what cells must share to share a decoder."""
+        fields = {name: value for name, value in asdict(self).items() if name not in WRITING}
+        return {"version": self.version, **fields}
+
+
+def _reports(context: TaskContext, split: str) -> list[str]:
+    """What is learnt from: the one place where reports of train and val come in."""
+    return context.reports(split)

@@ -1,0 +1,150 @@
+"""The shared decoder: it can learn what recordings tell, and writes the same with and without its cache."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.engine.events import silent
+from benchmark.engine.schedule import TrainingConfig
+from benchmark.errors import MissingError, UsageError
+from benchmark.reporting.decoder import DecoderSize, make_decoder
+from benchmark.reporting.learner import Learner
+from benchmark.reporting.recordings import Pairs, statistics
+from benchmark.reporting.tokeniser import learn_tokeniser
+from benchmark.reporting.training import train_decoder
+from benchmark.reporting.writing import Decoding, generate, write
+
+REPORTS = ["sinusrhythmus. normales ekg", "vorhofflimmern", "sinus rhythm, left axis deviation", "av block, 1. grades"]
+SIZE = DecoderSize(layers=1, width=32, heads=2, vocabulary=300, text_tokens=24, dropout=0.0)
+
+
+class Tokens:
+    """Four kinds of recordings, told apart by which of three tokens is marked, and how."""
+
+    def __init__(self, count):
+        self.kinds = np.arange(count) % len(REPORTS)
+        self.reports = [REPORTS[kind] for kind in self.kinds]
+
+    def __len__(self):
+        return len(self.kinds)
+
+    def batch(self, positions):
+        made = torch.zeros(len(positions), 3, 4)
+        for row, kind in enumerate(self.kinds[positions]):
+            made[row, kind % 3, kind // 3] = 1.0
+        return made
+
+
+@pytest.fixture(scope="module")
+def learnt():
+    """A decoder that has learnt the four reports by heart."""
+    tokens = Tokens(64)
+    pairs = {split: Pairs(tokens, tokens.reports, [str(i) for i in range(64)]) for split in ("train", "val")}
+    decoder = make_decoder(SIZE, tokens.reports, *statistics(tokens), seed=0)
+    learner = Learner(decoder, None, "short_sequence", 64)
+    config = TrainingConfig(epochs=20, batch_size=16, lr=1e-2, select="val_loss")
+    told = train_decoder(learner, pairs, config, "test", silent, "cpu", None, 1.0)
+    return learner, told
+
+
+@pytest.mark.parametrize("strategy", ["beam", "greedy"])
+def test_it_writes_what_it_was_told(learnt, strategy):
+    learner, told = learnt
+    tokens = Tokens(9)
+    written, taken = write(learner, tokens, Decoding(strategy), "test", silent, "cpu")
+    assert written == tokens.reports
+    assert taken["cut"] == 0 and taken["tokens_per_second"] > 0
+    assert told["choice"]["score"] == min(epoch["val_loss"] for epoch in told["history"])
+
+
+def test_sampling_follows_its_seed(learnt):
+    learner, _ = learnt
+    hot = {"strategy": "sample", "temperature": 3.0, "top_p": 1.0}
+    first, again, other = (
+        write(learner, Tokens(4), Decoding(seed=seed, **hot), "test", silent, "cpu")[0] for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("strategy", ["beam", "greedy"])
+def test_the_cache_changes_nothing(strategy):
+    """Of a decoder that has learnt nothing, so that no step is clear-cut."""
+    decoder = make_decoder(SIZE, REPORTS, torch.zeros(4), torch.ones(4), 3, seed=3)
+    learner = Learner(decoder, None, "short_sequence", 64).eval()
+    ecg = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)) * 5
+    with torch.inference_mode():
+        with_cache, without = (generate(learner, ecg, Decoding(strategy, cache=cache)) for cache in (True, False))
+    assert torch.equal(with_cache, without)
+    assert len({tuple(row) for row in with_cache.tolist()}) > 1, "it must look at the recording"
+
+
+def test_greedy_takes_the_likeliest_token_of_a_full_pass(learnt):
+    learner, _ = learnt
+    ecg = Tokens(4).batch(np.arange(4))
+    with torch.inference_mode():
+        ids = generate(learner, ecg, Decoding("greedy"))
+        given = torch.cat([torch.full((4, 1), learner.decoder.tokeniser.bos), ids[:, :-1]], 1)
+        logits = learner.decoder.gpt(input_ids=given, encoder_hidden_states=learner.memory(ecg)).logits
+    alive = ids != learner.decoder.tokeniser.pad
+    assert torch.equal(logits.argmax(-1)[alive], ids[alive])
+
+
+def test_the_loss_does_not_depend_on_padding_and_parts():
+    decoder = make_decoder(SIZE, REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0).eval()
+    ecg = Tokens(8).batch(np.arange(8))
+    reports = ["ekg", *REPORTS, "", "vorhofflimmern", "sinus"]
+    ids = decoder.tokeniser.encode(reports)
+    lengths = (ids[:, 1:] != decoder.tokeniser.pad).sum(1)
+    alone = torch.stack([decoder.nll(ecg[i : i + 1], reports[i : i + 1]) for i in range(8)])
+    assert decoder.nll(ecg, reports).item() == pytest.approx(((alone * lengths).sum() / lengths.sum()).item(), rel=1e-5)
+
+
+def test_a_tokeniser_keeps_every_letter_and_cuts_at_its_limit():
+    tokeniser = learn_tokeniser(REPORTS, 300, 60)
+    texts = ["Überleitungsstörung ➝ 0,12 s", "", "vorhofflimmern"]
+    assert tokeniser.decode(tokeniser.encode(texts).tolist()) == texts
+    long = "x y z " * 90
+    ids = tokeniser.encode([long, "ekg"])
+    assert ids.shape == (2, 61) and tokeniser.too_long([long, "ekg"]) == 1
+    assert tokeniser.eos not in ids[0].tolist() and tokeniser.eos in ids[1].tolist()
+
+
+def test_equal_seeds_give_equal_decoders_and_the_callers_random_numbers_stay():
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    first, again = (make_decoder(SIZE, REPORTS, torch.zeros(4), torch.ones(4), 3, seed=1) for _ in range(2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_published_weights_that_are_not_there_are_one_clear_error(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingError, match=r"'org/no-such-decoder' could not be loaded .* decoder = 'scratch'"):
+        make_decoder(DecoderSize("org/no-such-decoder"), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
+
+
+def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
+    """A GPT-2 saved as the hub has them: vocabulary of 300 with an end of text, no [BOS], no [PAD]."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    library = Tokenizer(models.BPE())
+    library.pre_tokenizer, library.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    library.train_from_iterator(
+        REPORTS, trainers.BpeTrainer(vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
+    )
+    end = library.token_to_id("<|endoftext|>")
+    PreTrainedTokenizerFast(tokenizer_object=library, eos_token="<|endoftext|>").save_pretrained(tmp_path)
+    size = library.get_vocab_size()
+    config = GPT2Config(vocab_size=size, n_positions=40, n_embd=32, n_layer=1, n_head=2, eos_token_id=end)
+    published = GPT2LMHeadModel(config)
+    published.save_pretrained(tmp_path)
+    decoder = make_decoder(DecoderSize(str(tmp_path), text_tokens=24), REPORTS, torch.zeros(4), torch.ones(4), 3, 0)
+    assert torch.equal(decoder.gpt.transformer.wte.weight[:size], published.transformer.wte.weight)
+    assert decoder.gpt.transformer.wte.weight.shape[0] == size + 2 and decoder.tokeniser.eos == end
+    learner = Learner(decoder, None, "short_sequence", 64)
+    written, _ = write(learner, Tokens(2), Decoding("greedy"), "test", silent, "cpu")
+    assert len(written) == 2
+    with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
+        make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)

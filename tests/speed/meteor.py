@@ -1,0 +1,57 @@
+"""What METEOR costs a cell: this project's kept process against a fresh scorer of pycocoevalcap, in turns.
+
+python tests/speed/meteor.py [--pairs 2000] [--rounds 3]
+
+Reports of the synthetic dataset against shuffled ones. The start of the kept process, once per worker, is
+printed apart. Scores of both sides are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.datasets.synthetic import Synthetic
+from benchmark.metrics.text.meteor import meteor, meteor_counts
+from benchmark.metrics.text.tokens import split_words
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    reports = [entry.report for entry in Synthetic(patients=options.pairs).entries(None)][: options.pairs]
+    true = split_words(reports)
+    written = [true[row] for row in np.random.default_rng(0).permutation(len(true))]
+    begun = time.perf_counter()
+    meteor_counts(written[:1], true[:1])
+    print(f"{len(true)} pairs; start of the kept process: {time.perf_counter() - begun:.2f} s; load {load()}")
+    for _ in range(options.rounds):
+        begun = time.perf_counter()
+        ours = meteor_counts(written, true)
+        kept = time.perf_counter() - begun
+        begun = time.perf_counter()
+        whole, each = fresh(written, true)
+        anew = time.perf_counter() - begun
+        error = max(abs(float(meteor(ours.sum(0))) - whole), float(np.abs(meteor(ours) - each).max()))
+        print(f"kept {kept:.2f} s, fresh {anew:.2f} s, ratio {anew / kept:.1f}, largest difference {error:.1e}")
+
+
+def fresh(written: list[str], true: list[str]) -> tuple[float, list[float]]:
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    scorer = Meteor()
+    return scorer.compute_score({i: [t] for i, t in enumerate(true)}, {i: [t] for i, t in enumerate(written)})
+
+
+def load() -> str:
+    known = Path("/proc/loadavg")
+    return known.read_text().split()[0] if known.exists() else "unknown"
+
+
+if __name__ == "__main__":
+    main()

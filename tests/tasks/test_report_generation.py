@@ -1,0 +1,234 @@
+"""Report generation: test reports are out of reach, trainings are shared and go on after a kill, floors are in."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.api import REPORTS, Answer, Truth
+from benchmark.data.preparation import open_dataset
+from benchmark.engine import preemption
+from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
+from benchmark.engine.events import silent
+from benchmark.engine.plan import make_plan
+from benchmark.engine.run import run_job
+from benchmark.engine.store import Store
+from benchmark.engine.suites import load_suite
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.registry import METHODS
+from tasks.report_generation import ReportGeneration
+
+SMALL = ReportGeneration(
+    layers=1, width=16, heads=2, vocabulary=300, text_tokens=8, memory_tokens=8, epochs=2, batch_size=32,
+    decoding="greedy",
+)  # fmt: skip
+RANDOM = {"width": 8, "rate": 100.0}
+
+
+@pytest.fixture
+def world(prepared_home):
+    return open_dataset("synthetic", {"patients": 120}, prepared_home), prepared_home
+
+
+def context(world, method="random_init", config=RANDOM, report=silent):
+    data, home = world
+    view = LabelledRows.of(data, REPORTS, None)
+    source = MethodSource(method, config, METHODS.get(method).card.version, None, None, "cpu")
+    return TaskContext(
+        data, view, source, "synthetic", REPORTS, home.features, home.subsets, report, decoders=home.decoders
+    )
+
+
+def truth(world):
+    return LabelledRows.of(world[0], REPORTS, None).truth(world[0])
+
+
+def test_all_recordings_with_a_report_and_every_label_are_there(world):
+    data, _ = world
+    found = data.label_set(REPORTS)
+    assert np.array_equal(found.rows, np.flatnonzero([bool(text) for text in data.reports]))
+    assert found.matrix.shape == (len(found.rows), len(found.classes)) and "groups/NORM" in found.classes
+    column = found.classes.index("groups/AFIB") if "groups/AFIB" in found.classes else found.classes.index("groups/ARR")
+    groups = data.label_set("groups")
+    positive = groups.rows[groups.matrix[:, groups.classes.index(found.classes[column].split("/")[1])] == 1]
+    assert set(positive) & set(found.rows) == set(found.rows[found.matrix[:, column] == 1])
+
+
+def test_the_reports_of_test_are_locked_and_change_nothing(world):
+    data, _ = world
+    here = context(world)
+    with pytest.raises(TestSetLockedError):
+        here.reports("test")
+    first = SMALL.answer(here).texts["generated"]
+    rows = np.flatnonzero(data.splits == "test")
+    data.reports[rows] = data.reports[rows[::-1]]
+    assert SMALL.answer(context(world)).texts["generated"] == first
+    assert len(first) == len(rows)
+
+
+def test_cells_that_differ_in_decoding_share_one_training(world):
+    notes = []
+    greedy = SMALL.answer(context(world, report=lambda event: notes.append(event.text)))
+    trained = [text for text in notes if "epoch" in text]
+    beam = replace(SMALL, decoding="beam").answer(context(world, report=lambda event: notes.append(event.text)))
+    assert len(trained) == 2 and [text for text in notes if "epoch" in text] == trained
+    assert greedy.details["history"] == beam.details["history"]
+    assert beam.details["decoding"]["strategy"] == "beam" and beam.details["decoding"]["beams"] == 4
+    assert not list(world[1].decoders.glob("*.training"))
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(world):
+    home = world[1]
+    whole = SMALL.answer(context(world))
+    for file in home.decoders.glob("*.pt"):
+        file.unlink()
+    steps = []
+
+    def stop(event):
+        if event.kind == "step" and event.text.startswith("report decoder"):
+            steps.append(event.done)
+            if len(steps) == 4:
+                preemption.ask_to_stop()
+
+    with pytest.raises(preemption.Preempted):
+        SMALL.answer(context(world, report=stop))
+    preemption.go_on()
+    again = SMALL.answer(context(world, report=stop))
+    assert steps[3:5] == [4, 5], "it goes on after the step that it was stopped at"
+    assert again.details["history"] == whole.details["history"]
+    assert again.texts == whole.texts
+
+
+def test_a_trained_encoder_learns_and_a_frozen_one_does_not(world):
+    method = ("ecg_clip", {**RANDOM, "embed_dim": 16, "text_model": "none"})
+    here = context(world, *method)
+    before = {name: value.clone() for name, value in here.method.state_dict().items()}
+    frozen, trained = (
+        replace(SMALL, encoder=encoder).answer(context(world, *method)) for encoder in ("frozen", "trained")
+    )
+    kept = [torch.load(file, weights_only=True)["state"] for file in sorted(world[1].decoders.glob("*.pt"))]
+    states = {any(name.startswith("encoder.") for name in state): state for state in kept}
+    assert not any(name.startswith("encoder.") for name in states[False])
+    name = "ecg_encoder.conv1.weight"
+    assert not torch.equal(states[True][f"encoder.{name}"], before[name])
+    assert frozen.details["sees"] == trained.details["sees"] == "tokens"
+    assert frozen.details["history"] != trained.details["history"]
+
+
+def test_what_a_decoder_sees(world):
+    handcrafted = SMALL.answer(context(world, "handcrafted", {}))
+    assert handcrafted.details["sees"] == "features" and handcrafted.details["tokens_per_recording"] == 1
+    assert "gives no tokens" in handcrafted.details["notes"][0]
+    assert SMALL.answer(context(world)).details["tokens_per_recording"] == 8
+    assert "gives no tokens" in replace(SMALL, sees="tokens").refuses(METHODS.get("handcrafted"))
+
+
+def test_the_nearest_recordings_report_is_taken(world):
+    """A recording that stands in train as well is nearest to itself."""
+    here = context(world)
+    train = here.features("train")
+    here.features = lambda split, layer="features": train[:30] if split == "test" else train
+    found = replace(SMALL, generator="nearest").simplest().answer(here)
+    assert found.texts["generated"] == here.reports("train")[:30]
+    assert found.predictions["nearest"].tolist() == list(range(30))
+
+
+def test_blind_floors_write_training_reports(world):
+    frequent = SMALL.answer(context(world, "frequent_report", {})).texts["generated"]
+    reports = context(world).reports("train")
+    assert set(frequent) == {max(sorted(set(reports)), key=reports.count)}
+    random, again = (SMALL.answer(context(world, "random_report", {})).texts["generated"] for _ in range(2))
+    other = SMALL.answer(context(world, "random_report", {"seed": 1})).texts["generated"]
+    assert random == again != other and set(random) <= set(reports) and len(set(random)) > 5
+
+
+def test_scores_come_with_intervals_and_an_empty_report_counts(world):
+    right = truth(world)
+    whole = SMALL.score(Answer({}, texts={"generated": list(right.reports)}), right)
+    assert whole.metrics["rouge_l"] == 1 and whole.metrics["exact"] == 1
+    half = [text if row % 2 else "" for row, text in enumerate(right.reports)]
+    found = SMALL.score(Answer({}, texts={"generated": half}), right)
+    assert found.metrics["rouge_l"] == pytest.approx(np.mean([bool(text) for text in half]))
+    assert found.analysis["text"]["empty"] == half.count("")
+    low, high = found.intervals["rouge_l"]
+    assert low < found.metrics["rouge_l"] < high and len(found.resampled) == 1000
+    assert "bleu_4" in found.intervals and len(found.predictions["rouge_l"]) == len(half)
+    with pytest.raises(BenchmarkError, match="1 written reports for"):
+        SMALL.score(Answer({}, texts={"generated": ["x"]}), right)
+
+
+def test_wrong_fields_are_reported_together():
+    with pytest.raises(UsageError, match=r"(?s)layers is 0.*beams is 1.*multiple of heads"):
+        ReportGeneration(layers=0, beams=1, width=10)
+    with pytest.raises(UsageError, match="generator"):
+        ReportGeneration(generator="decodr")
+
+
+SUITE = """
+name = "told"
+title = "Told"
+version = "1.0"
+
+[[datasets]]
+name = "synthetic"
+label_sets = ["reports"]
+config = { patients = 120 }
+
+[[tasks]]
+name = "report_generation"
+[tasks.config]
+generator = ["decoder", "nearest", "own"]
+decoding = ["greedy", "beam"]
+layers = 1
+width = 16
+heads = 2
+vocabulary = 300
+text_tokens = 8
+epochs = 1
+
+[[tasks]]
+name = "zero_shot"
+
+[[methods]]
+name = "random_init"
+config = { width = 8, rate = 100.0 }
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    path = tmp_path / "told.toml"
+    path.write_text(SUITE, "utf-8")
+    return load_suite(str(path))
+
+
+def test_floors_join_every_table_and_no_question_is_asked_twice(suite):
+    made = make_plan(suite)
+    asked = {(cell.row, cell.question["generator"], cell.question["decoding"]) for cell in made.cells}
+    decoded = [("decoder", "greedy"), ("decoder", "beam"), ("nearest", "none")]
+    assert {(kind, how) for row, kind, how in asked if row == "random_init"} == set(decoded)
+    for floor in ("frequent_report", "random_report"):
+        assert {kind for row, kind, _ in asked if row == floor} == {"decoder", "nearest", "own"}
+    reasons = {(skip.row, skip.task): skip.reason for skip in made.skipped}
+    assert "no space shared" in reasons["random_init", "zero_shot"]
+    assert ("frequent_report", "zero_shot") not in reasons, "added for one task, it is not missed in others"
+
+
+def test_a_run_keeps_its_texts_beside_the_record(suite, prepared_home):
+    made = make_plan(suite, ["frequent_report"])
+    for job in made.jobs(made.cells[:1]):
+        assert run_job(job, prepared_home, "cpu", silent)["done"] == 1
+    store = Store(prepared_home.records)
+    cell = made.cells[0]
+    kept, record = store.texts(cell.spec), store.get(cell.spec)
+    assert len(kept["record_ids"]) == len(kept["generated"]) == record.n["test"]
+    assert record.primary == "rouge_l" and set(record.intervals) >= {"rouge_l", "bleu_4", "cider"}
+    assert "generated" not in json.dumps(record.to_json()), "a record that is collected holds no report"
+
+
+def test_a_truth_without_reports_is_an_error():
+    empty = Truth(["1"], ["1"], np.zeros((1, 0), int), (), [""])
+    with pytest.raises(BenchmarkError, match="nothing to compare"):
+        SMALL.score(Answer({}, texts={"generated": ["x"]}), empty)
