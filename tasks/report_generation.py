@@ -27,6 +27,8 @@ from benchmark.api import (
     Task,
     Truth,
 )
+from benchmark.data.report_hygiene import clean_reports
+from benchmark.data.report_texts import report_key
 from benchmark.engine.context import Sequences, TaskContext
 from benchmark.engine.features import SHORT, Layer, layer_missing
 from benchmark.engine.schedule import TrainingConfig
@@ -60,7 +62,9 @@ class ReportGeneration(Task):
     lets the encoder learn along, at `encoder_rate` times the decoder's `lr`. `decoder` is scratch, with `layers`,
     `width`, `heads` and a byte-pair `vocabulary` learnt from the training reports, or published weights by hub id or
     folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
-    (`temperature`, `top_p`); none where no decoder writes. `seed` is that of weights, batches and samples.
+    (`temperature`, `top_p`); none where no decoder writes. `hygiene` takes out of all reports, learnt from and compared
+    with, what says nothing of the recording (`benchmark.data.report_hygiene`). `seed` is that of weights, batches and
+    samples.
     """
 
     generator: str = "decoder"
@@ -86,9 +90,10 @@ class ReportGeneration(Task):
     dropout: float = 0.1
     min_steps: int = 0
     precision: str = "fp32"
+    hygiene: bool = True
     seed: int = 0
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     primary: ClassVar[str] = PRIMARY
     shown: ClassVar[tuple[str, ...]] = METRICS
     stage: ClassVar[str] = "report"
@@ -167,11 +172,16 @@ class ReportGeneration(Task):
 
     def answer(self, context: TaskContext) -> Answer:
         if issubclass(context.method_class, BlindMethod) or self.generator == "own":
-            return self._own(context)
-        return self._nearest(context) if self.generator == "nearest" else self._decoded(context)
+            answer = self._own(context)
+        else:
+            answer = self._nearest(context) if self.generator == "nearest" else self._decoded(context)
+        learnt = {report_key(text) for text in self._reports(context, "train")}
+        answer.scratch["training_reports"] = np.array(sorted(learnt), dtype=object)
+        return answer
 
     def score(self, answer: Answer, truth: Truth) -> Scores:
-        result = score_reports(answer.texts["generated"], truth)
+        known = set(answer.scratch["training_reports"].tolist())
+        result = score_reports(answer.texts["generated"], truth, known, self.hygiene)
         result.notes += answer.details.get("notes", [])
         return result
 
@@ -181,7 +191,7 @@ class ReportGeneration(Task):
         """What the method itself writes of each recording."""
         method = context.method
         assert isinstance(method, ReportingMethod)  # the plan has checked it
-        method.start_reporting([text for text in _reports(context, "train") if text.strip()])
+        method.start_reporting([text for text in self._reports(context, "train") if text.strip()])
         signals = Signals(context.signals("test", method.signal))
         texts: list[str] = []
         with torch.inference_mode():
@@ -193,7 +203,7 @@ class ReportGeneration(Task):
     def _nearest(self, context: TaskContext) -> Answer:
         """The report of the training recording whose standardised vector has the largest cosine with the test one's."""
         layer: Layer = "embeddings" if self.sees == "embeddings" else "features"
-        reports = _reports(context, "train")
+        reports = self._reports(context, "train")
         known = np.flatnonzero([bool(text.strip()) for text in reports])
         found = known[nearest(context.features("train", layer)[known], context.features("test", layer))]
         texts = [reports[row] for row in found]
@@ -206,7 +216,7 @@ class ReportGeneration(Task):
         encoder = context.fresh_method(self.seed) if supervised or self.encoder == "trained" else None
         data = {split: self._recordings(context, split, sees, encoder) for split in ("train", "val", "test")}
         pairs = {
-            split: Pairs(data[split], _reports(context, split), context.record_ids(split)) for split in LEARNT_FROM
+            split: Pairs(data[split], self._reports(context, split), context.record_ids(split)) for split in LEARNT_FROM
         }
         texts = pairs["train"].texts
         known: Recordings = data["train"]
@@ -237,6 +247,11 @@ class ReportGeneration(Task):
             "decoding": taken,
         }
         return Answer({}, details={**details, "notes": self._notes(context, details)}, texts={"generated": written})
+
+    def _reports(self, context: TaskContext, split: str) -> list[str]:
+        """What is learnt from: the one place where reports of train and val come in."""
+        reports = context.reports(split)
+        return clean_reports(reports, context.dataset)[0] if self.hygiene else reports
 
     def _seen(self, method: type[Method]) -> str:
         if self.sees != "auto":
@@ -275,8 +290,3 @@ class ReportGeneration(Task):
         """Everything but how it writes: what cells must share to share a decoder."""
         fields = {name: value for name, value in asdict(self).items() if name not in WRITING}
         return {"version": self.version, **fields}
-
-
-def _reports(context: TaskContext, split: str) -> list[str]:
-    """What is learnt from: the one place where reports of train and val come in."""
-    return context.reports(split)

@@ -33,6 +33,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_home(check)
     add_json(check)
     check.set_defaults(function=check_data)
+    reports = actions.add_parser(
+        "reports", help="what the reports of a prepared dataset hold: hygiene, copies, statements"
+    )
+    reports.add_argument("dataset")
+    reports.add_argument(
+        "--splits",
+        nargs="+",
+        default=["val", "test"],
+        metavar="SPLIT",
+        help="whose statements are held against labels (default: val test)",
+    )
+    add_set(reports, "an option of the dataset, such as rate=500")
+    add_home(reports)
+    add_json(reports)
+    reports.set_defaults(function=survey_reports)
 
 
 def prepare_data(options: argparse.Namespace) -> int:
@@ -68,6 +83,24 @@ def prepare_data(options: argparse.Namespace) -> int:
     print(f"digest {prepared.digest}, of the splits {found.get('split_digest', 'not kept')}")
     for line in noticed:
         print(line)
+    return COMPLETE
+
+
+def survey_reports(options: argparse.Namespace) -> int:
+    """Print what hygiene takes out, how much of test is copied from train, how well the statements are found."""
+    from benchmark.data.preparation import open_dataset
+    from benchmark.errors import UsageError
+    from benchmark.reporting.survey import as_text, survey
+
+    wrong = set(options.splits) - {"train", "val", "test"}
+    if wrong:
+        raise UsageError(f"--splits: {', '.join(sorted(wrong))} is none of train, val, test")
+    config = configuration.parse_assignments(options.assignments)
+    found = survey(open_dataset(options.dataset, config, home_of(options)), options.splits)
+    if options.json:
+        print_json({"dataset": options.dataset, **found})
+    else:
+        print(as_text(found))
     return COMPLETE
 
 

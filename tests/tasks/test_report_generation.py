@@ -9,6 +9,7 @@ import torch
 
 from benchmark.api import REPORTS, Answer, Truth
 from benchmark.data.preparation import open_dataset
+from benchmark.data.report_texts import report_key
 from benchmark.engine import preemption
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
 from benchmark.engine.events import silent
@@ -144,19 +145,51 @@ def test_blind_floors_write_training_reports(world):
     assert random == again != other and set(random) <= set(reports) and len(set(random)) > 5
 
 
+def written(texts, known=()):
+    """What `answer` would hand to the scorer: the written reports, and which texts train has."""
+    return Answer({}, texts={"generated": list(texts)}, scratch={"training_reports": np.array(known, dtype=object)})
+
+
 def test_scores_come_with_intervals_and_an_empty_report_counts(world):
     right = truth(world)
-    whole = SMALL.score(Answer({}, texts={"generated": list(right.reports)}), right)
+    whole = SMALL.score(written(right.reports), right)
     assert whole.metrics["rouge_l"] == 1 and whole.metrics["exact"] == 1
     half = [text if row % 2 else "" for row, text in enumerate(right.reports)]
-    found = SMALL.score(Answer({}, texts={"generated": half}), right)
+    found = SMALL.score(written(half), right)
     assert found.metrics["rouge_l"] == pytest.approx(np.mean([bool(text) for text in half]))
     assert found.analysis["text"]["empty"] == half.count("")
     low, high = found.intervals["rouge_l"]
     assert low < found.metrics["rouge_l"] < high and len(found.resampled) == 1000
     assert "bleu_4" in found.intervals and len(found.predictions["rouge_l"]) == len(half)
     with pytest.raises(BenchmarkError, match="1 written reports for"):
-        SMALL.score(Answer({}, texts={"generated": ["x"]}), right)
+        SMALL.score(written(["x"]), right)
+
+
+def test_reports_that_train_has_word_for_word_are_counted_and_scored_apart(world):
+    right = truth(world)
+    known = sorted({report_key(text) for text in right.reports[::3]})
+    verbatim = np.array([report_key(text) in known for text in right.reports])
+    copied = [text if same else "nothing" for text, same in zip(right.reports, verbatim, strict=True)]
+    found = SMALL.score(written(copied, known), right)
+    assert found.metrics["rouge_l"] == pytest.approx(verbatim.mean()) and found.metrics["rouge_l_new"] == 0
+    assert found.analysis["verbatim"] == {"reports": verbatim.sum(), "share": verbatim.mean()}
+    every = SMALL.score(written(copied, sorted({report_key(text) for text in right.reports})), right)
+    assert "rouge_l_new" not in every.metrics and any("word for word" in note for note in every.notes)
+    answer = SMALL.answer(context(world, "random_report", {}))
+    assert set(answer.scratch["training_reports"]) == {report_key(text) for text in context(world).reports("train")}
+
+
+def test_hygiene_is_part_of_the_question(world):
+    right = replace(truth(world), label_set="ptbxl/reports")
+    right = replace(
+        right, reports=[f"{text} 4.46" if text else "" for text in right.reports[:-1]] + ["trace only requested"]
+    )
+    clean = [text.removesuffix(" 4.46") for text in right.reports]
+    found = SMALL.score(written(clean), right)
+    assert found.metrics["exact"] == 1 and found.analysis["hygiene"]["trace only"] == 1
+    assert any("1 recordings of test have no report" in note for note in found.notes)
+    raw = replace(SMALL, hygiene=False).score(written(clean), right)
+    assert raw.metrics["exact"] == pytest.approx(1 / len(clean)) and raw.analysis["hygiene"] == {}
 
 
 def test_wrong_fields_are_reported_together():
@@ -231,4 +264,4 @@ def test_a_run_keeps_its_texts_beside_the_record(suite, prepared_home):
 def test_a_truth_without_reports_is_an_error():
     empty = Truth(["1"], ["1"], np.zeros((1, 0), int), (), [""])
     with pytest.raises(BenchmarkError, match="nothing to compare"):
-        SMALL.score(Answer({}, texts={"generated": ["x"]}), empty)
+        SMALL.score(written(["x"]), empty)
