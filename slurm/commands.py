@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -14,7 +15,7 @@ from benchmark.engine.events import LineReporter
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError, raise_all
 from benchmark.paths import Home
 from slurm import queue
-from slurm.states import Standing, chosen, look, standings
+from slurm.states import Standing, chosen, look, standings, under_way
 from slurm.submission import submissions
 
 STATES = ("done", "failed", "running", "queued", "lost")
@@ -39,6 +40,11 @@ def status(options: argparse.Namespace) -> int:
     if states["failed"]:
         return SOME_FAILED
     return COMPLETE if states.total() == states["done"] else INCOMPLETE
+
+
+def open_cells(home: Home) -> dict[str, str]:
+    """Keys of cells that are queued or running, by state; told from the disk where no scheduler answers."""
+    return under_way(home, functools.partial(look, patience=5.0))
 
 
 def suite_name(given: str | None) -> str | None:

@@ -74,7 +74,7 @@ def standings(
     return found
 
 
-def under_way(home: Home) -> dict[str, str]:
+def under_way(home: Home, look: Callable[[], dict[str, Queued] | None] = queue.queue) -> dict[str, str]:
     """Keys of cells without a record that are queued or running, by state; asks a scheduler only if jobs are open."""
     index = read_index(home)
     open_ones = [
@@ -84,8 +84,7 @@ def under_way(home: Home) -> dict[str, str]:
     ]
     if not open_ones:
         return {}
-    seen = queue.queue()
-    found = standings(home, None, seen, index=index)
+    found = standings(home, None, look(), index=index)
     return {standing.cell.key: standing.state for standing in found if standing.state in (queue.PENDING, queue.RUNNING)}
 
 

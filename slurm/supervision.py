@@ -276,9 +276,23 @@ def memory_limit() -> int:
 
 
 def resident(pid: int) -> int:
-    """MB of memory that a process has in use, 0 when it is gone."""
+    """MB that a process and its descendants hold, 0 when it is gone; pages that several map are shared out (PSS)."""
+    return sum(_proportional(one) for one in family(pid)) >> 10
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants: loaders of batches, encoders of text, whatever a method starts."""
     try:
-        fields = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) // 1024 for line in fields if line.startswith("VmRSS:"))
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it has just ended
+        return [pid]
+    return [pid, *(one for child in " ".join(lists).split() for one in family(int(child)))]
+
+
+def _proportional(pid: int) -> int:
+    """KB of a process."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration, ValueError):
         return 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmark.commands.options import add_home, add_json
 from benchmark.hooks import CLUSTER_COMMANDS, load
+from benchmark.paths import Home
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,3 +65,11 @@ def answered_by(name: str) -> Callable[[argparse.Namespace], int]:
         return found
 
     return call
+
+
+def submitted(home: Home) -> dict[str, str]:
+    """Keys of cells that a cluster has "queued" or "running"; where none were submitted, nothing is imported."""
+    if not home.slurm.is_dir():
+        return {}
+    found: dict[str, str] = load(CLUSTER_COMMANDS).open_cells(home)
+    return found

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.cluster import add_profile, answered_by
+from benchmark.commands.cluster import add_profile, answered_by, submitted
 from benchmark.commands.leaderboards import write_leaderboard
 from benchmark.commands.options import (
     add_device,
@@ -154,7 +154,8 @@ def _executor(options: argparse.Namespace, made: Plan) -> Executor:
 def status(options: argparse.Namespace) -> int:
     """Counts by row and task; the exit code says whether the suite is complete.
 
-    Without a suite, or with ``--submitted``, the counts are those of what was submitted to a cluster.
+    Cells that a cluster has queued or running are told apart from the missing ones. Without a suite, or with
+    ``--submitted``, the counts are those of what was submitted to a cluster.
     """
     if options.suite is None or options.submitted or options.watch:
         return answered_by("status")(options)
@@ -164,18 +165,21 @@ def status(options: argparse.Namespace) -> int:
     home = home_of(options)
     made = plan_of(options)
     made.sort_by_state(Store(home.records), data_digests(made, home))
+    busy = submitted(home)
     counts: dict[tuple[str, str], Counter[str]] = {}
     for state, cells in (("done", made.done), ("failed", made.failed), ("missing", made.todo)):
         for cell in cells:
-            counts.setdefault((cell.row, cell.spec.task), Counter())[state] += 1
+            now = busy.get(cell.spec.key, state) if state == "missing" else state
+            counts.setdefault((cell.row, cell.spec.task), Counter())[now] += 1
     rows = [{"method": row, "task": task, **found} for (row, task), found in counts.items()]
     if options.json:
         print_json(rows)
     else:
-        print(f"{'method':20s} {'task':20s} {'done':>6s} {'failed':>6s} {'missing':>7s}")
+        states = ("done", "running", "queued", "failed", "missing") if busy else ("done", "failed", "missing")
+        print(f"{'method':20s} {'task':20s}" + "".join(f" {state:>7s}" for state in states))
         for row in rows:
-            numbers = f"{row.get('done', 0):6d} {row.get('failed', 0):6d} {row.get('missing', 0):7d}"
-            print(f"{row['method']:20s} {row['task']:20s} {numbers}")
+            numbers = "".join(f" {row.get(state, 0):7d}" for state in states)
+            print(f"{row['method']:20s} {row['task']:20s}{numbers}")
         for cell in made.failed[:10]:
             record = Store(home.records).get(cell.spec)
             message = record.error["message"].splitlines()[0] if record and record.error else ""

@@ -74,6 +74,12 @@ def test_a_look_at_the_queue_costs_one_query(suite, home, pretended, capsys):
     assert len(calls(pretended, "squeue")) == before + 1
     states = [standing.state for standing in standings(home, seen=queue.queue())]
     assert sorted(states) == ["lost"] * 1 + ["queued"] * 6 + ["running"]
+    capsys.readouterr()
+    assert main(["status", str(suite)]) == 4
+    heads, row = (line.split() for line in capsys.readouterr().out.splitlines()[:2])
+    assert dict(zip(heads, row, strict=True)) | {"done": "0", "running": "1", "queued": "6", "failed": "0"} == dict(
+        zip(heads, row, strict=True)
+    )
     slurm(suite)  # only what the queue does not know
     err = capsys.readouterr().err
     assert "7 under way on the cluster, 1 to run" in err

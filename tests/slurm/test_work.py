@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import slurm.supervision
+from benchmark.data.preparation import prepare
 from benchmark.engine.index import read_index
 from benchmark.engine.plan import make_plan
 from benchmark.engine.suites import load_suite
@@ -165,6 +166,27 @@ def test_a_stopped_job_goes_on_where_it_was(unit, home):
     assert by_kind(home) == {"done": 2}
 
 
+def test_submitits_local_executor_runs_interrupts_and_requeues_the_work(unit, home, chores, monkeypatch, tmp_path):
+    """The same work, its pickle and its real worker under Submitit without a cluster; interrupted in its first cell."""
+    import submitit
+
+    made = unit('{ seed = [1, 2], does = "sleep" }')
+    prepare("synthetic", {"patients": 60}, home)
+    monkeypatch.chdir(ROOT)
+    executor = submitit.LocalExecutor(tmp_path / "submitit", max_num_timeout=2)
+    executor.update_parameters(timeout_min=5, signal_delay_s=60)
+    job = executor.submit(Work(made.folder, 0))
+    deadline = time.monotonic() + 120
+    while not any(line["what"] == "begin" for line in made.journal(0)):
+        assert time.monotonic() < deadline and not job.done(), job.stderr()
+        time.sleep(0.05)
+    os.kill(made.journal(0)[0]["pid"], signal.SIGUSR2)  # what its controller does before the time limit
+    assert job.result() == {"cells": 2}
+    what = [line["what"] for line in made.journal(0)]
+    assert what.count("start") == 2 and what.count("requeue") == 1 and what[-1] == "end"
+    assert by_kind(home) == {"done": 2}
+
+
 def test_a_second_signal_in_the_midst_of_the_first_does_no_harm():
     """Slurm's and the supervisor's come together; a lock in the handler would wait for itself."""
     from benchmark.engine import preemption
@@ -179,6 +201,19 @@ def test_a_second_signal_in_the_midst_of_the_first_does_no_harm():
     finally:
         preemption.go_on()
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_the_memory_of_a_worker_is_that_of_its_whole_family():
+    """What a worker starts (loaders, other interpreters) fills the same job's memory."""
+    before = slurm.supervision.resident(os.getpid())
+    grandchild = "import sys; held = bytearray(120 << 20); print(flush=True); sys.stdin.read()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
+    with subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        started.stdout.readline()
+        assert len(slurm.supervision.family(os.getpid())) >= 3
+        assert slurm.supervision.resident(os.getpid()) > before + 110
+        started.stdin.close()
+    assert slurm.supervision.resident(started.pid) == 0
 
 
 def test_the_pickle_says_only_where_the_unit_lies(unit):
