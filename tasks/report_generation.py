@@ -8,6 +8,7 @@ DERI's conditioning is ``sees = "embeddings"``: one projected vector, "mix" or "
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -39,6 +40,8 @@ from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Encoded, Pairs, Recordings, Shortened, Signals, statistics
 from benchmark.reporting.scoring import METRICS, PRIMARY, score_reports
+from benchmark.reporting.self_reference import METRICS as SELF_METRICS
+from benchmark.reporting.self_reference import WARNING, agreement, class_prompts, nearest_prompts
 from benchmark.reporting.training import train_decoder
 from benchmark.reporting.writing import Decoding, write
 
@@ -64,7 +67,8 @@ class ReportGeneration(Task):
     folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
     (`temperature`, `top_p`); none where no decoder writes. `hygiene` takes out of all reports, learnt from and compared
     with, what says nothing of the recording (`benchmark.data.report_hygiene`). `seed` is that of weights, batches and
-    samples.
+    samples. `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is
+    not comparable between methods (`benchmark.reporting.self_reference`).
     """
 
     generator: str = "decoder"
@@ -91,11 +95,12 @@ class ReportGeneration(Task):
     min_steps: int = 0
     precision: str = "fp32"
     hygiene: bool = True
+    self_score: str = ""
     seed: int = 0
 
     version: ClassVar[int] = 2
     primary: ClassVar[str] = PRIMARY
-    shown: ClassVar[tuple[str, ...]] = METRICS
+    shown: ClassVar[tuple[str, ...]] = (*METRICS, *SELF_METRICS)
     stage: ClassVar[str] = "report"
     needs_labels: ClassVar[bool] = False
     floors: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")
@@ -142,6 +147,8 @@ class ReportGeneration(Task):
     def refuses(self, method: type[Method]) -> str | None:
         if issubclass(method, BlindMethod):
             return None
+        if self.self_score and not issubclass(method, AlignedMethod):
+            return "self_score asks the method's own text encoder, and it has none"
         if self.generator == "own":
             return None if issubclass(method, ReportingMethod) else f"{method.__name__} has no generator of its own"
         if self.sees != "auto" and (missing := layer_missing(LAYERS[self.sees], method)):
@@ -177,13 +184,36 @@ class ReportGeneration(Task):
             answer = self._nearest(context) if self.generator == "nearest" else self._decoded(context)
         learnt = {report_key(text) for text in self._reports(context, "train")}
         answer.scratch["training_reports"] = np.array(sorted(learnt), dtype=object)
+        if self.self_score and not issubclass(context.method_class, BlindMethod):
+            answer.scratch |= self._marked_by_itself(context, answer.texts["generated"])
         return answer
 
     def score(self, answer: Answer, truth: Truth) -> Scores:
         known = set(answer.scratch["training_reports"].tolist())
         result = score_reports(answer.texts["generated"], truth, known, self.hygiene)
+        if "self_written" in answer.scratch:
+            self._add_self_score(result, answer.scratch, truth)
         result.notes += answer.details.get("notes", [])
         return result
+
+    def _marked_by_itself(self, context: TaskContext, written: list[str]) -> dict[str, np.ndarray]:
+        """Nearest prompts of the written reports, and of every different text among the true ones: whose is whose, the
+        scorer alone knows."""
+        prompts = class_prompts(self.self_score, context.dataset, context.classes)
+        texts = [text for text in self._cleaned(context.candidate_reports(), context.dataset) if text]
+        return {
+            "self_written": nearest_prompts(context.aligned_method, written, prompts),
+            "self_texts": np.array([report_key(text) for text in texts], dtype=object),
+            "self_true": nearest_prompts(context.aligned_method, texts, prompts),
+        }
+
+    def _add_self_score(self, result: Scores, scratch: dict[str, np.ndarray], truth: Truth) -> None:
+        of_text = dict(zip(scratch["self_texts"], scratch["self_true"], strict=True))
+        keys = [report_key(text) for text in self._cleaned(truth.reports, truth.label_set.partition("/")[0])]
+        rows = [row for row, key in enumerate(keys) if key]
+        true = np.array([of_text[keys[row]] for row in rows])
+        result.metrics |= agreement(scratch["self_written"][rows], true)
+        result.notes.append(WARNING)
 
     # --- the generators ---
 
@@ -250,8 +280,10 @@ class ReportGeneration(Task):
 
     def _reports(self, context: TaskContext, split: str) -> list[str]:
         """What is learnt from: the one place where reports of train and val come in."""
-        reports = context.reports(split)
-        return clean_reports(reports, context.dataset)[0] if self.hygiene else reports
+        return self._cleaned(context.reports(split), context.dataset)
+
+    def _cleaned(self, reports: Sequence[str], dataset: str) -> list[str]:
+        return clean_reports(reports, dataset)[0] if self.hygiene else list(reports)
 
     def _seen(self, method: type[Method]) -> str:
         if self.sees != "auto":

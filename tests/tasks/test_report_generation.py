@@ -192,6 +192,20 @@ def test_hygiene_is_part_of_the_question(world):
     assert raw.metrics["exact"] == pytest.approx(1 / len(clean)) and raw.analysis["hygiene"] == {}
 
 
+def test_the_score_of_deris_code_asks_the_method_itself_and_says_so(world):
+    """It is computed without knowing whose report is whose, and gives full marks to a method that writes the truth."""
+    task = replace(SMALL, generator="nearest", decoding="none", self_score="en+de")
+    assert "own text encoder" in task.refuses(METHODS.get("random_init"))
+    asked = context(world, "merl", {"width": 8, "rate": 100.0, "text_model": "small"})
+    asked.method.start_pretraining(asked.reports("train"))
+    answer, right = task.answer(asked), truth(world)
+    found = task.score(answer, right)
+    assert 0 <= found.metrics["self_f1"] <= 1 and any("not comparable between methods" in note for note in found.notes)
+    of_text = dict(zip(answer.scratch["self_texts"], answer.scratch["self_true"], strict=True))
+    answer.scratch["self_written"] = np.array([of_text[report_key(text)] for text in right.reports])
+    assert task.score(answer, right).metrics["self_f1"] == 1
+
+
 def test_wrong_fields_are_reported_together():
     with pytest.raises(UsageError, match=r"(?s)layers is 0.*beams is 1.*multiple of heads"):
         ReportGeneration(layers=0, beams=1, width=10)
