@@ -17,7 +17,8 @@ import jinja2
 from benchmark.engine.store import RECORD
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
-from benchmark.leaderboard.summary import Entry, Result
+from benchmark.leaderboard.results import Result
+from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
 
 TEMPLATE = "page.html"

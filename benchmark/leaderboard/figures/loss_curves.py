@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard.figures.style import grid, looks, stamp, styled
+from benchmark.leaderboard.figures.style import fit, grid, looks, stamp, styled
 from benchmark.leaderboard.tables import Leaderboard
 
 TOTAL = "loss"
@@ -21,7 +21,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
         figure, axes = grid(len(histories), most=3)
         for axis, (row, path) in zip(axes, histories.items(), strict=True):
             _panel(axis, row, path)
-        figure.tight_layout(rect=(0, 0.02, 1, 1))
+        fit(figure)
         stamp(figure, board)
     return {"loss_curves": figure}
 

@@ -92,7 +92,13 @@ def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
     lines = -(-len(handles) // LEGEND_COLUMNS) + bool(title)
     columns = min(len(handles), LEGEND_COLUMNS)
     figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=columns, frameon=False, title=title)
-    figure.tight_layout(rect=(0, 0.02, 1, 1 - LINE_INCHES * lines / figure.get_figheight()))
+    fit(figure, top=1 - LINE_INCHES * lines / figure.get_figheight())
+
+
+def fit(figure: Figure, top: float = 1.0) -> None:
+    """Room for labels and ticks below `top`. Where a layout engine stays behind, each saving draws twice."""
+    figure.tight_layout(rect=(0, 0.02, 1, top))
+    figure.set_layout_engine(None)
 
 
 def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]]]:
