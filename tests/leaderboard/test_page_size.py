@@ -20,7 +20,7 @@ name = "synthetic"
 label_sets = ["conditions", "groups"]
 [[tasks]]
 name = "linear_probe"
-config = {{ fraction = [0.01, 0.1, 1.0], seed = [0, 1, 2] }}
+config = {{ fraction = [0.01, 0.1, 1.0], seed = [0, 1, 2, 3, 4] }}
 {methods}"""
 ROW = '[[methods]]\nname = "handcrafted"\nlabel = "method-{0:02d}"\nconfig = {{ rate = {1} }}\n'
 PROVENANCE = {
@@ -33,7 +33,7 @@ def test_the_page_of_thirty_methods_is_under_three_megabytes(tmp_path, store, fi
     path = tmp_path / "many.toml"
     path.write_text(SUITE.format(methods="".join(ROW.format(row, 50 + row) for row in range(30))))
     plan, rng = make_plan(load_suite(str(path))), np.random.default_rng(0)
-    per_class = {f"class {number}": {"auroc": 0.5 + number / 100, "positives": 9} for number in range(40)}
+    per_class = {f"class {number}": {"auroc": 0.5 + number / 200, "positives": 9} for number in range(44)}
     fill(
         plan, store, lambda cell: 0.6 + int(cell.row[-2:]) / 100, lambda cell: rng.normal(0, 0.02, 200),
         per_class=per_class, provenance=PROVENANCE, notes=["one class has no positives, so it has no AUROC"],
