@@ -32,23 +32,29 @@ def levels_of(panels: Sequence[Points]) -> list[float]:
     return sorted({level for points in panels for found in points.values() for level in found})
 
 
-def draw(panels: dict[str, Points], floors: Sequence[str], label: str, name: Callable[[float], str]) -> Figure:
-    """A panel per title; methods from best to worst at the last level, floors below a rule."""
+def draw(
+    panels: dict[str, Points], floors: Sequence[str], metric: str, legend: str, name: Callable[[float], str]
+) -> Figure:
+    """A panel per title; methods from best to worst at the last level, floors below a rule.
+
+    `legend` says what the levels are, `name` how one is written.
+    """
     rows = _order(list(panels.values()), floors)
     levels = levels_of(list(panels.values()))
-    figure, axes = grid(len(panels), width=3.4, height=LINE * len(rows) + ENDS, most=2)
+    width = 3.4 if len(panels) > 1 else 4.5  # names take room beside the first panel
+    figure, axes = grid(len(panels), width, height=LINE * len(rows) + ENDS, most=2)
     palette = sns.color_palette("viridis", len(levels) + 1)[:-1][::-1]  # light to dark, without its pale yellow
     for place, (axis, (title, points)) in enumerate(zip(axes, panels.items(), strict=True)):
         for index, level in enumerate(levels):
             look = {"color": palette[index], "marker": MARKERS[index], "label": name(level)}
             _level(axis, rows, points, level, _shift(index, len(levels)), look)
-        between = len(rows) - sum(row in floors for row in rows) - 0.5
-        axis.axhline(between, color="grey", linewidth=0.8)
+        if below := sum(row in floors for row in rows):
+            axis.axhline(len(rows) - below - 0.5, color="grey", linewidth=0.8)
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.set_yticks(range(len(rows)), rows if place % 2 == 0 else [""] * len(rows))
         axis.set_title(title)
-        axis.set_xlabel(label)
-    legend_above(figure, axes)
+        axis.set_xlabel(metric)
+    legend_above(figure, axes, title=legend)
     return figure
 
 

@@ -14,6 +14,7 @@ from benchmark.leaderboard.summary import SIGNAL
 from benchmark.leaderboard.tables import Leaderboard, Table
 
 FIELD = "fraction"
+SHARE = "labelled share of the training split"
 DODGE = 0.035  # methods stand side by side, as a share of a decade: else their bars hide each other
 
 
@@ -34,7 +35,7 @@ def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
     with styled():
         if dots.many(list(panels.values())):
             floors = {row for table in tables for row in table.floors}
-            figure = dots.draw(panels, sorted(floors), tables[0].metric, _percent)
+            figure = dots.draw(panels, sorted(floors), tables[0].metric, SHARE, _percent)
             stamp(figure, board)
             return figure
         figure, axes = grid(len(tables))
@@ -66,7 +67,7 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticklabels([_percent(tick) for tick in ticks])
     axis.set_title(f"{table.dataset} / {table.label_set}")
-    axis.set_xlabel("labelled share of the training split")
+    axis.set_xlabel(SHARE)
 
 
 def _points(table: Table) -> dots.Points:
