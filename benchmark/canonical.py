@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 22  # bytes
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 PLAIN = (str, int, bool, type(None))  # by far the most values: looked at first
 
 
@@ -33,7 +34,7 @@ def canonical(value: Any) -> Any:
 
 
 def dumps(value: Any) -> str:
-    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(canonical(value))
 
 
 def digest(value: Any, length: int = 16) -> str:

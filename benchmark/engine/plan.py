@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -135,10 +136,11 @@ def make_plan(
     skipped: list[Skip] = []
     problems: list[str] = []
     missing = False
+    asked = [_Questions(task) for task in suite.tasks]
     for method in rivals:
         if methods and method.row not in methods:
             continue
-        for task in suite.tasks:
+        for task, questions in zip(suite.tasks, asked, strict=True):
             if tasks and task.name not in tasks:
                 continue
             try:
@@ -146,7 +148,7 @@ def make_plan(
                 if reason:
                     skipped += [Skip(method.row, task.name, reason)] if method in suite.methods else []
                     continue
-                found = list(_cells(suite, method, task, limit))
+                found = list(_cells(suite, method, task, questions, limit))
             except BenchmarkError as error:
                 missing = missing or isinstance(error, MissingError)
                 problems += [str(error)] if str(error) not in problems else []
@@ -186,7 +188,26 @@ def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
     raise_all(wrong, f"--{what}:")
 
 
-def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> Iterator[Cell | Skip]:
+class _Questions:
+    """The grid of a task block, laid out once: all methods are asked the same."""
+
+    def __init__(self, task: TaskBlock) -> None:
+        self.task = task
+
+    @functools.cached_property
+    def grid(self) -> list[tuple[Task, dict[str, Any], dict[str, Any]]]:
+        """Each question, all its fields, and those that differ from their defaults."""
+        where, task_class = f"task {self.task.name}", TASKS.get(self.task.name)
+        found = []
+        for question in expand(task_class, self.task.config, where):
+            values = canonical(asdict(question))  # type: ignore[call-overload]
+            found.append((question, values, distinct(task_class, values, where)))
+        return found
+
+
+def _cells(
+    suite: Suite, method: MethodBlock, task: TaskBlock, questions: _Questions, limit: int | None
+) -> Iterator[Cell | Skip]:
     task_class: type[Task] = TASKS.get(task.name)
     conditions = list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
     card = METHODS.get(method.name).card
@@ -199,16 +220,14 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
         base = replace(shared, dataset=dataset.name, dataset_version=version, dataset_config=config)
         _check_rate(conditions, dataset, dataset_class)
         for label_set in _label_sets(dataset, dataset_class, task):
-            for question in expand(task_class, task.config, f"task {task.name}"):
+            classes = tuple(dataset_class.label_sets.get(label_set, ()))
+            for question, values, asked in questions.grid:
                 unsuited = _unsuited(question, dataset.name, label_set)
                 refusal = question.refuses(METHODS.get(method.name))
                 if unsuited or refusal:
                     yield Skip(method.row, task.name, refusal or f"{dataset.name}/{label_set}: {unsuited}")
                     continue
-                fields = canonical(asdict(question))  # type: ignore[call-overload]
-                asked = distinct(task_class, fields, f"task {task.name}")
-                classes = dataset_class.label_sets.get(label_set, ())
-                inputs = question.inputs(dataset.name, label_set, tuple(classes))
+                inputs = question.inputs(dataset.name, label_set, classes)
                 own: dict[str, Any] = {
                     "label_set": label_set,
                     "task_config": asked,
@@ -217,7 +236,7 @@ def _cells(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
-                    yield Cell(spec, method.row, fields, str(file) if file else None, method.trained_on)
+                    yield Cell(spec, method.row, values, str(file) if file else None, method.trained_on)
 
 
 def _unsuited(question: Task, dataset: str, label_set: str) -> str | None:

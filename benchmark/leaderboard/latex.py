@@ -5,6 +5,7 @@ The caption of each table states protocol, data, seeds and test, so that a table
 
 from __future__ import annotations
 
+from benchmark.leaderboard.layout import TURNED, Line, floor_lines, head, lines, turned
 from benchmark.leaderboard.ranking import LEVEL
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table
 from benchmark.registry import TASKS
@@ -61,10 +62,10 @@ def escape(text: str) -> str:
 
 
 def _table(board: Leaderboard, table: Table) -> str:
-    body = [_line(table, row) for row in table.rows]
-    if table.floors:
-        body += [r"\midrule", *(_line(table, row) for row in table.floors)]
-    head = " & ".join(["method", *map(escape, table.columns)]) + r" \\"
+    titles = head(table)
+    body = [_line(table, line) for line in lines(table)]
+    if floors := floor_lines(table):
+        body += [r"\midrule", *(_line(table, line) for line in floors)]
     return "\n".join(
         [
             r"\begin{table}[htb]",
@@ -73,16 +74,16 @@ def _table(board: Leaderboard, table: Table) -> str:
             rf"\label{{tab:{_label(board, table)}}}",
             r"\smallskip",
             FIT,
-            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-            *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
+            rf"\begin{{tabular}}{{l{'r' * (len(titles) - 1)}}}",
+            *(r"\toprule", " & ".join(map(escape, titles)) + r" \\", r"\midrule", *body, r"\bottomrule"),
             r"\end{tabular}}",
             r"\end{table}",
         ]
     )
 
 
-def _line(table: Table, row: str) -> str:
-    return " & ".join([escape(row), *(_cell(table, row, column) for column in table.columns)]) + r" \\"
+def _line(table: Table, line: Line) -> str:
+    return " & ".join([escape(line.title), *(_cell(table, row, column) for row, column in line.places)]) + r" \\"
 
 
 def _cell(table: Table, row: str, column: str) -> str:
@@ -108,6 +109,8 @@ def _caption(board: Leaderboard, table: Table) -> str:
         parts.append(f"{TIED}: not separated from the best (paired bootstrap, Holm over the column, {LEVEL:.0%}).")
     if not all(tested):
         parts.append("No test against the best where records keep no resamples.")
+    if turned(table):
+        parts.append(TURNED)
     parts += [line.replace("`", "") for line in board.warnings()]
     return escape(" ".join(parts))
 

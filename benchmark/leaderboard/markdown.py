@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmark.leaderboard import beside
+from benchmark.leaderboard.layout import TURNED, Line, floor_lines, head, lines, turned
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -22,15 +23,22 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
 def _section(table: Table) -> str:
     sizes = table.sizes()
     said = f"{table.metric}; {sizes}.\n\n" if sizes else ""
+    if turned(table):
+        said += TURNED + "\n\n"
     return f"## {table.title}\n\n{said}{_table(table)}"
 
 
 def _table(table: Table) -> str:
-    body = [_row([row, *(_cell(table, row, column) for column in table.columns)]) for row in table.rows]
-    if table.floors:
-        body.append(_row(["*floors*", *("" for _ in table.columns)]))
-        body += [_row([row, *(_cell(table, row, column) for column in table.columns)]) for row in table.floors]
-    return "\n".join([_row(["method", *table.columns]), "|---" * (len(table.columns) + 1) + "|", *body])
+    titles = head(table)
+    body = [_line(table, line) for line in lines(table)]
+    floors = [_line(table, line) for line in floor_lines(table)]
+    if floors:
+        floors.insert(0, _row(["*floors*", *("" for _ in table.columns)]))
+    return "\n".join([_row(titles), "|---" * len(titles) + "|", *body, *floors])
+
+
+def _line(table: Table, line: Line) -> str:
+    return _row([line.title, *(_cell(table, row, column) for row, column in line.places)])
 
 
 def _row(texts: list[str]) -> str:

@@ -7,6 +7,8 @@ escaped by jinja, and a content security policy keeps the page from asking any o
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -15,9 +17,11 @@ from typing import Any
 import jinja2
 
 from benchmark.engine.store import RECORD
+from benchmark.leaderboard.figures.compact import address, compact
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
-from benchmark.leaderboard.summary import Entry, Result
+from benchmark.leaderboard.results import Result
+from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
 
 TEMPLATE = "page.html"
@@ -37,21 +41,26 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
         tied=TIED,
         tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
         published=published,
-        figures={name: _image(figure) for name, figure in figures.items()},
-        entries=entries.found,
-        provenance=entries.provenance,
-        script=base64.b64encode((bundle / "dt_bundle.js").read_bytes()).decode("ascii"),
+        figures={name: address(compact(save(figure, "svg").decode("utf-8"))) for name, figure in figures.items()},
+        data=_packed(entries.to_json()),
+        library=_packed((bundle / "dt_bundle.js").read_bytes()),
         style=(bundle / "dt_bundle.css").read_text("utf-8"),
     )
 
 
 class _Entries:
-    """What the dialog behind each number shows; provenance, mostly equal, is kept once."""
+    """What the dialog behind each number shows. Thousands of records share what is kept once: origins and notes."""
 
     def __init__(self, board: Leaderboard, out: Path) -> None:
         self.board, self.out = board, out
         self.found: list[dict[str, Any]] = []
-        self.provenance: list[dict[str, Any]] = []
+        self.origins = _Once()
+        self.notes = _Once()
+        self._folders: dict[tuple[str, str], str] = {}
+
+    def to_json(self) -> bytes:
+        data = {"entries": self.found, "origins": self.origins.things, "notes": self.notes.things, "file": RECORD}
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
     def add(self, table: Table, row: str, column: str, entry: Entry) -> int:
         low_high = entry.interval if entry.values else None
@@ -66,26 +75,46 @@ class _Entries:
                 "n": first.n if first else {},
                 "missing": entry.missing,
                 "failed": entry.failed,
-                "notes": sorted({note for result in entry.results for note in result.notes}),
+                "notes": [
+                    self.notes.place(note) for note in sorted({note for found in entry.results for note in found.notes})
+                ],
                 "records": [self._record(entry, result) for result in entry.results],
             }
         )
         return len(self.found) - 1
 
-    def _record(self, entry: Entry, result: Result) -> dict[str, Any]:
-        if result.provenance not in self.provenance:
-            self.provenance.append(result.provenance)
-        folder = self.board.store.root / entry.task / result.method / result.key / RECORD
-        return {
-            "key": result.key,
-            "seed": result.seed,
-            "value": result.value,
-            "seconds": result.seconds,
+    def _record(self, entry: Entry, result: Result) -> list[Any]:
+        """Key, seed, value, seconds, place of its origin; as the dialog prints them."""
+        origin = {
+            "folder": self._folder(entry.task, result.method),
             "data": result.data_digest,
             "protocol": result.protocol,
-            "href": Path(os.path.relpath(folder, self.out)).as_posix(),
-            "provenance": self.provenance.index(result.provenance),
+            **result.provenance,
         }
+        value = None if result.value is None else round(result.value, 4)
+        return [result.key, result.seed, value, round(result.seconds, 1), self.origins.place(origin)]
+
+    def _folder(self, task: str, method: str) -> str:
+        """Of a method's records, from the page's place."""
+        if (task, method) not in self._folders:
+            folder = os.path.relpath(self.board.store.root / task / method, self.out)
+            self._folders[task, method] = Path(folder).as_posix()
+        return self._folders[task, method]
+
+
+class _Once:
+    """Things by their place, equal ones once."""
+
+    def __init__(self) -> None:
+        self.things: list[Any] = []
+        self._places: dict[Any, int] = {}
+
+    def place(self, thing: Any) -> int:
+        same = tuple(thing.items()) if isinstance(thing, dict) else thing
+        if same not in self._places:
+            self._places[same] = len(self.things)
+            self.things.append(thing)
+        return self._places[same]
 
 
 def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
@@ -131,6 +160,6 @@ def _tip(entry: Entry) -> str:
     return ", ".join(parts)
 
 
-def _image(figure: Any) -> str:
-    """An SVG as a data address: as an image it can run no script and its ids stay its own."""
-    return "data:image/svg+xml;base64," + base64.b64encode(save(figure, "svg")).decode("ascii")
+def _packed(content: bytes) -> str:
+    """For the page to unpack: a third of the size. Without a date, so that the same store gives the same page."""
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")

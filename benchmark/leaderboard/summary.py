@@ -10,89 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.canonical import digest
 from benchmark.data.conditions import AS_RECORDED
 from benchmark.engine.plan import Cell, Plan
-from benchmark.engine.records import RunRecord
 from benchmark.engine.store import Store
 from benchmark.errors import DataError, raise_all
+from benchmark.leaderboard.results import SEED, Result, read_resampled, read_result
 from benchmark.metrics.statistics import interval
 from benchmark.registry import TASKS
 
-SEED = "seed"  # the field over which an entry averages
 SIGNAL = "signal"  # the variant's name for a condition under which signals were read
-SHOWN = ("single_phrases", "chance", "reliability")  # parts of a record's analysis that notes and figures need
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What tables and figures need of a record; the rest of it (trials, subsets) would fill the memory."""
-
-    key: str
-    method: str
-    seed: Any
-    primary: str
-    higher_is_better: bool
-    metrics: dict[str, float]
-    bounds: tuple[float, float] | None  # 95 % interval of the primary metric
-    classes: tuple[str, ...]
-    per_class: np.ndarray  # (class,) AUROC, NaN where it is undefined
-    n: dict[str, int]
-    seconds: float
-    cost: dict[str, float]
-    resampling: str  # digest: equal ones were drawn alike
-    synthetic: bool
-    partial: bool
-    protocol: str
-    data_digest: str
-    trained_end_to_end: bool
-    notes: tuple[str, ...]
-    leak: dict[str, Any] | None
-    provenance: dict[str, Any]
-    source: tuple[str, str] | None = None  # another dataset that the task learnt from, and its digest
-    analysis: dict[str, Any] = field(default_factory=dict)  # as much of the record's as notes and figures need
-    signal: dict[str, Any] | None = None  # the condition under which signals were read; None: as recorded
-
-    @classmethod
-    def of(cls, record: RunRecord) -> Result:
-        per_class = (values.get("auroc") for values in record.per_class.values())
-        code, machine = record.provenance.get("code", {}), record.provenance.get("environment", {})
-        return cls(
-            key=record.key,
-            method=record.spec["method"],
-            seed=record.question.get(SEED),
-            primary=record.primary,
-            higher_is_better=record.higher_is_better,
-            metrics=record.metrics,
-            bounds=record.intervals.get(record.primary),
-            classes=tuple(record.per_class),
-            per_class=np.array([np.nan if value is None else value for value in per_class], np.float32),
-            n=record.n,
-            seconds=record.seconds,
-            cost=record.cost,
-            resampling=digest(record.resampling) if record.resampling else "",
-            synthetic=record.synthetic,
-            partial=record.partial,
-            protocol=record.spec["protocol"],
-            data_digest=str(record.data_digest),
-            trained_end_to_end="trained" in record.details,
-            notes=tuple(record.notes),
-            leak=record.leak,
-            provenance={
-                "git": code.get("git"),
-                "dirty": code.get("dirty"),
-                "hardware": machine.get("gpu") or machine.get("cpu"),
-                "torch": machine.get("packages", {}).get("torch"),
-            },
-            source=(record.spec["source"]["dataset"], record.source_digest) if record.source_digest else None,
-            signal=record.spec.get("signal"),
-            analysis={name: record.analysis[name] for name in SHOWN if name in record.analysis},
-        )
-
-    @property
-    def value(self) -> float | None:
-        """The primary metric, or None where it is undefined (the notes say why)."""
-        return self.metrics.get(self.primary)
 
 
 @dataclass
@@ -190,14 +116,14 @@ def summarise(plan: Plan, store: Store) -> list[Entry]:
     entries: dict[tuple[Any, ...], Entry] = {}
     plan.done, plan.failed, plan.todo = [], [], []
     for cell in plan.cells:
-        made = _entry(cell)
-        entry = entries.setdefault((made.row, *made.question), made)
-        record = store.get(cell.spec)
-        if record is None:
+        place = _place(cell)
+        entry = entries.get(place) or entries.setdefault(place, _entry(cell))
+        result = read_result(store, cell.spec)
+        if result is None:
             entry.missing += 1
             plan.todo.append(cell)
-        elif record.done:
-            entry.add(Result.of(record), store.resampled(cell.spec))
+        elif isinstance(result, Result):
+            entry.add(result, read_resampled(store, cell.spec))
             plan.done.append(cell)
         else:
             entry.failed += 1
@@ -205,6 +131,12 @@ def summarise(plan: Plan, store: Store) -> list[Entry]:
     found = list(entries.values())
     _refuse_mixtures(found)
     return found
+
+
+def _place(cell: Cell) -> tuple[Any, ...]:
+    """What the cells of an entry share."""
+    spec, fields = cell.spec, tuple((name, value) for name, value in cell.question.items() if name != SEED)
+    return (cell.row, spec.task, spec.dataset, spec.label_set, fields, cell.condition if spec.signal else None)
 
 
 def _entry(cell: Cell) -> Entry:

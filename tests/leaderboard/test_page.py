@@ -145,9 +145,11 @@ def test_the_page_in_a_browser(site, browser, capsys):
 
 def test_the_link_of_a_number_leads_to_its_record(site, browser, tmp_path):
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
 
     address, _ = site
     browser.get(address)
     browser.find_element(By.CSS_SELECTOR, "button.number").click()
+    WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#record-rows a"))
     href = browser.find_element(By.CSS_SELECTOR, "#record-rows a").get_dom_attribute("href")
     assert (Path(tmp_path) / href).is_file()

@@ -1,14 +1,22 @@
-"""Reliability of the probabilities: how often each came true, over all classes and seeds, at the largest fraction."""
+"""Reliability of the probabilities: how often each came true, over all classes and seeds, at the largest fraction.
+
+A panel per label set with a line per method, or, where methods are many, a panel per method with a line per label set:
+good methods lie on the diagonal and hide each other.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.figure import Figure
 
+from benchmark.leaderboard.figures.dots import MANY
 from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
 from benchmark.leaderboard.summary import SIGNAL, Entry
 from benchmark.leaderboard.tables import Leaderboard, Table
 
 PART = "reliability"
+MOST = 4  # panels beside each other
 FEWEST = 20  # a bin with fewer predictions says little and is not drawn
 
 
@@ -16,19 +24,32 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     chosen = [(table, found) for table in board.tables if (found := _entries(table))]
     if not chosen:
         return "no record keeps the bins of its probabilities"
-    look = looks(rows_of(board))
+    panels = {f"{table.task}: {table.dataset} / {table.label_set}": entries for table, entries in chosen}
+    rows = [row for row in rows_of(board) if any(row in entries for entries in panels.values())]
     with styled():
-        figure, axes = grid(len(chosen), height=2.8)
-        for axis, (table, entries) in zip(axes, chosen, strict=True):
-            axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
-            for row, entry in entries.items():
-                axis.plot(*_curve(entry), label=row, markersize=4, linewidth=1.2, **look[row])
-            axis.set(xlim=(0, 1), ylim=(0, 1), title=f"{table.task}: {table.dataset} / {table.label_set}")
-            axis.set_xlabel("mean probability of the bin")
-        axes[0].set_ylabel("share that came true")
-        legend_above(figure, axes)
+        if len(rows) > MANY:
+            by_row = {row: {name: found[row] for name, found in panels.items() if row in found} for row in rows}
+            figure = _figure(by_row, looks(list(panels)), 2.2)
+        else:
+            figure = _figure(panels, looks(rows_of(board)), 3.0)
         stamp(figure, board)
     return {"calibration": figure}
+
+
+def _figure(panels: dict[str, dict[str, Entry]], look: dict[str, dict[str, Any]], width: float) -> Figure:
+    """One panel per title, one line per name."""
+    figure, axes = grid(len(panels), width, width - 0.2, MOST)
+    for axis, (title, entries) in zip(axes, panels.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+        for name, entry in entries.items():
+            axis.plot(*_curve(entry), label=name, markersize=4, linewidth=1.2, **look[name])
+        axis.set(xlim=(0, 1), ylim=(0, 1), title=title)
+    for axis in axes[-MOST:]:
+        axis.set_xlabel("mean probability of the bin")
+    for axis in axes[::MOST]:
+        axis.set_ylabel("share that came true")
+    legend_above(figure, axes)
+    return figure
 
 
 def _entries(table: Table) -> dict[str, Entry]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from statistics import mean
+from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from benchmark.leaderboard.figures.rank_summary import ranks_by_row
 from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
@@ -13,8 +16,9 @@ from benchmark.leaderboard.tables import Leaderboard
 COSTS = {
     "parameters": "parameters",
     "flops": "FLOPs per recording",
-    "feature_seconds": "seconds per recording (features)",
+    "feature_seconds": "time per recording (features)",
 }
+UNITS = {"feature_seconds": "s"}
 
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
@@ -30,14 +34,30 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
             for row, found in costs.items():
                 if found.get(name) and row in scores:
                     axis.scatter(found[name], scores[row], s=36, label=row, **look[row])
-            shown_costs = [found[name] for found in costs.values() if found.get(name)]
-            if max(shown_costs) > 10 * min(shown_costs):  # within a decade the ticks of a logarithm overlap
-                axis.set_xscale("log")
+            _scale(axis, [found[name] for found in costs.values() if found.get(name)], UNITS.get(name, ""))
             axis.set_xlabel(COSTS[name])
+        _share_height(axes)
         axes[0].set_ylabel("mean of the primary metric")
         legend_above(figure, axes)
         stamp(figure, board)
     return {"cost": figure}
+
+
+def _scale(axis: Any, costs: list[float], unit: str) -> None:
+    """``5 M``, ``20 ms``; a logarithm over more than a decade, with as many ticks as have room."""
+    decades = math.log10(max(costs) / min(costs))
+    if decades > 1:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1, 3) if decades < 3 else (1,)))
+        axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(EngFormatter(unit))
+
+
+def _share_height(axes: list[Any]) -> None:
+    """One range of scores for all panels; not every method has every cost."""
+    ranges = [axis.get_ylim() for axis in axes]
+    for axis in axes:
+        axis.set_ylim(min(low for low, _ in ranges), max(high for _, high in ranges))
 
 
 def _costs(board: Leaderboard) -> dict[str, dict[str, float]]:

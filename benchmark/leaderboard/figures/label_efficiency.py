@@ -1,15 +1,20 @@
-"""Score against label fraction, one panel per dataset and label set, with the 95 % interval over patients."""
+"""Score against label fraction, one panel per dataset and label set, with the 95 % interval over patients.
+
+A line per method, or, where methods are many, dots per method (`dots.py`).
+"""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from benchmark.leaderboard.figures import dots
 from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL
 from benchmark.leaderboard.tables import Leaderboard, Table
 
 FIELD = "fraction"
+SHARE = "labelled share of the training split"
 DODGE = 0.035  # methods stand side by side, as a share of a decade: else their bars hide each other
 
 
@@ -26,7 +31,13 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
+    panels = {f"{table.dataset} / {table.label_set}": _points(table) for table in tables}
     with styled():
+        if dots.many(list(panels.values())):
+            floors = {row for table in tables for row in table.floors}
+            figure = dots.draw(panels, sorted(floors), tables[0].metric, SHARE, _percent)
+            stamp(figure, board)
+            return figure
         figure, axes = grid(len(tables))
         look = looks(rows_of(board))
         for axis, table in zip(axes, tables, strict=True):
@@ -38,11 +49,10 @@ def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
 
 
 def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[no-untyped-def, type-arg]
-    rows = table.all_rows
+    rows, points = table.all_rows, _points(table)
     seen = set()
     for place, row in enumerate(rows):
-        found = (entry for (name, _), entry in table.body.items() if name == row and entry.values)
-        entries = {entry.variant[FIELD]: entry for entry in found if SIGNAL not in entry.variant}
+        entries = points.get(row)
         if not entries:
             continue
         fractions = sorted(entries)
@@ -55,6 +65,20 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
     ticks = sorted(seen)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticklabels([f"{tick:.0%}".replace("%", " %") for tick in ticks])
+    axis.set_xticklabels([_percent(tick) for tick in ticks])
     axis.set_title(f"{table.dataset} / {table.label_set}")
-    axis.set_xlabel("labelled share of the training split")
+    axis.set_xlabel(SHARE)
+
+
+def _points(table: Table) -> dots.Points:
+    """By row and fraction, on recordings as they are."""
+    points: dots.Points = {}
+    for row in table.all_rows:
+        found = (entry for (name, _), entry in table.body.items() if name == row and entry.values)
+        entries = {entry.variant[FIELD]: entry for entry in found if SIGNAL not in entry.variant}
+        points |= {row: entries} if entries else {}
+    return points
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.0%}".replace("%", " %")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.leaderboard.figures.style import looks, rows_of, single, stamp, styled
 from benchmark.leaderboard.tables import Leaderboard
 
-JITTER = 0.12
+AREA = 120  # square points: of a rank that a method has in all questions
 
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
@@ -18,15 +21,19 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     order = sorted(ranks, key=lambda row: (np.mean(ranks[row]), row))
     look = looks(rows_of(board))
     with styled():
-        figure, axis = single(5.5, 0.8 + 0.35 * len(order))
+        figure, axis = single(5.5, 0.8 + 0.28 * len(order))
         for height, row in enumerate(order):
-            spread = np.linspace(-JITTER, JITTER, len(ranks[row])) if len(ranks[row]) > 1 else [0.0]
-            axis.scatter(ranks[row], height + np.asarray(spread), s=12, alpha=0.45, **look[row])
+            often = Counter(ranks[row])
+            areas = [AREA * count / len(ranks[row]) for count in often.values()]
+            axis.scatter(list(often), [height] * len(often), s=areas, edgecolor="black", linewidth=0.3, **look[row])
             axis.plot([np.mean(ranks[row])] * 2, [height - 0.3, height + 0.3], color="black", linewidth=1.5)
         axis.set_yticks(range(len(order)), [f"{row} ({len(ranks[row])})" for row in order])
         axis.invert_yaxis()
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel("rank among the methods that answered the same question (1 = best; bar: mean)")
-        axis.set_title("A summary over questions, not a test; in brackets: questions answered", loc="left")
+        axis.set_title(
+            "A summary over questions, not a test\n(area: share of a method's questions; in brackets: their number)"
+        )
         stamp(figure, board)
     return {"rank_summary": figure}
 

@@ -1,4 +1,7 @@
-"""Score under perturbed signals, by strength, and on few leads; the recording as it is stands at strength 0."""
+"""Score under perturbed signals, by strength, and on few leads; the recording as it is stands at strength 0.
+
+A line per method, or, where methods are many, dots per method and a figure per perturbation (`dots.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,24 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmark.data.conditions import Condition
+from benchmark.leaderboard.figures import dots
+from benchmark.leaderboard.figures.dots import Points
 from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL, Entry
 from benchmark.leaderboard.tables import Leaderboard, Table
 
 LEADS = "number of leads"
 
-Points = dict[str, dict[float, Entry]]  # row -> strength or number of leads -> entry
-
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
-    figures = {}
+    figures: dict[str, Figure] = {}
     for table in board.tables:
         panels = _panels(table)
-        if panels:
-            figures[f"robustness-{table.task}-{table.dataset}-{table.label_set}"] = _figure(board, table, panels)
+        name = f"robustness-{table.task}-{table.dataset}-{table.label_set}"
+        if panels and dots.many(list(panels.values())):
+            figures |= {f"{name}-{kind.replace(' ', '_')}": _dots(board, table, kind, panels[kind]) for kind in panels}
+        elif panels:
+            figures[name] = _figure(board, table, panels)
     return figures or "no task was asked under another condition than the recording as it is"
 
 
@@ -62,6 +68,17 @@ def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figu
             axis.set_xlabel(LEADS if name == LEADS else "strength")
         axes[0].set_ylabel(table.metric)
         legend_above(figure, axes, title=table.title)
+        stamp(figure, board)
+    return figure
+
+
+def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure:
+    """One perturbation: its strengths are the levels, which other perturbations do not share."""
+    with styled():
+        named = {row: points[row] for row in table.all_rows if row in points}
+        title = f"{table.title}: {'few leads' if kind == LEADS else kind}"
+        legend = LEADS if kind == LEADS else "strength"
+        figure = dots.draw({title: named}, table.floors, table.metric, legend, lambda level: f"{level:g}")
         stamp(figure, board)
     return figure
 

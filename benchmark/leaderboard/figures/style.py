@@ -20,7 +20,7 @@ from benchmark.leaderboard.tables import Leaderboard
 FORMATS = ("pdf", "png", "svg")
 UNDATED: dict[str, Any] = {"pdf": "CreationDate", "svg": "Date", "png": "Software"}  # else files would differ
 MARKERS = "osD^vP*Xph<>d8H"
-LEGEND_COLUMNS, LINE_INCHES, MARGIN_INCHES = 6, 0.25, 0.1
+LEGEND_COLUMNS, LINE_INCHES, LEGEND_INCHES, MARGIN_INCHES = 6, 0.17, 0.08, 0.1
 _saved: WeakKeyDictionary[Figure, dict[str, bytes]] = WeakKeyDictionary()
 _filled: WeakKeyDictionary[Figure, Bbox] = WeakKeyDictionary()
 WARNING_COLOUR = "#a00000"
@@ -92,7 +92,13 @@ def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
     lines = -(-len(handles) // LEGEND_COLUMNS) + bool(title)
     columns = min(len(handles), LEGEND_COLUMNS)
     figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=columns, frameon=False, title=title)
-    figure.tight_layout(rect=(0, 0.02, 1, 1 - LINE_INCHES * lines / figure.get_figheight()))
+    fit(figure, top=1 - (LEGEND_INCHES + LINE_INCHES * lines) / figure.get_figheight())
+
+
+def fit(figure: Figure, top: float = 1.0) -> None:
+    """Room for labels and ticks below `top`. Where a layout engine stays behind, each saving draws twice."""
+    figure.tight_layout(rect=(0, 0.02, 1, top))
+    figure.set_layout_engine(None)
 
 
 def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]]]:

@@ -20,7 +20,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     look = looks(rows_of(board))
     sets = list(dict.fromkeys(place[1:] for place in both))
     with styled():
-        figure, axis = single(4.5, 4)
+        figure, axis = single(6, 4)
         for place in both:
             marker = MARKERS[sets.index(place[1:]) % len(MARKERS)]
             axis.scatter(probes[place].mean, zero_shots[place].mean, color=look[place[0]]["color"], marker=marker)
@@ -33,7 +33,8 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
             axis.scatter([], [], color="grey", marker=MARKERS[index % len(MARKERS)], label=" / ".join(name))
             for index, name in enumerate(sets)
         ]
-        axis.legend(handles=handles, frameon=False, loc="best")
+        axis.set_aspect("equal")
+        axis.legend(handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
         axis.set_xlabel(f"{PROBE}, largest label fraction (macro AUROC)")
         axis.set_ylabel(f"{ZERO_SHOT}, first variant (macro AUROC)")
         stamp(figure, board)

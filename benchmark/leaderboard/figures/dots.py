@@ -1,0 +1,82 @@
+"""One line per method and one dot per level (a label fraction, a strength): the form of a figure with many methods.
+
+Seventeen lines through three places cannot be told apart; seventeen names beside three dots each can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from benchmark.leaderboard.figures.style import MARKERS, grid, legend_above, with_errors
+from benchmark.leaderboard.summary import Entry
+
+MANY, FEW = 8, 6  # more methods than these are drawn so, unless they have more levels than those
+LINE, ENDS = 0.21, 0.75  # inches: of a method, and of title and axis together
+SPREAD = 0.5  # of a line's height, over which the levels of a method stand, so that intervals do not hide each other
+
+Points = dict[str, dict[float, Entry]]  # row -> level -> entry
+
+
+def many(panels: Sequence[Points]) -> bool:
+    """Whether this form suits: many methods, few levels."""
+    return len({row for points in panels for row in points}) > MANY and len(levels_of(panels)) <= FEW
+
+
+def levels_of(panels: Sequence[Points]) -> list[float]:
+    return sorted({level for points in panels for found in points.values() for level in found})
+
+
+def draw(
+    panels: dict[str, Points], floors: Sequence[str], metric: str, legend: str, name: Callable[[float], str]
+) -> Figure:
+    """A panel per title; methods from best to worst at the last level, floors below a rule.
+
+    `legend` says what the levels are, `name` how one is written.
+    """
+    rows = _order(list(panels.values()), floors)
+    levels = levels_of(list(panels.values()))
+    width = 3.4 if len(panels) > 1 else 4.5  # names take room beside the first panel
+    figure, axes = grid(len(panels), width, height=LINE * len(rows) + ENDS, most=2)
+    palette = sns.color_palette("viridis", len(levels) + 1)[:-1][::-1]  # light to dark, without its pale yellow
+    for place, (axis, (title, points)) in enumerate(zip(axes, panels.items(), strict=True)):
+        for index, level in enumerate(levels):
+            look = {"color": palette[index], "marker": MARKERS[index], "label": name(level)}
+            _level(axis, rows, points, level, _shift(index, len(levels)), look)
+        if below := sum(row in floors for row in rows):
+            axis.axhline(len(rows) - below - 0.5, color="grey", linewidth=0.8)
+        axis.set_ylim(len(rows) - 0.4, -0.6)
+        axis.set_yticks(range(len(rows)), rows if place % 2 == 0 else [""] * len(rows))
+        axis.set_title(title)
+        axis.set_xlabel(metric)
+    legend_above(figure, axes, title=legend)
+    return figure
+
+
+def _order(panels: list[Points], floors: Sequence[str]) -> list[str]:
+    """By the mean of the last level over panels; floors last, in an order of their own."""
+    scores: dict[str, list[float]] = {}
+    sign = 1.0
+    for points in panels:
+        for row, found in points.items():
+            last = found[max(found)]
+            sign = 1.0 if last.higher_is_better else -1.0
+            scores.setdefault(row, []).append(last.mean)
+    return sorted(scores, key=lambda row: (row in floors, -sign * mean(scores[row])))
+
+
+def _shift(index: int, count: int) -> float:
+    return 0.0 if count == 1 else SPREAD * (index / (count - 1) - 0.5)
+
+
+def _level(axis: Any, rows: list[str], points: Points, level: float, shift: float, look: dict[str, Any]) -> None:
+    there = [place for place, row in enumerate(rows) if level in points.get(row, {})]
+    if there:
+        means, errors = with_errors([points[rows[place]][level] for place in there])
+        style = {"linestyle": "none", "markersize": 4, "elinewidth": 1.2}
+        axis.errorbar(means, np.add(there, shift), xerr=errors, **style, **look)
