@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from benchmark.atomic import write_text
 from benchmark.paths import Home
 
@@ -47,7 +49,7 @@ def read_index(home: Home) -> dict[str, Entry]:
         held = known.get(path)
         if held is None or held[0] != time:
             read += 1
-            entry = _read(Path(path))
+            entry = _read(path)
             held = (time, entry) if entry else None
         if held is not None:
             found[path] = held
@@ -72,26 +74,55 @@ def _keep(cache: Path, found: dict[str, tuple[int, Entry]]) -> None:
         return
 
 
-def _read(path: Path) -> Entry | None:
+class _Spec(msgspec.Struct):
+    task: str
+    method: str
+
+
+class _Error(msgspec.Struct):
+    kind: str = ""
+    message: str = ""
+
+
+class _Provenance(msgspec.Struct):
+    device: str = ""
+
+
+class _Record(msgspec.Struct):
+    """The few fields of a `RunRecord` that an entry needs; the others are stepped over, not made."""
+
+    key: str
+    spec: _Spec
+    status: str
+    seconds: float = 0.0
+    error: _Error | None = None
+    provenance: _Provenance = msgspec.field(default_factory=_Provenance)
+    data_digest: str | None = None
+    source_digest: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Record, strict=False).decode
+
+
+def _read(path: str) -> Entry | None:
     try:
-        record = json.loads(path.read_text("utf-8"))
-        error = record.get("error") or {}
-        message = str(error.get("message") or "").partition("\n")[0]
-        spec = record["spec"]
-        return Entry(
-            record["key"],
-            spec["task"],
-            spec["method"],
-            record["status"],
-            float(record.get("seconds", 0.0)),
-            str(record.get("provenance", {}).get("device", "")),
-            str(error.get("kind", "")),
-            message,
-            record.get("data_digest"),
-            record.get("source_digest"),
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (see `_files`)
+            record = _decode(file.read())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+    error = record.error or _Error()
+    return Entry(
+        record.key,
+        record.spec.task,
+        record.spec.method,
+        record.status,
+        record.seconds,
+        record.provenance.device,
+        error.kind,
+        error.message.partition("\n")[0],
+        record.data_digest,
+        record.source_digest,
+    )
 
 
 def _files(root: Path) -> Iterator[tuple[str, int]]:

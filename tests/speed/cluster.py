@@ -1,6 +1,6 @@
 """A grid of 20,000 cells on a pretended cluster: planned, submitted, and looked at.
 
-python tests/speed/slurm.py [--cells 20000] [--array-size 1001]
+python tests/speed/cluster.py [--cells 20000] [--array-size 1001]
 
 The scheduler is a script on PATH that notes the calls of sbatch; records of half the cells are written before the look.
 """
