@@ -263,6 +263,7 @@ class TrainableMethod(Method):
     """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
 
     needs_reports: ClassVar[bool] = True  # False: recordings without a report are learnt from as well
+    unused: ClassVar[tuple[str, ...]] = ()  # patterns of parameters that no loss reaches, which official files carry
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """See the training reports once before the first step (to fit a tokeniser, say)."""

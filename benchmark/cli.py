@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmark import __version__
 from benchmark.commands import (
+    authoring,
     cluster,
     completion,
     data,
@@ -25,7 +26,7 @@ from benchmark.commands.options import add_verbose
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 
-GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, reports, completion)
+GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, reports, authoring, completion)
 EPILOG = """environment:
   ECGBENCH_DATA  folder with one folder per dataset, in its original layout
   ECGBENCH_HOME  folder that a run writes to (default: ./runs)

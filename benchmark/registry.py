@@ -57,6 +57,18 @@ class Registry(Generic[T]):
             return "registered at run time"
         return f"plug-in {plugin.dist.name}" if plugin.dist else f"plug-in {plugin.value}"
 
+    def conflicts(self) -> list[str]:
+        """A sentence for each plug-in whose name is taken; nothing is imported."""
+        found, first = [], dict[str, EntryPoint]()
+        for point in entry_points(group=self.group):
+            who = f"the {self.kind} {point.name!r} of {_distribution(point)}"
+            if point.name in self._files():
+                found.append(f"{who} is hidden by the built-in one; its author must rename it")
+            elif point.name in first and first[point.name] != point:
+                found.append(f"{who} is called as that of {_distribution(first[point.name])}; uninstall one")
+            first.setdefault(point.name, point)
+        return found
+
     def get(self, name: str) -> type[T]:
         """Import and return the class called `name`; a broken module is an error with its traceback."""
         if name in self._classes:
@@ -86,22 +98,30 @@ class Registry(Generic[T]):
         return self._classes[name]
 
     def _load_plugin(self, point: EntryPoint) -> type[T]:
-        module = self._import(point.module, point.name)
+        whose = f"the plug-in {self.kind} {point.name!r} of {_distribution(point)}"
+        module = self._import(point.module, point.name, f" of {_distribution(point)}")
         cls: type[T] | None = getattr(module, point.attr, None)
         if cls is None:
-            raise UsageError(f"the plug-in {self.kind} {point.name!r} names {point.value}, which does not exist")
+            raise UsageError(f"{whose} names {point.value}, which does not exist")
+        base = getattr(importlib.import_module("benchmark.api"), self.kind.capitalize())
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            raise UsageError(f"{whose} names {point.value}, which is no subclass of benchmark.api.{base.__name__}")
         self._classes[point.name] = cls
         return cls
 
-    def _import(self, module: str, name: str) -> object:
+    def _import(self, module: str, name: str, whose: str = "") -> object:
         try:
             return importlib.import_module(module)
         except BenchmarkError:
             raise
         except Exception as error:
             raise UsageError(
-                f"the {self.kind} {name!r} is broken: importing {module} failed\n{traceback.format_exc()}"
+                f"the {self.kind} {name!r}{whose} is broken: importing {module} failed\n{traceback.format_exc()}"
             ) from error
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"the distribution {point.dist.name}" if point.dist else point.value
 
 
 def _registries() -> tuple[Registry[Method], Registry[Task], Registry[Dataset]]:

@@ -69,6 +69,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     """
 
     outputs = ("features", "embeddings", "tokens", "consistent_norm")
+    unused: ClassVar[tuple[str, ...]] = (r"ecg_encoder\.linear\..*", r".*\.c_proj\..*")
     card: ClassVar[MethodCard] = MethodCard(
         title="DERI",
         paper="DERI: Chen et al., IJCAI 2025 (paper 537)",

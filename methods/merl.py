@@ -52,6 +52,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     """
 
     precisions = ("fp32", "bf16")
+    unused: ClassVar[tuple[str, ...]] = (r"ecg_encoder\.linear\..*",)
     card: ClassVar[MethodCard] = MethodCard(
         title="MERL",
         paper="MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from benchmark import configuration
@@ -39,6 +40,8 @@ def list_names(options: argparse.Namespace) -> int:
         for name in found:
             origin = REGISTRIES[kind].origin(name) if kind in REGISTRIES else "built-in"
             print(f"  {name}" + (f"  ({origin})" if origin != "built-in" else ""))
+    for sentence in (line for kind in names if kind in REGISTRIES for line in REGISTRIES[kind].conflicts()):
+        print(f"ecgbench: {sentence}", file=sys.stderr)
     return COMPLETE
 
 

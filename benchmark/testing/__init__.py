@@ -2,7 +2,8 @@
 
 `write_ptbxl`, `write_cpsc2018`, `write_csn` and `write_mimic_iv_ecg` make small datasets in their original layouts
 out of synthetic recordings, `FakeMethod` is the cheapest method there can be, and `check_method` holds a method to the
-contract of `benchmark.api` (in `benchmark.contract`).
+contract of `benchmark.api`. `method_checks`, `task_checks` and `dataset_checks` (in `benchmark.contract`) give the same
+one by one, for ``pytest.mark.parametrize``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import torch
 from torch import Tensor
 
 from benchmark.api import AlignedMethod, MethodCard, SignalSpec
-from benchmark.contract import check_method, sample_recordings
+from benchmark.contract.datasets import dataset_checks
+from benchmark.contract.methods import check_method, method_checks, sample_recordings
+from benchmark.contract.tasks import task_checks
 from benchmark.testing.cpsc2018 import write_cpsc2018
 from benchmark.testing.csn import write_csn
+from benchmark.testing.folder import write_folder
 from benchmark.testing.mimic_iv_ecg import write_mimic_iv_ecg
 from benchmark.testing.ptbxl import write_ptbxl
 from benchmark.testing.records import write_record
@@ -23,9 +27,13 @@ from benchmark.testing.records import write_record
 __all__ = [
     "FakeMethod",
     "check_method",
+    "dataset_checks",
+    "method_checks",
     "sample_recordings",
+    "task_checks",
     "write_cpsc2018",
     "write_csn",
+    "write_folder",
     "write_mimic_iv_ecg",
     "write_ptbxl",
     "write_record",

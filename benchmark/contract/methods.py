@@ -1,4 +1,4 @@
-"""What `benchmark.api` promises, held against one method: `check_method`.
+"""What `benchmark.api` promises of a method: `method_checks` one by one, `check_method` all at once.
 
 Every check says what was expected and what came. The same checks serve the built-in methods and those of
 plug-in authors (`from benchmark.testing import check_method`).
@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from benchmark.api import (
     SupervisedMethod,
     TrainableMethod,
 )
+from benchmark.contract import Checks
 from benchmark.data.signal import adapt
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.engine.checkpoints import load_weights, save_weights
@@ -57,23 +59,44 @@ def check_method(
     asks for one except those whose name matches a pattern of `unused`; frozen ones stay where they were. With
     `fresh`, the same configuration with other random weights: a file of the weights carries everything.
     """
-    prepare(method)
-    ecg = sample_recordings(len(REPORTS), method.signal)
-    outputs = ecg_outputs(method)
-    with torch.inference_mode():
-        for name, function in outputs.items():
+    for check in method_checks(method, fresh, unused, tolerance).values():
+        check()
+
+
+def method_checks(
+    method: Method, fresh: Method | None = None, unused: Sequence[str] = (), tolerance: float = 1e-4
+) -> Checks:
+    """The checks of `check_method` by name, for ``pytest.mark.parametrize``; the first call computes what all need."""
+
+    @functools.cache
+    def recordings() -> Tensor:
+        prepare(method)
+        return sample_recordings(len(REPORTS), method.signal)
+
+    def of_output(name: str) -> None:
+        ecg = recordings()
+        with torch.inference_mode():
             differs = not isinstance(method, BlindMethod)
+            function = ecg_outputs(method)[name]
             _check_rows(name, function, ecg, 3 if name == "ecg_tokens" else 2, tolerance, differs)
-        if isinstance(method, ReportingMethod):
-            _check_reports(method, ecg)
-        if isinstance(method, AlignedMethod):
-            _check_texts(method, ecg, tolerance)
+            _check_extremes(name, function, ecg)
+
+    def quietly(check: Callable[..., None], *more: Any) -> None:
+        with torch.inference_mode():
+            check(method, recordings(), *more)
+
+    checks: Checks = {name: functools.partial(of_output, name) for name in ecg_outputs(method)}
+    if isinstance(method, ReportingMethod):
+        checks["write_reports"] = functools.partial(quietly, _check_reports)
+    if isinstance(method, AlignedMethod):
+        checks["text_embeddings"] = functools.partial(quietly, _check_texts, tolerance)
     if isinstance(method, torch.nn.Module):
-        _check_device(method, ecg)
+        checks["device"] = lambda: _check_device(method, recordings())
         if fresh is not None:
-            _check_round_trip(method, fresh, ecg)
+            checks["save and load"] = lambda: _check_round_trip(method, fresh, recordings())
     if isinstance(method, TrainableMethod):
-        _check_training(method, ecg, unused)
+        checks["loss and gradients"] = lambda: _check_training(method, recordings(), unused)
+    return checks
 
 
 def prepare(method: Method) -> None:
@@ -142,6 +165,15 @@ def _check_rows(
     assert not differs or not _close(found[:1], found[1:2], tolerance), (
         f"{name}: two different recordings have the same row"
     )
+
+
+def _check_extremes(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor) -> None:
+    """A recording with all electrodes off, and one whose gain is wrong by a thousand, must not end a run of hours."""
+    for kind, extreme in {
+        "flat at 0 mV": torch.zeros_like(ecg[:1]),
+        "a thousand times too large": 1e3 * ecg[:1],
+    }.items():
+        assert torch.isfinite(function(extreme)).all(), f"{name}: NaN or infinite values for a recording {kind}"
 
 
 def _check_texts(method: AlignedMethod, ecg: Tensor, tolerance: float) -> None:

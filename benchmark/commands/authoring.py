@@ -1,0 +1,105 @@
+"""``new`` and ``check``: begin a method, a task or a dataset, and hold it to the contract."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import configuration
+from benchmark.commands.options import add_json, add_set, print_json
+from benchmark.errors import COMPLETE, SOME_FAILED, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from benchmark.contract import Checks
+
+KINDS = ("method", "task", "dataset")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("new", help="write a working method, task or dataset to begin with")
+    sub.add_argument("kind", choices=KINDS)
+    sub.add_argument("name", help="small letters, digits and _")
+    sub.add_argument(
+        "--out", type=Path, metavar="DIR", help="a package of its own in this folder (default: this checkout)"
+    )
+    sub.set_defaults(function=new)
+    sub = commands.add_parser(
+        "check", help="hold a method, a task or a dataset to the contract; exit code 3 if it breaks it"
+    )
+    sub.add_argument("name")
+    sub.add_argument("--root", type=Path, help="of a dataset: the folder with the original files")
+    add_set(sub, "an option of it, such as width=16")
+    add_json(sub)
+    sub.set_defaults(function=check)
+
+
+def new(options: argparse.Namespace) -> int:
+    """Write the files and say what to type next."""
+    from benchmark.scaffold import next_steps, plan_files, write_files
+
+    made = plan_files(options.kind, options.name, options.out)
+    write_files(made)
+    for path in made:
+        print(f"written: {path}")
+    print("\nnext:")
+    for step in next_steps(options.kind, options.name, options.out):
+        print(f"  {step}")
+    if options.out is None:
+        print("\nbefore a change is sent: python tests/test_versions.py pins the options" + _case(options.kind))
+    return COMPLETE
+
+
+def _case(kind: str) -> str:
+    return ", a line in CASES of tests/methods/test_contract.py" if kind == "method" else ""
+
+
+def check(options: argparse.Namespace) -> int:
+    """Run every check, print one line each, then what was expected and what came."""
+    from benchmark.commands.inspection import REGISTRIES
+    from benchmark.contract import failures
+
+    kinds = [kind for kind, registry in REGISTRIES.items() if options.name in registry.names()]
+    if not kinds:
+        known = [name for registry in REGISTRIES.values() for name in registry.names()]
+        raise UsageError(f"no method, task or dataset is called {options.name!r}{did_you_mean(options.name, known)}")
+    kind = kinds[0].removesuffix("s")
+    registry = REGISTRIES[kinds[0]]
+    checks = _checks(kind, options.name, registry.get(options.name), options)
+    wrong = failures(checks)
+    if options.json:
+        shown = {name: {"passed": name not in wrong, "reason": wrong.get(name)} for name in checks}
+        print_json({"kind": kind, "name": options.name, "origin": registry.origin(options.name), "checks": shown})
+        return SOME_FAILED if wrong else COMPLETE
+    print(f"{kind} {options.name} ({registry.origin(options.name)})")
+    for name in checks:
+        print(f"  {'FAILED' if name in wrong else 'passed'}  {name}")
+    for name, reason in wrong.items():
+        print(f"\n{name}: {reason}")
+    if wrong:
+        print("\nwhat is promised, and why: the docstrings of benchmark.api")
+    return SOME_FAILED if wrong else COMPLETE
+
+
+def _checks(kind: str, name: str, cls: type[Any], options: argparse.Namespace) -> Checks:
+    config = configuration.parse_assignments(options.assignments)
+    if kind == "method":
+        from benchmark.contract.methods import method_checks
+        from benchmark.engine.building import build
+
+        return method_checks(build(name, config), build(name, config, seed=1), getattr(cls, "unused", ()))
+    config = configuration.complete(cls, config, f"{kind} {name}")
+    if kind == "task":
+        from benchmark.contract.tasks import task_checks
+
+        return task_checks(cls(**config), name)
+    from benchmark.contract.datasets import dataset_checks
+    from benchmark.paths import dataset_root
+
+    dataset = cls(**config)
+    root = dataset_root(name, options.root)
+    if dataset.needs_root and (root is None or not root.is_dir()):
+        raise UsageError(
+            f"the original files of {name} are not known: --root FOLDER or $ECGBENCH_DATA; {dataset.remedy}"
+        )
+    return dataset_checks(dataset, root=root)

@@ -1,0 +1,88 @@
+"""What `benchmark.api` promises of a dataset: an index by patient, splits that share none, integers with their gain."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.api import LEADS, SPLITS, Dataset, RecordEntry
+from benchmark.contract import Checks
+
+MOST = 20.0  # mV; whatever exceeds it was given in other units
+READ = 5  # recordings
+
+
+def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None, root: Path | None = None) -> Checks:
+    """Checks by name, on the originals in `root`, or on what `write` puts into an empty folder."""
+
+    @functools.cache
+    def place() -> tuple[tempfile.TemporaryDirectory[str] | None, Path | None]:
+        if write is None:
+            return None, root
+        folder = tempfile.TemporaryDirectory()
+        write(Path(folder.name))
+        return folder, Path(folder.name)
+
+    @functools.cache
+    def entries() -> list[RecordEntry]:
+        return list(dataset.entries(place()[1]))
+
+    def readable() -> list[RecordEntry]:
+        return [entry for entry in entries() if not entry.problem][:READ]
+
+    def card() -> None:
+        for name in ("title", "source", "licence"):
+            assert getattr(dataset.card, name), f"card: {name} is empty (DatasetCard)"
+        assert dataset.rate > 0, f"rate is {dataset.rate}; Hz of the signals that read returns (Dataset.rate)"
+
+    def index() -> None:
+        found = entries()
+        assert found, "entries: no recording at all (Dataset.entries)"
+        twice = [name for name, count in Counter(entry.record_id for entry in found).items() if count > 1]
+        assert not twice, f"entries: record_id {twice[0]!r} comes more than once (RecordEntry)"
+        wrong = {entry.split for entry in found} - set(SPLITS)
+        assert not wrong, (
+            f"entries: split {sorted(map(str, wrong))}, it must be one of {', '.join(SPLITS)} (RecordEntry)"
+        )
+
+    def patients() -> None:
+        splits: dict[str, set[str]] = {}
+        for entry in entries():
+            splits.setdefault(entry.patient_id, set()).add(entry.split)
+        shared = [patient for patient, where in splits.items() if len(where) > 1]
+        assert not shared, f"entries: patient {shared[0]!r} is in {len(splits[shared[0]])} splits, {len(shared)} are so"
+
+    def labels() -> None:
+        for entry in entries():
+            for label_set, classes in entry.labels.items():
+                assert label_set in dataset.label_sets, f"{entry.record_id}: no label set {label_set!r} (label_sets)"
+                unknown = set(classes) - set(dataset.label_sets[label_set])
+                assert not unknown, f"{entry.record_id}: {label_set} has no class {sorted(unknown)} (label_sets)"
+
+    def signals() -> None:
+        for entry in readable():
+            raw = dataset.read(entry, place()[1])
+            _check_signal(entry.record_id, raw.adc, raw.gain, raw.baseline, raw.leads)
+            again = dataset.read(entry, place()[1])
+            assert np.array_equal(raw.adc, again.adc), f"read: {entry.record_id} differs when read again"
+            assert raw.rate == dataset.rate, f"read: {entry.record_id} has {raw.rate} Hz, the dataset {dataset.rate}"
+
+    return {"card": card, "index": index, "patients": patients, "labels": labels, "signals": signals}
+
+
+def _check_signal(name: str, adc: np.ndarray, gain: np.ndarray, baseline: np.ndarray, leads: Sequence[str]) -> None:
+    assert adc.ndim == 2 and len(adc) == len(leads), (
+        f"read: {name}: (lead, time) for {len(leads)} leads, not {adc.shape}"
+    )
+    assert np.issubdtype(adc.dtype, np.integer), f"read: {name}: integers as the file has them, not {adc.dtype}"
+    known = {lead.casefold() for lead in LEADS}
+    unknown = [lead for lead in leads if lead.casefold() not in known]
+    assert not unknown, f"read: {name}: unknown leads {unknown}; they are called {', '.join(LEADS)} (RawSignal)"
+    millivolt = (adc - np.asarray(baseline)[:, None]) / np.asarray(gain)[:, None]
+    most = float(np.abs(millivolt).max())
+    assert 0.01 < most < MOST, f"read: {name} reaches {most:g} mV: the gain is in units per millivolt (RawSignal.gain)"

@@ -1,0 +1,135 @@
+"""What `benchmark.api` promises of a task: it answers without test labels, the same twice, and scoring is pure."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.api import REPORTS, Answer, Method, Scores, Task, TrainableMethod, Truth
+from benchmark.contract import Checks
+from benchmark.registry import METHODS
+
+if TYPE_CHECKING:
+    from benchmark.engine.context import MethodSource
+
+SMALL: Mapping[str, dict[str, Any]] = {  # methods that it may be asked of, the cheapest first
+    "random_init": {"width": 8, "rate": 100.0},
+    "merl": {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"},
+    "supervised": {"width": 8, "rate": 100.0},
+}
+PATIENTS = 120
+
+
+def task_checks(task: Task, name: str = "task") -> Checks:
+    """Checks by name; the task is asked of a small method on synthetic recordings."""
+
+    @functools.cache
+    def world() -> _World:
+        return _World(task, name)
+
+    def asked_of_some_method() -> None:
+        world()
+
+    def is_a_question() -> None:
+        assert is_dataclass(task) and task.__dataclass_params__.frozen, (
+            "a task is a frozen dataclass, its fields are the grid of a suite (Task)"
+        )
+        assert isinstance(getattr(task, "primary", None), str), (
+            "primary: the name of the metric that ranks (Task.primary)"
+        )
+
+    def answers_without_test_labels() -> None:
+        answer = world().answer
+        count = len(world().truth.record_ids)
+        assert isinstance(answer, Answer), f"answer: an Answer expected, {type(answer).__name__} came (Task.answer)"
+        sizes = {key: len(rows) for key, rows in answer.predictions.items()}
+        sizes |= {key: len(texts) for key, texts in answer.texts.items()}
+        for key, size in sizes.items():
+            assert size == count, f"answer: {key} has {size} rows for {count} recordings of test (Answer)"
+        json.dumps(answer.details)
+
+    def answers_the_same_twice() -> None:
+        first, again = world().answer, task.answer(world().context())
+        assert first.texts == again.texts, "answer: other texts the second time (an unseeded draw?)"
+        for key, values in first.predictions.items():
+            assert np.array_equal(values, again.predictions[key], equal_nan=True), (
+                f"answer: other {key} the second time (an unseeded draw?)"
+            )
+
+    def scores_its_primary_metric() -> None:
+        found = world().scores()
+        assert isinstance(found, Scores), f"score: Scores expected, {type(found).__name__} came (Task.score)"
+        assert task.primary in found.metrics or found.notes, (
+            f"score: no {task.primary} among {', '.join(found.metrics)}, and no note that says why (Scores)"
+        )
+        wrong = [key for key, value in found.metrics.items() if not np.isfinite(value)]
+        assert not wrong, f"score: {', '.join(wrong)} is no number; leave it out and say why in the notes (Scores)"
+
+    def scoring_is_pure() -> None:
+        assert world().scores().metrics == world().scores().metrics, "score: other metrics the second time (Task.score)"
+
+    return {
+        "question": is_a_question,
+        "method": asked_of_some_method,
+        "answer": answers_without_test_labels,
+        "determinism": answers_the_same_twice,
+        "score": scores_its_primary_metric,
+        "purity": scoring_is_pure,
+    }
+
+
+class _World:
+    """Synthetic recordings, a method that the task can be asked of, its answer and the truth."""
+
+    def __init__(self, task: Task, name: str) -> None:
+        from benchmark.data.preparation import prepare
+        from benchmark.engine.context import LabelledRows
+        from benchmark.paths import Home
+
+        self.task, self.name = task, name
+        self._folder = tempfile.TemporaryDirectory()  # lives as long as the checks do
+        self.home = Home(Path(self._folder.name))
+        self.data = prepare("synthetic", {"patients": PATIENTS}, self.home)
+        self.label_set = "conditions" if task.needs_labels else REPORTS
+        view = LabelledRows.of(self.data, self.label_set, None)
+        self.truth: Truth = view.truth(self.data)
+        self.view = view.without_test()
+        self.source = self._source()
+        self.answer = task.answer(self.context())
+
+    def context(self) -> Any:
+        from benchmark.engine.context import TaskContext
+        from benchmark.engine.events import silent
+
+        home = self.home
+        places = home.features, home.subsets
+        return TaskContext(
+            self.data, self.view, self.source, "synthetic", self.label_set, *places, silent, decoders=home.decoders
+        )
+
+    def scores(self) -> Scores:
+        return self.task.score(self.answer, self.truth)
+
+    def _source(self) -> MethodSource:
+        from benchmark.engine.context import MethodSource
+
+        reasons = []
+        for name, config in SMALL.items():
+            cls: type[Method] = METHODS.get(name)
+            reason = self.task.cannot(cls) or self.task.refuses(cls)
+            if reason is None:
+                source = MethodSource(name, config, cls.card.version, None, None, "cpu")
+                if issubclass(cls, TrainableMethod) and name == "merl":
+                    source.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
+                return source
+            reasons.append(f"{name}: {reason}")
+        raise AssertionError(
+            "cannot: it can be asked of none of these methods (Task.cannot):\n  " + "\n  ".join(reasons)
+        )

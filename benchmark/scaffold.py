@@ -1,0 +1,107 @@
+"""Files for a new method, task or dataset: in a checkout at their places, elsewhere as a package of its own.
+
+The templates in ``benchmark/templates`` are whole files that work as they are; `NAME` is all that is filled in.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from benchmark.errors import UsageError, raise_all
+from benchmark.registry import DATASETS, METHODS, TASKS, Registry
+
+REGISTRIES: dict[str, Registry] = {"method": METHODS, "task": TASKS, "dataset": DATASETS}  # type: ignore[type-arg]
+PLACES = {  # in a checkout: the module, its test
+    "method": ("methods/{name}.py", "tests/methods/test_{name}.py"),
+    "task": ("tasks/{name}.py", "tests/tasks/test_{name}.py"),
+    "dataset": ("benchmark/datasets/{name}.py", "tests/datasets/test_{name}.py"),
+}
+MODULES = {"method": "methods.{name}", "task": "tasks.{name}", "dataset": "benchmark.datasets.{name}"}
+DEMOS = {"method": "demo", "task": "task_demo"}  # a dataset's own files are needed for more than its test
+
+
+def plan_files(kind: str, name: str, out: Path | None) -> dict[Path, str]:
+    """Path and text of every file to write; all that is in the way is one `UsageError`."""
+    root = out if out is not None else Path.cwd()
+    problems = _name_problems(kind, name)
+    if out is None and not _is_checkout(root):
+        problems.append(f"{root} is no checkout of ecg-bench; name a folder for a package of its own: --out DIR")
+    raise_all(problems, f"new {kind} {name}:", UsageError)
+    made = _in_checkout(kind, name, root) if out is None else _as_package(kind, name, root)
+    taken = [f"{path} is there already; nothing is overwritten" for path in made if path.exists()]
+    raise_all(taken, f"new {kind} {name}:", UsageError)
+    return made
+
+
+def write_files(made: dict[Path, str]) -> None:
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def class_name(name: str) -> str:
+    """``my_method`` -> ``MyMethod``."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def next_steps(kind: str, name: str, out: Path | None) -> list[str]:
+    """What to type next, in this order."""
+    steps = [] if out is None else [f"pip install --no-deps -e {out}"]
+    steps += [f"ecgbench check {name}"]
+    if kind in DEMOS:
+        steps.append(f"ecgbench run {name}_demo" if out is None else f"ecgbench run {out / (name + '_demo.toml')}")
+    test = PLACES[kind][1].format(name=name) if out is None else str(out / f"test_{name}.py")
+    return [*steps, f"python -m pytest {test}"]
+
+
+def _name_problems(kind: str, name: str) -> list[str]:
+    problems = []
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        problems.append(f"{name!r} must be small letters, digits and _, as a module is called")
+    elif name in REGISTRIES[kind].names():
+        problems.append(f"a {kind} is called {name!r} already ({REGISTRIES[kind].origin(name)}); choose another name")
+    return problems
+
+
+def _is_checkout(folder: Path) -> bool:
+    about = folder / "pyproject.toml"
+    return about.is_file() and 'name = "ecg-bench"' in about.read_text("utf-8")
+
+
+def _in_checkout(kind: str, name: str, root: Path) -> dict[Path, str]:
+    module = MODULES[kind].format(name=name)
+    texts = [_filled(template, kind, name, module) for template in (kind, f"test_{kind}")]
+    made = {root / place.format(name=name): text for place, text in zip(PLACES[kind], texts, strict=True)}
+    if kind in DEMOS:
+        made[root / "tasks" / "suites" / f"{name}_demo.toml"] = _filled(DEMOS[kind], kind, name, module)
+    return made
+
+
+def _as_package(kind: str, name: str, root: Path) -> dict[Path, str]:
+    module = f"ecgbench_{name}"
+    made = {
+        root / "pyproject.toml": _filled("pyproject", kind, name, module),
+        root / f"{module}.py": _filled(kind, kind, name, module),
+        root / f"test_{name}.py": _filled(f"test_{kind}", kind, name, module),
+    }
+    if kind in DEMOS:
+        made[root / f"{name}_demo.toml"] = _filled(DEMOS[kind], kind, name, module)
+    return made
+
+
+def _filled(template: str, kind: str, name: str, module: str) -> str:
+    text = files("benchmark").joinpath("templates", f"{template}.txt").read_text("utf-8")
+    words = {
+        "kind": kind,
+        "name": name,
+        "cls": class_name(name),
+        "module": module,
+        "title": name.replace("_", " ").capitalize(),
+        "dashed": name.replace("_", "-"),
+        "gap": "\n" if module.startswith("ecgbench_") else "",  # a package of its own is no part of the harness
+    }
+    return Template(text).substitute(words)

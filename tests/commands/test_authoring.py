@@ -1,0 +1,209 @@
+"""`new` writes what works at once, here and as a package of its own; `check` lists all that breaks the contract."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.api import Answer, Scores
+from benchmark.cli import main
+from benchmark.contract import failures
+from benchmark.contract.datasets import dataset_checks
+from benchmark.contract.methods import method_checks
+from benchmark.contract.tasks import task_checks
+from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.testing import FakeMethod, write_folder
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SITE = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--target"]
+
+
+@pytest.fixture
+def new(tmp_path, monkeypatch):
+    """Runs ``new KIND NAME --out`` and imports what it wrote."""
+    registries = {"method": METHODS, "task": TASKS, "dataset": DATASETS}
+    names = []
+
+    def make(kind, name):
+        assert main(["new", kind, name, "--out", str(tmp_path / name)]) == 0
+        monkeypatch.syspath_prepend(str(tmp_path / name))
+        names.append((kind, name))
+        return importlib.import_module(f"ecgbench_{name}")
+
+    yield make
+    for kind, name in names:
+        registries[kind]._classes.pop(name, None)
+        sys.modules.pop(f"ecgbench_{name}", None)
+
+
+def test_a_new_method_keeps_the_contract_and_says_what_to_type_next(new, capsys, tmp_path):
+    made = new("method", "spectra")
+    assert failures(method_checks(made.Spectra(), made.Spectra())) == {}
+    out = capsys.readouterr().out
+    assert f"pip install --no-deps -e {tmp_path / 'spectra'}" in out and "ecgbench check spectra" in out
+    user_lines = (tmp_path / "spectra" / "ecgbench_spectra.py").read_text().splitlines()
+    assert len(user_lines) < 60
+    assert 'spectra = "ecgbench_spectra:Spectra"' in (tmp_path / "spectra" / "pyproject.toml").read_text()
+
+
+def test_a_new_task_and_a_new_dataset_keep_theirs(new):
+    assert failures(task_checks(new("task", "nearest_mean").NearestMean())) == {}
+    assert failures(dataset_checks(new("dataset", "own_records").OwnRecords(), write_folder)) == {}
+
+
+def test_in_a_checkout_files_go_to_their_places(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "ecg-bench"\n')
+    monkeypatch.chdir(tmp_path)
+    for kind in ("method", "task", "dataset"):
+        assert main(["new", kind, f"my_{kind}"]) == 0
+    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} - {"pyproject.toml"}
+    assert made == {
+        "methods/my_method.py", "tests/methods/test_my_method.py", "tasks/suites/my_method_demo.toml",
+        "tasks/my_task.py", "tests/tasks/test_my_task.py", "tasks/suites/my_task_demo.toml",
+        "benchmark/datasets/my_dataset.py", "tests/datasets/test_my_dataset.py",
+    }  # fmt: skip
+    assert "from methods.my_method import MyMethod" in (tmp_path / "tests/methods/test_my_method.py").read_text()
+    assert "tests/test_versions.py" in capsys.readouterr().out
+
+
+def test_what_is_in_the_way_is_said_at_once_and_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "method", "merl"]) == 2
+    said = capsys.readouterr().err
+    assert "called 'merl' already (built-in)" in said and "--out DIR" in said
+    assert main(["new", "task", "Not-A-Name", "--out", str(tmp_path)]) == 2
+    assert "small letters" in capsys.readouterr().err
+    (tmp_path / "pyproject.toml").write_text("mine")
+    assert main(["new", "method", "spectra", "--out", str(tmp_path)]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pyproject.toml"]
+
+
+def test_templates_are_tidy(tmp_path):
+    for kind in ("method", "task", "dataset"):
+        main(["new", kind, f"tidy_{kind}", "--out", str(tmp_path / kind)])
+    ruff = [Path(sys.executable).parent / "ruff"]
+    options = ["--isolated", "--config", "line-length = 120"]
+    assert subprocess.run([*ruff, "check", "--select", "E,F,B,UP,N", *options, tmp_path]).returncode == 0
+    assert subprocess.run([*ruff, "format", "--check", *options, tmp_path]).returncode == 0
+
+
+class Careless(FakeMethod):
+    """Looks at the rest of the batch, and fails where there is no signal."""
+
+    def ecg_features(self, ecg):
+        found = super().ecg_features(ecg)
+        return found - found.mean(0)
+
+    def ecg_embeddings(self, ecg):
+        return torch.log(ecg.std(-1))
+
+
+def test_every_failure_is_listed_with_what_was_expected():
+    found = failures(method_checks(Careless()))
+    assert set(found) == {"ecg_features", "ecg_embeddings", "text_embeddings"}
+    assert "depends on the others in its batch" in found["ecg_features"]
+    assert "flat at 0 mV" in found["ecg_embeddings"]
+
+
+def test_a_task_that_draws_and_one_that_forgets_its_metric(new):
+    fine = type(new("task", "nearest_mean").NearestMean())
+
+    @dataclass(frozen=True)
+    class Random(fine):
+        def answer(self, context):
+            scores = torch.rand(context.size("test"), len(context.classes)).numpy()
+            return Answer({"scores": scores})
+
+        def score(self, answer, truth):
+            return Scores({"other": float("inf")})
+
+    found = failures(task_checks(Random()))
+    assert set(found) == {"determinism", "score"} and "unseeded" in found["determinism"]
+
+    @dataclass(frozen=True)
+    class Peeking(fine):
+        def answer(self, context):
+            return Answer({"scores": context.labels("test")})
+
+    assert "test labels are for the scorer alone" in failures(task_checks(Peeking()))["answer"]
+
+
+def test_a_dataset_that_shares_patients_or_gives_microvolt(new):
+    fine = new("dataset", "own_records").OwnRecords
+
+    class Sloppy(fine):
+        def entries(self, root):
+            from dataclasses import replace
+
+            return [replace(entry, patient_id="one") for entry in super().entries(root)]
+
+        def read(self, entry, root):
+            from dataclasses import replace
+
+            raw = super().read(entry, root)
+            return replace(raw, gain=raw.gain / 1000)
+
+    found = failures(dataset_checks(Sloppy(), write_folder))
+    assert set(found) == {"patients", "signals"}
+    assert "in 3 splits" in found["patients"] or "in 2 splits" in found["patients"]
+    assert "units per millivolt" in found["signals"]
+
+
+def test_check_on_the_command_line(capsys):
+    assert main(["check", "handcrafted"]) == 0
+    assert "passed  ecg_features" in capsys.readouterr().out
+    assert main(["check", "synthetic", "--set", "patients=5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["kind"] == "dataset" and all(check["passed"] for check in found["checks"].values())
+    assert main(["check", "handcraftd"]) == 2 and "did you mean 'handcrafted'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_from_the_command_to_a_row_in_a_leaderboard(tmp_path):
+    """A second distribution, installed by pip from its folder, as a newcomer would."""
+    site, environment = tmp_path / "site", {**os.environ, "ECGBENCH_HOME": str(tmp_path / "home")}
+    environment["PYTHONPATH"] = f"{site}{os.pathsep}{ROOT}"
+
+    def ecgbench(*words):
+        command = [sys.executable, "-m", "benchmark", *words]
+        return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
+
+    assert ecgbench("new", "method", "spectra", "--out", "package").returncode == 0
+    subprocess.run([sys.executable, "-m", *SITE, str(site), str(tmp_path / "package")], check=True)
+    listed = ecgbench("list", "methods").stdout
+    assert "spectra  (plug-in ecgbench-spectra)" in listed
+    assert ecgbench("check", "spectra").returncode == 0
+    ran = ecgbench("run", "package/spectra_demo.toml", "-q")
+    assert ran.returncode == 0, ran.stderr
+    table = (tmp_path / "home" / "leaderboards" / "spectra_demo.md").read_text()
+    assert "| spectra |" in table and "SYNTHETIC" in table
+    test = [sys.executable, "-m", "pytest", "-q", "--rootdir", "package", "package/test_spectra.py"]
+    assert subprocess.run(test, cwd=tmp_path, env=environment).returncode == 0
+
+
+def test_a_broken_plug_in_is_named_with_its_distribution_and_stops_nobody(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken_module.py").write_text("import no_such_package")
+    (tmp_path / "other_module.py").write_text("class NoMethod: pass")
+    info = tmp_path / "careless-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: careless\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[ecgbench.methods]\nbroken = broken_module:X\nwrong = other_module:NoMethod\nmerl = other_module:NoMethod\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["list", "methods"]) == 0
+    said = capsys.readouterr()
+    assert "broken  (plug-in careless)" in said.out and "handcrafted" in said.out
+    assert "'merl' of the distribution careless is hidden by the built-in one" in said.err
+    assert main(["check", "broken"]) == 2
+    said = capsys.readouterr().err
+    assert "'broken' of the distribution careless is broken" in said and "no_such_package" in said
+    assert main(["check", "wrong"]) == 2
+    assert "no subclass of benchmark.api.Method" in capsys.readouterr().err
