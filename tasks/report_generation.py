@@ -252,7 +252,7 @@ class ReportGeneration(Task):
         known: Recordings = data["train"]
         if encoder is not None:
             known = Encoded(known, encoder, LAYERS[sees], self.memory_tokens, context.device)
-        decoder = make_decoder(self._size(), texts, *statistics(known), self.seed)
+        decoder = make_decoder(self._size(), texts, *statistics(known), self.seed, moving=encoder is not None)
         learner = Learner(decoder, encoder, LAYERS[sees], self.memory_tokens)
         told = train_decoder(
             learner,

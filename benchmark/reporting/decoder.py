@@ -36,16 +36,24 @@ class DecoderSize:
 
 
 class ReportDecoder(nn.Module):
-    """What a method says of a recording, standardised by `mean` and `std` ``(dim,)``, to a report."""
+    """What a method says of a recording, standardised by `mean` and `std` ``(dim,)``, to a report.
+
+    With `moving`, for an encoder that learns along, each token is normalised by itself (LayerNorm): statistics taken
+    before the first step do not fit what batch norms make of the signals in training, hundreds of times as large for
+    a fresh ResNet.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, gpt: Any, tokeniser: ReportTokeniser, mean: Tensor, std: Tensor, tokens: int) -> None:
+    def __init__(
+        self, gpt: Any, tokeniser: ReportTokeniser, mean: Tensor, std: Tensor, tokens: int, moving: bool = False
+    ) -> None:
         super().__init__()
         self.gpt, self.tokeniser = gpt, tokeniser
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
+        self.norm = nn.LayerNorm(len(mean)) if moving else None
         self.project = nn.Linear(len(mean), gpt.config.n_embd)
         self.places = nn.Parameter(torch.zeros(tokens, gpt.config.n_embd))  # which token came when
 
@@ -53,7 +61,8 @@ class ReportDecoder(nn.Module):
         """``(batch, token, dim)`` -> what the layers attend to, ``(batch, token, width)``."""
         if tokens.shape[1] > len(self.places):
             raise UsageError(f"a decoder for {len(self.places)} tokens of a recording was given {tokens.shape[1]}")
-        return self.project((tokens - self.mean) / self.std) + self.places[: tokens.shape[1]]
+        standard = (tokens - self.mean) / self.std if self.norm is None else self.norm(tokens)
+        return self.project(standard) + self.places[: tokens.shape[1]]
 
     def nll(self, tokens: Tensor, reports: list[str]) -> Tensor:
         """Negative log-likelihood of the reports, mean over their tokens; over those of all processes."""
@@ -80,14 +89,14 @@ class ReportDecoder(nn.Module):
 
 
 def make_decoder(
-    size: DecoderSize, reports: list[str], mean: Tensor, std: Tensor, tokens: int, seed: int
+    size: DecoderSize, reports: list[str], mean: Tensor, std: Tensor, tokens: int, seed: int, moving: bool = False
 ) -> ReportDecoder:
-    """A fresh decoder for recordings of `tokens` tokens; its new weights follow from `seed`."""
+    """A fresh decoder for recordings of `tokens` tokens; new weights follow from `seed`. `moving`: see the class."""
     tokeniser = _tokeniser(size, reports)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         gpt = _from_scratch(size, tokeniser) if size.weights == SCRATCH else _published(size, tokeniser)
-        return ReportDecoder(gpt, tokeniser, mean, std, tokens)
+        return ReportDecoder(gpt, tokeniser, mean, std, tokens, moving)
 
 
 def _tokeniser(size: DecoderSize, reports: list[str]) -> ReportTokeniser:

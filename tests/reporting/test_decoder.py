@@ -148,3 +148,26 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
     assert len(written) == 2
     with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
         make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
+
+
+def test_what_a_learning_encoder_says_is_of_the_size_that_a_decoder_can_read(prepared_home):
+    """A fresh ResNet's features are tiny in eval mode, where statistics are taken, and of order 1 in training."""
+    from benchmark.engine.building import build
+    from benchmark.reporting.recordings import Encoded, tokens_of
+    from benchmark.testing import sample_recordings
+
+    encoder = build("supervised", {"width": 8, "rate": 100.0})
+    ecg = sample_recordings(8, encoder.signal)
+
+    class Whole:
+        def __len__(self):
+            return len(ecg)
+
+        def batch(self, positions):
+            return ecg[positions]
+
+    found = statistics(Encoded(Whole(), encoder, "short_sequence", 16, "cpu"))
+    moving = make_decoder(SIZE, REPORTS, *found, seed=0, moving=True)
+    fixed = make_decoder(SIZE, REPORTS, *found, seed=0)
+    tokens = tokens_of(encoder.train(), ecg, "short_sequence", 16)
+    assert moving.memory(tokens).abs().mean() < 3 < fixed.memory(tokens).abs().mean()
