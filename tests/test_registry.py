@@ -40,7 +40,7 @@ def test_built_in_names_win(plugins):
 
 
 def test_a_broken_plug_in_shows_its_traceback_and_stops_no_other(plugins):
-    with pytest.raises(UsageError, match=r"'acme_bad' is broken(.|\n)*no_such_library"):
+    with pytest.raises(UsageError, match=r"'acme_bad' of the distribution acme is broken(.|\n)*no_such_library"):
         plugins.get("acme_bad")
     with pytest.raises(UsageError, match="acme_good:Gone, which does not exist"):
         plugins.get("acme_gone")
