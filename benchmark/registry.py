@@ -69,6 +69,10 @@ class Registry(Generic[T]):
             first.setdefault(point.name, point)
         return found
 
+    def registered(self, name: str) -> type[T] | None:
+        """The class called `name` if it is at hand already; nothing is imported."""
+        return self._classes.get(name)
+
     def get(self, name: str) -> type[T]:
         """Import and return the class called `name`; a broken module is an error with its traceback."""
         if name in self._classes:

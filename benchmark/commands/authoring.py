@@ -28,6 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "check", help="hold a method, a task or a dataset to the contract; exit code 3 if it breaks it"
     )
     sub.add_argument("name")
+    sub.add_argument("--python", metavar="PATH", help="of a method: the interpreter that it runs in, if not this one")
     sub.add_argument("--root", type=Path, help="of a dataset: the folder with the original files")
     add_set(sub, "an option of it, such as width=16")
     add_json(sub)
@@ -59,6 +60,10 @@ def check(options: argparse.Namespace) -> int:
     from benchmark.commands.inspection import REGISTRIES
     from benchmark.contract import failures
 
+    if options.python is not None:
+        from benchmark.elsewhere.method import use_interpreter
+
+        use_interpreter(options.name, options.python)
     kinds = [kind for kind, registry in REGISTRIES.items() if options.name in registry.names()]
     if not kinds:
         known = [name for registry in REGISTRIES.values() for name in registry.names()]
@@ -67,11 +72,12 @@ def check(options: argparse.Namespace) -> int:
     registry = REGISTRIES[kinds[0]]
     checks = _checks(kind, options.name, registry.get(options.name), options)
     wrong = failures(checks)
+    origin = options.python or registry.origin(options.name)
     if options.json:
         shown = {name: {"passed": name not in wrong, "reason": wrong.get(name)} for name in checks}
-        print_json({"kind": kind, "name": options.name, "origin": registry.origin(options.name), "checks": shown})
+        print_json({"kind": kind, "name": options.name, "origin": origin, "checks": shown})
         return SOME_FAILED if wrong else COMPLETE
-    print(f"{kind} {options.name} ({registry.origin(options.name)})")
+    print(f"{kind} {options.name} ({origin})")
     for name in checks:
         print(f"  {'FAILED' if name in wrong else 'passed'}  {name}")
     for name, reason in wrong.items():

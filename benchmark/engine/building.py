@@ -9,7 +9,8 @@ import torch
 
 from benchmark.api import Method
 from benchmark.configuration import complete
-from benchmark.engine.checkpoints import load_weights
+from benchmark.elsewhere.method import Elsewhere
+from benchmark.engine.checkpoints import load_weights, read_state
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS
 
@@ -29,6 +30,9 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
         raise UsageError(f"the method {name} cannot be built with {config}: {error}") from error
     except OSError as error:  # files that the constructor reads (a published language model)
         raise MissingError(f"the method {name} cannot be built: {error}") from error
+    if isinstance(method, Elsewhere):
+        method.start(config.get("seed", seed), None if weights is None else read_state(weights), device)
+        return method
     if weights is not None:
         load_weights(method, weights)
     if isinstance(method, torch.nn.Module):

@@ -13,10 +13,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.api import Method
+from benchmark.elsewhere.method import Elsewhere
 
 
 def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor) -> dict[str, float]:
     """``parameters`` of the whole method and ``flops`` of `function` on one recording ``(1, lead, time)``."""
+    if isinstance(method, Elsewhere):  # its operations cannot be counted from here
+        return {} if method.parameters_there is None else {"parameters": method.parameters_there}
     if not isinstance(method, torch.nn.Module):
         return {"parameters": 0, "flops": 0}
     counter = FlopCounterMode(display=False)

@@ -33,6 +33,7 @@ class Cell:
     question: dict[str, Any]  # the task's fields, those at their defaults too
     weights_file: str | None = None
     trained_on: list[str] | None = None  # what those weights saw, as the suite says
+    python: str | None = None  # the interpreter in which the method runs, if not this one
 
     @property
     def title(self) -> str:
@@ -140,6 +141,12 @@ def make_plan(
     for method in rivals:
         if methods and method.row not in methods:
             continue
+        try:
+            find_method(method.name, method.python)
+        except BenchmarkError as error:
+            missing = missing or isinstance(error, MissingError)
+            problems.append(str(error))
+            continue
         for task, questions in zip(suite.tasks, asked, strict=True):
             if tasks and task.name not in tasks:
                 continue
@@ -163,6 +170,15 @@ def make_plan(
                     break
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
     return Plan(suite, list(cells.values()), skipped)
+
+
+def find_method(name: str, python: str | None) -> type[Method]:
+    """The class called `name`, of another interpreter if one is given."""
+    if python is not None:
+        from benchmark.elsewhere.method import use_interpreter  # torch: only where it is needed
+
+        use_interpreter(name, python)
+    return METHODS.get(name)
 
 
 def _floors(suite: Suite) -> list[MethodBlock]:
@@ -236,7 +252,7 @@ def _cells(
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
-                    yield Cell(spec, method.row, values, str(file) if file else None, method.trained_on)
+                    yield Cell(spec, method.row, values, str(file) if file else None, method.trained_on, method.python)
 
 
 def _unsuited(question: Task, dataset: str, label_set: str) -> str | None:

@@ -23,7 +23,7 @@ from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import Event, Report
 from benchmark.engine.features import cached_signal
 from benchmark.engine.opened import Opened
-from benchmark.engine.plan import Cell, Job
+from benchmark.engine.plan import Cell, Job, find_method
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.pretraining import pretrain
 from benchmark.engine.records import RunRecord, RunSpec, datasets_of
@@ -63,6 +63,7 @@ def run_job(job: Job, home: Home, device: str, report: Report) -> Counter[str]:
 def _source(cell: Cell, home: Home, device: str, report: Report) -> MethodSource:
     """Find the weights of a job, pre-training them if the suite asks for it."""
     spec = cell.spec
+    find_method(spec.method, cell.python)
     weights, weights_digest = Path(cell.weights_file) if cell.weights_file else None, spec.weights
     if spec.pretraining is not None:
         made = pretrain(spec.method, spec.method_version, spec.method_config, spec.pretraining, home, report, device)
@@ -164,10 +165,19 @@ def _record(
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,
         provenance=provenance.collect(
-            weights=source.weights_digest, device=source.device.split(":")[0], precision=source.precision
+            weights=source.weights_digest,
+            device=source.device.split(":")[0],
+            precision=source.precision,
+            **_elsewhere(spec),
         ),
         seconds=round(seconds, 3),
     )
+
+
+def _elsewhere(spec: RunSpec) -> dict[str, Any]:
+    """Versions in the method's own interpreter, if it has one."""
+    found = getattr(METHODS.get(spec.method), "environment", None)
+    return {} if found is None else {"elsewhere": found}
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,10 @@ class TaskBlock(Block):
 
 
 class MethodBlock(Block):
-    """One row of the leaderboard. `weights` names a checkpoint (see `engine.weights`), `pretrain` makes one."""
+    """One row of the leaderboard. `weights` names a checkpoint (see `engine.weights`), `pretrain` makes one.
+
+    `python` is the interpreter of another environment, in which the method runs (see `benchmark.elsewhere`).
+    """
 
     name: str
     label: str = ""
@@ -45,6 +48,7 @@ class MethodBlock(Block):
     weights: str | None = None
     trained_on: list[str] | None = None  # what `weights` saw, where the card does not tell: "ptbxl:train", ...
     pretrain: dict[str, Any] | None = None  # dataset, and options of benchmark.engine.training.TrainingConfig
+    python: str | None = None
     training: dict[str, Any] | None = None  # for methods trained end to end on the labelled subset
 
     @property

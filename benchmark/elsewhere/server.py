@@ -1,0 +1,241 @@
+"""The far side: runs in the interpreter of a suite's ``python = ...`` and answers over its standard streams.
+
+It must work where little is installed: Python 3.8, numpy, and torch if the method wants it (a method of an environment
+without torch gets and gives numpy arrays). `benchmark.api` comes as a file, unless the harness is installed there too:
+then its built-in methods can be asked for. A message is a line of JSON, followed by the bytes of its arrays.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import platform
+import random
+import sys
+import traceback
+import types
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any, BinaryIO
+
+import numpy as np
+
+GROUP = "ecgbench.methods"
+ABILITIES = ("AlignedMethod", "SequenceMethod", "ReportingMethod")  # training stays with methods that are at home here
+PACKAGES = ("numpy", "torch", "tensorflow", "jax", "transformers", "fairseq")
+
+
+# --- messages, used by both sides ----------------------------------------------------------------
+
+
+def send(stream: BinaryIO, message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
+    """Write one message."""
+    plain = [np.asarray(array, order="C") for array in arrays]
+    described = {**message, "arrays": [[array.dtype.str, list(array.shape)] for array in plain]}
+    stream.write(json.dumps(described).encode() + b"\n")
+    for array in plain:
+        stream.write(array.tobytes())
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Read one message; raise EOFError when the other side has gone."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    message = json.loads(line)
+    return message, [_array(stream, np.dtype(kind), shape) for kind, shape in message.pop("arrays")]
+
+
+def _array(stream: BinaryIO, kind: np.dtype, shape: list[int]) -> np.ndarray:
+    size = kind.itemsize * int(np.prod(shape, dtype=np.int64))
+    data = stream.read(size)
+    if len(data) != size:
+        raise EOFError
+    return np.frombuffer(bytearray(data), kind).reshape(shape)
+
+
+# --- the method ----------------------------------------------------------------------------------
+
+
+class Server:
+    """One method: described before it is built, built once, then called."""
+
+    def __init__(self, name: str, api: Any) -> None:
+        self.name, self.api, self.method = name, api, None  # type: str, Any, Any
+        self.cls = _find(name)
+        if not (isinstance(self.cls, type) and issubclass(self.cls, api.Method)):
+            raise TypeError(f"{self.cls} is no subclass of benchmark.api.Method")
+
+    def describe(self) -> dict[str, Any]:
+        """What the harness needs to lay out a grid."""
+        parameters = inspect.signature(self.cls).parameters.values()
+        plain = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        return {
+            "class": self.cls.__name__,
+            "card": asdict(self.cls.card),
+            "abilities": [name for name in ABILITIES if issubclass(self.cls, getattr(self.api, name))],
+            "options": {p.name: None if p.default is p.empty else p.default for p in plain},
+            "required": [p.name for p in plain if p.default is p.empty],
+            "outputs": list(self.cls.outputs),
+            "environment": {"python": platform.python_version(), "packages": _versions()},
+            "harness": getattr(sys.modules["benchmark"], "__version__", None),
+        }
+
+    def build(
+        self, config: dict[str, Any], seed: int, device: str, state: dict[str, np.ndarray] | None
+    ) -> dict[str, Any]:
+        """Construct it with random numbers from `seed`, load `state` strictly, and tell what it is."""
+        _seed(seed)
+        self.device = device
+        self.method = self.cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+        )
+        problems = [] if state is None else self._load(state)
+        if hasattr(self.method, "eval"):
+            self.method.to(device).eval()
+        own = type(self.method).similarity if "AlignedMethod" in self.describe()["abilities"] else None
+        return {
+            "signal": asdict(self.method.signal),
+            "problems": problems,
+            "own_similarity": own is not None and own is not self.api.AlignedMethod.similarity,
+            "parameters": self._parameters(),
+        }
+
+    def call(self, function: str, arrays: list[np.ndarray], texts: list[str] | None) -> Any:
+        """Call a function of the method with arrays, or with texts."""
+        given = [_tensor(array, self.device) for array in arrays] if texts is None else [texts]
+        torch = sys.modules.get("torch")
+        if torch is None:
+            return getattr(self.method, function)(*given)
+        with torch.inference_mode():
+            return getattr(self.method, function)(*given)
+
+    def _load(self, state: dict[str, np.ndarray]) -> list[str]:
+        if not hasattr(self.method, "load_state_dict"):
+            return ["it has no weights to load"]
+        found = self.method.checkpoint_state({name: _tensor(array, "cpu") for name, array in state.items()})
+        own = {name: tuple(value.shape) for name, value in self.method.state_dict().items()}
+        problems = [f"{name} is missing" for name in own if name not in found]
+        problems += [f"{name} is unexpected" for name in found if name not in own]
+        problems += [
+            f"{name} has the shape {tuple(found[name].shape)} instead of {shape}"
+            for name, shape in own.items()
+            if name in found and tuple(found[name].shape) != shape
+            if not name.endswith("_extra_state")  # its size is its content
+        ]
+        if not problems:
+            self.method.load_state_dict(found)
+        return problems
+
+    def _parameters(self) -> int | None:
+        """How many numbers it has learnt; None where only the method itself could tell."""
+        if not hasattr(self.method, "parameters"):
+            return None
+        return int(sum(parameter.numel() for parameter in self.method.parameters()))
+
+
+def _find(name: str) -> Any:
+    """The class called `name` in this environment: an entry point, or built-in where the harness is installed."""
+    found: Any = metadata.entry_points()
+    points = list(found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ()))  # before Python 3.10
+    for point in points:
+        if point.name == name:
+            return point.load()
+    if hasattr(sys.modules["benchmark"], "__path__"):
+        return importlib.import_module("benchmark.registry").METHODS.get(name)
+    known = ", ".join(sorted({point.name for point in points})) or "none"
+    raise LookupError(f"no distribution there has an entry point {name!r} in the group {GROUP} (it has {known})")
+
+
+def _contract(file: str) -> Any:
+    """`benchmark.api` as installed here, else from `file`, with a registry that lets a method register itself."""
+    try:
+        return importlib.import_module("benchmark.api")
+    except ModuleNotFoundError:
+        registry = types.ModuleType("benchmark.registry")
+        registry.METHODS = types.SimpleNamespace(register=lambda name: lambda cls: cls)  # type: ignore[attr-defined]
+        spec = importlib.util.spec_from_file_location("benchmark.api", file)
+        assert spec is not None and spec.loader is not None
+        api = importlib.util.module_from_spec(spec)
+        parts = {"benchmark": types.ModuleType("benchmark"), "benchmark.api": api, "benchmark.registry": registry}
+        sys.modules.update(parts)
+        spec.loader.exec_module(api)
+        return api
+
+
+def _tensor(array: np.ndarray, device: str) -> Any:
+    torch = sys.modules.get("torch")
+    return array if torch is None else torch.from_numpy(array).to(device)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """A tensor or an array, as an array; bf16, which numpy lacks, becomes float32."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float().numpy() if value.is_floating_point() else value.numpy()
+    return np.asarray(value)
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seed)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+# --- the loop ------------------------------------------------------------------------------------
+
+
+def _answer(server: Server, request: dict[str, Any], arrays: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
+    """What one request gets: a JSON value and arrays."""
+    kind = request["do"]
+    if kind == "describe":
+        return server.describe(), []
+    if kind == "build":
+        names = request["state"]
+        state = None if names is None else dict(zip(names, arrays))  # noqa: B905 - Python 3.10
+        return server.build(request["config"], request["seed"], request["device"], state), []
+    found = server.call(request["function"], arrays, request["texts"])
+    if found is None or isinstance(found, (list, tuple)):  # nothing, or texts
+        return found, []
+    return None, [_numbers(found)]
+
+
+def main(name: str, api: str) -> None:
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a method prints goes to the log, not among the answers
+    sys.path.pop(0)  # the folder of this file is no place to import from
+    server = None
+    while True:
+        try:
+            request, arrays = receive(requests)
+        except EOFError:  # the harness has ended
+            return
+        try:
+            server = server or Server(name, _contract(api))
+            value, found = _answer(server, request, arrays)
+            send(answers, {"value": value}, found)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            send(answers, {"error": text, "traceback": traceback.format_exc()})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

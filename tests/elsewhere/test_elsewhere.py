@@ -1,0 +1,271 @@
+"""Methods in an interpreter of their own: the same numbers, one clear error, nothing of ours on their path."""
+
+import ast
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import benchmark.api
+from benchmark.cli import main
+from benchmark.contract import failures
+from benchmark.contract.methods import method_checks
+from benchmark.elsewhere import server
+from benchmark.elsewhere.method import class_elsewhere
+from benchmark.engine.building import build
+from benchmark.engine.checkpoints import load_weights, read_state, save_weights
+from benchmark.errors import BenchmarkError, MissingError, UsageError
+from benchmark.registry import METHODS
+
+PLUGIN = '''
+import os
+import numpy as np
+import old_library  # conflicts with what the harness needs: it is in that environment alone
+from benchmark.api import AlignedMethod, Method, MethodCard, SignalSpec
+
+print("a library that greets on the standard output")
+
+class Moments(Method):
+    """Mean and spread of each lead, in numpy."""
+
+    card = MethodCard("Moments", "none", "MIT", version=3)
+
+    def __init__(self, rate: float = 50.0, leads: tuple = ("I", "II", "V5")) -> None:
+        self.rate, self.leads = rate, leads
+
+    @property
+    def signal(self):
+        return SignalSpec(rate=self.rate, leads=self.leads)
+
+    def ecg_features(self, ecg):
+        return np.concatenate([ecg.mean(-1), ecg.std(-1)], axis=1) * old_library.SCALE
+
+class Dies(Moments):
+    def ecg_features(self, ecg):
+        import sys
+        print("out of something", file=sys.stderr, flush=True)
+        os._exit(7)
+
+class Raises(Moments):
+    def ecg_features(self, ecg):
+        raise RuntimeError("no such kernel")
+
+class NotAMethod:
+    pass
+
+class Aligned(AlignedMethod, Moments):
+    """Wrong on purpose where two embeddings are compared: a sum of absolute differences."""
+
+    def ecg_embeddings(self, ecg):
+        return ecg.mean(-1)
+
+    def text_embeddings(self, texts):
+        return np.array([[len(text), 1.0, 0.0] for text in texts], dtype=np.float32)
+
+    def similarity(self, ecg, text):
+        return -np.abs(ecg[:, None] - text[None]).sum(-1)
+'''
+ENTRY_POINTS = """[ecgbench.methods]
+moments = far:Moments
+dies = far:Dies
+raises = far:Raises
+no_method = far:NotAMethod
+far_aligned = far:Aligned
+broken = not_installed_there:Method
+"""
+SUITE = """
+name = "far"
+title = "A method elsewhere"
+version = "1.0"
+[[datasets]]
+name = "synthetic"
+label_sets = ["groups"]
+config = {{ patients = 120 }}
+[[tasks]]
+name = "linear_probe"
+config = {{ fraction = 1.0, trials = 3 }}
+[[methods]]
+name = "{name}"
+python = "{python}"
+"""
+
+
+def environment(folder: Path) -> tuple[Path, Path]:
+    """An environment without any package: its interpreter and the folder for packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    return folder / "bin" / "python", site
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """Python and numpy, a library of its own and the plug-in; neither torch nor the harness."""
+    python, site = environment(tmp_path_factory.mktemp("bare"))
+    numpy = Path(find_spec("numpy").origin).parent
+    for part in numpy.parent.glob("numpy*"):
+        (site / part.name).symlink_to(part)
+    (site / "old_library.py").write_text("SCALE = 2\n")
+    (site / "far.py").write_text(PLUGIN)
+    made = site / "far-1.dist-info"
+    made.mkdir()
+    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1\n")
+    (made / "entry_points.txt").write_text(ENTRY_POINTS)
+    return str(python)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """An environment of its own that has all packages of this one, the harness among them."""
+    python, site = environment(tmp_path_factory.mktemp("full"))
+    (site / "ours.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    root = Path(__file__).resolve().parents[2]
+    (site / "harness.pth").write_text(str(root))
+    return str(python)
+
+
+@pytest.fixture(autouse=True)
+def registry():
+    """Nothing that a test registers stays."""
+    yield
+    for name in [name for name, cls in METHODS._classes.items() if hasattr(cls, "python")]:
+        del METHODS._classes[name]
+
+
+def suite(tmp_path, name, python, more=""):
+    path = tmp_path / "far.toml"
+    path.write_text(SUITE.format(name=name, python=python) + more)
+    return str(path)
+
+
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_a_sweep_with_a_method_that_cannot_be_imported_here(bare, tmp_path, prepared_home, executor, capsys):
+    assert find_spec("old_library") is None
+    path = suite(tmp_path, "moments", bare)
+    assert main(["run", path, "--executor", executor]) == 0
+    (file,) = prepared_home.records.rglob("record.json")
+    record = json.loads(file.read_text())
+    assert record["spec"]["method_version"] == 3 and record["config"]["method"]["rate"] == 50.0
+    assert set(record["provenance"]["elsewhere"]["packages"]) == {"numpy"}
+    assert "python" not in json.dumps(record["spec"])  # where it runs is no part of the question
+    (features,) = prepared_home.features.glob("moments-features-*.npy")
+    assert np.load(features).shape[1] == 6 and 0.5 < record["metrics"]["auroc_macro"] <= 1
+    assert main(["leaderboard", path, "--format", "md", "--out", str(tmp_path)]) == 0
+    assert "moments" in next(tmp_path.glob("*.md")).read_text()
+
+
+def test_numbers_cross_unchanged(bare):
+    method = class_elsewhere("moments", bare)(leads=["V1", "V2"])
+    ecg = torch.randn(5, 2, 500)
+    expected = 2 * np.concatenate([ecg.numpy().mean(-1), ecg.numpy().std(-1)], axis=1)
+    assert method.signal.leads == ("V1", "V2") and np.array_equal(method.ecg_features(ecg).numpy(), expected)
+    assert failures(method_checks(class_elsewhere("moments", bare)())) == {}
+
+
+def test_a_similarity_of_its_own_is_asked_there(bare):
+    method = class_elsewhere("far_aligned", bare)()
+    ecg = torch.tensor([[1.0, 2.0, 3.0]])
+    assert method.similarity(ecg, method.text_embeddings(["four"])).tolist() == [[-(3.0 + 1.0 + 3.0)]]
+
+
+def test_a_built_in_method_gives_the_same_there(full, tmp_path):
+    config = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
+    here = build("merl", config, seed=3)
+    here.start_pretraining(["sinus rhythm", "atrial fibrillation"])
+    there = class_elsewhere("merl", full)(**config)
+    path = tmp_path / "weights.safetensors"
+    save_weights(here, path)
+    there.start(state=read_state(path))
+    ecg = torch.randn(4, 12, 1000)
+    for name, given in [
+        ("ecg_features", ecg),
+        ("ecg_embeddings", ecg),
+        ("ecg_tokens", ecg),
+        ("text_embeddings", ["flutter"]),
+    ]:
+        with torch.inference_mode():
+            expected = getattr(here, name)(given)
+        assert torch.allclose(getattr(there, name)(given), expected, rtol=1e-4, atol=1e-5), name
+    similar = there.similarity(there.ecg_embeddings(ecg), there.text_embeddings(["a", "b"]))
+    assert similar.shape == (4, 2) and there.parameters_there == sum(p.numel() for p in here.parameters())
+
+
+def test_random_weights_come_from_the_seed_and_foreign_ones_are_refused(full, tmp_path):
+    config = {"width": 8, "rate": 100.0, "seed": 5}
+    local = build("random_init", config)
+    there = class_elsewhere("random_init", full)(**config)
+    there.start(seed=5)
+    ecg = torch.randn(2, 12, 1000)
+    assert torch.allclose(there.ecg_features(ecg), local.ecg_features(ecg), rtol=1e-4, atol=1e-5)
+    save_weights(build("random_init", {"width": 16, "rate": 100.0}), tmp_path / "wide.safetensors")
+    with pytest.raises(MissingError, match=r"do not fit the method 'random_init' in (.|\n)*instead of"):
+        there.start(state=read_state(tmp_path / "wide.safetensors"))
+    with pytest.raises(MissingError):
+        load_weights(there, tmp_path / "wide.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere", "no distribution there has an entry point 'nowhere'"),
+        ("broken", "No module named 'not_installed_there'"),
+        ("no_method", "is no subclass of benchmark.api.Method"),
+    ],
+)
+def test_what_cannot_be_described_is_one_error_before_anything_runs(bare, tmp_path, prepared_home, capsys, name, says):
+    path = suite(tmp_path, name, bare, '[[methods]]\nname = "handcrafted"\n')
+    assert main(["run", path]) == 2
+    said = capsys.readouterr().err
+    assert f"the method '{name}' in {bare} is broken" in said
+    assert says in said
+    assert main(["run", path, "--methods", "handcrafted"]) == 0  # the others are not stopped
+
+
+def test_a_method_that_raises_or_dies_is_a_failed_cell_with_its_last_words(bare, tmp_path, prepared_home):
+    with pytest.raises(BenchmarkError, match="no such kernel"):
+        class_elsewhere("raises", bare)().ecg_features(torch.zeros(1, 3, 500))
+    assert main(["run", suite(tmp_path, "dies", bare)]) == 3
+    (file,) = prepared_home.records.rglob("record.json")
+    message = json.loads(file.read_text())["error"]["message"]
+    assert "died with exit code 7" in message and "out of something" in message
+
+
+def test_mistakes_in_the_suite(bare, full, tmp_path, prepared_home, capsys):
+    assert main(["run", suite(tmp_path, "moments", "/no/such/python")]) == 5
+    assert "there is no interpreter; give the path of its bin/python" in capsys.readouterr().err
+    assert main(["run", suite(tmp_path, "moments", bare, 'pretrain = { dataset = "synthetic" }\n')]) == 2
+    assert "cannot be pre-trained" in capsys.readouterr().err
+    assert main(["run", suite(tmp_path, "moments", bare, "config = { rat = 3 }\n")]) == 2
+    assert "did you mean 'rate'?" in capsys.readouterr().err
+    METHODS.get("random_init")
+    assert main(["run", suite(tmp_path, "random_init", full)]) == 2
+    assert "is in use from this interpreter already" in capsys.readouterr().err
+
+
+def test_another_version_of_the_harness_there_is_refused(full, monkeypatch):
+    monkeypatch.setattr("benchmark.__version__", "99.0")
+    with pytest.raises(UsageError, match=r"is installed there and 99.0 here"):
+        class_elsewhere("handcrafted", full)
+
+
+def test_check_holds_it_to_the_contract(bare, capsys):
+    assert main(["check", "moments", "--python", bare]) == 0
+    assert "passed  ecg_features" in capsys.readouterr().out
+
+
+def test_the_process_ends_with_the_method(bare):
+    method = class_elsewhere("moments", bare)()
+    assert method.signal.rate == 50
+    process = method._there._process
+    assert process.poll() is None
+    del method
+    assert process.poll() == 0
+
+
+def test_the_far_side_parses_on_python_3_8():
+    for module in (server, benchmark.api):
+        ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
