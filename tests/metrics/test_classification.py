@@ -82,6 +82,7 @@ def test_brier_equals_sklearn_and_is_defined_for_every_class():
     labels, chances = rng.integers(0, 2, (50, 3)), rng.random((50, 3))
     np.testing.assert_allclose(brier(labels, chances), column(brier_score_loss, labels, chances), atol=1e-12)
     assert brier([[1], [1]], [[0.5], [1.0]])[0] == pytest.approx(0.125)
+    assert brier([[0], [1]], [[0.0], [1.0]])[0] == 0
     with pytest.raises(BenchmarkError, match="probabilities"):
         brier([[1], [0]], [[1.5], [0.0]])
 
@@ -92,6 +93,11 @@ def test_known_values():
     assert average_precision(labels, scores)[0] == pytest.approx(0.8333333333333333, abs=1e-15)
     assert f1_thresholds(labels, scores)[0] == 0.35
     assert auroc(labels, np.zeros((4, 1)))[0] == 0.5
+
+
+def test_of_two_equally_good_thresholds_the_higher_one_is_taken():
+    labels, scores = [[1], [0], [0], [1]], [[4], [3], [2], [1]]  # F1 is 2/3 at 4 and at 1
+    assert f1_thresholds(labels, scores)[0] == 4
 
 
 def test_large_problem_equals_sklearn():
@@ -134,3 +140,15 @@ def test_wrong_input_is_named(labels, scores, message):
 def test_one_threshold_per_class():
     with pytest.raises(BenchmarkError, match="one per class"):
         f1_at([[0, 1], [1, 0]], [[0.1, 0.2], [0.3, 0.4]], [0.5])
+    with pytest.raises(BenchmarkError, match="one per class"):
+        f1_at([[0, 1], [1, 0]], [[0.1, 0.2], [0.3, 0.4]], [0.5, np.nan])
+
+
+def test_wrong_classes_are_named_by_their_column():
+    labels, scores = np.zeros((3, 4), int), np.zeros((3, 4))
+    labels[0, 2] = 2
+    with pytest.raises(BenchmarkError, match=r"\[2\]"):
+        auroc(labels, scores)
+    labels[0, 2], scores[0, 3] = 1, np.nan
+    with pytest.raises(BenchmarkError, match=r"\[3\]"):
+        auroc(labels, scores)

@@ -14,7 +14,14 @@ from benchmark.metrics.calibration import expected_calibration_error
 from benchmark.metrics.classification import auroc, macro
 from benchmark.metrics.paired import holm, paired_difference
 from benchmark.metrics.scoring import score_classes
-from benchmark.metrics.statistics import bootstrap_macro_brier, bootstrap_macro_ece, bootstrap_macro_f1, patient_weights
+from benchmark.metrics.statistics import (
+    bootstrap_macro_auroc,
+    bootstrap_macro_brier,
+    bootstrap_macro_ece,
+    bootstrap_macro_f1,
+    interval,
+    patient_weights,
+)
 
 METRICS = ("auroc", "auprc", "f1", "brier", "ece")
 
@@ -100,6 +107,39 @@ def test_subgroups_without_a_common_class_have_a_reason():
     truth, scores = world(classes=1, sex=sex)
     truth.labels[:200] = 0
     assert all("no class has" in entry["reason"] for entry in score_classes(truth, scores).subgroups["sex"].values())
+
+
+def small(n=60, **changes):
+    """One class, 30 recordings per sex, half of them positive; `changes` sets the positives among the men."""
+    labels = (np.arange(n) % 2)[:, None]
+    if "male" in changes:
+        labels[30:, 0] = np.arange(30) < changes["male"]
+    sex = np.array(["female"] * 30 + ["male"] * 30, object)
+    ids = [f"r{i}" for i in range(n)]
+    scores = np.random.default_rng(0).normal(size=(n, 1))
+    return score_classes(Truth(ids, ids, labels, ("a",), [], {"sex": sex}), scores).subgroups["sex"]
+
+
+@pytest.mark.parametrize(("positives", "judged"), [(4, False), (5, True), (25, True), (26, False)])
+def test_a_class_needs_five_positives_and_five_negatives_in_every_value(positives, judged):
+    for entry in small(male=positives).values():
+        assert ("auroc_macro" in entry) is judged and ("reason" in entry) is not judged
+
+
+def test_thirty_recordings_are_enough_and_29_are_not():
+    assert all("auroc_macro" in entry for entry in small().values())
+    sex = np.array(["female"] * 371 + ["male"] * 29, object)
+    found = score_classes(*world(sex=sex)).subgroups["sex"]
+    assert "reason" in found["male"] and "auroc_macro" in found["female"]
+
+
+def test_the_resamples_are_those_that_the_record_names():
+    truth, scores = world()
+    found = score_classes(truth, scores)
+    named = found.resampling
+    drawn = bootstrap_macro_auroc(truth.labels, scores, truth.patient_ids, named["resamples"], named["seed"])
+    np.testing.assert_array_equal(found.resampled, drawn)
+    assert found.resampling["seed"] == 0 and found.intervals["auroc_macro"] == interval(drawn)
 
 
 # --- paired differences ---
