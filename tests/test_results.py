@@ -1,6 +1,8 @@
 """The committed leaderboards are what the committed records give, byte by byte."""
 
+import csv
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -40,6 +42,34 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
     made = plan_of(parser().parse_args(["leaderboard", "ptbxl"]))
     figures = label_efficiency.draw(Leaderboard(made, Store(RESULTS / "records" / "ptbxl")))
     assert style.save(figures["label_efficiency"], "svg") == committed, "draw it again from the records"
+
+
+OWN_INITIALISATION = {  # method of ptbxl_methods -> the row of ptbxl_untrained with its encoder
+    **{name: f"{name}, untrained" for name in ("merl", "deri", "cmelt", "cgdmer", "simclr", "st_mem", "w2v_cmsc_rlm")},
+    **{f"ecg_clip ({loss})": "merl, untrained" for loss in ("InfoNCE", "SigLIP", "CoCa")},
+    **dict.fromkeys(("moco_v3", "barlow_twins", "byol", "simsiam"), "simclr, untrained"),
+}
+
+
+def test_every_method_beats_its_own_random_weights_on_real_recordings():
+    """10 % probe, mean over the label sets of PTB-XL and five subset seeds; a method that does not is a fault."""
+    lifts = {}
+    trained, untrained = (_at_ten_percent(suite) for suite in ("ptbxl_methods", "ptbxl_untrained"))
+    for row, own in OWN_INITIALISATION.items():
+        lifts[row] = mean(trained[row][labels] - value for labels, value in untrained[own].items())
+    assert set(trained) - set(lifts) == {"handcrafted", "random_init"}
+    assert min(lifts.values()) > 0.01, lifts
+
+
+def _at_ten_percent(suite):
+    """Row -> label set -> the primary metric of the linear probe on 10 % of the labels."""
+    found = {}
+    with (RESULTS / "leaderboards" / f"{suite}.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["task"] == "linear_probe" and "fraction=0.1;" in row["variant"] + ";":
+                found.setdefault(row["method"], {})[row["label_set"]] = float(row["mean"])
+    assert all(len(values) == 4 for values in found.values())
+    return found
 
 
 def test_committed_records_name_no_person_and_no_machine():
