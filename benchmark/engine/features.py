@@ -61,11 +61,12 @@ def cached_features(
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             started = time.monotonic()
-            ready = method().for_inference(precision)
+            plain = method()  # its operations can be counted, those of a faster form cannot
+            ready = plain.for_inference(precision)
             with atomic_path(path) as temporary:
                 extract(ready, layer, data, rows, report, device, temporary)
                 seconds = time.monotonic() - started
-                cost = {**_model_cost(ready, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
+                cost = {**_model_cost(plain, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
                 write_text(
                     path.with_suffix(".json"),
                     json.dumps({**whole, "seconds": round(seconds, 2), "cost": cost}, indent=1),

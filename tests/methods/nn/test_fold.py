@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from methods.nn.fold import inference_copy
+from methods.nn.fused import FusedBasicBlock, FusedBlock
 from methods.nn.resnet1d import Norm, ResNet1D
 from methods.nn.vit1d import ViT1D
 from methods.nn.xresnet1d import XResNet1D
@@ -43,6 +44,28 @@ def test_equal_up_to_rounding(name, precision, tolerance):
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
     assert (found - plain).norm() / plain.norm() < tolerance
     assert precision == "fp32" or next(fast.parameters()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_without_fused_products_the_numbers_are_the_same(name, monkeypatch):
+    torch.manual_seed(0)
+    encoder, ecg = trained(ENCODERS[name]()), torch.randn(3, 12, 200)
+    fused = inference_copy(encoder, "fp32")
+    monkeypatch.setattr("methods.nn.fold.available", lambda device: False)
+    plain = inference_copy(encoder, "fp32")
+    assert any(isinstance(part, FusedBlock | FusedBasicBlock) for part in fused.modules()) or name == "xresnet"
+    assert not any(isinstance(part, FusedBlock | FusedBasicBlock) for part in plain.modules())
+    with torch.inference_mode():
+        given = ecg.clone()
+        assert torch.allclose(fused(ecg), plain(ecg), rtol=1e-4, atol=1e-5) and torch.equal(ecg, given)
+
+
+def test_a_fused_block_writes_over_nothing_that_is_read_again():
+    torch.manual_seed(0)
+    fast = inference_copy(trained(ResNet1D("resnet18", 8, classes=0)), "fp32")
+    ecg = torch.randn(2, 12, 200)
+    with torch.inference_mode():
+        assert torch.equal(fast(ecg), fast(ecg))
 
 
 def test_shared_parts_are_not_copied():

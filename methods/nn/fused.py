@@ -1,0 +1,114 @@
+"""Blocks for inference on a CPU whose activations and residuals are computed within the products before them.
+
+A ReLU, a GELU or an addition of its own reads and writes every value once more; oneDNN does it while the product is
+still in registers ("post-ops"). torch 2.x offers this to its compiler alone, as ``torch.ops.mkldnn``, and a compiler is
+what many clusters lack. Equal to the blocks they replace up to rounding; there is no backward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.nn.resnet1d import BasicBlock, Conv
+from methods.nn.vit1d import HEAD, Block
+
+OPERATIONS = ("_convolution_pointwise", "_convolution_pointwise_", "_linear_pointwise")
+
+
+def available(device: torch.device) -> bool:
+    """Whether this build of torch has the fused products for that device."""
+    on_cpu = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return on_cpu and all(hasattr(torch.ops.mkldnn, name) for name in OPERATIONS)
+
+
+def fuse(encoder: nn.Module) -> None:
+    """Replace, in place, residual and transformer blocks; batch norms must have been folded."""
+    for parent in list(encoder.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, BasicBlock):
+                setattr(parent, name, FusedBasicBlock(child))
+            elif isinstance(child, Block):
+                setattr(parent, name, FusedBlock(child))
+
+
+class FusedConv(nn.Module):
+    """A folded `Conv` with an activation ("relu" or "none"), over ``(batch, channel, 1, time)``."""
+
+    def __init__(self, conv: Conv, activation: str) -> None:
+        super().__init__()
+        weight = conv.weight.detach().unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias, self.activation = conv.bias, activation
+        self.geometry: Any = (
+            [0, int(conv.padding[0])],
+            [1, conv.stride[0]],
+            [1, 1],
+            1,
+        )  # padding, stride, dilation, groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self.geometry, self.activation, [], ""
+        )
+        return made
+
+    def add_relu_(self, same: Tensor, x: Tensor) -> Tensor:
+        """``relu(same + conv(x))``, written over `same`."""
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
+            same, x, self.weight, self.bias, *self.geometry, "add", 1.0, "relu", [], None
+        )
+        return made
+
+
+class FusedBasicBlock(nn.Module):
+    """A residual block as three products at most."""
+
+    def __init__(self, block: BasicBlock) -> None:
+        super().__init__()
+        self.first, self.second = FusedConv(block.conv1, "relu"), FusedConv(block.conv2, "none")
+        self.shortcut = FusedConv(block.shortcut[0], "none") if len(block.shortcut) else None  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Writes over `x` where it is the shortcut: nothing reads it again."""
+        inner = self.first(x)
+        return self.second.add_relu_(x if self.shortcut is None else self.shortcut(x), inner)
+
+
+class FusedLinear(nn.Module):
+    """A linear layer with an activation ("gelu" or "none")."""
+
+    def __init__(self, linear: nn.Linear, activation: str = "none") -> None:
+        super().__init__()
+        self.weight, self.bias, self.activation = linear.weight, linear.bias, activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        algorithm = "none" if self.activation == "gelu" else ""  # "none" is the exact GELU, not the one with tanh
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], algorithm)
+        return made
+
+    def add(self, x: Tensor, same: Tensor) -> Tensor:
+        """``same + linear(x)``"""
+        made: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, same, self.weight, self.bias, "add")
+        return made
+
+
+class FusedBlock(nn.Module):
+    """A pre-norm transformer block without dropout and mask."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        attention, forward = block.attn.fn, block.ff.fn
+        self.norm1, self.norm2, self.heads = block.attn.norm, block.ff.norm, attention.heads
+        self.qkv, self.out = FusedLinear(attention.to_qkv), FusedLinear(attention.to_out[0])
+        self.up, self.down = FusedLinear(forward.net[0], "gelu"), FusedLinear(forward.net[3])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, token, width)`` -> the same shape."""
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, HEAD)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = self.out.add(mixed, x)
+        return self.down.add(self.up(self.norm2(x)), x)
