@@ -75,6 +75,7 @@ def test_intervals_enclose_their_estimates():
         assert entry["auprc_interval"][0] < entry["auprc"] < entry["auprc_interval"][1]
         assert entry["auroc_interval"][0] < entry["auroc"] < entry["auroc_interval"][1]
     assert len(found.resampled) == found.resampling["resamples"] == 1000
+    assert [entry["positives"] for entry in found.per_class.values()] == truth.labels.sum(axis=0).tolist()
 
 
 # --- subgroups ---
