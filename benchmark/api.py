@@ -42,8 +42,9 @@ class SignalSpec:
 
     `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are
     padded with zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz
-    filter before resampling, `scaling` is applied last, per recording. A recording shorter than
-    `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
+    filter before resampling, `median_baseline` then takes away a running median over so many seconds, `scaling` is
+    applied last, per recording. A recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is
+    given as silence, all 0.
     """
 
     rate: float = 500.0
@@ -53,6 +54,7 @@ class SignalSpec:
     crop: Crop = "start"
     band_pass: tuple[float, float] | None = None
     notch: float | None = None
+    median_baseline: float = 0.0
     min_seconds: float = 0.0
 
     @property

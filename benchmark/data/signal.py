@@ -73,6 +73,8 @@ def spec_problems(spec: SignalSpec) -> list[str]:
     problems = [f"{name} is {value}, it must be above 0" for name, value in sizes.items() if not _positive(value)]
     if not problems and spec.samples < 1:
         problems.append(f"{spec.seconds} s at {spec.rate} Hz are less than one sample")
+    if not (math.isfinite(spec.median_baseline) and spec.median_baseline >= 0):
+        problems.append(f"median_baseline is {spec.median_baseline}, it must be 0 or more")
     if not (math.isfinite(spec.min_seconds) and spec.min_seconds >= 0):
         problems.append(f"min_seconds is {spec.min_seconds}, it must be 0 or more")
     unknown = [lead for lead in spec.leads if lead not in LEADS]
@@ -130,6 +132,7 @@ def adapt(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
     check_spec(spec)
     ecg = select_leads(ecg, spec.leads)
     ecg = apply_filters(ecg, rate, spec)
+    ecg = remove_median(ecg, rate, spec.median_baseline)
     ecg = resample(ecg, rate, spec.rate)
     ecg = crop(ecg, spec)
     ecg = scale(ecg, spec)
@@ -164,6 +167,16 @@ def apply_filters(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
         usual = 3 * (2 * len(sos) + 1)  # scipy's own, which a very short recording does not have
         ecg = sosfiltfilt(sos, ecg, axis=-1, padlen=min(usual, ecg.shape[-1] - 1))
     return ecg
+
+
+def remove_median(ecg: np.ndarray, rate: float, seconds: float) -> np.ndarray:
+    """Subtract each lead's running median over `seconds` as ECGFounder does: odd number of samples, zeros outside."""
+    if not seconds:
+        return ecg
+    from scipy.ndimage import median_filter
+
+    samples = int(seconds * rate) + 1
+    return ecg - median_filter(ecg, size=(1, 1, samples + 1 - samples % 2), mode="constant")
 
 
 def resample(ecg: np.ndarray, rate: float, target: float) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -15,6 +17,12 @@ from benchmark.atomic import atomic_path
 from benchmark.errors import MissingError, raise_all
 
 WRAPPERS = ("model_state_dict", "model", "state_dict")  # where a checkpoint may keep its state dict
+_SCALAR = np.float64(0).__reduce__()[0]  # what a number of numpy is pickled by: a type and bytes, no code
+NUMBERS: list[Any] = [  # a validation score, say, that a training left beside its weights
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),  # numpy 1 and 2
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
+]
 SHOWN = 8  # keys listed per kind of mismatch
 
 
@@ -50,7 +58,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             state: object = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(NUMBERS):
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingError(

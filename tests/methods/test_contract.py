@@ -70,6 +70,7 @@ CASES = {
         "width": 64, "depth": 1, "patch": 50, "rate": 100.0, "seconds": 10.0, "decoder_width": 64, "decoder_depth": 1,
         "band_pass": None,
     }),
+    "ecgfounder": Case({"filters": (16, 32), "blocks": (1, 2)}),
     "w2v_cmsc_rlm": Case({
         "width": 32, "depth": 1, "heads": 2, "channels": 16, "stem": 3, "positions": 8, "position_groups": 2,
         "rate": 100.0, "final": 16, "entries": 8,
