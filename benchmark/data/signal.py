@@ -176,7 +176,9 @@ def remove_median(ecg: np.ndarray, rate: float, seconds: float) -> np.ndarray:
     from scipy.ndimage import median_filter
 
     samples = int(seconds * rate) + 1
-    return ecg - median_filter(ecg, size=(1, 1, samples + 1 - samples % 2), mode="constant")
+    size = samples + 1 - samples % 2
+    leads = ecg.reshape(-1, ecg.shape[-1])  # one by one: scipy's filter of one dimension is the fast one
+    return ecg - np.stack([median_filter(lead, size, mode="constant") for lead in leads]).reshape(ecg.shape)
 
 
 def resample(ecg: np.ndarray, rate: float, target: float) -> np.ndarray:
