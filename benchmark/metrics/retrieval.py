@@ -18,6 +18,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.metrics.classification import Floats
 
 DEPTHS = (1, 5, 10)
+HALF = 0.5 - 1e-9  # six of twelve are half, whatever logarithms make of it
 Ints = NDArray[np.intp]
 
 
@@ -77,7 +78,7 @@ def chance(candidates: int, right: np.ndarray, weights: np.ndarray) -> dict[str,
     low, high = 1, candidates  # the least depth at which half of the queries have met a right candidate
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if recall(middle) >= 0.5 else (middle + 1, high)
+        low, high = (low, middle) if recall(middle) >= HALF else (middle + 1, high)
     return {**{f"recall_at_{depth}": recall(depth) for depth in DEPTHS}, "median_rank": float(low)}
 
 

@@ -59,9 +59,11 @@ def test_the_median_of_chance_equals_a_simulation():
 def test_resampled_means_and_medians_equal_repeated_rows(seed, n):
     rng = np.random.default_rng(seed)
     values, draws = rng.integers(0, 5, n).astype(float), rng.integers(0, 3, (4, n))
-    means, medians = (function(values, np.ones(n), draws) for function in (resampled_means, resampled_medians))
+    weights = rng.choice([0.25, 0.5, 1.0], n)
+    with np.errstate(all="raise"):
+        means, medians = (function(values, weights, draws) for function in (resampled_means, resampled_medians))
     for row, mean, median in zip(draws, means, medians, strict=True):
-        repeated = np.sort(np.repeat(values, row))
+        repeated = np.sort(np.repeat(values, (4 * weights * row).astype(int)))
         if not len(repeated):
             assert np.isnan(mean) and np.isnan(median)
         else:
@@ -71,5 +73,16 @@ def test_resampled_means_and_medians_equal_repeated_rows(seed, n):
 def test_a_query_without_an_answer_is_refused():
     with pytest.raises(BenchmarkError, match="right candidate"):
         place(np.zeros((1, 2)), np.zeros((1, 2), bool))
+    with pytest.raises(BenchmarkError, match="right candidate"):
+        place(np.zeros((2, 2)), np.array([[True, False], [False, False]]))
     with pytest.raises(BenchmarkError, match="finite"):
-        place(np.full((1, 2), np.nan), np.ones((1, 2), bool))
+        place(np.array([[0.5, np.nan]]), np.ones((1, 2), bool))
+
+
+@pytest.mark.parametrize("candidates", range(1, 30))
+def test_the_median_of_chance_with_one_right_candidate(candidates):
+    """Each place is as likely as any other: half of them are reached at ``ceil(candidates / 2)``."""
+    luck = chance(candidates, np.array([1]), np.ones(1))
+    assert luck["median_rank"] == -(-candidates // 2)
+    assert luck["recall_at_5"] == pytest.approx(min(1, 5 / candidates))
+    assert luck.keys() == {"recall_at_1", "recall_at_5", "recall_at_10", "median_rank"}

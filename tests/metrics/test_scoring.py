@@ -62,6 +62,8 @@ def test_a_class_that_cannot_be_judged_has_a_reason_and_no_number():
     assert found.per_class["c"]["auroc"] is None and found.per_class["c"]["reason"] == "no negative in test"
     assert found.per_class["d"]["f1"] is None and "auroc_interval" not in found.per_class["d"]
     assert found.metrics["auroc_macro"] == macro(auroc(truth.labels[:, :2], scores[:, :2]))
+    assert found.intervals.keys() == found.metrics.keys()
+    assert [note.split(": ")[1] for note in found.notes] == ["c, d"] and not score_classes(*world()).notes
     json.dumps([found.per_class, found.subgroups, found.analysis, found.resampling], allow_nan=False)
 
 
