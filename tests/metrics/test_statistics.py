@@ -16,6 +16,7 @@ from benchmark.metrics.statistics import (
     bootstrap_average_precision,
     bootstrap_macro_auroc,
     interval,
+    macro_replicates,
     patient_weights,
 )
 
@@ -114,6 +115,18 @@ def test_macro_is_the_mean_over_the_classes_of_that_resample():
     expected = [np.nanmean(row) if not np.isnan(row).all() else np.nan for row in values]
     np.testing.assert_allclose(bootstrap_macro_auroc(labels, scores, ids, 300), expected, atol=1e-12)
     assert np.isnan(bootstrap_macro_auroc(labels[:, 3:], scores[:, 3:], ids, 5)).all()
+
+
+def test_a_single_class_with_a_value_is_its_own_mean():
+    values = np.array([[np.nan, 0.8], [0.2, 0.4], [np.nan, np.nan]])
+    np.testing.assert_array_equal(macro_replicates(values), [0.8, (0.2 + 0.4) / 2, np.nan])
+
+
+@pytest.mark.parametrize("function", [bootstrap_auroc, bootstrap_average_precision, bootstrap_macro_auroc])
+def test_a_thousand_resamples_from_seed_0_unless_asked_otherwise(function):
+    labels, scores, ids = problem(n=20)
+    np.testing.assert_array_equal(function(labels, scores, ids), function(labels, scores, ids, 1000, 0))
+    assert len(function(labels, scores, ids)) == 1000
 
 
 def test_mean_of_resamples_is_near_the_point_estimate():

@@ -35,7 +35,7 @@ TARGETS = {  # module -> the tests that must notice, the quickest first
     "benchmark.metrics.calibration": ["tests/metrics/test_calibration.py"],
     "benchmark.metrics.paired": ["tests/metrics/test_scoring.py"],
     "benchmark.metrics.retrieval": ["tests/metrics/test_retrieval_metrics.py"],
-    "benchmark.metrics.statistics": ["tests/metrics/test_statistics.py"],
+    "benchmark.metrics.statistics": ["tests/metrics/test_scoring.py", "tests/metrics/test_statistics.py"],
     "benchmark.metrics.subgroups": ["tests/metrics/test_scoring.py"],
     "benchmark.metrics.scoring": ["tests/metrics/test_scoring.py"],
     "benchmark.data.subsets": ["tests/data/test_subsets.py"],
