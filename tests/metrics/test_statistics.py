@@ -127,6 +127,8 @@ def test_a_thousand_resamples_from_seed_0_unless_asked_otherwise(function):
     labels, scores, ids = problem(n=20)
     np.testing.assert_array_equal(function(labels, scores, ids), function(labels, scores, ids, 1000, 0))
     assert len(function(labels, scores, ids)) == 1000
+    np.testing.assert_array_equal(patient_weights(ids), patient_weights(ids, 1000, 0))
+    assert patient_weights(["a", "b"], 1).shape == (1, 2)
 
 
 def test_mean_of_resamples_is_near_the_point_estimate():
