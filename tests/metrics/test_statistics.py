@@ -140,8 +140,9 @@ def test_mean_of_resamples_is_near_the_point_estimate():
 def test_interval_ignores_nan_and_has_percentile_ends():
     assert interval([*range(101), np.nan], 0.9) == pytest.approx((5, 95))
     assert all(np.isnan(interval([np.nan])))
-    with pytest.raises(BenchmarkError, match="level"):
-        interval([1.0], 95)
+    for level in (0, 1, 1.5, 95):
+        with pytest.raises(BenchmarkError, match="level"):
+            interval([1.0], level)
 
 
 def test_memory_stays_bounded():
