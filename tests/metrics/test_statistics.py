@@ -57,6 +57,10 @@ def test_average_precision_of_every_resample_equals_sklearn_on_repeated_rows(see
                 assert np.isnan(mine[r, c])
 
 
+def test_one_positive_above_one_negative_is_all_that_a_precision_needs():
+    assert (bootstrap_average_precision([[1], [0]], [[0.9], [0.1]], ["a", "a"], 3) == 1).all()
+
+
 def test_chunks_do_not_change_the_result(monkeypatch):
     labels, scores, ids = problem()
     whole = bootstrap_auroc(labels, scores, ids, 50)
