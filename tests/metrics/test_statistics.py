@@ -57,6 +57,13 @@ def test_average_precision_of_every_resample_equals_sklearn_on_repeated_rows(see
                 assert np.isnan(mine[r, c])
 
 
+@pytest.mark.parametrize("n", [15, 16, 17, 33])
+def test_any_number_of_recordings_fits_into_blocks(n):
+    labels, scores, ids = (np.arange(n) % 2)[:, None], np.arange(n, dtype=float)[:, None], np.zeros(n)
+    expected = average_precision_score(labels, scores)  # one patient: every resample is the whole
+    assert bootstrap_average_precision(labels, scores, ids, 2) == pytest.approx(expected)
+
+
 def test_one_positive_above_one_negative_is_all_that_a_precision_needs():
     assert (bootstrap_average_precision([[1], [0]], [[0.9], [0.1]], ["a", "a"], 3) == 1).all()
 
