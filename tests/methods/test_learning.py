@@ -55,9 +55,7 @@ class Case:
 
 CASES = {
     "merl": Case(COMPACT, corpus=None),  # lifts 0.14, 0.10, 0.15; zero-shot 0.66, 0.71, 0.72
-    "deri": Case(
-        {**COMPACT, "decoder_heads": 1, "decoder_depth": 1}
-    ),  # lifts 0.14, 0.08, 0.02; zero-shot 0.61, 0.62, 0.57
+    "deri": Case({**COMPACT, "decoder_heads": 1, "decoder_depth": 1}),  # 0.14, 0.08, 0.02; zero-shot 0.61, 0.62, 0.57
     "ecg_clip": Case(CLIP, corpus=None),  # lifts 0.20, 0.09, 0.09; zero-shot 0.69, 0.78, 0.69
 }
 LONG_CASES = {  # about four minutes each
