@@ -64,7 +64,7 @@ LONG_CASES = {  # about four minutes each
     "w2v_cmsc_rlm": Case(
         {"width": 64, "depth": 2, "heads": 2, "channels": 32, "stem": 3, "positions": 16, "position_groups": 4,
          "rate": 100.0, "final": 32, "entries": 40, "dropout": 0.0}, 1200, None, 12, 0.02,
-    ),  # 0.09, 0.05 and a third that was not waited for
+    ),  # 0.09, 0.05, 0.03
 }  # fmt: skip
 # Methods without a case, and why. An empty list is the aim: until then a reader knows what has not been shown.
 ELSEWHERE = {"cgdmer": "test_cgdmer.py: it needs standardised signals and other options"}
