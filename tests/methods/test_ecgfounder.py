@@ -1,6 +1,7 @@
 """ECGFounder's network by its definition, files with the official names, and the input that its weights expect.
 
-Compared once with a transcription of the official class (random weights, lengths 5,000, 4,999 and 1,250): features equal to 2e-7.
+Compared once with a transcription of the official class (random weights, lengths 5,000, 4,999 and 1,250): features
+equal to 2e-7.
 """
 
 import numpy as np
