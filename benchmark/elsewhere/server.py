@@ -98,11 +98,11 @@ class Server:
         problems = [] if state is None else self._load(state)
         if hasattr(self.method, "eval"):
             self.method.to(device).eval()
-        own = type(self.method).similarity if "AlignedMethod" in self.describe()["abilities"] else None
+        aligned = self.api.AlignedMethod
         return {
             "signal": asdict(self.method.signal),
             "problems": problems,
-            "own_similarity": own is not None and own is not self.api.AlignedMethod.similarity,
+            "own_similarity": issubclass(self.cls, aligned) and self.cls.similarity is not aligned.similarity,
             "parameters": self._parameters(),
         }
 

@@ -43,12 +43,8 @@ class FusedConv(nn.Module):
         weight = conv.weight.detach().unsqueeze(2).contiguous(memory_format=torch.channels_last)
         self.weight = nn.Parameter(weight, requires_grad=False)
         self.bias, self.activation = conv.bias, activation
-        self.geometry: Any = (
-            [0, int(conv.padding[0])],
-            [1, conv.stride[0]],
-            [1, 1],
-            1,
-        )  # padding, stride, dilation, groups
+        # padding, stride, dilation, groups
+        self.geometry: Any = ([0, int(conv.padding[0])], [1, conv.stride[0]], [1, 1], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = torch.ops.mkldnn._convolution_pointwise(

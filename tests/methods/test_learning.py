@@ -58,7 +58,7 @@ CASES = {
     "deri": Case({**COMPACT, "decoder_heads": 1, "decoder_depth": 1}),  # 0.14, 0.08, 0.02; zero-shot 0.61, 0.62, 0.57
     "ecg_clip": Case(CLIP, corpus=None),  # lifts 0.20, 0.09, 0.09; zero-shot 0.69, 0.78, 0.69
 }
-LONG_CASES = {  # about four minutes each
+LONG_CASES = {  # two to eight minutes each
     "simclr": Case(TWO_VIEWS, 1200, None, 12, 0.02),  # 0.04, 0.05, 0.09
     "moco_v3": Case(TWO_VIEWS, 1200, None, 12, 0.02),  # 0.09, 0.00, 0.06
     "w2v_cmsc_rlm": Case(
