@@ -36,7 +36,7 @@ from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
 from methods.nn.masked_words import MaskedWordHead
 from methods.nn.shown_text import Shown, clean, replace_some, show, show_as_released
-from methods.nn.text import TextEncoder, text_encoder
+from methods.nn.text import HubTextEncoder, TextEncoder, text_encoder
 from methods.nn.wav2vec import Wav2Vec, initialise
 
 FEATURES = ("pooled", "projected", "class", "mean")
@@ -178,9 +178,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.language_encoder = text_encoder(text_model, MAX_TOKENS, mask_token=True)
         if self.language_encoder is not None and self.language_encoder.mask_id is None:
             raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
-        self.negative_model = negative_model or (
-            "hashed" if text_model in ("small", "none", None) else "google/flan-t5-small"
-        )
+        published = isinstance(self.language_encoder, HubTextEncoder)
+        self.negative_model = negative_model or ("google/flan-t5-small" if published else "hashed")
         self._far: FarTexts | None = None
         if self.language_encoder is not None:
             self._build_fusion(self.language_encoder, width, fusion_layers, heads, dropout)

@@ -14,6 +14,7 @@ from benchmark.errors import did_you_mean, raise_all
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("cosine", "warm_restarts")
 DECAYS = ("all", "matrices")
+OPTIMISERS = ("adamw", "sgd")
 SELECTIONS = {  # how the epoch was chosen whose weights are kept, as cards and tables say it
     "last": "the last epoch's",
     "val_loss": "selected by the loss on the validation split of the pre-training data",
@@ -28,7 +29,8 @@ class TrainingConfig:
     `batch_size` counts the global batch, whatever the number of processes. `schedule` "warm_restarts" is the
     papers' (MERL, DERI: no warm-up, a half cosine that starts again every 5,000 steps). `select` names the epoch
     whose weights are kept: the last, the best loss on the validation split, or the best zero-shot AUROC there,
-    which reads validation labels and marks the weights.
+    which reads validation labels and marks the weights. `optimiser` "sgd" has a momentum of 0.9 and `weight_decay` as
+    part of the gradient: methods without negatives were published with it, and need it (docs/pretraining.md).
     """
 
     epochs: int = 10
@@ -46,6 +48,7 @@ class TrainingConfig:
     decay: str = "all"  # "matrices": no weight decay on vectors and scalars (norms, biases, temperatures)
     beta2: float = 0.999  # of AdamW
     select: str = "last"
+    optimiser: str = "adamw"
 
     def __post_init__(self) -> None:
         checks = {
@@ -57,8 +60,9 @@ class TrainingConfig:
             f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
             f"beta2 is {self.beta2}, it must lie in (0, 1)": 0 < self.beta2 < 1,
             f"precision is {self.precision!r}, it must be fp32 or bf16": self.precision in PRECISIONS,
+            f"beta2 is {self.beta2}, but only adamw has one": self.beta2 == 0.999 or self.optimiser != "sgd",
         }
-        choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS}
+        choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS, "optimiser": OPTIMISERS}
         for name, known in choices.items():
             value = getattr(self, name)
             checks[f"{name} is {value!r}{did_you_mean(str(value), known)}"] = value in known

@@ -1,6 +1,6 @@
 """The one training loop: pre-training on reports and supervised training on labels both run through it.
 
-AdamW, bf16 autocast on request, gradient accumulation, one process or many (see `distributed`), and checkpoints,
+AdamW or SGD, bf16 autocast on request, gradient accumulation, one process or many (see `distributed`), and checkpoints,
 in the middle of an epoch too, from which a killed run goes on as if it had not been killed: same batches, same
 random numbers, bit-equal losses on a CPU. For that, batches are a function of (seed, epoch), and the random
 numbers of a step (dropout, masks) of (seed, step, process) alone.
@@ -141,7 +141,7 @@ class _Training:
         self.per_epoch = steps_per_epoch(len(data), config)
         self.epochs = number_of_epochs(len(data), config)
         self.weights = [weight for weight in method.parameters() if weight.requires_grad]
-        self.optimiser = _adamw(groups or _groups(self.weights, config), config)
+        self.optimiser = _optimiser(groups or _groups(self.weights, config), config)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.kept = time.monotonic()
@@ -294,7 +294,9 @@ def _groups(weights: list[nn.Parameter], config: TrainingConfig) -> list[dict[st
     return groups + ([{"params": vectors, "weight_decay": 0.0}] if vectors else [])
 
 
-def _adamw(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.AdamW:
+def _optimiser(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
 
 

@@ -224,6 +224,40 @@ def test_decay_spares_vectors_on_request():
         assert torch.equal(method.net[0].bias, bias) == kept and not torch.equal(method.net[0].weight, weight)
 
 
+def test_sgd_takes_the_step_that_momentum_and_decay_say():
+    """Without warm-up and clipping: v <- 0.9 v + g + decay w; w <- w - rate v."""
+    config = TrainingConfig(
+        epochs=3, batch_size=64, lr=0.1, warmup=0, clip=0, weight_decay=0.5, optimiser="sgd"
+    )  # one batch an epoch, so its order does not matter
+
+    class Slope(Toy):
+        def loss(self, batch):
+            return {"slope": self.net[0].bias.sum()}
+
+    method, velocity = Slope(), 0.0
+    bias = method.net[0].bias.detach().double()
+    for step in range(3):
+        velocity = 0.9 * velocity + 1 + 0.5 * bias
+        bias = bias - learning_rate(step, 3, config) * velocity
+    train(method, Noise(), config, "toy", silent)
+    torch.testing.assert_close(method.net[0].bias.detach().double(), bias, atol=1e-6, rtol=1e-6)
+
+
+def test_sgd_resumes_with_its_momentum(tmp_path):
+    config = TrainingConfig(epochs=4, batch_size=16, lr=0.05, optimiser="sgd")
+    whole = train(toy(), Noise(), config, "toy", silent)
+
+    def stop(progress):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+        return {}
+
+    with pytest.raises(KeyboardInterrupt):
+        train(toy(), Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt", after_epoch=stop)
+    resumed = train(toy(seed=5), Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt")
+    assert losses(resumed) == losses(whole)
+
+
 def test_a_checkpoint_of_other_options_is_refused(tmp_path):
     train(toy(), Noise(), TrainingConfig(epochs=1), "toy", silent, checkpoint=tmp_path / "c.pt")
     with pytest.raises(UsageError, match="other options"):
@@ -279,5 +313,9 @@ def test_schedule_and_minimum_of_steps():
 def test_wrong_options_are_all_named():
     with pytest.raises(UsageError, match=r"epochs is 0(.|\n)*lr is -1(.|\n)*precision is 'fp8'(.|\n)*select is 'best'"):
         TrainingConfig(epochs=0, lr=-1, precision="fp8", select="best")
+    with pytest.raises(UsageError, match=r"beta2 is 0.98, but only adamw has one"):
+        TrainingConfig(optimiser="sgd", beta2=0.98)
+    with pytest.raises(UsageError, match=r"optimiser is 'sdg' \(did you mean 'sgd'\?\)"):
+        TrainingConfig(optimiser="sdg")
     with pytest.raises(UsageError, match=r"no option 'epoch' \(did you mean 'epochs'\?\)"):
         TrainingConfig.from_options({"epoch": 3}, "pretrain of toy")

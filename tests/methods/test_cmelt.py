@@ -317,6 +317,11 @@ def _all_patches(method):
     return keep_patches(2, method.signal.samples // 16, 0.0)
 
 
+@pytest.mark.parametrize("text_model", ["small", "tiny", None])
+def test_negatives_need_no_download_where_the_text_model_is_ours(text_model):
+    assert build("cmelt", {**TINY, "text_model": text_model}).negative_model == "hashed"
+
+
 def test_published_models_embed_the_reports_for_n3s(t5):
     method = build("cmelt", {**TINY, "text_model": "small", "negative_model": t5})
     method.start_pretraining(REPORTS * 2)
