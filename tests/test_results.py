@@ -47,7 +47,7 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
 OWN_INITIALISATION = {  # method of ptbxl_methods -> the row of ptbxl_untrained with its encoder
     **{name: f"{name}, untrained" for name in ("merl", "deri", "cmelt", "cgdmer", "simclr", "st_mem", "w2v_cmsc_rlm")},
     **{f"ecg_clip ({loss})": "merl, untrained" for loss in ("InfoNCE", "SigLIP", "CoCa")},
-    **dict.fromkeys(("moco_v3", "barlow_twins", "byol", "simsiam"), "simclr, untrained"),
+    **dict.fromkeys(("moco_v3", "barlow_twins", "byol", "simsiam (AdamW)", "simsiam (SGD)"), "simclr, untrained"),
 }
 
 
