@@ -34,7 +34,7 @@ def inference_copy(module: M, precision: str, *shared: nn.Module | None) -> M:
     for encoder in [part for part in made.modules() if isinstance(part, ENCODERS)]:
         fold_norms(encoder)
         encoder.to(DTYPES[precision]).requires_grad_(False)
-        if available(next(encoder.parameters()).device):
+        if available(next(encoder.parameters()).device, DTYPES[precision]):
             fuse(encoder)
     return made
 

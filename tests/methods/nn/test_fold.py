@@ -51,7 +51,7 @@ def test_without_fused_products_the_numbers_are_the_same(name, monkeypatch):
     torch.manual_seed(0)
     encoder, ecg = trained(ENCODERS[name]()), torch.randn(3, 12, 200)
     fused = inference_copy(encoder, "fp32")
-    monkeypatch.setattr("methods.nn.fold.available", lambda device: False)
+    monkeypatch.setattr("methods.nn.fold.available", lambda device, dtype: False)
     plain = inference_copy(encoder, "fp32")
     assert any(isinstance(part, FusedBlock | FusedBasicBlock) for part in fused.modules()) or name == "xresnet"
     assert not any(isinstance(part, FusedBlock | FusedBasicBlock) for part in plain.modules())
