@@ -30,7 +30,7 @@ class TrainingConfig:
     papers' (MERL, DERI: no warm-up, a half cosine that starts again every 5,000 steps). `select` names the epoch
     whose weights are kept: the last, the best loss on the validation split, or the best zero-shot AUROC there,
     which reads validation labels and marks the weights. `optimiser` "sgd" has a momentum of 0.9 and `weight_decay` as
-    part of the gradient: methods without negatives were published with it, and need it (docs/pretraining.md).
+    part of the gradient: SimSiam was published with it and needs it (docs/pretraining.md).
     """
 
     epochs: int = 10
@@ -60,7 +60,7 @@ class TrainingConfig:
             f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
             f"beta2 is {self.beta2}, it must lie in (0, 1)": 0 < self.beta2 < 1,
             f"precision is {self.precision!r}, it must be fp32 or bf16": self.precision in PRECISIONS,
-            f"beta2 is {self.beta2}, but only adamw has one": self.beta2 == 0.999 or self.optimiser != "sgd",
+            f"beta2 is {self.beta2}, but only adamw has one": self.beta2 == type(self).beta2 or self.optimiser != "sgd",
         }
         choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS, "optimiser": OPTIMISERS}
         for name, known in choices.items():

@@ -19,7 +19,7 @@ from methods.nn.vit1d import HEAD, Block
 OPERATIONS = ("_convolution_pointwise", "_convolution_pointwise_", "_linear_pointwise")
 
 
-def available(device: torch.device, dtype: torch.dtype = torch.float32) -> bool:
+def available(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this build of torch has the fused products for that device, and the device the numbers they need."""
     on_cpu = device.type == "cpu" and torch.backends.mkldnn.is_available()
     if on_cpu and dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
