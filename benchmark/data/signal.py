@@ -217,5 +217,6 @@ def scale(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:
     else:
         origin, spread = ecg.mean(axes, keepdims=True), ecg.std(axes, keepdims=True)
     flat = spread <= _ROUNDING * (1 + np.abs(origin))  # its rounding errors would be blown up to full size
-    ecg = (ecg - origin) / (spread + _EPSILON)
+    ecg = ecg - origin
+    ecg /= spread + _EPSILON
     return np.where(flat, 0, ecg) if flat.any() else ecg

@@ -23,6 +23,7 @@ from benchmark.atomic import atomic_path, write_text
 from benchmark.data.prepared import PreparedDataset
 from benchmark.engine.cost import model_cost
 from benchmark.engine.events import Event, Report
+from benchmark.engine.prefetch import computed, on_gpu, pinned, read_ahead
 from benchmark.errors import BenchmarkError, UsageError
 
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
@@ -117,7 +118,7 @@ def chosen_precision(method: type[Method], device: str) -> str:
 
 def has_bf16(device: str) -> bool:
     """Whether the device multiplies bf16 in hardware; a CPU that only emulates it is many times slower than in fp32."""
-    if torch.device(device).type == "cuda":
+    if on_gpu(device):
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
@@ -157,18 +158,21 @@ def extract(
     (Or ``(batch, token, dim)`` for a sequence.) With a `file` the result is written there as it comes.
     """
     function = _function(method, layer)
-    size = BATCH_GPU if torch.device(device).type == "cuda" else max(1, BATCH_SAMPLES // method.signal.samples)
+    size = BATCH_GPU if on_gpu(device) else max(1, BATCH_SAMPLES // method.signal.samples)
+    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def read(part: np.ndarray) -> torch.Tensor:
+        return pinned(torch.from_numpy(data.read(part, method.signal)), device)
+
     out: np.ndarray | None = None
-    with torch.inference_mode():
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            found = function(torch.from_numpy(data.read(part, method.signal)).to(device)).float().cpu().numpy()
-            found = found.astype(np.float16) if layer == "short_sequence" else found
-            _check(found, part, data, method, 3 if layer in SEQUENCES else 2)
-            out = _space(found, len(rows), file) if out is None else out
-            out[start : start + size] = found
-            title = f"{layer} of {type(method).__name__}"
-            report(Event("step", title, min(start + size, len(rows)), len(rows)))
+    done = 0
+    for part, result in zip(parts, computed(function, read_ahead(read, parts, device), device), strict=True):
+        found = result.numpy().astype(np.float16 if layer == "short_sequence" else np.float32, copy=False)
+        _check(found, part, data, method, 3 if layer in SEQUENCES else 2)
+        out = _space(found, len(rows), file) if out is None else out
+        out[done : done + len(part)] = found
+        done += len(part)
+        report(Event("step", f"{layer} of {type(method).__name__}", done, len(rows)))
     if out is None:
         raise UsageError("there are no recordings to extract features from")
     return out

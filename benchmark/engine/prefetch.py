@@ -1,28 +1,69 @@
-"""Read the next batch while the device works on this one: a GPU waits for signals otherwise."""
+"""Keep a GPU busy: batches are read ahead of it, and what it computed is fetched while it computes more.
+
+On a CPU, whose cores are busy anyway, nothing is read ahead and results are taken at once.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+READERS = 8  # batches read at a time, where there are cores: one thread reads fewer recordings than a GPU encodes
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
+def on_gpu(device: str) -> bool:
+    return torch.device(device).type == "cuda"
+
+
 def read_ahead(read: Callable[[Item], Found], items: Iterable[Item], device: str) -> Iterator[Found]:
-    """``map(read, items)``, one item ahead in a thread of its own; on a CPU, whose cores are busy anyway, not ahead.
+    """``map(read, items)`` in its order; for a GPU up to `READERS` items ahead, in threads of their own.
 
     `read` must not draw random numbers: those belong to the steps. Its errors are raised where the result is taken.
     """
-    if not device.startswith("cuda"):
+    if not on_gpu(device):
         yield from map(read, items)
         return
-    with ThreadPoolExecutor(1) as reader:
-        waiting = None
-        for item in chain(items, [None]):
-            coming = None if item is None else reader.submit(read, item)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = coming
+    threads = min(READERS, _cores())
+    with ThreadPoolExecutor(threads) as readers:
+        waiting: deque[Future[Found]] = deque()
+        for item in items:
+            waiting.append(readers.submit(read, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def pinned(tensor: Tensor, device: str) -> Tensor:
+    """For a GPU a copy in memory that it can fetch by itself, so that nobody waits for the transfer."""
+    return tensor.pin_memory() if on_gpu(device) else tensor
+
+
+def computed(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor], device: str) -> Iterator[Tensor]:
+    """``function(batch)`` of each batch, without gradients, as float32 on the CPU.
+
+    A GPU starts on a batch before the result of the one before it is fetched. Batches should be `pinned`.
+    """
+    waiting: deque[Tensor] = deque()
+    for batch in batches:
+        with torch.inference_mode():  # not around the yield: the caller's own work is none of our business
+            waiting.append(function(batch.to(device, non_blocking=True)).float())
+        if len(waiting) > on_gpu(device):
+            yield waiting.popleft().cpu()
+    while waiting:
+        yield waiting.popleft().cpu()
+
+
+def _cores() -> int:
+    """Those that this process may use, of which a SLURM job often has fewer than the machine."""
+    usable = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(usable(0)) if usable else os.cpu_count() or 1

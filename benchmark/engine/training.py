@@ -25,7 +25,7 @@ from benchmark.canonical import canonical
 from benchmark.engine import distributed
 from benchmark.engine.events import Event, Report
 from benchmark.engine.preemption import Preempted, asked_to_stop
-from benchmark.engine.prefetch import read_ahead
+from benchmark.engine.prefetch import pinned, read_ahead
 from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, step_groups, steps_per_epoch
 from benchmark.errors import BenchmarkError, UsageError
 
@@ -177,7 +177,7 @@ class _Training:
         groups = step_groups(len(self.data), self.config, progress.epoch)
         done = progress.step - progress.epoch * self.per_epoch
         mine = [distributed.shard(positions) for group in groups[done:] for positions in group]
-        batches = read_ahead(self.data.batch, mine, self.device)
+        batches = read_ahead(self._read, mine, self.device)
         for group in groups[done:]:
             if self._step([next(batches) for _ in group]):
                 self._stop()
@@ -191,6 +191,11 @@ class _Training:
         )
         progress.sums = {}
         self._note(f"epoch {progress.epoch}, {seen / (time.monotonic() - started):.1f} recordings/s")
+
+    def _read(self, positions: np.ndarray) -> Batch:
+        batch = self.data.batch(positions)
+        batch.ecg = pinned(batch.ecg, self.device)
+        return batch
 
     def _step(self, batches: list[Batch]) -> bool:
         """One optimiser step over `batches`; returns whether any process was asked to stop."""

@@ -1,18 +1,31 @@
-"""Reading ahead changes when a batch is read, never which, and an error arrives where the batch is taken."""
+"""Reading ahead changes when a batch is read, never which, and an error arrives where the batch is taken.
+
+Where it says "cuda" no GPU is needed: reading is done by threads of the CPU.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
+import torch
 
-from benchmark.engine.prefetch import read_ahead
+from benchmark.engine.prefetch import computed, pinned, read_ahead
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_the_same_items_in_the_same_order(device, count):
     assert list(read_ahead(lambda number: number**2, range(count), device)) == [n**2 for n in range(count)]
+
+
+def test_a_slow_item_keeps_its_place():
+    def read(number):
+        time.sleep(0.05 if number == 1 else 0)
+        return number
+
+    assert list(read_ahead(read, range(40), "cuda")) == list(range(40))
 
 
 def test_on_a_gpu_the_next_one_is_read_before_it_is_asked_for():
@@ -39,3 +52,17 @@ def test_an_error_is_raised_where_its_batch_is_taken():
     assert next(items) == 1
     with pytest.raises(ZeroDivisionError):
         next(items)
+
+
+def test_results_come_in_order_as_float32_without_gradients_and_the_caller_keeps_its_own():
+    scale = torch.tensor(2.0, requires_grad=True)
+    batches = [torch.full((2, 3), float(number)).bfloat16() for number in range(3)]
+    for number, found in enumerate(computed(lambda batch: scale * batch, iter(batches), "cpu")):
+        assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        assert found.dtype == torch.float32 and not found.requires_grad
+        assert torch.equal(found, torch.full((2, 3), 2.0 * number))
+
+
+def test_nothing_is_pinned_for_a_cpu():
+    tensor = torch.zeros(3)
+    assert pinned(tensor, "cpu") is tensor
