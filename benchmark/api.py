@@ -189,6 +189,7 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)  # what `for_inference` knows
+    cpu_batch_samples: int = 40_000  # per lead, in a batch whose features a CPU computes: more leave most CPUs' caches
     outputs: ClassVar[
         tuple[str, ...]
     ] = ()  # options that say what is given out, not what is learnt: weights are shared

@@ -34,7 +34,6 @@ SHORT = 64
 POOLED_LAYERS = ("features", "embeddings", "tokens")  # one vector per recording: what a probe can take
 PRECISIONS = ("auto", "fp32", "bf16")
 PRECISION_VARIABLE = "ECGBENCH_PRECISION"  # a variable, so that worker processes inherit it
-BATCH_SAMPLES = 40_000  # per lead: small batches stay in the CPU's caches (see docs/methods-baselines.md)
 BATCH_GPU = 512
 
 
@@ -158,7 +157,7 @@ def extract(
     (Or ``(batch, token, dim)`` for a sequence.) With a `file` the result is written there as it comes.
     """
     function = _function(method, layer)
-    size = BATCH_GPU if on_gpu(device) else max(1, BATCH_SAMPLES // method.signal.samples)
+    size = BATCH_GPU if on_gpu(device) else max(1, method.cpu_batch_samples // method.signal.samples)
     parts = [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def read(part: np.ndarray) -> torch.Tensor:

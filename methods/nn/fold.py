@@ -20,6 +20,7 @@ from methods.nn.vit1d import ViT1D
 from methods.nn.xresnet1d import XResNet1D
 
 ENCODERS = (ResNet1D, XResNet1D, ViT1D, SpatioTemporalViT)
+VIT_BF16_SAMPLES = 160_000  # of a batch: in bf16 a call's own cost outweighs that of leaving the caches
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 M = TypeVar("M", bound=nn.Module)
@@ -31,7 +32,10 @@ def inference_copy(module: M, precision: str, *shared: nn.Module | None) -> M:
     `shared` parts (a large text model, say) are not copied.
     """
     made = copy.deepcopy(module, {id(part): part for part in shared if part is not None}).eval()
-    for encoder in [part for part in made.modules() if isinstance(part, ENCODERS)]:
+    encoders = [part for part in made.modules() if isinstance(part, ENCODERS)]
+    if precision == "bf16" and all(isinstance(encoder, ViT1D) for encoder in encoders):
+        vars(made)["cpu_batch_samples"] = VIT_BF16_SAMPLES
+    for encoder in encoders:
         fold_norms(encoder)
         encoder.to(DTYPES[precision]).requires_grad_(False)
         if available(next(encoder.parameters()).device, DTYPES[precision]):

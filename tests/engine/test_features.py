@@ -132,3 +132,17 @@ def test_the_precision_follows_the_device_the_variable_and_the_method(hardware, 
     monkeypatch.setenv(features.PRECISION_VARIABLE, "fp8")
     with pytest.raises(UsageError, match="ECGBENCH_PRECISION is 'fp8'"):
         features.chosen_precision(FakeMethod, "cpu")
+
+
+def test_a_cpu_gets_batches_of_the_size_that_the_method_asks_for(data):
+    sizes = []
+
+    class Sized(FakeMethod):
+        def ecg_features(self, ecg):
+            sizes.append(len(ecg))
+            return super().ecg_features(ecg)
+
+    method = Sized()
+    method.cpu_batch_samples = 3 * method.signal.samples
+    extract(method, "features", data, np.arange(8), silent, "cpu")
+    assert sizes == [3, 3, 2]

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmark.engine.features import BATCH_GPU, BATCH_SAMPLES, has_bf16
+from benchmark.api import Method
+from benchmark.engine.features import BATCH_GPU, has_bf16
 from benchmark.engine.prefetch import computed, pinned, read_ahead
 from methods.nn.fold import inference_copy
 from methods.nn.resnet1d import ResNet1D
@@ -89,9 +90,10 @@ def measure(
 ) -> None:
     plain.to(device).eval()
     sides = {"plain fp32, batch 256": (plain_loop, pooled(plain), PLAIN_BATCH)}
-    size = BATCH_GPU if device == "cuda" else BATCH_SAMPLES // SAMPLES
     for precision in kinds:
         fast = inference_copy(encoder.to(device), precision)
+        samples = getattr(fast, "cpu_batch_samples", Method.cpu_batch_samples)
+        size = BATCH_GPU if device == "cuda" else samples // SAMPLES
         sides[f"{precision}, batch {size}"] = (harness_loop, pooled(fast), size)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     outputs = {side: loop(function, ecg[:2], batch, device) for side, (loop, function, batch) in sides.items()}

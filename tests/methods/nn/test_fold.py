@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.registry import METHODS
 from methods.nn.fold import inference_copy
 from methods.nn.fused import FusedBasicBlock, FusedBlock
 from methods.nn.resnet1d import Norm, ResNet1D
@@ -66,6 +67,13 @@ def test_a_fused_block_writes_over_nothing_that_is_read_again():
     ecg = torch.randn(2, 12, 200)
     with torch.inference_mode():
         assert torch.equal(fast(ecg), fast(ecg))
+
+
+@pytest.mark.parametrize(("encoder", "precision", "larger"), [("vit_tiny", "bf16", True), ("vit_tiny", "fp32", False),
+                                                              ("resnet18", "bf16", False)])  # fmt: skip
+def test_only_vits_in_bf16_take_larger_batches(encoder, precision, larger):
+    method = METHODS.get("merl")(encoder=encoder, rate=50.0, text_model=None)
+    assert (method.for_inference(precision).cpu_batch_samples > method.cpu_batch_samples) == larger
 
 
 def test_shared_parts_are_not_copied():
