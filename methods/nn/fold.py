@@ -33,7 +33,7 @@ def inference_copy(module: M, precision: str, *shared: nn.Module | None) -> M:
     """
     made = copy.deepcopy(module, {id(part): part for part in shared if part is not None}).eval()
     encoders = [part for part in made.modules() if isinstance(part, ENCODERS)]
-    if precision == "bf16" and all(isinstance(encoder, ViT1D) for encoder in encoders):
+    if precision == "bf16" and {type(encoder) for encoder in encoders} == {ViT1D}:
         vars(made)["cpu_batch_samples"] = VIT_BF16_SAMPLES
     for encoder in encoders:
         fold_norms(encoder)
