@@ -53,11 +53,12 @@ def computed(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor], de
 
     A GPU starts on a batch before the result of the one before it is fetched. Batches should be `pinned`.
     """
+    late = 1 if on_gpu(device) else 0  # results that are not fetched yet
     waiting: deque[Tensor] = deque()
     for batch in batches:
         with torch.inference_mode():  # not around the yield: the caller's own work is none of our business
             waiting.append(function(batch.to(device, non_blocking=True)).float())
-        if len(waiting) > on_gpu(device):
+        if len(waiting) > late:
             yield waiting.popleft().cpu()
     while waiting:
         yield waiting.popleft().cpu()

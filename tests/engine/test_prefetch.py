@@ -63,6 +63,20 @@ def test_results_come_in_order_as_float32_without_gradients_and_the_caller_keeps
         assert torch.equal(found, torch.full((2, 3), 2.0 * number))
 
 
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_gpu_is_given_the_next_batch_before_a_result_is_fetched(gpu, monkeypatch):
+    monkeypatch.setattr("benchmark.engine.prefetch.on_gpu", lambda device: gpu)
+    started = []
+
+    def function(batch):
+        started.append(int(batch))
+        return batch
+
+    batches = [torch.tensor(float(number)) for number in range(4)]
+    seen = [(int(found), len(started)) for found in computed(function, batches, "cpu")]
+    assert seen == ([(0, 2), (1, 3), (2, 4), (3, 4)] if gpu else [(0, 1), (1, 2), (2, 3), (3, 4)])
+
+
 def test_nothing_is_pinned_for_a_cpu():
     tensor = torch.zeros(3)
     assert pinned(tensor, "cpu") is tensor
