@@ -27,10 +27,10 @@ from benchmark.errors import MissingError, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss, equal_texts, siglip_loss
-from methods.nn.disentangle import cross_correlation, squared_cosines
+from methods.nn.cgdmer.disentangle import cross_correlation, squared_cosines
 from methods.nn.gather import global_mean
-from methods.nn.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
-from methods.nn.lead_time_mask import LIMB_RULES, MODES, draw_visible, shares
+from methods.nn.cgdmer.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
+from methods.nn.cgdmer.lead_time_mask import LIMB_RULES, MODES, draw_visible, shares
 from methods.nn.masked_words import MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
 from methods.nn.transformer import Block, masked_mean, xavier
@@ -67,7 +67,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     have in common leaves the embeddings, and a constant no longer satisfies the sigmoid loss.
 
     Masking: `lead_ratio` of the leads wholly, `time_ratio` of the instants of the others; `mask_mode` and `limb` are
-    explained in `methods.nn.lead_time_mask` (``none`` rebuilds nothing); `word_ratio` of the words (0: none).
+    explained in `methods.nn.cgdmer.lead_time_mask` (``none`` rebuilds nothing); `word_ratio` of the words (0: none).
 
     Disentangling: ``full``, ``unconstrained`` (no orthogonality) or ``none`` (one encoder, all of it aligned);
     `orthogonality` is the squared cosine of each recording's two parts or the cross-correlation over the batch.

@@ -27,15 +27,15 @@ from benchmark.api import (
 )
 from benchmark.errors import UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
-from methods.nn.coattention import CoAttentionLayer, Pooler
+from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler
 from methods.nn.contrastive import sigmoid_loss
-from methods.nn.dbeta_files import used_entries
-from methods.nn.far_texts import FarTexts, embedding
+from methods.nn.cmelt.dbeta_files import used_entries
+from methods.nn.cmelt.n3s import FarTexts, embedding
 from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
-from methods.nn.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
+from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
 from methods.nn.masked_words import MaskedWordHead
-from methods.nn.shown_text import Shown, clean, replace_some, show, show_as_released
+from methods.nn.cmelt.masked_text_batch import Shown, clean, replace_some, show, show_as_released
 from methods.nn.text import HubTextEncoder, TextEncoder, text_encoder
 from methods.nn.wav2vec import Wav2Vec, initialise
 

@@ -29,13 +29,13 @@ from benchmark.errors import UsageError, check_choice
 from benchmark.registry import METHODS
 from methods.nn.contrastive import clip_loss
 from methods.nn.official import PARTS, Parts, require_all, used_entries
-from methods.nn.random_views import random_views
+from methods.nn.deri.random_views import random_views
 from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
-from methods.nn.separator_attention import SeparatorAttention
+from methods.nn.deri.separator_attention import SeparatorAttention
 from methods.nn.text import TextOutput
 from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
-from methods.nn.token_decoder import TokenDecoder
+from methods.nn.deri.token_decoder import TokenDecoder
 
 Vector = Literal["mix", "aligned", "encoder"]
 

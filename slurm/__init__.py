@@ -9,5 +9,5 @@ executor   ``ecgbench run SUITE --executor slurm``
 queue      the scheduler's view, one query per refresh
 commands   status, logs, retry, cancel, cost; doctor
 
-`benchmark` reaches this package by its name alone, when a command asks for it (`benchmark.hooks`).
+`benchmark` reaches this package by its name alone, when a command asks for it (`benchmark.lazy_imports`).
 """

@@ -49,7 +49,7 @@ def open_cells(home: Home) -> dict[str, str]:
 
 def suite_name(given: str | None) -> str | None:
     """The name of a suite, of which a command may have got the file."""
-    from benchmark.engine.suites import load_suite
+    from benchmark.planning.suites import load_suite
 
     return load_suite(given).name if given and given.endswith(".toml") else given
 
@@ -130,8 +130,8 @@ def _the_cell(name: str, home: Home) -> Standing:
 
 def retry(options: argparse.Namespace) -> int:
     """Submit failed and lost cells again, the pre-training that they need included."""
-    from benchmark.engine.plan import Cell, Job, group_cells
-    from benchmark.engine.store import Store
+    from benchmark.planning.plan import Cell, Job, group_cells
+    from benchmark.records.store import Store
     from slurm.executor import SlurmExecutor
     from slurm.profiles import Profile, load_profile
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from benchmark.api import Dataset, MethodCard
 from benchmark.commands.options import home_of, plan_of
-from benchmark.data.preparation import open_dataset
-from benchmark.engine.index import read_index
-from benchmark.engine.plan import Plan, data_digests
-from benchmark.engine.records import datasets_of
-from benchmark.engine.store import Store
+from benchmark.data.store.preparation import open_dataset
+from benchmark.records.index import read_index
+from benchmark.planning.plan import Plan, data_digests
+from benchmark.records.record import datasets_of
+from benchmark.records.store import Store
 from benchmark.errors import COMPLETE, MISSING, BenchmarkError
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS, METHODS

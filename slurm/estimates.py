@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.engine.index import Entry
+from benchmark.records.index import Entry
 from benchmark.paths import Home
 
 # seconds, where nothing was measured yet: long enough that a first job is not cut

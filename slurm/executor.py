@@ -16,13 +16,13 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError
 
-from benchmark.engine import provenance
+from benchmark.records import provenance
 from benchmark.engine.events import Event, Report, silent
 from benchmark.engine.executors import Executor
-from benchmark.engine.index import read_index
-from benchmark.engine.plan import Cell, Job, Plan
-from benchmark.engine.provenance import CODE_VARIABLE
-from benchmark.engine.store import Store
+from benchmark.records.index import read_index
+from benchmark.planning.plan import Cell, Job, Plan
+from benchmark.records.provenance import CODE_VARIABLE
+from benchmark.records.store import Store
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.paths import Home
 from slurm import queue

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark.api import Method, SupervisedMethod, Task
 from benchmark.canonical import digest, dumps
-from benchmark.engine.plan import Cell, Job
+from benchmark.planning.plan import Cell, Job
 from benchmark.engine.pretraining import pretrained_folder, read_card
 from benchmark.errors import UsageError
 from benchmark.paths import Home

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from benchmark.engine.index import Entry, read_index
+from benchmark.records.index import Entry, read_index
 from benchmark.paths import Home
 from slurm import queue
 from slurm.queue import NoSchedulerError, Queued, SchedulerBusyError

@@ -211,9 +211,9 @@ class Supervisor:
             self._store_failure(entry, kind, message, stderr)
 
     def _store_failure(self, entry: dict[str, Any], kind: str, message: str, stderr: str = "") -> None:
-        from benchmark.engine.plan import Job  # torch comes with these: only once something failed
+        from benchmark.planning.plan import Job  # torch comes with these: only once something failed
         from benchmark.engine.run import failed_record
-        from benchmark.engine.store import Store
+        from benchmark.records.store import Store
 
         (made,) = Job.from_json([entry["cell"]]).cells
         record = failed_record(

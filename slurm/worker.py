@@ -59,7 +59,7 @@ def _pretrain(request: dict[str, Any], report: Any) -> None:
 
 
 def _cells(request: dict[str, Any], report: Any) -> None:
-    from benchmark.engine.plan import Job
+    from benchmark.planning.plan import Job
     from benchmark.engine.run import run_job
     from benchmark.paths import Home
 
@@ -74,7 +74,7 @@ def _refused(job: Any, home: Any, report: Any) -> bool:
     """Cells whose weights were to come from an earlier job and did not: a job for probes must not start to train."""
     from benchmark.engine.pretraining import pretrained_folder, read_card
     from benchmark.engine.run import failed_record
-    from benchmark.engine.store import Store
+    from benchmark.records.store import Store
 
     spec = job.cells[0].spec
     if spec.pretraining is None:

@@ -19,7 +19,7 @@ from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.attention import AttentionProbe, Recipe, scores, token_statistics, train_epochs
 from benchmark.probes.journal import fingerprint
 from benchmark.probes.pruned import search_trainings
-from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 FIRST = {"lr": 1e-3, "weight_decay": 1e-2}  # the first trial

@@ -13,10 +13,10 @@ import torch
 
 from benchmark.api import Answer, Method, SupervisedMethod
 from benchmark.engine.context import TaskContext
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.finetuning import FineTuned
-from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 

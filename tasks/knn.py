@@ -17,7 +17,7 @@ from benchmark.metrics.scoring import score_classes
 from benchmark.probes.knn import knn_scores
 from benchmark.probes.logistic import Standardiser
 from benchmark.probes.search import best_of_grid
-from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 NEIGHBOURS = (200, 100, 50, 20, 10, 5, 2, 1)  # of equally good ones the first is taken: the smoothest

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from benchmark.api import Answer, Method, Rung, SupervisedMethod
-from benchmark.data.subsets import Subset
+from benchmark.data.labels.subsets import Subset
 from benchmark.engine.context import TaskContext
 from benchmark.engine.features import Layer, layer_missing
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.search import Space, tune
-from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 

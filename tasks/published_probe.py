@@ -23,7 +23,7 @@ from benchmark.errors import did_you_mean
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import score_classes
 from benchmark.probes.published import Loop, fixed, live, run
-from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 CHOICES = {

@@ -28,11 +28,11 @@ from benchmark.api import (
     Task,
     Truth,
 )
-from benchmark.data.report_hygiene import clean_reports
-from benchmark.data.report_texts import report_key
+from benchmark.data.reports.report_cleaning import clean_reports
+from benchmark.data.reports.report_texts import report_key
 from benchmark.engine.context import Sequences, TaskContext
 from benchmark.engine.features import SHORT, Layer, layer_missing
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.errors import check_choices, raise_all
 from benchmark.probes.knn import nearest
 from benchmark.registry import TASKS
@@ -40,8 +40,8 @@ from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Encoded, Pairs, Recordings, Shortened, Signals, statistics
 from benchmark.reporting.scoring import METRICS, PRIMARY, score_reports
-from benchmark.reporting.self_reference import METRICS as SELF_METRICS
-from benchmark.reporting.self_reference import WARNING, agreement, class_prompts, nearest_prompts
+from benchmark.reporting.self_scored import METRICS as SELF_METRICS
+from benchmark.reporting.self_scored import WARNING, agreement, class_prompts, nearest_prompts
 from benchmark.reporting.training import train_decoder
 from benchmark.reporting.writing import Decoding, write
 
@@ -66,9 +66,9 @@ class ReportGeneration(Task):
     `width`, `heads` and a byte-pair `vocabulary` learnt from the training reports, or published weights by hub id or
     folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
     (`temperature`, `top_p`); none where no decoder writes. `hygiene` takes out of all reports, learnt from and compared
-    with, what says nothing of the recording (`benchmark.data.report_hygiene`). `seed` is that of weights, batches and
+    with, what says nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and
     samples. `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is
-    not comparable between methods (`benchmark.reporting.self_reference`).
+    not comparable between methods (`benchmark.reporting.self_scored`).
     """
 
     generator: str = "decoder"

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.api import AlignedMethod, Answer, Method, Scores, Task, Truth
-from benchmark.data.report_texts import report_key
+from benchmark.data.reports.report_texts import report_key
 from benchmark.engine.context import TaskContext
 from benchmark.errors import BenchmarkError
 from benchmark.metrics.retrieval import DEPTHS, chance, place, resampled_means, resampled_medians

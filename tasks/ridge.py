@@ -17,7 +17,7 @@ from benchmark.metrics.scoring import score_classes
 from benchmark.probes.logistic import ProbeBasis, Standardiser
 from benchmark.probes.ridge import ridge_scores
 from benchmark.probes.search import best_of_grid
-from benchmark.probes.task import ProbeTask, answer_with
+from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 # times n, the mean eigenvalue of X'X; of equally good ones the first is taken: the strongest

@@ -2,7 +2,7 @@
 
 The source is a field, the target is the cell's dataset. The probe is that of `linear_probe` (frozen features,
 penalty chosen on the *source's* validation split, thresholds from there too); the target gives its test signals
-and nothing else. Classes meet through a class map (`benchmark.data.class_maps`): a judged class is positive
+and nothing else. Classes meet through a class map (`benchmark.data.labels.class_maps`): a judged class is positive
 when any of its members is, and scored by its likeliest member. The idea, and the maps, are those of MERL (ICML
 2024), section on distribution shift. Transfer without any label of the source is zero-shot on the target.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import expit
 
 from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
-from benchmark.data.class_maps import ClassMap, find_map, label_set_of, strongest
+from benchmark.data.labels.class_maps import ClassMap, find_map, label_set_of, strongest
 from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import f1_thresholds

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmark.api import AlignedMethod, Answer, Method, Scores, Task, Truth
 from benchmark.canonical import digest
-from benchmark.data.prompts import load_prompts
+from benchmark.data.labels.prompts import load_prompts
 from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError, did_you_mean
 from benchmark.metrics.classification import auroc, macro

@@ -67,7 +67,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def synthetic_home(tmp_path_factory):
     """A home with the tiny suite's dataset prepared; tests copy from it or only read."""
-    from benchmark.data.preparation import prepare
+    from benchmark.data.store.preparation import prepare
     from benchmark.paths import Home
 
     made = Home(tmp_path_factory.mktemp("synthetic"))

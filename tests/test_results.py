@@ -32,7 +32,7 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
 
     from benchmark.cli import parser
     from benchmark.commands.options import plan_of
-    from benchmark.engine.store import Store
+    from benchmark.records.store import Store
     from benchmark.leaderboard.figures import label_efficiency, style
     from benchmark.leaderboard.tables import Leaderboard
 

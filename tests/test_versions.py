@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.canonical import canonical
 from benchmark.configuration import options
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 PINNED = Path(__file__).with_name("defaults.json")

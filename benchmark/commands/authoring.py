@@ -61,7 +61,7 @@ def check(options: argparse.Namespace) -> int:
     from benchmark.contract import failures
 
     if options.python is not None:
-        from benchmark.elsewhere.method import use_interpreter
+        from benchmark.external.method import use_interpreter
 
         use_interpreter(options.name, options.python)
     kinds = [kind for kind, registry in REGISTRIES.items() if options.name in registry.names()]

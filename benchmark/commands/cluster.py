@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from benchmark.commands.options import add_home, add_json
-from benchmark.hooks import CLUSTER_COMMANDS, load
+from benchmark.lazy_imports import CLUSTER_COMMANDS, load
 from benchmark.paths import Home
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 
 from benchmark.commands.inspection import REGISTRIES
 from benchmark.errors import COMPLETE
-from benchmark.hooks import EXECUTORS
+from benchmark.lazy_imports import EXECUTORS
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS
-from benchmark.suite_files import suite_names
+from benchmark.planning.suite_files import suite_names
 
 SHELLS = ("bash", "zsh")
 ASKED = "_ARGCOMPLETE"  # set by the shell function while it asks

@@ -52,7 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def prepare_data(options: argparse.Namespace) -> int:
     """Prepare a dataset and print what was found, left out and noticed."""
-    from benchmark.data.preparation import prepare, read_findings
+    from benchmark.data.store.preparation import prepare, read_findings
     from benchmark.engine.events import Event
 
     config = configuration.parse_assignments(options.assignments)
@@ -88,9 +88,9 @@ def prepare_data(options: argparse.Namespace) -> int:
 
 def survey_reports(options: argparse.Namespace) -> int:
     """Print what hygiene takes out, how much of test is copied from train, how well the statements are found."""
-    from benchmark.data.preparation import open_dataset
+    from benchmark.data.store.preparation import open_dataset
     from benchmark.errors import UsageError
-    from benchmark.reporting.survey import as_text, survey
+    from benchmark.reporting.report_statistics import as_text, survey
 
     wrong = set(options.splits) - {"train", "val", "test"}
     if wrong:
@@ -113,8 +113,8 @@ def _original_root(options: argparse.Namespace, dataset: Any) -> Path | None:
 
 def check_data(options: argparse.Namespace) -> int:
     """Check a prepared dataset; print what is wrong with names and remedies."""
-    from benchmark.data.checking import check
-    from benchmark.data.preparation import open_dataset
+    from benchmark.data.store.checking import check
+    from benchmark.data.store.preparation import open_dataset
     from benchmark.registry import DATASETS
 
     config = configuration.parse_assignments(options.assignments)

@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def list_names(options: argparse.Namespace) -> int:
     """Print names without importing what they name."""
-    from benchmark.suite_files import suite_names
+    from benchmark.planning.suite_files import suite_names
 
     names = {kind: registry.names() for kind, registry in REGISTRIES.items()} | {"suites": suite_names()}
     if options.kind:
@@ -47,7 +47,7 @@ def list_names(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Print the card, the options and their defaults."""
-    from benchmark.suite_files import suite_names, suite_path
+    from benchmark.planning.suite_files import suite_names, suite_path
 
     name = options.name
     for kind, registry in REGISTRIES.items():

@@ -19,7 +19,7 @@ from benchmark.commands.options import (
 from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
 
 if TYPE_CHECKING:
-    from benchmark.engine.plan import Plan
+    from benchmark.planning.plan import Plan
 
 TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
 
@@ -65,7 +65,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def leaderboard(options: argparse.Namespace) -> int:
     """Write and print the tables."""
-    from benchmark.engine.store import Store
+    from benchmark.records.store import Store
     from benchmark.leaderboard.audit import audit
 
     formats = _formats(options.format, (*TEXTS, *FIGURES))
@@ -80,7 +80,7 @@ def leaderboard(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Print the comparison of two rows, and write it where a folder is given."""
     from benchmark.atomic import write_bytes, write_text
-    from benchmark.engine.store import Store
+    from benchmark.records.store import Store
     from benchmark.leaderboard import comparison
     from benchmark.leaderboard.tables import Leaderboard
 
@@ -110,7 +110,7 @@ def collect(options: argparse.Namespace) -> int:
     """Write the record of every finished cell, and the cards of weights made here; the folder is a store by itself."""
     from benchmark.atomic import write_bytes, write_text
     from benchmark.engine.pretraining import CARD, CURVES, HISTORY, pretrained_folder
-    from benchmark.engine.store import RECORD, RESAMPLED, Store, record_text
+    from benchmark.records.store import RECORD, RESAMPLED, Store, record_text
 
     made, source, target = plan_of(options), Store(home_of(options).records), Store(options.out)
     made.sort_by_state(source)
@@ -159,8 +159,8 @@ def write_leaderboard(made: Plan, store: Any, out: Path, formats: tuple[str, ...
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
     """File name -> content, for the formats that are text."""
     from benchmark.leaderboard import latex, markdown, page, spreadsheet
-    from benchmark.leaderboard.beside import grids
-    from benchmark.leaderboard.beside import spreadsheet as all_metrics
+    from benchmark.leaderboard.metric_grid import grids
+    from benchmark.leaderboard.metric_grid import spreadsheet as all_metrics
 
     texts = {}
     if "md" in formats:

@@ -13,7 +13,7 @@ from benchmark.paths import Home
 
 if TYPE_CHECKING:
     from benchmark.engine.events import BarReporter, LineReporter
-    from benchmark.engine.plan import Plan
+    from benchmark.planning.plan import Plan
 
 
 def add_suite(sub: argparse.ArgumentParser, nargs: str | None = None) -> None:
@@ -71,8 +71,8 @@ def device_of(options: argparse.Namespace) -> str:
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    from benchmark.engine.plan import make_plan
-    from benchmark.engine.suites import load_suite
+    from benchmark.planning.plan import make_plan
+    from benchmark.planning.suites import load_suite
 
     if options.limit is not None and options.limit < 1:
         raise UsageError(f"--limit is {options.limit}, it must be at least 1")

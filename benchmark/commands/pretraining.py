@@ -38,9 +38,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def pretrain(options: argparse.Namespace) -> int:
     """Pre-train one method; the same options find the same weights again."""
-    from benchmark.data.preparation import prepare
+    from benchmark.data.store.preparation import prepare
     from benchmark.engine import distributed, pretraining
-    from benchmark.engine.plan import recipe
+    from benchmark.planning.plan import recipe
     from benchmark.engine.preemption import stopping_on_signals
 
     given = configuration.parse_assignments(options.assignments)

@@ -23,7 +23,7 @@ from benchmark.commands.options import (
 from benchmark.errors import COMPLETE, SOME_FAILED, UsageError
 
 if TYPE_CHECKING:
-    from benchmark.engine.records import RunRecord
+    from benchmark.records.record import RunRecord
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +51,7 @@ def add_cell(sub: argparse.ArgumentParser) -> None:
 
 def search(options: argparse.Namespace) -> int:
     """Print the trials, the best first."""
-    from benchmark.engine.store import Store
+    from benchmark.records.store import Store
 
     record = Store(home_of(options).records).find(options.cell)
     trials = record.details.get("trials")
@@ -90,7 +90,7 @@ def explain_cell(
     """Answer, print and, with ``--out``, write the ladder of a cell."""
     from benchmark.atomic import write_text
     from benchmark.engine.explaining import explain
-    from benchmark.engine.store import Store
+    from benchmark.records.store import Store
 
     home = home_of(options)
     record = Store(home.records).find(key)

@@ -24,13 +24,13 @@ from benchmark.commands.options import (
 )
 from benchmark.commands.probing import explain_cell
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, raise_all
-from benchmark.hooks import EXECUTORS
+from benchmark.lazy_imports import EXECUTORS
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
 
 if TYPE_CHECKING:
     from benchmark.engine.executors import Executor
-    from benchmark.engine.plan import Plan
+    from benchmark.planning.plan import Plan
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -68,8 +68,8 @@ def plan(options: argparse.Namespace) -> int:
     if options.cost:
         return answered_by("cost")(options)
     from benchmark.engine.caveats import card_verdict
-    from benchmark.engine.plan import data_digests
-    from benchmark.engine.store import Store
+    from benchmark.planning.plan import data_digests
+    from benchmark.records.store import Store
 
     home = home_of(options)
     made = plan_of(options)
@@ -95,8 +95,8 @@ def plan(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Prepare, pre-train, run what is missing, print the leaderboard."""
     from benchmark.engine.events import Event, counting_cells
-    from benchmark.engine.plan import data_digests
-    from benchmark.engine.store import Store
+    from benchmark.planning.plan import data_digests
+    from benchmark.records.store import Store
 
     home, store = home_of(options), Store(home_of(options).records)
     made = plan_of(options)
@@ -159,8 +159,8 @@ def status(options: argparse.Namespace) -> int:
     """
     if options.suite is None or options.submitted or options.watch:
         return answered_by("status")(options)
-    from benchmark.engine.plan import data_digests
-    from benchmark.engine.store import Store
+    from benchmark.planning.plan import data_digests
+    from benchmark.records.store import Store
 
     home = home_of(options)
     made = plan_of(options)
@@ -189,9 +189,9 @@ def status(options: argparse.Namespace) -> int:
 
 def _prepare_all(made: Plan, home: Home, root: Path | None, report: Any) -> None:
     """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
-    from benchmark.data.preparation import prepare
+    from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
-    from benchmark.engine.records import datasets_of
+    from benchmark.records.record import datasets_of
     from benchmark.errors import MissingError
 
     needed: dict[str, tuple[str, dict[str, Any]]] = {}

@@ -30,7 +30,7 @@ from benchmark.api import (
     TrainableMethod,
 )
 from benchmark.contract import Checks
-from benchmark.data.signal import adapt
+from benchmark.data.signals.signal import adapt
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.engine.checkpoints import load_weights, save_weights
 

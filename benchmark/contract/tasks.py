@@ -89,7 +89,7 @@ class _World:
     """Synthetic recordings, a method that the task can be asked of, its answer and the truth."""
 
     def __init__(self, task: Task, name: str) -> None:
-        from benchmark.data.preparation import prepare
+        from benchmark.data.store.preparation import prepare
         from benchmark.engine.context import LabelledRows
         from benchmark.paths import Home
 

@@ -16,13 +16,13 @@ from typing import ClassVar
 import numpy as np
 
 from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.files import find_files
-from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
-from benchmark.data.merl_files import read_merl, require_merl
-from benchmark.data.people import parse_age, parse_sex
-from benchmark.data.splits import hashed_split
-from benchmark.data.tables import read_table
-from benchmark.data.wfdb_reader import MISSING_SAMPLE, parse_header, read_record
+from benchmark.data.store.file_walk import find_files
+from benchmark.data.formats.matlab5 import read_matlab_ecg, read_matlab_person
+from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.labels.demographics import parse_age, parse_sex
+from benchmark.data.labels.splits import hashed_split
+from benchmark.data.formats.tables import read_table
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE, parse_header, read_record
 from benchmark.errors import DataError, RecordingError, check_choices, raise_all
 from benchmark.registry import DATASETS
 

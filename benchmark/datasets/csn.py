@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.files import find_files
-from benchmark.data.merl_files import read_merl, require_merl
-from benchmark.data.people import parse_age, parse_sex
-from benchmark.data.splits import hashed_split
-from benchmark.data.wfdb_reader import parse_header, read_record
+from benchmark.data.store.file_walk import find_files
+from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.labels.demographics import parse_age, parse_sex
+from benchmark.data.labels.splits import hashed_split
+from benchmark.data.formats.wfdb_reader import parse_header, read_record
 from benchmark.errors import DataError, RecordingError, check_choices
 from benchmark.registry import DATASETS
 

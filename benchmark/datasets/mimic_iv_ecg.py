@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.csv_index import CsvFile, RowIndex, whole_number
-from benchmark.data.splits import hashed_split
-from benchmark.data.wfdb_reader import read_record
+from benchmark.data.formats.csv_index import CsvFile, RowIndex, whole_number
+from benchmark.data.labels.splits import hashed_split
+from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.errors import DataError, UsageError
 from benchmark.registry import DATASETS
 

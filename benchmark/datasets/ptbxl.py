@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.language import report_language
-from benchmark.data.tables import read_table
-from benchmark.data.wfdb_reader import read_record
+from benchmark.data.reports.language import report_language
+from benchmark.data.formats.tables import read_table
+from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.errors import DataError, UsageError, raise_all
 from benchmark.registry import DATASETS
 

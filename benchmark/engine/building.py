@@ -9,7 +9,7 @@ import torch
 
 from benchmark.api import Method
 from benchmark.configuration import complete
-from benchmark.elsewhere.method import Elsewhere
+from benchmark.external.method import Elsewhere
 from benchmark.engine.checkpoints import load_weights, read_state
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS

@@ -15,17 +15,17 @@ import torch
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
 from benchmark.atomic import atomic_path, write_text
 from benchmark.canonical import digest
-from benchmark.data.conditions import Condition, ConditionedDataset
-from benchmark.data.groups import groups
-from benchmark.data.merl_subset import merl_subset
-from benchmark.data.prepared import PreparedDataset
-from benchmark.data.report_texts import report_key
-from benchmark.data.subsets import Subset, draw, draw_recordings
+from benchmark.data.signals.conditions import Condition, ConditionedDataset
+from benchmark.data.labels.groups import groups
+from benchmark.data.labels.merl_subset import merl_subset
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.reports.report_texts import report_key
+from benchmark.data.labels.subsets import Subset, draw, draw_recordings
 from benchmark.engine.building import build
 from benchmark.engine.cost import joined
 from benchmark.engine.events import Report
 from benchmark.engine.features import Layer, cached_features, chosen_precision, stored_cost
-from benchmark.engine.schedule import TrainingConfig, number_of_epochs
+from benchmark.planning.training_config import TrainingConfig, number_of_epochs
 from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
 from benchmark.registry import METHODS

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.api import Method
-from benchmark.elsewhere.method import Elsewhere
+from benchmark.external.method import Elsewhere
 
 
 def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor) -> dict[str, float]:

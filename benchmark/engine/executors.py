@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmark.engine import provenance
+from benchmark.records import provenance
 from benchmark.engine.events import Event, Report
-from benchmark.engine.plan import Cell, Job
+from benchmark.planning.plan import Cell, Job
 from benchmark.engine.run import failed_record, run_job
-from benchmark.engine.store import Store
+from benchmark.records.store import Store
 from benchmark.errors import UsageError, did_you_mean
-from benchmark.hooks import EXECUTORS, load
+from benchmark.lazy_imports import EXECUTORS, load
 from benchmark.paths import HOME_VARIABLE, Home
 
 STDERR_TAIL = 30  # lines kept of a worker that died
@@ -122,7 +122,7 @@ def _account(job: Job, home: Home, code: int, stderr: list[str], report: Report)
 
 
 def executor(name: str, workers: int | None = None, **options: Any) -> Executor:
-    """The executor called `name`; `options` are for those that another package brings (see `benchmark.hooks`)."""
+    """The executor called `name`; `options` are for those that another package brings (see `benchmark.lazy_imports`)."""
     known: dict[str, Callable[[], Executor]] = {
         "inline": InlineExecutor,
         "processes": lambda: ProcessesExecutor(workers),

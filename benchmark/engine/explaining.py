@@ -12,10 +12,10 @@ from typing import Any
 from benchmark.canonical import canonical, file_sha256
 from benchmark.configuration import distinct
 from benchmark.engine.events import Report
-from benchmark.engine.plan import Cell, Job
-from benchmark.engine.records import RunRecord, RunSpec
+from benchmark.planning.plan import Cell, Job
+from benchmark.records.record import RunRecord, RunSpec
 from benchmark.engine.run import run_job
-from benchmark.engine.store import Store
+from benchmark.records.store import Store
 from benchmark.errors import UsageError
 from benchmark.paths import Home
 from benchmark.registry import METHODS, TASKS

@@ -20,7 +20,7 @@ from filelock import FileLock
 from benchmark import canonical
 from benchmark.api import AlignedMethod, Method, SequenceMethod, SignalSpec
 from benchmark.atomic import atomic_path, write_text
-from benchmark.data.prepared import PreparedDataset
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.cost import model_cost
 from benchmark.engine.events import Event, Report
 from benchmark.engine.prefetch import computed, on_gpu, pinned, read_ahead

@@ -21,13 +21,14 @@ from filelock import FileLock
 from benchmark import canonical
 from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod
 from benchmark.atomic import write_text
-from benchmark.data.preparation import open_dataset
-from benchmark.data.prepared import PreparedDataset
-from benchmark.engine import curves, distributed, provenance
+from benchmark.data.store.preparation import open_dataset
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.engine import curves, distributed
+from benchmark.records import provenance
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import save_weights
 from benchmark.engine.events import Event, Report, silent
-from benchmark.engine.schedule import SELECTIONS, TrainingConfig
+from benchmark.planning.training_config import SELECTIONS, TrainingConfig
 from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.errors import DataError, UsageError

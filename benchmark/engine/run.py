@@ -15,20 +15,20 @@ from threadpoolctl import threadpool_limits
 from benchmark.api import Answer, Scores
 from benchmark.canonical import canonical
 from benchmark.configuration import complete
-from benchmark.data.conditions import Condition
-from benchmark.data.prepared import PreparedDataset
-from benchmark.engine import provenance
+from benchmark.data.signals.conditions import Condition
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.records import provenance
 from benchmark.engine.caveats import annotate
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import Event, Report
 from benchmark.engine.features import cached_signal
-from benchmark.engine.opened import Opened
-from benchmark.engine.plan import Cell, Job, find_method
+from benchmark.engine.group_data import Opened
+from benchmark.planning.plan import Cell, Job, find_method
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.pretraining import pretrain
-from benchmark.engine.records import RunRecord, RunSpec, datasets_of
-from benchmark.engine.schedule import SELECTIONS, TrainingConfig
-from benchmark.engine.store import Store
+from benchmark.records.record import RunRecord, RunSpec, datasets_of
+from benchmark.planning.training_config import SELECTIONS, TrainingConfig
+from benchmark.records.store import Store
 from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.registry import DATASETS, METHODS, TASKS

@@ -26,7 +26,7 @@ from benchmark.engine import distributed
 from benchmark.engine.events import Event, Report
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import pinned, read_ahead
-from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, step_groups, steps_per_epoch
+from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, step_groups, steps_per_epoch
 from benchmark.errors import BenchmarkError, UsageError
 
 CHECKPOINT_SECONDS = 600.0  # at most so much work is lost by a kill

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmark.engine.events import Event
-from benchmark.engine.plan import Job
+from benchmark.planning.plan import Job
 from benchmark.engine.run import limit_threads, run_job
 from benchmark.paths import Home
 

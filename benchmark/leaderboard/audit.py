@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmark.engine.plan import Plan
-from benchmark.engine.records import RunRecord, RunSpec
-from benchmark.engine.store import RECORD, Store, read_record
+from benchmark.planning.plan import Plan
+from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.store import RECORD, Store, read_record
 
 # fields that may differ between two answers to what a reader takes for one question
 VERSIONS = ("method_version", "task_version", "dataset_version", "protocol", "task_inputs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.leaderboard import beside
+from benchmark.leaderboard import metric_grid as beside
 from benchmark.leaderboard.layout import TURNED, Line, floor_lines, head, lines, turned
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.tables import Leaderboard, Table

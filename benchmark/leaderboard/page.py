@@ -16,11 +16,11 @@ from typing import Any
 
 import jinja2
 
-from benchmark.engine.store import RECORD
+from benchmark.records.store import RECORD
 from benchmark.leaderboard.figures.compact import address, compact
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
-from benchmark.leaderboard.results import Result
+from benchmark.records.table_fields import Result
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.data.conditions import AS_RECORDED
-from benchmark.engine.plan import Cell, Plan
-from benchmark.engine.store import Store
+from benchmark.data.signals.conditions import AS_RECORDED
+from benchmark.planning.plan import Cell, Plan
+from benchmark.records.store import Store
 from benchmark.errors import DataError, raise_all
-from benchmark.leaderboard.results import SEED, Result, read_resampled, read_result
+from benchmark.records.table_fields import SEED, Result, read_resampled, read_result
 from benchmark.metrics.statistics import interval
 from benchmark.registry import TASKS
 

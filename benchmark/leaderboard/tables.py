@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.engine.plan import Plan
+from benchmark.planning.plan import Plan
 from benchmark.engine.pretraining import HISTORY, pretrained_folder
-from benchmark.engine.records import PROTOCOL
-from benchmark.engine.store import Store
+from benchmark.records.record import PROTOCOL
+from benchmark.records.store import Store
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
-from benchmark.leaderboard.leaks import contaminated, leak_lines
-from benchmark.leaderboard.marks import fixed_fields, protocol_mark, protocol_warnings
+from benchmark.leaderboard.contamination import contaminated, leak_lines
+from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
 from benchmark.paths import Home

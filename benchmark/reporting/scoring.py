@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.api import Scores, Truth
-from benchmark.data.report_hygiene import clean_reports
-from benchmark.data.report_texts import report_key
+from benchmark.data.reports.report_cleaning import clean_reports
+from benchmark.data.reports.report_texts import report_key
 from benchmark.errors import BenchmarkError
 from benchmark.metrics.scoring import RESAMPLES, SEED, resampling
 from benchmark.metrics.statistics import interval, patient_weights

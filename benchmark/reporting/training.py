@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from benchmark.atomic import atomic_path
 from benchmark.engine.events import Report
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import Progress, mean_losses, train
 from benchmark.errors import UsageError
 from benchmark.reporting.learner import Learner

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.nn.coattention import EPSILON
+from methods.nn.cmelt.coattention import EPSILON
 
 IGNORED = -100  # the label of a word that is not to be predicted
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.api import LEADS, RawSignal, SignalSpec
-from benchmark.data.signal import adapt, band_limit, check_spec, to_millivolt
+from benchmark.data.signals.signal import adapt, band_limit, check_spec, to_millivolt
 from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmark.cli import main
-from benchmark.data.checking import check
-from benchmark.data.preparation import prepare
-from benchmark.data.prepared import PreparedDataset
+from benchmark.data.store.checking import check
+from benchmark.data.store.preparation import prepare
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.datasets.cpsc2018 import CPSC2018
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
@@ -31,7 +31,7 @@ def problems(data, dataset=None, root=None):
 
 def reseal(data):
     """Give the manifest the digest of changed files, as if they had been prepared so."""
-    from benchmark.data.checking import store_digest
+    from benchmark.data.store.checking import store_digest
 
     manifest = json.loads((data.path / "manifest.json").read_text())
     manifest |= {"digest": store_digest(data.path), "signal_bytes": (data.path / "signals.i16").stat().st_size}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, SignalSpec
-from benchmark.data.conditions import LEAD_SETS, Condition, ConditionedDataset, expand_conditions
-from benchmark.data.preparation import open_dataset
+from benchmark.data.signals.conditions import LEAD_SETS, Condition, ConditionedDataset, expand_conditions
+from benchmark.data.store.preparation import open_dataset
 from benchmark.errors import UsageError
 
 

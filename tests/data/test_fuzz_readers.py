@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.wfdb_reader import parse_header, read_record
+from benchmark.data.formats.wfdb_reader import parse_header, read_record
 from benchmark.errors import RecordingError
 from benchmark.testing import write_record
 

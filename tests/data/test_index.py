@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.api import RecordEntry
-from benchmark.data.index import write_index
+from benchmark.data.store.recording_index import write_index
 from benchmark.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.data.language import report_language
+from benchmark.data.reports.language import report_language
 
 
 @pytest.mark.parametrize(

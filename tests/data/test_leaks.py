@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.api import MethodCard, Weights
-from benchmark.data.leaks import Verdict, join, judge, judge_published
+from benchmark.data.labels.contamination import Verdict, join, judge, judge_published
 
 
 @pytest.mark.parametrize(

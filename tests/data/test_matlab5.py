@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
+from benchmark.data.formats.matlab5 import read_matlab_ecg, read_matlab_person
 from benchmark.errors import RecordingError
 from benchmark.testing.cpsc2018 import matlab_file
 
@@ -49,7 +49,7 @@ def test_real_files_equal_scipy(shared):
     ],
 )
 def test_broken_files_are_one_clear_error(tmp_path, monkeypatch, change, words):
-    monkeypatch.setattr("benchmark.data.matlab5.UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("benchmark.data.formats.matlab5.UNPACKED_BYTES", 1_000_000)
     path = tmp_path / "a.mat"
     path.write_bytes(change(matlab_file(SIGNAL, "Male", 52)))
     with pytest.raises(RecordingError, match=words):

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from benchmark.data.merl_subset import NOTE, TABLES, merl_digest, merl_subset, merl_training_ids
+from benchmark.data.labels.merl_subset import NOTE, TABLES, merl_digest, merl_subset, merl_training_ids
 from benchmark.errors import MissingError, UsageError
 from tasks.linear_probe import LinearProbe
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS
-from benchmark.data.perturbations import ELECTRODES, NOISES, SWAPS, UNITS, lead_matrix, perturb
-from benchmark.data.signal import einthoven_residual
+from benchmark.data.signals.perturbations import ELECTRODES, NOISES, SWAPS, UNITS, lead_matrix, perturb
+from benchmark.data.signals.signal import einthoven_residual
 from benchmark.errors import UsageError
 
 RATE = 500.0

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, RawSignal, SignalSpec
-from benchmark.data.index import write_index
-from benchmark.data.preparation import Findings, open_dataset, prepare
-from benchmark.data.prepared import REPORT, PreparedDataset
+from benchmark.data.store.recording_index import write_index
+from benchmark.data.store.preparation import Findings, open_dataset, prepare
+from benchmark.data.store.prepared import REPORT, PreparedDataset
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
@@ -101,7 +101,7 @@ class Odd(Synthetic):
 
 
 def test_oddities_are_noticed(home, monkeypatch):
-    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Odd)
+    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Odd)
     data = prepare("synthetic", {"patients": 30}, home)
     ids = [entry.record_id for entry in Odd(patients=30).entries(None)]
     said = findings(data)
@@ -121,7 +121,7 @@ def test_recordings_of_different_lengths(home, monkeypatch):
             raw = super().read(entry, root)
             return replace(raw, adc=raw.adc[:, : 600 + 100 * (len(entry.report) % 5)], gain=raw.gain * 2)
 
-    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Uneven)
+    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Uneven)
     data = prepare("synthetic", {"patients": 20}, home)
     rows = np.arange(len(data))[::-1]
     together = data.read(rows, SignalSpec(rate=100, seconds=8))
@@ -185,7 +185,7 @@ def test_a_kill_while_preparing_leaves_nothing_that_counts(home):
     """SIGKILL in the middle; then the folder is no store, and a second preparation makes it whole."""
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
+        "from benchmark.data.store.preparation import prepare; from benchmark.paths import Home\n"
         "def slowly(done, total):\n"
         "    print(done, flush=True); time.sleep(0.3)\n"
         f"prepare('synthetic', {{'patients': 150}}, Home(Path({str(home.root)!r})), progress=slowly)"
@@ -207,7 +207,7 @@ def killed(home, root, chunks):
     """Prepare a MIMIC tree and die after so many chunks, as by a kill: no clean-up runs."""
     code = (
         "import os; from pathlib import Path; from benchmark.paths import Home\n"
-        "import benchmark.data.preparation as p\n"
+        "import benchmark.data.store.preparation as p\n"
         "p.CHUNK_RECORDINGS = 8\n"
         "def stop(done, total):\n"
         f"    if done >= 8 * {chunks}: os._exit(9)\n"
@@ -218,7 +218,7 @@ def killed(home, root, chunks):
 
 def test_a_killed_preparation_goes_on_where_it_stopped(home, tmp_path, monkeypatch):
     """The resumed store equals one made in one go; half-written files are cut back; what was read is not read again."""
-    monkeypatch.setattr("benchmark.data.preparation.CHUNK_RECORDINGS", 8)
+    monkeypatch.setattr("benchmark.data.store.preparation.CHUNK_RECORDINGS", 8)
     write_mimic_iv_ecg(tmp_path / "mimic", patients=20, samples=50)
     killed(home, tmp_path / "mimic", chunks=2)
     partial = home.data / "mimic_iv_ecg.partial"
@@ -237,7 +237,7 @@ def test_a_killed_preparation_goes_on_where_it_stopped(home, tmp_path, monkeypat
 
 
 def test_a_killed_preparation_of_other_files_begins_anew(home, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmark.data.preparation.CHUNK_RECORDINGS", 8)
+    monkeypatch.setattr("benchmark.data.store.preparation.CHUNK_RECORDINGS", 8)
     write_mimic_iv_ecg(tmp_path / "mimic", patients=20, samples=50)
     killed(home, tmp_path / "mimic", chunks=2)
     table = tmp_path / "mimic" / "machine_measurements.csv"
@@ -258,7 +258,8 @@ def test_workers_change_nothing(home, root, tmp_path):
 
 
 def test_a_disk_too_small_is_refused_before_and_survived_during(home, root, monkeypatch):
-    from benchmark.data import preparation, store_writer
+    from benchmark.data.store import preparation
+    from benchmark.data.store import store_writer
 
     said = []
     with monkeypatch.context() as patch:
@@ -295,7 +296,7 @@ def test_memory_does_not_grow_with_the_recordings(home, tmp_path):
         write_mimic_iv_ecg(root, patients=patients, samples=10, same_signal=True, odd=False)
         code = (
             "import re; from pathlib import Path\n"
-            "from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
+            "from benchmark.data.store.preparation import prepare; from benchmark.paths import Home\n"
             f"prepare('mimic_iv_ecg', {{}}, Home(Path({str(root / 'home')!r})), Path({str(root)!r}))\n"
             "print(re.search('VmHWM:[^0-9]+([0-9]+)', Path('/proc/self/status').read_text())[1])"  # not its parent's
         )
@@ -313,7 +314,7 @@ def test_a_truncated_store_is_recognised(prepared_home):
 
 def test_two_preparations_at_once_agree(home):
     code = (
-        "from pathlib import Path; from benchmark.data.preparation import prepare; from benchmark.paths import Home\n"
+        "from pathlib import Path; from benchmark.data.store.preparation import prepare; from benchmark.paths import Home\n"
         f"print(prepare('synthetic', {{'patients': 60}}, Home(Path({str(home.root)!r}))).digest)"
     )
     workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -332,7 +333,7 @@ def test_leads_are_stored_by_name_whatever_the_files_order(home, monkeypatch):
             names = tuple(LEADS[lead].upper() for lead in order)
             return replace(raw, adc=raw.adc[order], gain=raw.gain[order], baseline=raw.baseline[order], leads=names)
 
-    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Permuted)
+    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Permuted)
     permuted = prepare("synthetic", {"patients": 20, "seed": 0, "german": 1e-9}, home)
     rows = np.arange(len(plain))
     assert np.array_equal(plain.millivolt(rows), permuted.millivolt(rows))

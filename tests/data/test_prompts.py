@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.data.prompts import builtin_prompts, load_prompts
+from benchmark.data.labels.prompts import builtin_prompts, load_prompts
 from benchmark.errors import UsageError
 from benchmark.registry import DATASETS
 

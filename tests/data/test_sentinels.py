@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmark.api import LEADS, SignalSpec
-from benchmark.data.sentinels import heart_rate, precordial_order, watch
-from benchmark.data.signal import lead_positions, to_millivolt
-from benchmark.data.wfdb_reader import read_record
+from benchmark.data.signals.sanity_checks import heart_rate, precordial_order, watch
+from benchmark.data.signals.signal import lead_positions, to_millivolt
+from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.testing import sample_recordings
 
 RATE = 100

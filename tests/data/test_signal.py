@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, SignalSpec
-from benchmark.data.signal import adapt, einthoven_residual, lead_positions
+from benchmark.data.signals.signal import adapt, einthoven_residual, lead_positions
 from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
 

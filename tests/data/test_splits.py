@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from benchmark.data.splits import hashed_split
+from benchmark.data.labels.splits import hashed_split
 
 
 def test_known_places():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.subsets import FLOOR_FRACTION, Subset, draw, draw_recordings
+from benchmark.data.labels.subsets import FLOOR_FRACTION, Subset, draw, draw_recordings
 
 
 def population(records=2000, classes=6, seed=0):

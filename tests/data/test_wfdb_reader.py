@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from benchmark.data.wfdb_reader import parse_header, read_record
+from benchmark.data.formats.wfdb_reader import parse_header, read_record
 from benchmark.errors import RecordingError
 from benchmark.testing import sample_recordings, write_record
 from benchmark.testing.ptbxl import PTBXL_LEADS

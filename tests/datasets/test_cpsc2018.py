@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.data.preparation import prepare, read_findings
+from benchmark.data.store.preparation import prepare, read_findings
 from benchmark.datasets.cpsc2018 import CLASSES, CPSC2018
 from benchmark.errors import DataError, MissingError, UsageError
 from benchmark.paths import Home

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS
-from benchmark.data.preparation import prepare, read_findings
+from benchmark.data.store.preparation import prepare, read_findings
 from benchmark.datasets.csn import CLASSES, CSN, SNOMED, SPOILED
 from benchmark.errors import DataError
 from benchmark.testing import write_csn
@@ -69,7 +69,7 @@ def test_merls_sizes_and_faults(shared):
 
 def test_exact_labels_of_the_headers_are_merls_diagnose_column(shared):
     """Token by token: what the substring match spoiled is right in its own text, and equal to ours."""
-    from benchmark.data.merl_files import read_merl
+    from benchmark.data.formats.merl_files import read_merl
 
     source = shared / "data" / "merl" / "merl_data_split.tar.xz"
     tokens = {

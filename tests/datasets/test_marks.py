@@ -2,12 +2,12 @@
 
 import json
 
-from benchmark.data.preparation import open_dataset
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.events import silent
-from benchmark.engine.plan import data_digests, make_plan
+from benchmark.planning.plan import data_digests, make_plan
 from benchmark.engine.run import run_job
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmark.data.preparation import prepare, read_findings
+from benchmark.data.store.preparation import prepare, read_findings
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG, clean_report
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.errors import DataError, UsageError
@@ -170,8 +170,8 @@ def test_it_has_no_label_sets_and_says_so(made, home):
 
 
 def test_a_suite_that_asks_for_labels_is_refused(tiny_suite):
-    from benchmark.engine.plan import make_plan
-    from benchmark.engine.suites import load_suite
+    from benchmark.planning.plan import make_plan
+    from benchmark.planning.suites import load_suite
 
     text = tiny_suite.read_text().replace('name = "synthetic"\nlabel', 'name = "mimic_iv_ecg"\nlabel')
     tiny_suite.write_text(text.replace("config = { patients = 120 }\n", ""))

@@ -116,7 +116,7 @@ def test_real_recordings_at_500_hz_and_21719_missing_ones(shared, home, tmp_path
     """The reference material holds 80 recordings at 500 Hz: they are prepared, each other one is counted and named."""
     import wfdb
 
-    from benchmark.data.preparation import prepare
+    from benchmark.data.store.preparation import prepare
 
     packed, root = shared / "data" / "ptb-xl", tmp_path / "ptbxl"
     root.mkdir()

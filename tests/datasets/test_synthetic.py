@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, SPLITS, RecordEntry
-from benchmark.data.synthetic_conditions import CONDITIONS
-from benchmark.data.synthetic_reports import ENGLISH, GERMAN
+from benchmark.data.synthetic.diagnoses import CONDITIONS
+from benchmark.data.synthetic.wording import ENGLISH, GERMAN
 from benchmark.datasets.synthetic import GROUPS, OCCURRENCE, PRIMES, Synthetic
 from benchmark.errors import RecordingError, UsageError
 from benchmark.registry import DATASETS

@@ -23,7 +23,7 @@ import pytest
 
 from benchmark.cli import main, parser
 from benchmark.registry import DATASETS, METHODS, TASKS
-from benchmark.suite_files import suite_names
+from benchmark.planning.suite_files import suite_names
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"])
@@ -116,12 +116,12 @@ def names_exist(options, block: Block) -> None:
 @pytest.fixture
 def newcomer(home, tiny_suite, tmp_path, monkeypatch):
     """An empty folder in which `demo` is the tiny suite; the committed results lie where the documents say."""
-    import benchmark.suite_files as suite_files
+    import benchmark.planning.suite_files as suite_files
 
     small = tmp_path / "demo.toml"
     small.write_text(tiny_suite.read_text("utf-8").replace('name = "tiny"', 'name = "demo"'), "utf-8")
     original = suite_files.suite_path
-    for module in ("benchmark.suite_files", "benchmark.engine.suites"):
+    for module in ("benchmark.planning.suite_files", "benchmark.planning.suites"):
         monkeypatch.setattr(f"{module}.suite_path", lambda name: small if name == "demo" else original(name))
     folder = tmp_path / "newcomer"
     folder.mkdir()

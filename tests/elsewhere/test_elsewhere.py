@@ -15,8 +15,8 @@ import benchmark.api
 from benchmark.cli import main
 from benchmark.contract import failures
 from benchmark.contract.methods import method_checks
-from benchmark.elsewhere import server
-from benchmark.elsewhere.method import class_elsewhere
+from benchmark.external import worker as server
+from benchmark.external.method import class_elsewhere
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights, read_state, save_weights
 from benchmark.errors import BenchmarkError, MissingError, UsageError

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, SignalSpec
-from benchmark.data.fingerprints import SAME, find_copies, fingerprint, fingerprints
-from benchmark.data.preparation import open_dataset, prepare
-from benchmark.data.prepared import PreparedDataset
-from benchmark.data.signal import adapt, lead_positions, to_millivolt
-from benchmark.data.wfdb_reader import read_record
+from benchmark.data.store.fingerprints import SAME, find_copies, fingerprint, fingerprints
+from benchmark.data.store.preparation import open_dataset, prepare
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.signals.signal import adapt, lead_positions, to_millivolt
+from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.engine.caveats import card_verdict, recordings_verdict, signal_caveats, verdict
 from benchmark.engine.events import silent
 from benchmark.engine.executors import InlineExecutor
-from benchmark.engine.plan import make_plan
+from benchmark.planning.plan import make_plan
 from benchmark.engine.pretraining import ReportedRecordings
-from benchmark.engine.records import RunRecord
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.records.record import RunRecord
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 
@@ -45,7 +45,7 @@ class Uneven(Synthetic):
 
 @pytest.fixture
 def uneven(home, monkeypatch):
-    monkeypatch.setattr("benchmark.data.preparation.DATASETS.get", lambda name: Uneven)
+    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Uneven)
     return prepare("synthetic", {"patients": 120}, home)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data.preparation import open_dataset
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.events import silent
 from benchmark.engine.executors import InlineExecutor
-from benchmark.engine.plan import make_plan
-from benchmark.engine.records import RunRecord, RunSpec
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.errors import UsageError
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard

@@ -5,10 +5,10 @@ import torch
 
 from benchmark.engine.cost import joined, model_cost
 from benchmark.engine.events import silent
-from benchmark.engine.plan import data_digests, make_plan
+from benchmark.planning.plan import data_digests, make_plan
 from benchmark.engine.run import run_job
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.testing import FakeMethod
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
 from benchmark.engine import distributed, preemption
 from benchmark.engine.events import silent
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
 from methods.merl import MERL

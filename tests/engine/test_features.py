@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmark.api import SequenceMethod
-from benchmark.data.preparation import open_dataset
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import features
 from benchmark.engine.events import silent
 from benchmark.engine.features import cached_features, extract, layer_missing

@@ -5,7 +5,7 @@ import pytest
 from benchmark.configuration import distinct
 from benchmark.engine import preemption, pretraining
 from benchmark.engine.events import silent
-from benchmark.engine.plan import recipe
+from benchmark.planning.plan import recipe
 from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, pretrain, pretrained_folder
 from benchmark.paths import Home
 from benchmark.registry import METHODS
@@ -90,8 +90,8 @@ def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undist
 
 
 def test_tables_name_rows_that_labels_selected(asked):
-    from benchmark.engine.plan import Cell
-    from benchmark.engine.records import RunSpec
+    from benchmark.planning.plan import Cell
+    from benchmark.records.record import RunSpec
     from benchmark.engine.run import selection_notes
 
     def cell(training):
@@ -106,7 +106,7 @@ def test_tables_name_rows_that_labels_selected(asked):
 
 def test_it_sees_training_patients_only(synthetic_home):
     from benchmark.api import SignalSpec
-    from benchmark.data.preparation import open_dataset
+    from benchmark.data.store.preparation import open_dataset
 
     data = open_dataset("synthetic", {"patients": 120}, synthetic_home)
     corpus = ReportedRecordings(data, "train", SignalSpec(rate=100))

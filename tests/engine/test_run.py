@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmark.data.preparation import open_dataset
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
 from benchmark.engine.events import silent
 from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
-from benchmark.engine.plan import data_digests, make_plan
+from benchmark.planning.plan import data_digests, make_plan
 from benchmark.engine.run import run_job
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod
 from tasks.linear_probe import LinearProbe

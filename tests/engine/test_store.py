@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from benchmark.engine.records import RunRecord, RunSpec
-from benchmark.engine.store import PREDICTIONS, RECORD, Store
+from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.store import PREDICTIONS, RECORD, Store
 
 SPEC = RunSpec("m", 1, {"width": 224}, "t", 1, {"fraction": 0.1}, "d", 1, {}, "super")
 

@@ -13,7 +13,7 @@ from torch import nn
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
 from benchmark.engine import preemption
 from benchmark.engine.events import silent
-from benchmark.engine.schedule import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
+from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
 from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.api import MethodCard, Weights
 from benchmark.cli import main
-from benchmark.engine.weights import locate
+from benchmark.planning.weights import locate
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS
 

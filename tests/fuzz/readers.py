@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.api import Dataset, RecordEntry
-from benchmark.data.csv_index import CsvFile, RowIndex
-from benchmark.data.matlab5 import read_matlab_ecg, read_matlab_person
-from benchmark.data.merl_files import read_merl
-from benchmark.data.screening import screen
-from benchmark.data.wfdb_reader import parse_header, read_record
+from benchmark.data.formats.csv_index import CsvFile, RowIndex
+from benchmark.data.formats.matlab5 import read_matlab_ecg, read_matlab_person
+from benchmark.data.formats.merl_files import read_merl
+from benchmark.data.store.quality_checks import screen
+from benchmark.data.formats.wfdb_reader import parse_header, read_record
 from benchmark.datasets.cpsc2018 import CPSC2018
 from benchmark.datasets.csn import CSN
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark.engine.plan import make_plan
-from benchmark.engine.records import RunRecord
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.records.record import RunRecord
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 
 CLASSES = ("NORM", "MI")
 

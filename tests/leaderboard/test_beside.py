@@ -2,10 +2,11 @@
 
 import pytest
 
-from benchmark.engine.plan import make_plan
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
-from benchmark.leaderboard import beside, markdown
+from benchmark.planning.plan import make_plan
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
+from benchmark.leaderboard import markdown
+from benchmark.leaderboard import metric_grid as beside
 from benchmark.leaderboard.tables import Leaderboard
 
 TASK = '[[tasks]]\nname = "report_generation"\n'

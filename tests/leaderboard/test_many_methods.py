@@ -3,8 +3,8 @@
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.engine.plan import make_plan
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.leaderboard.figures import calibration, label_efficiency, robustness
 from benchmark.leaderboard.tables import Leaderboard
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.cli import main
-from benchmark.engine.plan import make_plan
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.leaderboard import latex, published
 from benchmark.leaderboard.figures import draw_all
 from benchmark.leaderboard.figures.style import save

@@ -34,8 +34,8 @@ def site(tmp_path, tiny_suite, store, fill):
     tiny_suite.write_text(
         tiny_suite.read_text() + f'\n[[methods]]\nname = "handcrafted"\nlabel = "{EVIL}"\nconfig = {{rate = 99}}\n'
     )
-    from benchmark.engine.plan import make_plan
-    from benchmark.engine.suites import load_suite
+    from benchmark.planning.plan import make_plan
+    from benchmark.planning.suites import load_suite
 
     noise = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)
     made = make_plan(load_suite(str(tiny_suite)))

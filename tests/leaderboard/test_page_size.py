@@ -8,8 +8,8 @@ import re
 import numpy as np
 
 from benchmark.cli import main
-from benchmark.engine.plan import make_plan
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 
 SUITE = """
 name = "many"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmark.canonical import digest
-from benchmark.engine.records import RunRecord
-from benchmark.engine.store import RECORD
-from benchmark.leaderboard.results import Fields, Result, read_resampled, read_result
+from benchmark.records.record import RunRecord
+from benchmark.records.store import RECORD
+from benchmark.records.table_fields import Fields, Result, read_resampled, read_result
 
 COMMITTED = Path(__file__).parents[2] / "results" / "records"
 

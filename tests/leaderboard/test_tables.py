@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from benchmark.engine.plan import make_plan
-from benchmark.engine.records import RunRecord
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.records.record import RunRecord
+from benchmark.planning.suites import load_suite
 from benchmark.errors import DataError
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.spreadsheet import spreadsheet

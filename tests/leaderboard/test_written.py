@@ -7,11 +7,11 @@ import pytest
 
 from benchmark.api import LEADS
 from benchmark.cli import main
-from benchmark.data.preparation import open_dataset
-from benchmark.engine.plan import make_plan
-from benchmark.engine.records import RunRecord
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.data.store.preparation import open_dataset
+from benchmark.planning.plan import make_plan
+from benchmark.records.record import RunRecord
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.leaderboard.ecg_paper import MARGIN, PULSE, ROW_HEIGHT, draw
 
 EVIL = "<script>alert(1)</script>"

@@ -94,7 +94,7 @@ def test_only_hidden_patches_count_and_only_visible_ones_are_seen():
     seen = {}
 
     def oracle(tokens, order):
-        from methods.nn.lead_patches import patchify, standardised
+        from methods.nn.cgdmer.lead_patches import patchify, standardised
 
         shown = tokens.shape[1]
         rebuilt = standardised(patchify(batch.ecg, 25).flatten(1, 2)).clone()
@@ -167,14 +167,14 @@ TRAINING = {"epochs": 6, "batch_size": 32, "lr": 2e-3}
 
 def test_a_short_pretraining_beats_random_weights(tmp_path):
     """On synthetic recordings: the 10 % probe above that of its own random weights, zero-shot above chance."""
-    from benchmark.data.preparation import open_dataset, prepare
-    from benchmark.data.subsets import draw
+    from benchmark.data.store.preparation import open_dataset, prepare
+    from benchmark.data.labels.subsets import draw
     from benchmark.engine.building import build
     from benchmark.engine.context import LabelledRows
     from benchmark.engine.events import silent
     from benchmark.engine.features import extract
     from benchmark.engine.pretraining import ReportedRecordings
-    from benchmark.engine.schedule import TrainingConfig
+    from benchmark.planning.training_config import TrainingConfig
     from benchmark.engine.selection import zero_shot_val
     from benchmark.engine.training import train
     from benchmark.metrics.classification import auroc, macro

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from benchmark.engine.building import build
 from methods.cmelt import Shown
-from methods.nn.masked_patches import keep_patches, patch_targets, reconstruction_loss
+from methods.nn.cmelt.masked_patches import keep_patches, patch_targets, reconstruction_loss
 
 SHARED = Path(os.environ.get("ECGBENCH_SHARED", Path(__file__).parents[2] / "../shared"))
 GOLDEN = SHARED / "golden" / "cmelt.json"

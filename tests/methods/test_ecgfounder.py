@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.signal import butter, filtfilt, iirnotch, medfilt
 
-from benchmark.data.signal import adapt
+from benchmark.data.signals.signal import adapt
 from benchmark.engine.building import build
 from benchmark.errors import MissingError
 from methods.nn.net1d import GatedBlock, Net1D, SameConv

@@ -18,16 +18,16 @@ import pytest
 import torch
 
 from benchmark.api import AlignedMethod, TrainableMethod
-from benchmark.data.preparation import open_dataset, prepare
-from benchmark.data.prepared import PreparedDataset
-from benchmark.data.prompts import load_prompts
-from benchmark.data.subsets import draw
+from benchmark.data.store.preparation import open_dataset, prepare
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.labels.prompts import load_prompts
+from benchmark.data.labels.subsets import draw
 from benchmark.engine.building import build
 from benchmark.engine.context import LabelledRows
 from benchmark.engine.events import silent
 from benchmark.engine.features import extract
 from benchmark.engine.pretraining import ReportedRecordings
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import train
 from benchmark.metrics.classification import auroc, macro
 from benchmark.paths import Home

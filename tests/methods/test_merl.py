@@ -10,7 +10,7 @@ from benchmark.api import Batch
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights
 from benchmark.engine.events import silent
-from benchmark.engine.plan import recipe
+from benchmark.planning.plan import recipe
 from benchmark.engine.pretraining import pretrain
 from benchmark.errors import MissingError, UsageError
 from benchmark.registry import METHODS

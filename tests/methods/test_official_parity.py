@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 
 from benchmark.canonical import file_sha256
 from benchmark.engine.building import build
-from benchmark.engine.plan import make_plan
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from methods.nn.contrastive import clip_loss, retrieval_accuracy
 from methods.nn.text import TextOutput
 

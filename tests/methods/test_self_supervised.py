@@ -7,9 +7,9 @@ import torch
 from benchmark.api import Batch
 from benchmark.engine.building import build
 from benchmark.engine.events import silent
-from benchmark.engine.plan import recipe
+from benchmark.planning.plan import recipe
 from benchmark.engine.pretraining import ReportedRecordings, pretrain
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import train
 from benchmark.registry import METHODS
 
@@ -80,7 +80,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(name, tmp_path):
 
 
 def test_recordings_without_a_report_are_learnt_from(prepared_home, monkeypatch):
-    from benchmark.data.preparation import open_dataset
+    from benchmark.data.store.preparation import open_dataset
 
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     spec = METHODS.get("simclr")(**TINY).signal

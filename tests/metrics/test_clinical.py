@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.data.report_hygiene import clean_reports
+from benchmark.data.reports.report_cleaning import clean_reports
 from benchmark.metrics.text.clinical import Agreement, with_labels, with_reports
 from benchmark.metrics.text.statements import comparable, find, label_matrix, rules, statement_matrix
 

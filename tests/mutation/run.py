@@ -38,9 +38,9 @@ TARGETS = {  # module -> the tests that must notice, the quickest first
     "benchmark.metrics.statistics": ["tests/metrics/test_scoring.py", "tests/metrics/test_statistics.py"],
     "benchmark.metrics.subgroups": ["tests/metrics/test_scoring.py"],
     "benchmark.metrics.scoring": ["tests/metrics/test_scoring.py"],
-    "benchmark.data.subsets": ["tests/data/test_subsets.py"],
-    "benchmark.data.splits": ["tests/data/test_splits.py"],
-    "benchmark.data.index": ["tests/data/test_index.py"],
+    "benchmark.data.labels.subsets": ["tests/data/test_subsets.py"],
+    "benchmark.data.labels.splits": ["tests/data/test_splits.py"],
+    "benchmark.data.store.recording_index": ["tests/data/test_index.py"],
 }
 
 

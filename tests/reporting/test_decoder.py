@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmark.engine.events import silent
-from benchmark.engine.schedule import TrainingConfig
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.errors import MissingError, UsageError
 from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner

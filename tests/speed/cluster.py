@@ -19,10 +19,10 @@ from pathlib import Path
 from harness import NoOp
 
 from benchmark.engine.events import silent
-from benchmark.engine.index import read_index
-from benchmark.engine.plan import make_plan
-from benchmark.engine.store import Store
-from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.records.index import read_index
+from benchmark.planning.plan import make_plan
+from benchmark.records.store import Store
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.paths import Home
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod

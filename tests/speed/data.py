@@ -20,7 +20,7 @@ import pandas as pd
 import wfdb
 
 from benchmark.api import SignalSpec
-from benchmark.data.preparation import prepare
+from benchmark.data.store.preparation import prepare
 from benchmark.paths import Home
 from benchmark.testing import write_csn, write_mimic_iv_ecg, write_ptbxl
 

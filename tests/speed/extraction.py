@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from benchmark.api import Method
-from benchmark.data.preparation import prepare
-from benchmark.data.prepared import PreparedDataset
-from benchmark.data.signal import adapt
+from benchmark.data.store.preparation import prepare
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.signals.signal import adapt
 from benchmark.engine.building import build
 from benchmark.engine.events import silent
 from benchmark.engine.features import BATCH_GPU, extract, has_bf16

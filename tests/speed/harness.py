@@ -18,11 +18,11 @@ from typing import ClassVar
 import numpy as np
 
 from benchmark.api import Answer, Scores, Task
-from benchmark.data.preparation import prepare
+from benchmark.data.store.preparation import prepare
 from benchmark.engine.events import silent
-from benchmark.engine.plan import make_plan
+from benchmark.planning.plan import make_plan
 from benchmark.engine.run import run_job
-from benchmark.engine.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.paths import Home
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.engine.plan import make_plan
-from benchmark.engine.records import RunRecord
-from benchmark.engine.store import RECORD, RESAMPLED, Store
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.records.record import RunRecord
+from benchmark.records.store import RECORD, RESAMPLED, Store
+from benchmark.planning.suites import load_suite
 
 ROWS, SEEDS = 30, 30
 FORMATS = "md,csv,tex,html,pdf,png,svg"

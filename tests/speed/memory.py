@@ -18,7 +18,7 @@ from benchmark.testing import write_mimic_iv_ecg
 CODE = """
 import re, sys, time
 from pathlib import Path
-from benchmark.data.preparation import prepare
+from benchmark.data.store.preparation import prepare
 from benchmark.paths import Home
 if __name__ == "__main__":
     start, folder = time.perf_counter(), Path(sys.argv[1])

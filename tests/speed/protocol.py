@@ -38,8 +38,8 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from benchmark.api import RecordEntry, Truth
-from benchmark.data.preparation import open_dataset, prepare
-from benchmark.data.subsets import draw
+from benchmark.data.store.preparation import open_dataset, prepare
+from benchmark.data.labels.subsets import draw
 from benchmark.datasets.ptbxl import CLASSES, PTBXL
 from benchmark.engine.building import build
 from benchmark.engine.events import silent

@@ -9,14 +9,14 @@ from torch import nn
 
 from benchmark.api import PROTOCOL, AlignedMethod, MethodCard, SequenceMethod, SignalSpec
 from benchmark.cli import main
-from benchmark.data.preparation import open_dataset
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
 from benchmark.engine.events import silent
-from benchmark.engine.plan import make_plan
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS, TASKS
-from benchmark.suite_files import suite_names
+from benchmark.planning.suite_files import suite_names
 
 
 class Small(nn.Module, SequenceMethod, AlignedMethod):

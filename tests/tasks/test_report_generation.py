@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from benchmark.api import REPORTS, Answer, Truth
-from benchmark.data.preparation import open_dataset
-from benchmark.data.report_texts import report_key
+from benchmark.data.store.preparation import open_dataset
+from benchmark.data.reports.report_texts import report_key
 from benchmark.engine import preemption
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
 from benchmark.engine.events import silent
-from benchmark.engine.plan import make_plan
+from benchmark.planning.plan import make_plan
 from benchmark.engine.run import run_job
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.registry import METHODS
 from tasks.report_generation import ReportGeneration

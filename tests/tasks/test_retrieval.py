@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmark.api import Answer, Truth
-from benchmark.data.preparation import open_dataset
-from benchmark.data.report_texts import report_key
+from benchmark.data.store.preparation import open_dataset
+from benchmark.data.reports.report_texts import report_key
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import silent
 from benchmark.errors import BenchmarkError

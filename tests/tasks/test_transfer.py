@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from benchmark.api import Truth
-from benchmark.data.class_maps import find_map, own_maps, read_map, strongest
-from benchmark.data.preparation import open_dataset
+from benchmark.data.labels.class_maps import find_map, own_maps, read_map, strongest
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
 from benchmark.engine.events import silent
 from benchmark.engine.executors import InlineExecutor
-from benchmark.engine.plan import data_digests, make_plan
-from benchmark.engine.store import Store
-from benchmark.engine.suites import load_suite
+from benchmark.planning.plan import data_digests, make_plan
+from benchmark.records.store import Store
+from benchmark.planning.suites import load_suite
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
 from benchmark.registry import DATASETS

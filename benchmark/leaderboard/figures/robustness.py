@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmark.data.conditions import Condition
+from benchmark.data.signals.conditions import Condition
 from benchmark.leaderboard.figures import dots
 from benchmark.leaderboard.figures.dots import Points
 from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors

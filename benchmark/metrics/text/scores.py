@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.data.report_texts import report_key
+from benchmark.data.reports.report_texts import report_key
 from benchmark.metrics.text.java import MISSING, java, java_version
 from benchmark.metrics.text.meteor import VERSION, meteor, meteor_counts
 from benchmark.metrics.text.tokens import ptb_tokens, split_words

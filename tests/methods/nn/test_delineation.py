@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from methods.nn.beats import BEFORE, EDGE, GRID, analysis_grid, average, detect, find_beats, qrs_activity, slope
-from methods.nn.delineation import MS, extremes, find_borders, qrs_waves, value_at, window
-from methods.nn.morphology import levelled
+from methods.nn.handcrafted.beats import BEFORE, EDGE, GRID, analysis_grid, average, detect, find_beats, qrs_activity, slope
+from methods.nn.handcrafted.delineation import MS, extremes, find_borders, qrs_waves, value_at, window
+from methods.nn.handcrafted.morphology import levelled
 
 GAINS = np.array([0.7, 1.0, 0.3, -0.85, 0.2, 0.65, -0.4, 0.5, 0.9, 1.2, 1.1, 0.9])  # of R in each lead
 WAVES = {"p": (-0.16, 0.15, 0.020), "q": (-0.03, -0.1, 0.008), "r": (0.0, 1.2, 0.012), "s": (0.03, -0.2, 0.008)}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from methods.nn.disentangle import cross_correlation, squared_cosines
+from methods.nn.cgdmer.disentangle import cross_correlation, squared_cosines
 
 
 def test_squared_cosines_of_orthogonal_parallel_and_oblique_rows():

@@ -2,7 +2,7 @@
 
 import torch
 
-from methods.nn.far_texts import FarTexts, hashed_words
+from methods.nn.cmelt.n3s import FarTexts, hashed_words
 
 ANGLES = {"east": 0.0, "north": 90.0, "west": 180.0, "south west": 230.0}
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from methods.nn.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
+from methods.nn.cgdmer.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
 from methods.nn.transformer import Block, masked_mean
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmark.api import LEADS
-from methods.nn.lead_time_mask import LIMB, LIMB_RULES, MODES, draw_visible, shares
+from methods.nn.cgdmer.lead_time_mask import LIMB, LIMB_RULES, MODES, draw_visible, shares
 
 PATCHES = 48
 

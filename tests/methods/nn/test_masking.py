@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from methods.nn.lead_masking import mask_leads
-from methods.nn.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
+from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
 from methods.nn.masked_words import IGNORED, MaskedWordHead, mask_words
 
 

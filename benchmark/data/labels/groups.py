@@ -1,0 +1,41 @@
+"""The attributes by which results are broken down, as far as a prepared dataset has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.data.store.prepared import METADATA, PreparedDataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXTS = ("sex", "device", "language")
+AGES = (40, 60, 80)  # years: a band starts at each
+BANDS = ("under 40", "40 to 59", "60 to 79", "80 and over")
+
+
+def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
+    """Attribute -> a text per recording, ``""`` where it is unknown; an attribute that nobody has is left out."""
+    found = {name: _texts(table[name]) for table in _tables(data) for name in TEXTS if name in table}
+    found["age"] = age_bands(data.table["age"].to_numpy(float))
+    return {name: values for name, values in found.items() if np.any(values != "")}
+
+
+def _tables(data: PreparedDataset) -> list[pd.DataFrame]:
+    import pandas as pd
+
+    path = data.path / METADATA  # device and language; older preparations lack it
+    beside = [pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")] if path.is_file() else []
+    return [data.table, *beside]
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    return column.fillna("").astype(str).to_numpy(object)
+
+
+def age_bands(ages: np.ndarray) -> np.ndarray:
+    """Years -> the name of their band: ``(n,)``, NaN -> ``""``."""
+    named = np.array(BANDS, object)[np.searchsorted(AGES, np.nan_to_num(ages), side="right")]
+    return np.where(np.isnan(ages), "", named)

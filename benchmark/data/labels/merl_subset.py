@@ -1,0 +1,81 @@
+"""MERL's label subsets: `train_test_split(train_csv, train_size=fraction, random_state=42)` on its published files.
+
+Liu et al., ICML 2024; the rows come from `benchmark.data.formats.merl_files`. Kept for comparison and marked in every table:
+such a subset is drawn by recording, without regard to labels, and its sizes are rounded down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from benchmark.canonical import digest
+from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.labels.subsets import Subset
+from benchmark.errors import UsageError
+
+RANDOM_STATE = 42
+MOST_ABSENT = 0.01  # share of MERL's training recordings that may be missing before the splits count as different
+NOTE = "label subset as MERL draws it (train_test_split of its file, random_state 42): no patients, no strata, no floor"
+
+
+@dataclass(frozen=True)
+class MerlTable:
+    """Where MERL keeps the training split of a label set, and how a row of it names our recording."""
+
+    table: str
+    column: str
+    record_id: Callable[[str], str] = str
+
+
+TABLES: Mapping[tuple[str, str], MerlTable] = {
+    ("ptbxl", "super"): MerlTable("ptbxl_super_class", "ecg_id"),
+    ("ptbxl", "sub"): MerlTable("ptbxl_sub_class", "ecg_id"),
+    ("ptbxl", "form"): MerlTable("ptbxl_form", "ecg_id"),
+    ("ptbxl", "rhythm"): MerlTable("ptbxl_rhythm", "ecg_id"),
+    ("cpsc2018", "rhythm"): MerlTable("icbeb", "filename"),  # ecg_id there is another mapping in each copy of the files
+    ("csn", "all"): MerlTable("chapman", "ecg_path", lambda path: PurePosixPath(path).stem),
+}
+
+
+def merl_training_ids(dataset: str, label_set: str) -> list[str]:
+    """Our record ids of MERL's training rows, in the order of its file, which lies under ``$ECGBENCH_DATA/merl``."""
+    known = TABLES.get((dataset, label_set))
+    if known is None:
+        told = ", ".join("/".join(place) for place in TABLES)
+        raise UsageError(f"MERL has no split of {dataset}/{label_set} (it has {told})")
+    rows = read_merl(require_merl(""), known.table, (known.column,))
+    return [known.record_id(row[known.column]) for split, row in rows if split == "train"]
+
+
+def merl_subset(
+    dataset: str, label_set: str, record_ids: Sequence[str], labels: np.ndarray, classes: Sequence[str], fraction: float
+) -> Subset:
+    """Of our training split what MERL's subset holds.
+
+    A recording of MERL's training file that our training split lacks (it could not be read, say) is left out and
+    counted, so no test recording can come in this way; `UsageError` when many are: then the splits are not MERL's.
+    """
+    from sklearn.model_selection import train_test_split
+
+    training = merl_training_ids(dataset, label_set)
+    position = {str(record_id): row for row, record_id in enumerate(record_ids)}
+    foreign = [record_id for record_id in training if record_id not in position]
+    if len(foreign) > MOST_ABSENT * len(training):
+        problem = f"{len(foreign)} of the {len(training)} training recordings of MERL, {foreign[0]} first"
+        raise UsageError(f"{problem}, are not in the training split of {dataset}: give it the option split = 'merl'")
+    chosen = training
+    if fraction < 1:
+        chosen, _ = train_test_split(training, train_size=fraction, random_state=RANDOM_STATE)
+    rows = np.sort(np.array([position[record_id] for record_id in chosen if record_id in position], np.int64))
+    absent = len(chosen) - len(rows)
+    note = f"{NOTE}; {absent} of its {len(chosen)} recordings are not at hand" if absent else NOTE
+    return Subset.of(rows, record_ids, labels, classes, fraction, RANDOM_STATE, note)
+
+
+def merl_digest(dataset: str, label_set: str) -> str:
+    """What enters a cell's key: the training rows in their order, wherever the files lie."""
+    return digest(merl_training_ids(dataset, label_set))

@@ -1,0 +1,1 @@
+"""Clinical reports as text: equality, language, cleaning."""

@@ -1,0 +1,148 @@
+"""A condition under which signals are read: on few leads, or perturbed.
+
+It is part of a cell's question. Few leads hold in every split (a device with two leads recorded the training
+data too), a perturbation in the test split alone (a probe that learnt on clean recordings meets noisy ones);
+`splits` turns either round. Missing leads read 0 mV, like an electrode that is not connected, so every method
+keeps its input shape.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from benchmark.api import LEADS
+from benchmark.canonical import digest
+from benchmark.data.signals.perturbations import UNITS, check, perturb
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.errors import UsageError, did_you_mean, raise_all
+
+# the sets by number that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
+LEAD_SETS = {1: ("I",), 2: ("I", "II"), 3: ("I", "II", "V2"), 6: LEADS[:6], 12: LEADS}
+AS_RECORDED = "as recorded"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`leads` that are present; `perturb` by name, its `strength`; `splits` is ``test``, ``all`` or "" (the rule)."""
+
+    leads: tuple[str, ...] = LEADS
+    perturb: str = ""
+    strength: float = 0.0
+    splits: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = [lead for lead in self.leads if lead not in LEADS]
+        problems = [f"no lead {lead!r}{did_you_mean(lead, LEADS)}" for lead in unknown]
+        if not self.leads or len(set(self.leads)) < len(self.leads):
+            problems.append(f"leads must be one or more, each once, they are {', '.join(self.leads) or 'none'}")
+        if self.splits not in ("", "test", "all"):
+            problems.append(f"splits is {self.splits!r}, it must be 'test' or 'all'")
+        if self.strength and not self.perturb:
+            problems.append("strength is given, perturb is not")
+        raise_all(problems, "a signal condition is wrong:")
+        if self.perturb:
+            check(self.perturb, self.strength)
+
+    @property
+    def clean(self) -> bool:
+        return set(self.leads) == set(LEADS) and not self.perturb
+
+    @property
+    def title(self) -> str:
+        """``leads I, II`` or ``wander 0.5 mV``; what goes against the rule is said."""
+        parts = []
+        if set(self.leads) != set(LEADS):
+            named = [count for count, leads in LEAD_SETS.items() if set(leads) == set(self.leads)]
+            parts.append(f"leads {', '.join(self.leads)}" if len(self.leads) < 4 or not named else f"{named[0]} leads")
+        if self.perturb:
+            amount = f"{self.strength:.0%}".replace("%", " %") if "swap" in self.perturb else f"{self.strength:g}"
+            parts.append(f"{self.perturb} {amount} {UNITS[self.perturb]}")
+        if not parts:
+            return AS_RECORDED
+        where = {"test": " in test only", "all": " in all splits"}.get(self.splits, "")
+        return " with ".join(parts) + (where if self.splits != self._rule else "")
+
+    @property
+    def _rule(self) -> str:
+        return "test" if self.perturb else "all"
+
+    def holds(self, split: str) -> bool:
+        return not self.clean and (split == "test" or (self.splits or self._rule) == "all")
+
+    def to_json(self) -> dict[str, Any] | None:
+        """What enters a key: the fields that differ from their defaults; None for recordings as they are."""
+        if self.clean:
+            return None
+        changed = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        changed["leads"] = [lead for lead in LEADS if lead in self.leads]
+        changed["splits"] = "" if self.splits == self._rule else self.splits
+        default = asdict(Condition()) | {"leads": list(LEADS)}
+        return {name: value for name, value in changed.items() if value != default[name]}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any] | None) -> Condition:
+        return cls(**{**(found or {}), "leads": tuple((found or {}).get("leads", LEADS))})
+
+    def apply(self, ecg: np.ndarray, rate: float, record_ids: Sequence[str]) -> np.ndarray:
+        """``(n, 12, time)`` mV at `rate` Hz -> the same under this condition."""
+        if self.perturb:
+            ecg = perturb(ecg, rate, self.perturb, self.strength, record_ids, self.seed)
+        missing = [row for row, lead in enumerate(LEADS) if lead not in self.leads]
+        if missing:
+            ecg = ecg.copy()
+            ecg[:, missing] = 0.0
+        return ecg
+
+
+class ConditionedDataset(PreparedDataset):
+    """A prepared dataset read under a condition, before filters, resampling and scaling.
+
+    Its digest is another one, so that the feature cache tells them apart.
+    """
+
+    def __init__(self, data: PreparedDataset, condition: Condition) -> None:
+        super().__init__(data.path)
+        self.condition = condition
+        self.digest = f"{data.digest}-{digest(condition.to_json())}"
+
+    def millivolt(self, rows: np.ndarray) -> np.ndarray:
+        return self.condition.apply(super().millivolt(rows), self.rate, self.record_ids[np.asarray(rows)])
+
+
+def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterator[Condition]:
+    """The conditions of a task block; a list of strengths, or of numbers of leads, is a grid."""
+    names = [entry.name for entry in fields(Condition)]
+    problems = [
+        f"{where}: signal has no key {key!r}{did_you_mean(key, names)}"
+        for table in given
+        for key in table
+        if key not in names
+    ]
+    raise_all(problems, "a signal condition is wrong:")
+    for table in given:
+        leads = table.get("leads", 12)
+        counts = leads if isinstance(leads, list) and leads and isinstance(leads[0], int) else [leads]
+        strengths = table.get("strength", 0.0)
+        strengths = strengths if isinstance(strengths, list) else [strengths]
+        kinds = table.get("perturb", "")
+        kinds = kinds if isinstance(kinds, list) else [kinds]
+        wrong = [value for value in strengths if isinstance(value, bool) or not isinstance(value, int | float)]
+        raise_all([f"{where}: strength must be a number, it is {value!r}" for value in wrong], "signal:")
+        for these, kind, strength in itertools.product(counts, kinds, strengths):
+            chosen = {"leads": _leads(these, where), "perturb": kind, "strength": float(strength)}
+            yield Condition(**{**table, **chosen})
+
+
+def _leads(given: int | Sequence[str], where: str) -> tuple[str, ...]:
+    if isinstance(given, int):
+        if given not in LEAD_SETS:
+            known = ", ".join(map(str, LEAD_SETS))
+            raise UsageError(f"{where}: there is no set of {given} leads by number ({known}); name the leads")
+        return LEAD_SETS[given]
+    return tuple(given)

@@ -1,0 +1,145 @@
+"""Sentinels: what a wrong unit, a swapped lead or a wrong rate looks like, so that no adaptation absorbs it.
+
+Two kinds. Some faults show in one recording (limb leads that break Einthoven's law, amplitudes a thousand times too
+large); others only in many (a heart rate that is possible for one person is impossible as the median of a data set).
+The bounds were read off PTB-XL: the median lead of its recordings spans 0.38 to 9.5 mV, its median heart rate is 70.
+A wrong rate shows from a factor of about 1.6 on; swapped electrodes of both arms break no law and are not seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.data.signals.signal import einthoven_residual
+
+EINTHOVEN_TOLERANCE = 0.05  # mV; rounding of three leads stays far below, a swapped lead far above
+PLAUSIBLE_SPAN = (0.05, 50.0)  # mV, of a recording's median lead
+USUAL_SPAN = (0.3, 5.0)  # mV, the median over recordings
+USUAL_HEART_RATE = (45.0, 115.0)  # beats per minute, the median over recordings
+MOST_BROKEN = 0.01  # share of recordings with broken limb leads that is an accident and no mistake of reading
+ENOUGH = 30  # recordings from which on medians mean something
+SLOWEST, FASTEST = 5.0, 500.0  # beats per minute that `heart_rate` looks for
+PEAK = 0.7  # the first peak of the autocorrelation that reaches this part of the highest is the beat
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One suspicion about a set of recordings; `rows` are the recordings that show it, if it can be told."""
+
+    sentinel: str
+    problem: str
+    remedy: str
+    rows: tuple[int, ...] = ()
+
+
+def span(ecg: np.ndarray) -> np.ndarray:
+    """Peak to peak of a recording's median lead: ``(n, 12, time)`` mV -> ``(n,)`` mV."""
+    return np.asarray(np.median(ecg.max(-1) - ecg.min(-1), axis=1))
+
+
+def heart_rate(ecg: np.ndarray, rate: float) -> np.ndarray:
+    """Beats per minute by the autocorrelation of the slopes: ``(n, lead, time)`` -> ``(n,)``, NaN where nothing recurs.
+
+    A rough estimate (atrial fibrillation has none), good for medians: it scales with the rate that is believed.
+    """
+    from scipy.ndimage import uniform_filter1d
+
+    energy = np.abs(np.diff(ecg, axis=-1)).sum(axis=1)
+    energy = uniform_filter1d(energy, max(int(0.06 * rate), 1), axis=-1)  # 60 ms: one hump per QRS complex
+    energy = energy - energy.mean(-1, keepdims=True)
+    samples = energy.shape[-1]
+    power = np.abs(np.fft.rfft(energy, 2 * samples, axis=-1)) ** 2
+    correlation = np.fft.irfft(power, axis=-1)[:, :samples] / np.arange(samples, 0, -1)
+    shortest, longest = int(60 / FASTEST * rate), min(int(60 / SLOWEST * rate), samples // 2)
+    return np.array([60 * rate / _period(row[shortest:longest], shortest) for row in correlation])
+
+
+def _period(correlation: np.ndarray, first_lag: int) -> float:
+    """Lag of the first high peak, in samples; NaN when there is none above 0."""
+    inner = correlation[1:-1]
+    peaks = 1 + np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:]) & (inner > 0))
+    if not len(peaks):
+        return float("nan")
+    high = peaks[correlation[peaks] >= PEAK * correlation[peaks].max()]
+    return float(high[0] + first_lag)
+
+
+def precordial_order(ecg: np.ndarray) -> tuple[int, ...]:
+    """The order in which V1-V6 follow each other: ``(0, 1, 2, 3, 4, 5)`` for sound recordings ``(n, 12, time)``.
+
+    Neighbours on the chest record alike, so the true order has the highest sum of mean correlations between
+    neighbours; of its two directions the one that ends near lead I (the left side) is right.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):  # flat leads
+        found = np.nan_to_num([np.corrcoef(recording[[0, *range(6, 12)]]) for recording in ecg]).mean(axis=0)
+    with_one, chest = found[0, 1:], found[1:, 1:]
+
+    def likeness(order: Sequence[int]) -> float:
+        neighbours = sum(chest[a, b] for a, b in itertools.pairwise(order))
+        return float(neighbours + 0.01 * (with_one[order[-1]] - with_one[order[0]]))
+
+    return max(itertools.permutations(range(6)), key=likeness)
+
+
+def watch(ecg: np.ndarray, rate: float) -> list[Alarm]:
+    """Raise every sentinel over recordings ``(n, 12, time)`` mV that are believed to be at `rate` Hz.
+
+    Below `ENOUGH` recordings only those that work on a single one.
+    """
+    sentinels: list[Callable[[np.ndarray, float], Alarm | None]] = [_limb_leads, _unit]
+    if len(ecg) >= ENOUGH:
+        sentinels += [_usual_amplitude, _usual_heart_rate, _chest_leads]
+    return [alarm for sentinel in sentinels if (alarm := sentinel(ecg, rate)) is not None]
+
+
+def _limb_leads(ecg: np.ndarray, rate: float) -> Alarm | None:
+    rows = np.flatnonzero(einthoven_residual(ecg) > EINTHOVEN_TOLERANCE)
+    if len(rows) <= MOST_BROKEN * len(ecg):
+        return None
+    problem = f"{len(rows)} of {len(ecg)} recordings break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV"
+    return Alarm("limb leads", problem, "limb leads are swapped, inverted or of different units", _listed(rows))
+
+
+def _unit(ecg: np.ndarray, rate: float) -> Alarm | None:
+    found = span(ecg)
+    low, high = PLAUSIBLE_SPAN
+    rows = np.flatnonzero((found < low) | (found > high))
+    if not len(rows):
+        return None
+    problem = f"{len(rows)} of {len(ecg)} recordings span {found[rows].min():.3g} to {found[rows].max():.3g} mV"
+    return Alarm("unit", problem, "volt or microvolt were taken for millivolt, or a gain is wrong", _listed(rows))
+
+
+def _usual_amplitude(ecg: np.ndarray, rate: float) -> Alarm | None:
+    middle = float(np.median(span(ecg)))
+    if USUAL_SPAN[0] <= middle <= USUAL_SPAN[1]:
+        return None
+    problem = f"the median recording spans {middle:.3g} mV, {USUAL_SPAN[0]} to {USUAL_SPAN[1]} mV are usual"
+    return Alarm("amplitude", problem, "a gain is wrong for the whole set")
+
+
+def _usual_heart_rate(ecg: np.ndarray, rate: float) -> Alarm | None:
+    found = heart_rate(ecg, rate)
+    middle = float(np.nanmedian(found)) if np.isfinite(found).any() else float("nan")
+    if USUAL_HEART_RATE[0] <= middle <= USUAL_HEART_RATE[1]:
+        return None
+    usual = f"{USUAL_HEART_RATE[0]:g} to {USUAL_HEART_RATE[1]:g} are usual"
+    problem = f"at {rate:g} Hz the median heart rate is {middle:.0f} beats per minute, {usual}"
+    return Alarm("rate", problem, "the recordings have another rate than their headers or their loader say")
+
+
+def _chest_leads(ecg: np.ndarray, rate: float) -> Alarm | None:
+    order = precordial_order(ecg)
+    if order == tuple(range(6)):
+        return None
+    said = ", ".join(f"V{lead + 1}" for lead in order)
+    problem = f"by their likeness the chest leads follow each other as {said}"
+    return Alarm("chest leads", problem, "chest leads are swapped or in another order than their names say")
+
+
+def _listed(rows: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(row) for row in rows)

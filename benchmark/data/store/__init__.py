@@ -1,0 +1,1 @@
+"""Prepared datasets on disk: written once from original files, checked, memory-mapped."""

@@ -1,0 +1,220 @@
+"""Check a prepared dataset: its files, tables, counts, patients and signals, and the original files on request.
+
+Each check returns findings: what is wrong (exit code 5), and what is merely worth knowing. One pass over the signals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.api import SPLITS, Dataset
+from benchmark.canonical import file_sha256
+from benchmark.data.store import prepared as store
+from benchmark.data.store.source_files import check_originals
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.signals.sanity_checks import EINTHOVEN_TOLERANCE, PLAUSIBLE_SPAN, span, watch
+from benchmark.data.signals.signal import einthoven_residual
+
+AGAIN = "remove the store and run 'ecgbench data prepare' again"
+NAMED = 8  # recordings named per finding
+WATCHED = 1000  # recordings, evenly spaced, that the sentinels for whole sets look at
+CHUNK = 512  # recordings at a time
+FEW = 0.01  # of the recordings: so many may be broken in a complete download
+INCOMPLETE = "files are missing (download them again) or the table is of another version"
+SPLIT_OPTIONS = {"split", "split_seed", "labels"}  # with these, the sizes on the card do not hold
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, about which recordings, and what to do; not `wrong`: worth knowing and no fault."""
+
+    problem: str
+    remedy: str = ""
+    names: tuple[str, ...] = ()
+    count: int = 0  # of recordings, when more than are named
+    wrong: bool = True
+
+
+@dataclass
+class Checked:
+    """The findings of every check that was made, by its name."""
+
+    dataset: str
+    path: str
+    recordings: int
+    digest: str
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> int:
+        return sum(finding.wrong for found in self.findings.values() for finding in found)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "wrong": self.wrong}
+
+
+def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> Checked:
+    """Run every check; `root` is the folder with the original files, where there is one."""
+    checked = Checked(data.manifest["dataset"], str(data.path), len(data), data.digest)
+    checks: dict[str, Callable[[], list[Finding]]] = {
+        "files": lambda: check_files(data),
+        "tables": lambda: check_tables(data, dataset),
+        "patients": lambda: check_patients(data),
+        "counts": lambda: check_counts(data, dataset),
+        "labels": lambda: check_labels(data),
+        "signals": lambda: check_signals(data),
+    }
+    if root is not None:
+        checks["originals"] = lambda: [Finding(*found) for found in check_originals(data, dataset, root)]
+    for name, work in checks.items():
+        checked.findings[name] = work()
+        if name == "tables" and any(finding.wrong for finding in checked.findings[name]):
+            break  # the other checks read these tables
+    return checked
+
+
+def check_files(data: PreparedDataset) -> list[Finding]:
+    """The digest of the store, recomputed from its files."""
+    found = store_digest(data.path)
+    if found == data.digest:
+        return []
+    return [Finding(f"the files in {data.path} have the digest {found}, their manifest says {data.digest}", AGAIN)]
+
+
+def store_digest(folder: Path) -> str:
+    """As the preparation computes it: signals, calibration and table as files, labels as matrices."""
+    parts = [file_sha256(folder / part) for part in (store.SIGNALS, store.CALIBRATION, store.RECORDS)]
+    labels = hashlib.sha256()
+    with np.load(folder / store.LABELS) as stored:
+        for name in sorted(stored.files):
+            labels.update(name.encode() + stored[name].tobytes())
+    return hashlib.sha256("".join([*parts, labels.hexdigest()]).encode()).hexdigest()[:16]
+
+
+def check_tables(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
+    """Rows, ids, splits, places in the signal file, label matrices and calibration fit together and the loader."""
+    table, count = data.table, len(data)
+    problems = []
+    if len(table) != count:
+        return [Finding(f"{store.RECORDS} has {len(table)} rows, the manifest says {count} recordings", AGAIN)]
+    if doubled := count - table["record_id"].nunique():
+        problems.append(f"{doubled} record ids occur twice")
+    if strange := sorted(set(data.splits) - set(SPLITS)):
+        problems.append(f"splits are train, val and test; it has {', '.join(map(str, strange))}")
+    sizes = table["samples"].to_numpy() * 12
+    if np.any(sizes <= 0) or np.any(table["offset"].to_numpy() != np.cumsum(sizes) - sizes):
+        problems.append("the places of the recordings in the signal file overlap or leave gaps")
+    elif sizes.sum() * 2 != data.manifest["signal_bytes"]:
+        problems.append(f"the recordings fill {sizes.sum() * 2} bytes of {data.manifest['signal_bytes']}")
+    calibration = np.load(data.path / store.CALIBRATION, mmap_mode="r")
+    if calibration.shape != (count, 12, 2) or not np.isfinite(calibration).all() or np.any(calibration[..., 0] == 0):
+        problems.append("gains or baselines are missing, infinite or 0")
+    with np.load(data.path / store.LABELS) as stored:
+        for name, classes in dataset.label_sets.items():
+            if name not in stored.files or tuple(data.manifest["label_sets"].get(name, ())) != tuple(classes):
+                problems.append(f"the label set {name} is not the one that the loader has now")
+            elif stored[name].shape != (count, len(classes)) or stored[name].max(initial=0) > 1:
+                problems.append(f"the label matrix of {name} is not {count} x {len(classes)} of 0 and 1")
+    return [Finding(problem, AGAIN) for problem in problems]
+
+
+def check_patients(data: PreparedDataset) -> list[Finding]:
+    """No patient is in two splits."""
+    shared = data.table.groupby("patient_id")["split"].nunique()
+    names = tuple(str(name) for name in shared.index[shared > 1])
+    remedy = "a test recording of a patient who was trained on is no test; mend the loader's split"
+    return [Finding("patients are in more than one split", remedy, names[:NAMED], len(names))] if names else []
+
+
+def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
+    """The sizes of splits and label sets are those of the complete dataset, as far as its card knows them."""
+    found: list[Finding] = []
+    left_out, changed = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
+    complete = None if changed else dataset.card.recordings
+    if left_out:
+        said = f"{left_out} recordings were left out by the preparation; {store.REPORT} names them"
+        found.append(Finding(said, INCOMPLETE, wrong=complete is not None and left_out > FEW * complete))
+    if complete is not None and len(data) + left_out != complete:
+        found.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
+    known = {} if changed else dataset.card.sizes
+    for name, expected in known.items():
+        counts = Counter(data.splits[data.label_set(name).rows])
+        for split, size in zip(SPLITS, expected, strict=True):
+            if counts[split] != size:
+                found.append(Finding(f"{name}: {split} has {counts[split]} recordings, {size} expected", INCOMPLETE))
+    return found
+
+
+def check_labels(data: PreparedDataset) -> list[Finding]:
+    """Classes that a split cannot teach, choose or test."""
+    found = []
+    for name in data.manifest["label_sets"]:
+        labels = data.label_set(name)
+        for split in SPLITS:
+            positives = labels.matrix[data.splits[labels.rows] == split].sum(axis=0)
+            empty = [label for label, count in zip(labels.classes, positives, strict=True) if not count]
+            if empty:
+                problem = f"{name}: no positive in {split}: {', '.join(empty)}"
+                found.append(Finding(problem, wrong=len(empty) == len(labels.classes), remedy="the split is empty"))
+    return found
+
+
+def check_signals(data: PreparedDataset) -> list[Finding]:
+    """Duplicates, then each recording's amplitude and limb leads, then the sentinels over the whole set."""
+    digests = np.empty(len(data), object)
+    odd_unit, broken = [], []
+    for rows, adc, ecg in _signals(data):
+        digests[rows] = [hashlib.blake2b(recording.tobytes(), digest_size=16).digest() for recording in adc]
+        spans = span(ecg)
+        odd_unit += list(rows[(spans < PLAUSIBLE_SPAN[0]) | (spans > PLAUSIBLE_SPAN[1])])
+        broken += list(rows[einthoven_residual(ecg) > EINTHOVEN_TOLERANCE])
+    found = _duplicates(data, digests)
+    low, high = PLAUSIBLE_SPAN
+    remedy = "volt or microvolt were taken for millivolt, or an electrode was loose: look at these recordings"
+    found += _named(data, odd_unit, f"recordings span less than {low:g} or more than {high:g} mV", remedy)
+    found += _named(data, broken, f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV", "", wrong=False)
+    return found + [Finding(f"{alarm.sentinel}: {alarm.problem}", alarm.remedy) for alarm in _watch(data)]
+
+
+def _signals(data: PreparedDataset) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(rows, int16, millivolt) chunk by chunk."""
+    for rows in data.chunks(CHUNK):
+        yield rows, *data.digital_and_millivolt(rows)
+
+
+def _watch(data: PreparedDataset) -> list[Any]:
+    """The sentinels for whole sets, on recordings of the commonest length, evenly spaced over the set."""
+    lengths = data.table["samples"].to_numpy()
+    common = np.flatnonzero(lengths == Counter(lengths.tolist()).most_common(1)[0][0])
+    rows = common[np.unique(np.linspace(0, len(common) - 1, min(WATCHED, len(common))).astype(int))]
+    alarms = watch(data.millivolt(rows), data.rate)
+    return [alarm for alarm in alarms if alarm.sentinel != "unit"]  # looked at one by one already
+
+
+def _duplicates(data: PreparedDataset, digests: np.ndarray) -> list[Finding]:
+    """Equal signals: across splits they leak, within one they only count double."""
+    groups: dict[bytes, list[int]] = {}
+    for row, digest in enumerate(digests):
+        groups.setdefault(digest, []).append(row)
+    found = []
+    doubled = [rows for rows in groups.values() if len(rows) > 1]
+    across = [rows for rows in doubled if len({data.splits[row] for row in rows}) > 1]
+    within = [rows for rows in doubled if len({data.splits[row] for row in rows}) == 1]
+    for kind, sets, wrong in (("different splits", across, True), ("one split", within, False)):
+        names = tuple(" = ".join(str(data.record_ids[row]) for row in rows) for rows in sets)
+        if names:
+            remedy = "keep one of each in one split: the others are training data in the test" if wrong else ""
+            found.append(Finding(f"equal signals in {kind}", remedy, names[:NAMED], len(names), wrong))
+    return found
+
+
+def _named(data: PreparedDataset, rows: list[Any], problem: str, remedy: str, wrong: bool = True) -> list[Finding]:
+    names = tuple(str(data.record_ids[row]) for row in rows[:NAMED])
+    return [Finding(problem, remedy, names, len(rows), wrong)] if rows else []

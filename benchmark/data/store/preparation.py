@@ -1,0 +1,189 @@
+"""Prepare a dataset once: original files in, a `PreparedDataset` out, broken recordings counted and named.
+
+First the index is read and checked as a whole, then the recordings, chunk by chunk and if wished by several
+processes. A preparation that was killed goes on after its last chunk, as long as files and options are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from benchmark.api import LEADS, Dataset
+from benchmark.canonical import digest
+from benchmark.configuration import complete, distinct
+from benchmark.data.store import prepared as store
+from benchmark.data.store.preparation_log import Findings
+from benchmark.data.store.recording_index import Index, write_index
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
+from benchmark.data.store.store_writer import LEFT_OUT, StoreWriter
+from benchmark.errors import DataError, MissingError, UsageError
+from benchmark.paths import Home, dataset_root
+from benchmark.registry import DATASETS
+
+__all__ = ["EINTHOVEN_TOLERANCE", "Findings", "open_dataset", "prepare", "prepared_path", "read_findings"]
+
+Progress = Callable[[int, int], None]  # recordings done, recordings in all
+Say = Callable[[str], None]
+
+INDEX = "index.pickle"
+CHUNK_BYTES, CHUNK_RECORDINGS = 8_000_000, 256  # a chunk has at most about so much
+SPARE = 1.1  # room asked for, beside the signals: tables and calibration
+
+
+def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDataset:
+    """Open a prepared dataset; `MissingError` with the command that prepares it when there is none."""
+    cls = DATASETS.get(name)
+    path = prepared_path(name, distinct(cls, config, f"dataset {name}"), home)
+    if not (path / store.MANIFEST).is_file():
+        raise MissingError(f"{name} is not prepared at {path}; run 'ecgbench data prepare {name} --root FOLDER'")
+    dataset = PreparedDataset(path)
+    if dataset.manifest["version"] != cls.card.version:
+        raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
+    return dataset
+
+
+def prepare(
+    name: str,
+    config: dict[str, Any],
+    home: Home,
+    root: Path | None = None,
+    progress: Progress | None = None,
+    workers: int = 1,
+    say: Say | None = None,
+) -> PreparedDataset:
+    """Return the prepared dataset, preparing it first if need be; safe to call from several processes.
+
+    The result does not depend on `workers`. `say` hears what happens: the disk needed, a preparation resumed.
+    """
+    if workers < 1:
+        raise UsageError(f"a preparation needs at least one worker, not {workers}")
+    cls = DATASETS.get(name)
+    options = complete(cls, config, f"dataset {name}")
+    config = distinct(cls, config, f"dataset {name}")
+    say = say or (lambda text: None)
+    target = prepared_path(name, config, home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target, say):
+        if (target / store.MANIFEST).is_file():
+            return open_dataset(name, config, home)
+        dataset = cls(**options)
+        root = _require_root(name, dataset, root)
+        partial = target.with_name(f"{target.name}.partial")  # left by a kill, if it is there: we hold the lock
+        partial.mkdir(exist_ok=True)
+        made_from = {"format": store.FORMAT, "dataset": name, "version": cls.card.version, "config": config}
+        with _room(partial):
+            _prepare(dataset, root, partial, made_from, workers, progress, say)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    return PreparedDataset(target)
+
+
+def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
+    """``HOME/data/ptbxl-rate500``: the options that differ from their defaults, or a digest of many of them."""
+    readable = "-".join(f"{key}{value}" for key, value in sorted(config.items()))
+    plain = len(readable) <= 80 and all(letter.isalnum() or letter in "-._" for letter in readable)
+    return home.data / f"{name}-{readable if plain else digest(config)}".rstrip("-")
+
+
+def read_findings(prepared: PreparedDataset) -> Findings:
+    """What the preparation left out and noticed."""
+    return Findings(**json.loads((prepared.path / store.REPORT).read_text("utf-8")))
+
+
+@contextlib.contextmanager
+def _locked(target: Path, say: Say) -> Iterator[None]:
+    lock = FileLock(f"{target}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"another process prepares {target.name}; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_root(name: str, dataset: Dataset, given: Path | None) -> Path | None:
+    if not dataset.needs_root:
+        return None
+    root = dataset_root(name, given)
+    if root is None:
+        remedy = f"set ECGBENCH_DATA to the folder that holds {name}/, or pass --root; {dataset.remedy}"
+        raise MissingError(f"the original files of {name} are not known: {remedy}")
+    if not root.is_dir():
+        raise MissingError(f"{root} is no folder; {dataset.remedy}")
+    return root
+
+
+def _recording_bytes(dataset: Dataset) -> float:
+    return len(LEADS) * dataset.rate * dataset.seconds * 2
+
+
+def _require_space(folder: Path, dataset: Dataset, index: Index, written: int, say: Say) -> None:
+    needed = int(index.readable * _recording_bytes(dataset) * SPARE) - written
+    free = shutil.disk_usage(folder).free
+    counted = f"{index.recordings} recordings, {index.readable} of them to be read"
+    say(f"{counted}; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}")
+    if free < needed:
+        raise MissingError(
+            f"{folder.parent} has {_size(free)} free, the preparation needs {_size(needed)}; make room, "
+            "or choose another folder with --home"
+        )
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(count, 0) / 1e6:.1f} MB"
+
+
+def _prepare(
+    dataset: Dataset,
+    root: Path | None,
+    folder: Path,
+    made_from: dict[str, Any],
+    workers: int,
+    progress: Progress | None,
+    say: Say,
+) -> None:
+    """Index, check the disk, go on or begin, write chunk by chunk, finish."""
+    name = made_from["dataset"]
+    say(f"reading the index of {name}")
+    chunk = max(1, min(CHUNK_RECORDINGS, int(CHUNK_BYTES / _recording_bytes(dataset))))
+    index = write_index(name, dataset.entries(root), folder / INDEX, chunk)
+    writer = StoreWriter(folder, dataset, index, made_from)
+    _require_space(folder, dataset, index, writer.written, say)
+    done = min(writer.chunks * index.chunk, index.recordings)
+    if done:
+        say(f"going on after {done} recordings that are prepared already")
+    progress = progress or (lambda done, total: None)
+    progress(done, index.recordings)
+    for entries, found in read_chunks(dataset, root, index.chunks(skip=writer.chunks), workers):
+        writer.append(entries, found)
+        done += len(entries)
+        progress(done, index.recordings)
+    if not writer.recordings:
+        first = json.loads((folder / LEFT_OUT).read_text("utf-8").splitlines()[0])["problem"]
+        shutil.rmtree(folder)
+        raise DataError(f"none of the {index.recordings} recordings of {name} can be read: {first}")
+    writer.finish()
+
+
+@contextlib.contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Turn a full disk into an error that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        remedy = "make room and start the preparation again: it goes on where it stopped"
+        raise MissingError(f"{folder.parent} is full; {remedy}") from None

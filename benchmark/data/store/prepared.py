@@ -1,0 +1,244 @@
+"""A prepared dataset: int16 samples in one memory-mapped file, with everything else beside it.
+
+signals.i16      all recordings one after the other, each (12, time) in the order of LEADS, lossless
+calibration.npy  (n, 12, 2) gain in units per millivolt, and baseline
+records.csv      one row per recording: ids, split, age, sex, report, offset and length in signals.i16
+metadata.csv     the recorder and the language of the report of each recording; with a checksum of its own
+labels.npz       per label set a (n, class) uint8 matrix
+preparation.json what was left out and what was noticed, by file
+manifest.json    configuration, sizes, classes and one digest of signals, calibration, records and labels; written last
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.api import LEADS, REPORTS, SignalSpec
+from benchmark.data.signals.signal import adapt
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
+from benchmark.errors import DataError, UsageError, no_label_set
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1  # raise it when the files above change their meaning
+SIGNALS, CALIBRATION, RECORDS, METADATA = "signals.i16", "calibration.npy", "records.csv", "metadata.csv"
+LABELS, REPORT, MANIFEST = "labels.npz", "preparation.json", "manifest.json"
+BLOCK = 16  # recordings brought into form at a time: intermediate results of more leave the caches, at half the speed
+METADATA_COLUMNS = ("record_id", "device", "language")
+FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as the preparation notices them
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The recordings of a label set: `rows` into the dataset (k,), `matrix` (k, class) uint8."""
+
+    classes: tuple[str, ...]
+    rows: np.ndarray
+    matrix: np.ndarray
+
+
+class PreparedDataset:
+    """Read access to a prepared dataset; rows are positions in its table."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = read_manifest(path)
+        self.rate: float = self.manifest["rate"]
+        self.digest: str = self.manifest["digest"]
+        self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
+        self._calibration = np.load(path / CALIBRATION, mmap_mode="r")
+        self._unusable: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return int(self.manifest["recordings"])
+
+    @property
+    def synthetic(self) -> bool:
+        return bool(self.manifest["synthetic"])
+
+    @property
+    def marks(self) -> list[str]:
+        """What sets this data apart, in sentences: every table that uses it shows them."""
+        return list(self.manifest.get("marks", []))
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        import pandas as pd
+
+        text = dict.fromkeys(("record_id", "patient_id", "split", "report", "sex"), str)
+        # "" must stay an empty report, and a report that reads "NA" a report
+        return pd.read_csv(
+            self.path / RECORDS, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n"
+        )
+
+    @functools.cached_property
+    def metadata(self) -> pd.DataFrame:
+        """A row per recording: ``device`` (the recorder) and ``language`` (of the report), "" where not known."""
+        import pandas as pd
+
+        path = self.path / METADATA
+        if not path.is_file():
+            remedy = f"remove {self.path} and run 'ecgbench data prepare' again"
+            raise DataError(f"{path} is missing: prepared before recorders and languages were kept; {remedy}")
+        return pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
+
+    @functools.cached_property
+    def devices(self) -> np.ndarray:
+        return self.metadata["device"].to_numpy(dtype=object)
+
+    @functools.cached_property
+    def languages(self) -> np.ndarray:
+        return self.metadata["language"].to_numpy(dtype=object)
+
+    @functools.cached_property
+    def record_ids(self) -> np.ndarray:
+        return self.table["record_id"].to_numpy(dtype=object)
+
+    @functools.cached_property
+    def patient_ids(self) -> np.ndarray:
+        return self.table["patient_id"].to_numpy(dtype=object)
+
+    @functools.cached_property
+    def splits(self) -> np.ndarray:
+        return self.table["split"].to_numpy(dtype=object)
+
+    @functools.cached_property
+    def reports(self) -> np.ndarray:
+        return self.table["report"].to_numpy(dtype=object)
+
+    def label_set(self, name: str) -> LabelSet:
+        """The recordings with at least one positive class, as the field counts them.
+
+        "reports" are all those with a report, and for classes those of every label set (``super/NORM``).
+        """
+        known: Mapping[str, list[str]] = self.manifest["label_sets"]
+        if name == REPORTS:
+            return self._with_report(known)
+        if name not in known:
+            raise UsageError(no_label_set(self.manifest["dataset"], name, known))
+        with np.load(self.path / LABELS) as stored:
+            matrix = stored[name]
+        rows = np.flatnonzero(matrix.any(axis=1))
+        return LabelSet(tuple(known[name]), rows, matrix[rows])
+
+    def _with_report(self, known: Mapping[str, list[str]]) -> LabelSet:
+        rows = np.flatnonzero([bool(report.strip()) for report in self.reports])
+        with np.load(self.path / LABELS) as stored:
+            every = [stored[name][rows] for name in known]
+        matrix = np.concatenate(every, axis=1) if every else np.zeros((len(rows), 0), np.uint8)
+        return LabelSet(tuple(f"{name}/{label}" for name in known for label in known[name]), rows, matrix)
+
+    def millivolt(self, rows: np.ndarray) -> np.ndarray:
+        """Read recordings of one length as they were recorded: ``(len(rows), 12, time)`` float32 mV.
+
+        Samples that the file marks as missing are read as 0 mV.
+        """
+        return self.digital_and_millivolt(rows)[1]
+
+    def digital_and_millivolt(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `millivolt`, with the int16 samples that it is made of before it."""
+        rows = np.asarray(rows)
+        lengths = self._lengths[rows]
+        if rows.size == 0 or np.any(lengths != lengths[0]):
+            raise ValueError("millivolt() reads one or more recordings of equal length; use read() for a mixture")
+        if self._uniform:
+            adc = self._samples.reshape(len(self), len(LEADS), -1)[rows]
+        else:
+            spans = (slice(self._offsets[row], self._offsets[row] + len(LEADS) * self._lengths[row]) for row in rows)
+            adc = np.stack([self._samples[span].reshape(len(LEADS), -1) for span in spans])
+        return adc, self._calibrate(adc, rows)
+
+    def read(self, rows: np.ndarray, spec: SignalSpec) -> np.ndarray:
+        """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
+
+        Those that cannot serve (see `unusable`) are silence, all 0: every method answers for the same recordings.
+        """
+        rows = np.asarray(rows)
+        lengths = self._lengths[rows]
+        silent = np.isin(rows, self.unusable(spec))
+        out = np.zeros((len(rows), len(spec.leads), spec.samples), np.float32)
+        for length in np.unique(lengths):
+            chosen = np.flatnonzero((lengths == length) & ~silent)
+            for start in range(0, len(chosen), BLOCK):
+                block = chosen[start : start + BLOCK]
+                out[block] = adapt(self.millivolt(rows[block]), self.rate, spec)
+        return out
+
+    def chunks(self, size: int) -> Iterator[np.ndarray]:
+        """All rows in groups of equal length, at most `size` at a time: what `millivolt` can read at once."""
+        for length in np.unique(self._lengths):
+            rows = np.flatnonzero(self._lengths == length)
+            for start in range(0, len(rows), size):
+                yield rows[start : start + size]
+
+    def unusable(self, spec: SignalSpec) -> np.ndarray:
+        """Rows, ascending, that cannot serve `spec`: shorter than its `min_seconds`, or flat in all of its leads."""
+        key = (spec.leads, spec.min_seconds)
+        if key not in self._unusable:
+            short = np.flatnonzero(self._lengths < spec.min_seconds * self.rate)
+            flat = [] if set(spec.leads) >= set(LEADS) else self._flat_in(set(spec.leads))
+            self._unusable[key] = np.union1d(short, np.array(flat, np.int64))
+        return self._unusable[key]
+
+    def _flat_in(self, leads: set[str]) -> list[int]:
+        """Rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
+        noticed = json.loads((self.path / REPORT).read_text("utf-8"))["noticed"]
+        flat: dict[str, set[str]] = {}
+        for found in noticed:
+            if found["kind"] in FLAT_KINDS:
+                flat.setdefault(found["record_id"], set()).update(found["detail"].split(", "))
+        names = {record_id for record_id, found in flat.items() if leads <= found}
+        return [row for row, record_id in enumerate(self.record_ids) if record_id in names] if names else []
+
+    def _calibrate(self, adc: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        ecg = adc.astype(np.float32)
+        if self._single_gain is not None:
+            ecg *= np.float32(1.0 / self._single_gain)
+        else:
+            gain, baseline = np.moveaxis(self._calibration[rows], -1, 0)
+            ecg = ((ecg - baseline[..., None]) / gain[..., None]).astype(np.float32)
+        if self.manifest["missing_samples"]:
+            ecg[adc == MISSING_SAMPLE] = 0.0
+        return ecg
+
+    @functools.cached_property
+    def _single_gain(self) -> float | None:
+        """The gain that all leads of all recordings share with baseline 0, or None."""
+        gain = float(self._calibration[0, 0, 0])
+        same = np.all(self._calibration[..., 0] == gain) and not np.any(self._calibration[..., 1])
+        return gain if same else None
+
+    @functools.cached_property
+    def _offsets(self) -> np.ndarray:
+        return self.table["offset"].to_numpy()
+
+    @functools.cached_property
+    def _lengths(self) -> np.ndarray:
+        return self.table["samples"].to_numpy()
+
+    @functools.cached_property
+    def _uniform(self) -> bool:
+        return bool(np.all(self._lengths == self._lengths[0]))
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read and check the manifest; its absence means that the preparation did not finish."""
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise DataError(f"{path} holds no complete prepared dataset; run 'ecgbench data prepare' again") from None
+    if manifest.get("format") != FORMAT:
+        raise DataError(f"{path} was prepared by another version; remove it and run 'ecgbench data prepare' again")
+    size = (path / SIGNALS).stat().st_size if (path / SIGNALS).is_file() else 0
+    if size != manifest["signal_bytes"]:
+        problem = f"{path / SIGNALS} has {size} bytes, its manifest says {manifest['signal_bytes']}"
+        raise DataError(f"{problem}; remove {path} and run 'ecgbench data prepare' again")
+    return manifest

@@ -1,0 +1,137 @@
+"""Read recordings and judge them: what goes into the store, what is left out and why, what is odd.
+
+Each chunk of recordings is read by itself, by this process or by others, and comes back in order.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.api import LEADS, Dataset, RawSignal, RecordEntry
+from benchmark.data.store.preparation_log import Findings
+from benchmark.data.signals.signal import einthoven_residual, lead_positions
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
+from benchmark.errors import DataError, RecordingError
+
+EINTHOVEN_TOLERANCE = 0.05  # mV; rounding of three leads stays far below, a swapped lead far above
+AHEAD = 2  # chunks per worker that are read ahead of the writer
+
+
+@dataclass
+class Screened:
+    """What reading a chunk gave: the sound recordings, in order, and the findings."""
+
+    signals: list[bytes] = field(default_factory=list)  # per recording (12, time) int16
+    calibration: list[bytes] = field(default_factory=list)  # per recording (12, 2) float64
+    samples: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)  # positions in the chunk
+    missing: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+
+def read_chunks(
+    dataset: Dataset, root: Path | None, chunks: Iterable[list[RecordEntry]], workers: int = 1
+) -> Iterator[tuple[list[RecordEntry], Screened]]:
+    """Screen every chunk, in order. `workers` processes stay a few chunks ahead, so that memory stays bounded."""
+    if workers == 1:
+        for chunk in chunks:
+            yield chunk, screen(dataset, root, chunk)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy whatever threads and libraries hold
+    pool = ProcessPoolExecutor(workers, context, _start, (dataset, root))
+    waiting: deque[tuple[list[RecordEntry], Future[Screened]]] = deque()
+    try:
+        for chunk in chunks:
+            waiting.append((chunk, pool.submit(_screen_here, chunk)))
+            if len(waiting) > AHEAD * workers:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+    except BrokenProcessPool:
+        problem = f"a process that read recordings died; start again with fewer than {workers} workers"
+        raise DataError(f"{problem}: the preparation goes on where it stopped") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def screen(dataset: Dataset, root: Path | None, chunk: list[RecordEntry]) -> Screened:
+    """Read a chunk of recordings; those that cannot serve are named in the findings."""
+    found = Screened()
+    for position, entry in enumerate(chunk):
+        try:
+            if entry.problem:
+                raise RecordingError(entry.record_id, entry.problem)
+            raw = _sound(dataset.read(entry, root), dataset, entry)
+        except RecordingError as error:
+            problem = entry.problem or str(error)
+            found.findings.left_out.append({"record_id": entry.record_id, "problem": problem})
+            continue
+        found.missing += _notice(entry, raw, found.findings)
+        found.signals.append(raw.adc.astype("<i2", copy=False).tobytes())
+        found.calibration.append(np.stack([raw.gain, raw.baseline], axis=-1).astype("<f8").tobytes())
+        found.samples.append(raw.adc.shape[1])
+        found.kept.append(position)
+    return found
+
+
+_HERE: list[tuple[Dataset, Path | None]] = []  # of a worker process: the dataset it reads
+
+
+def _start(dataset: Dataset, root: Path | None) -> None:
+    _HERE[:] = [(dataset, root)]
+
+
+def _screen_here(chunk: list[RecordEntry]) -> Screened:
+    return screen(*_HERE[0], chunk)
+
+
+def _sound(raw: RawSignal, dataset: Dataset, entry: RecordEntry) -> RawSignal:
+    """Put the leads into the order of LEADS; refuse what no method could use."""
+    file = entry.source or entry.record_id
+    try:
+        order = lead_positions(raw.leads)
+    except ValueError as error:
+        raise RecordingError(file, str(error), "this recording cannot serve") from None
+    if raw.rate != dataset.rate:
+        raise RecordingError(file, f"recorded at {raw.rate:g} Hz, {dataset.rate:g} Hz expected", "check the header")
+    adc = raw.adc[order]
+    if np.all(adc[:, 0] == adc[:, -1]) and np.all(adc == adc[:, :1]):  # the second costs as much as the reading
+        raise RecordingError(file, "all leads are flat", "this recording cannot serve")
+    return RawSignal(adc, raw.gain[order], raw.baseline[order], raw.rate, LEADS)
+
+
+def _notice(entry: RecordEntry, raw: RawSignal, findings: Findings) -> int:
+    """Note flat leads, missing samples and broken lead identities; return the number of missing samples."""
+    low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
+    missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
+    residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
+    found = {
+        "a flat lead": ", ".join(np.array(LEADS)[(low == high) & (low != MISSING_SAMPLE)]),
+        "a lead without any sample, read as 0 mV": ", ".join(np.array(LEADS)[high == MISSING_SAMPLE]),
+        "missing samples, read as 0 mV": str(missing or ""),
+        f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV": (
+            f"{residual:.3f} mV" if residual > EINTHOVEN_TOLERANCE else ""
+        ),
+    }
+    findings.noticed += [
+        {"record_id": entry.record_id, "kind": kind, "detail": detail} for kind, detail in found.items() if detail
+    ]
+    return missing
+
+
+def _limb_leads(raw: RawSignal) -> np.ndarray:
+    """The first six leads in millivolt, float32: half the traffic of float64, and integers of 16 bits stay exact."""
+    limb = raw.adc[:6].astype(np.float32)
+    if raw.baseline[:6].any():
+        limb -= raw.baseline[:6, None].astype(np.float32)
+    limb /= raw.gain[:6, None].astype(np.float32)
+    return limb

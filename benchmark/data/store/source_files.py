@@ -1,0 +1,97 @@
+"""Hold original files against the store and against the checksums that their distribution gives.
+
+`SHA256SUMS.txt` of PhysioNet lists every file; WFDB headers have a checksum per lead, which reading verifies. Then the
+samples, labels and splits that the loader reads are compared with those in the store: the store is lossless or wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.api import Dataset, RecordEntry
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.signals.signal import lead_positions
+from benchmark.errors import BenchmarkError, RecordingError
+
+SUMS = "SHA256SUMS.txt"
+NAMED = 8
+GONE = "recordings of the store are not in the original tables"
+OTHER = "recordings differ from their original files in signal, split, patient or labels"
+UNREADABLE = "original files are missing, cut short or disagree with the checksums of their headers"
+AGAIN = "the original files changed since the preparation, or the store did: prepare again"
+PROBLEMS = {GONE: AGAIN, OTHER: AGAIN, UNREADABLE: "download them again"}  # with their remedies
+Found = tuple[str, str, tuple[str, ...], int, bool]  # the fields of a Finding
+
+
+def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list[Found]:
+    """Compare the files under `root` with the store, and with SHA256SUMS.txt if it is there."""
+    found = check_sums(root)
+    try:
+        entries = {entry.record_id: entry for entry in dataset.entries(root)}
+    except BenchmarkError as error:
+        return [*found, (str(error), dataset.remedy, (), 0, True)]
+    names: dict[str, list[str]] = {problem: [] for problem in PROBLEMS}
+    labels = _stored_labels(data)
+    for row, record_id in enumerate(data.record_ids):
+        problem = _compare(data, row, entries.get(record_id), dataset, root, labels[row])
+        if problem:
+            names[problem].append(str(record_id))
+    named = [(problem, names[problem], remedy) for problem, remedy in PROBLEMS.items() if names[problem]]
+    return found + [(problem, remedy, tuple(some[:NAMED]), len(some), True) for problem, some, remedy in named]
+
+
+def check_sums(root: Path) -> list[Found]:
+    """Files that disagree with SHA256SUMS.txt; those that are not there are counted, for many take only a part."""
+    path = root / SUMS
+    if not path.is_file():
+        return []
+    wrong, absent = [], 0
+    for line in path.read_text("utf-8", "replace").splitlines():
+        digest, _, name = line.strip().partition(" ")
+        file = root / name.strip().lstrip("*")
+        if not name.strip() or file.resolve() == path.resolve():
+            continue
+        if not file.is_file():
+            absent += 1
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest.lower():
+            wrong.append(name.strip())
+    found: list[Found] = []
+    if wrong:
+        found.append((f"files disagree with {SUMS}", "download them again", tuple(wrong[:NAMED]), len(wrong), True))
+    if absent:
+        found.append((f"{absent} files of {SUMS} are not there", "fine if you took a part", (), absent, False))
+    return found
+
+
+def _stored_labels(data: PreparedDataset) -> list[dict[str, set[str]]]:
+    """The positive classes of each recording, by label set."""
+    found: list[dict[str, set[str]]] = [{} for _ in range(len(data))]
+    for name in data.manifest["label_sets"]:
+        labels = data.label_set(name)
+        for row, positives in zip(labels.rows, labels.matrix.astype(bool), strict=True):
+            found[row][name] = {label for label, positive in zip(labels.classes, positives, strict=True) if positive}
+    return found
+
+
+def _compare(
+    data: PreparedDataset,
+    row: int,
+    entry: RecordEntry | None,
+    dataset: Dataset,
+    root: Path,
+    labels: dict[str, set[str]],
+) -> str | None:
+    """Which of PROBLEMS a recording has; None for none."""
+    if entry is None:
+        return GONE
+    try:
+        raw = dataset.read(entry, root)
+    except RecordingError:
+        return UNREADABLE
+    stored = data.digital_and_millivolt(np.array([row]))[0][0]
+    same = (entry.split, entry.patient_id) == (data.splits[row], data.patient_ids[row])
+    same = same and {name: set(found) for name, found in entry.labels.items() if found} == labels
+    return None if same and np.array_equal(raw.adc[lead_positions(raw.leads)], stored) else OTHER

@@ -1,0 +1,192 @@
+"""Write a prepared dataset chunk by chunk, so that a kill costs one chunk and memory stays what a chunk takes.
+
+Every file is only appended to. After each chunk a journal says how long each file is; whoever goes on cuts the
+files back to these lengths. The folder becomes the store by one move at the very end.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.api import LEADS, Dataset, RecordEntry
+from benchmark.atomic import write_text
+from benchmark.canonical import file_sha256
+from benchmark.data.store import preparation_log as findings
+from benchmark.data.store import prepared
+from benchmark.data.store.recording_index import Index
+from benchmark.data.store.quality_checks import Screened
+
+JOURNAL, CALIBRATION, LEFT_OUT, NOTICED = "journal.json", "calibration.f8", "left_out.jsonl", "noticed.jsonl"
+RECORD_COLUMNS = ("record_id", "patient_id", "split", "age", "sex", "report", "offset", "samples")
+
+
+class StoreWriter:
+    """Appends screened chunks to the files under `folder`; `made_from` says what a later run may go on with."""
+
+    def __init__(self, folder: Path, dataset: Dataset, index: Index, made_from: Mapping[str, Any]) -> None:
+        self.folder, self.dataset, self.index = folder, dataset, index
+        self.made_from = {**made_from, "index": index.digest, "chunk": index.chunk}
+        labels = [f"labels-{number}.u8" for number in range(len(dataset.label_sets))]
+        self.parts = [prepared.SIGNALS, CALIBRATION, prepared.RECORDS, prepared.METADATA, LEFT_OUT, NOTICED, *labels]
+        self.state = self._journal() or self._begin()
+
+    @property
+    def chunks(self) -> int:
+        """Chunks that are written already."""
+        return int(self.state["chunks"])
+
+    @property
+    def recordings(self) -> int:
+        return int(self.state["recordings"])
+
+    @property
+    def written(self) -> int:
+        """Bytes of signal."""
+        return int(self.state["sizes"][prepared.SIGNALS])
+
+    def append(self, chunk: list[RecordEntry], found: Screened) -> None:
+        kept = [chunk[position] for position in found.kept]
+        content = [
+            b"".join(found.signals),
+            b"".join(found.calibration),
+            self._record_lines(kept, found.samples),
+            _lines([(entry.record_id, entry.device or "", entry.language or "") for entry in kept]),
+            findings.to_lines(found.findings.left_out),
+            findings.to_lines(found.findings.noticed),
+            *self._label_rows(kept),
+        ]
+        for part, new in zip(self.parts, content, strict=True):
+            with (self.folder / part).open("ab") as file:
+                file.write(new)
+            self.state["sizes"][part] += len(new)
+        splits = Counter(self.state["splits"]) + Counter(entry.split for entry in kept)
+        self.state |= {
+            "chunks": self.chunks + 1,
+            "recordings": self.recordings + len(kept),
+            "left_out": self.state["left_out"] + len(found.findings.left_out),
+            "missing": self.state["missing"] + found.missing,
+            "splits": dict(splits),
+        }
+        write_text(self.folder / JOURNAL, json.dumps(self.state))
+
+    def finish(self) -> None:
+        """Bring the parts into the store's form, and write the manifest."""
+        n, folder = self.recordings, self.folder
+        _save_npy(folder / prepared.CALIBRATION, folder / CALIBRATION, (n, len(LEADS), 2))
+        matrices = {
+            name: _map(folder / f"labels-{number}.u8", "u1", (n, len(classes)))
+            for number, (name, classes) in enumerate(self.dataset.label_sets.items())
+        }
+        np.savez(folder / prepared.LABELS, **matrices)  # type: ignore[arg-type]
+        findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / NOTICED)
+        manifest = self._manifest(matrices)
+        write_text(folder / prepared.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        del matrices
+        for part in (JOURNAL, *set(self.parts) - {prepared.SIGNALS, prepared.RECORDS, prepared.METADATA}):
+            (folder / part).unlink()
+        self.index.path.unlink()
+
+    def _journal(self) -> dict[str, Any] | None:
+        """The state that a killed run left, if it was made from the same files and options; its files cut to it."""
+        try:
+            state: dict[str, Any] = json.loads((self.folder / JOURNAL).read_text("utf-8"))
+            if state["made_from"] != self.made_from or state["sizes"].keys() != set(self.parts):
+                return None
+            if any((self.folder / part).stat().st_size < size for part, size in state["sizes"].items()):
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        for part, size in state["sizes"].items():
+            os.truncate(self.folder / part, size)
+        return state
+
+    def _begin(self) -> dict[str, Any]:
+        heads = {prepared.RECORDS: _lines([RECORD_COLUMNS]), prepared.METADATA: _lines([prepared.METADATA_COLUMNS])}
+        for part in self.parts:
+            (self.folder / part).write_bytes(heads.get(part, b""))
+        sizes = {part: len(heads.get(part, b"")) for part in self.parts}
+        counts: dict[str, Any] = {"chunks": 0, "recordings": 0, "left_out": 0, "missing": 0, "splits": {}}
+        return {"made_from": self.made_from, "sizes": sizes, **counts}
+
+    def _record_lines(self, kept: list[RecordEntry], samples: list[int]) -> bytes:
+        start = self.written // 2
+        starts = start + np.concatenate([[0], np.cumsum(np.array(samples[:-1], np.int64) * len(LEADS))])
+        return _lines(
+            [
+                (
+                    *(entry.record_id, entry.patient_id, entry.split),
+                    *("" if entry.age is None else float(entry.age), entry.sex or ""),
+                    *(" ".join(entry.report.split()), int(offset), length),  # one line per recording
+                )
+                for entry, offset, length in zip(kept, starts, samples, strict=False)
+            ]
+        )
+
+    def _label_rows(self, kept: list[RecordEntry]) -> Iterator[bytes]:
+        for name, classes in self.dataset.label_sets.items():
+            position = {label: index for index, label in enumerate(classes)}
+            matrix = np.zeros((len(kept), len(classes)), np.uint8)
+            for row, entry in enumerate(kept):
+                matrix[row, [position[label] for label in entry.labels.get(name, ())]] = 1
+            yield matrix.tobytes()
+
+    def _manifest(self, matrices: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        labels = hashlib.sha256()
+        for name in sorted(matrices):  # of the matrices, not of the file: a zip archive carries the time of its writing
+            labels.update(name.encode() + matrices[name].tobytes())
+        files = (prepared.SIGNALS, prepared.CALIBRATION, prepared.RECORDS)
+        parts = [file_sha256(self.folder / part) for part in files]
+        return {
+            "format": prepared.FORMAT,
+            **{name: self.made_from[name] for name in ("dataset", "version", "config")},
+            "rate": self.dataset.rate,
+            "synthetic": self.dataset.card.synthetic,
+            "marks": list(self.dataset.marks),
+            "recordings": self.recordings,
+            "left_out": self.state["left_out"],
+            "missing_samples": self.state["missing"],
+            "splits": self.state["splits"],
+            "split_digest": _split_digest(self.folder / prepared.RECORDS),
+            "label_sets": {label_set: list(classes) for label_set, classes in self.dataset.label_sets.items()},
+            "signal_bytes": self.written,
+            "metadata_sha256": file_sha256(self.folder / prepared.METADATA),
+            "digest": hashlib.sha256("".join([*parts, labels.hexdigest()]).encode()).hexdigest()[:16],
+        }
+
+
+def _lines(rows: list[tuple[Any, ...]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _save_npy(path: Path, raw: Path, shape: tuple[int, ...]) -> None:
+    """What `np.save` makes of the raw doubles, without a copy of them in memory."""
+    with path.open("wb") as file, raw.open("rb") as values:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        shutil.copyfileobj(values, file)
+
+
+def _map(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The raw file as an array that is read from disk as it is used."""
+    return np.memmap(path, dtype, "r", shape=shape) if np.prod(shape) else np.zeros(shape, dtype)
+
+
+def _split_digest(records: Path) -> str:
+    """Which recording is in which split, in the order of the store."""
+    total = hashlib.sha256()
+    with records.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            total.update(f"{row['record_id']},{row['split']}\n".encode())
+    return total.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Made-up recordings: signals, diagnoses and the wording of their reports."""

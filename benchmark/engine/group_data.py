@@ -1,0 +1,54 @@
+"""The prepared datasets and label sets of a job, each opened once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmark.api import SPLITS
+from benchmark.canonical import digest
+from benchmark.data.store.preparation import open_dataset
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.engine.context import LabelledRows
+from benchmark.records.record import RunSpec, datasets_of
+from benchmark.paths import Home
+
+
+class Opened:
+    """Opens on first use; `limit` is the number of recordings per split and label set, None for all."""
+
+    def __init__(self, home: Home, limit: int | None) -> None:
+        self._home, self._limit = home, limit
+        self._data: dict[str, PreparedDataset] = {}
+        self._views: dict[tuple[str, str], LabelledRows] = {}
+        self._rows: dict[str, np.ndarray] = {}
+
+    def data(self, name: str, config: dict[str, Any]) -> PreparedDataset:
+        key = digest([name, config])
+        if key not in self._data:
+            self._data[key] = open_dataset(name, config, self._home)
+        return self._data[key]
+
+    def digests(self, spec: RunSpec) -> tuple[str | None, str | None]:
+        """What `RunRecord.digests` says of a record made from the data at hand."""
+        target, *source = (self.data(*dataset).digest for dataset in datasets_of(spec))
+        return target, source[0] if source else None
+
+    def view(self, data: PreparedDataset, label_set: str) -> LabelledRows:
+        key = (str(data.path), label_set)
+        if key not in self._views:
+            self._views[key] = LabelledRows.of(data, label_set, self._limit)
+        return self._views[key]
+
+    def rows(self, data: PreparedDataset) -> np.ndarray:
+        """The rows that features are extracted for: all, or those that any limited label set can name."""
+        if self._limit is None:
+            return np.arange(len(data))
+        if not data.manifest["label_sets"]:  # reports alone
+            return np.sort(np.concatenate([np.flatnonzero(data.splits == split)[: self._limit] for split in SPLITS]))
+        key = str(data.path)
+        if key not in self._rows:
+            views = [self.view(data, name) for name in data.manifest["label_sets"]]
+            self._rows[key] = np.unique(np.concatenate([view.rows[split] for view in views for split in SPLITS]))
+        return self._rows[key]

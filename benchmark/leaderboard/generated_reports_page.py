@@ -1,0 +1,18 @@
+"""Recordings beside their true and written reports, as one HTML file without scripts that needs nothing else."""
+
+from __future__ import annotations
+
+import jinja2
+
+from benchmark.planning.plan import Plan
+from benchmark.leaderboard.generated_reports import Section
+
+TEMPLATE = "written.html"
+
+
+def written_page(plan: Plan, sections: list[Section], chosen: str) -> str:
+    """The whole page; `chosen` says how the recordings were picked. Every text is escaped by jinja."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(TEMPLATE).render(suite=plan.suite, sections=sections, chosen=chosen)

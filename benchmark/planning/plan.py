@@ -1,0 +1,392 @@
+"""Suite -> cells: every question of the grid once, minus the impossible ones, each with its reason."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from benchmark.api import REPORTS, BlindMethod, Dataset, Method, SupervisedMethod, Task, TrainableMethod
+from benchmark.canonical import canonical, digest
+from benchmark.configuration import distinct
+from benchmark.data.signals.conditions import Condition, expand_conditions
+from benchmark.data.signals.perturbations import check
+from benchmark.records.record import RunRecord, RunSpec, datasets_of
+from benchmark.planning.training_config import TrainingConfig
+from benchmark.records.store import Store
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.planning.weights import locate
+from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, no_label_set, raise_all
+from benchmark.paths import Home
+from benchmark.registry import DATASETS, METHODS, TASKS
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A spec, and what is known of it beside its key: its leaderboard row, all fields of its task, its weights."""
+
+    spec: RunSpec
+    row: str
+    question: dict[str, Any]  # the task's fields, those at their defaults too
+    weights_file: str | None = None
+    trained_on: list[str] | None = None  # what those weights saw, as the suite says
+    python: str | None = None  # the interpreter in which the method runs, if not this one
+
+    @property
+    def title(self) -> str:
+        """``merl linear_probe ptbxl/super fraction=0.01 seed=3 trials=16``"""
+        fields = [f"{key}={value}" for key, value in self.question.items()]
+        if self.spec.signal is not None:
+            fields.append(f"signal={self.condition}")
+        return " ".join([self.row, self.spec.task, f"{self.spec.dataset}/{self.spec.label_set}", *fields])
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "spec": self.spec.to_json()}
+
+    @property
+    def condition(self) -> str:
+        """Under which signals are read: ``as recorded``, ``leads I, II``."""
+        return Condition.from_json(self.spec.signal).title
+
+
+@dataclass(frozen=True)
+class Skip:
+    row: str
+    task: str
+    reason: str
+
+
+@dataclass
+class Job:
+    """Cells that share a method with its weights and a dataset: one model load, one pass over the signals."""
+
+    cells: list[Cell]
+
+    @property
+    def title(self) -> str:
+        return f"{self.cells[0].row} on {self.cells[0].spec.dataset}"
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [cell.to_json() for cell in self.cells]
+
+    @classmethod
+    def from_json(cls, cells: list[dict[str, Any]]) -> Job:
+        return cls([Cell(**{**cell, "spec": RunSpec(**cell["spec"])}) for cell in cells])
+
+
+@dataclass
+class Plan:
+    """All cells of a suite, by state, and what was skipped."""
+
+    suite: Suite
+    cells: list[Cell]
+    skipped: list[Skip]
+    done: list[Cell] = field(default_factory=list)
+    failed: list[Cell] = field(default_factory=list)
+    todo: list[Cell] = field(default_factory=list)
+
+    def sort_by_state(self, store: Store, digests: dict[str, str] | None = None) -> Plan:
+        """Split the cells by what the store holds; `digests` (dataset -> digest) makes other data's records stale."""
+        self.done, self.failed, self.todo = [], [], []
+        for cell in self.cells:
+            record = store.get(cell.spec)
+            stale = record is not None and record.done and _other_data(cell.spec, record, digests or {})
+            if record is None or stale:
+                self.todo.append(cell)
+            else:
+                (self.done if record.done else self.failed).append(cell)
+        return self
+
+    def jobs(self, cells: list[Cell]) -> list[Job]:
+        return group_cells(cells)
+
+
+def group_cells(cells: Iterable[Cell]) -> list[Job]:
+    """Group cells that can share their method and features, in the order of the suite."""
+    cells = list(cells)  # alive throughout, so that no two objects share an id
+    groups: dict[str, list[Cell]] = {}
+    digests: dict[tuple[int, ...], str] = {}
+    for cell in cells:
+        spec = cell.spec
+        shared = (spec.method, spec.method_config, spec.weights, spec.pretraining, spec.training, spec.limit)
+        whole = (*shared, spec.dataset, spec.dataset_config)
+        same = tuple(map(id, whole))  # the cells of a method hold the same objects: a digest each would be a waste
+        if same not in digests:
+            digests[same] = digest(list(whole))
+        groups.setdefault(digests[same], []).append(cell)
+    return [Job(group) for group in groups.values()]
+
+
+def _other_data(spec: RunSpec, record: RunRecord, digests: dict[str, str]) -> bool:
+    """Whether a record was made from other data than is at hand now."""
+    known = (digests.get(digest(list(dataset))) for dataset in datasets_of(spec))
+    return any(now is not None and now != then for now, then in zip(known, record.digests, strict=False))
+
+
+def make_plan(
+    suite: Suite, methods: Collection[str] = (), tasks: Collection[str] = (), limit: int | None = None
+) -> Plan:
+    """Lay out the grid. Every mistake in the suite's names and options is reported at once."""
+    rivals = [*suite.methods, *_floors(suite)]
+    _check_choice("methods", methods, [method.row for method in rivals])
+    _check_choice("tasks", tasks, [task.name for task in suite.tasks])
+    cells: dict[str, Cell] = {}
+    skipped: list[Skip] = []
+    problems: list[str] = []
+    missing = False
+    asked = [_Questions(task) for task in suite.tasks]
+    for method in rivals:
+        if methods and method.row not in methods:
+            continue
+        try:
+            find_method(method.name, method.python)
+        except BenchmarkError as error:
+            missing = missing or isinstance(error, MissingError)
+            problems.append(str(error))
+            continue
+        for task, questions in zip(suite.tasks, asked, strict=True):
+            if tasks and task.name not in tasks:
+                continue
+            try:
+                reason = _impossible(TASKS.get(task.name), method.name)
+                if reason:
+                    skipped += [Skip(method.row, task.name, reason)] if method in suite.methods else []
+                    continue
+                found = list(_cells(suite, method, task, questions, limit))
+            except BenchmarkError as error:
+                missing = missing or isinstance(error, MissingError)
+                problems += [str(error)] if str(error) not in problems else []
+                continue
+            for cell in found:
+                if isinstance(cell, Skip):
+                    skipped += [cell] if cell not in skipped else []
+                    continue
+                other = cells.setdefault(cell.spec.key, cell)
+                if other.row != cell.row:
+                    problems.append(f"the rows {other.row!r} and {cell.row!r} ask the same question; remove one")
+                    break
+    raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
+    return Plan(suite, list(cells.values()), skipped)
+
+
+def find_method(name: str, python: str | None) -> type[Method]:
+    """The class called `name`, of another interpreter if one is given."""
+    if python is not None:
+        from benchmark.external.method import use_interpreter  # torch: only where it is needed
+
+        use_interpreter(name, python)
+    return METHODS.get(name)
+
+
+def _floors(suite: Suite) -> list[MethodBlock]:
+    """The floors that the tasks want in their tables and the suite does not name."""
+    wanted: dict[str, None] = {}
+    for task in suite.tasks:
+        with suppress(BenchmarkError):  # a task that cannot be imported is reported where its cells are laid out
+            wanted |= dict.fromkeys(TASKS.get(task.name).floors)
+    named = {method.name for method in suite.methods}
+    return [MethodBlock(name=name) for name in wanted if name not in named]
+
+
+def _impossible(task: type[Task], name: str) -> str | None:
+    """A sentence when the task cannot be asked of that method, else None."""
+    method: type[Method] = METHODS.get(name)
+    if issubclass(method, BlindMethod) and name not in task.floors:
+        return "it never looks at a recording"
+    return task.cannot(method)
+
+
+def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
+    wrong = [f"the suite has no {name!r}{did_you_mean(name, known)}" for name in chosen if name not in known]
+    raise_all(wrong, f"--{what}:")
+
+
+class _Questions:
+    """The grid of a task block, laid out once: all methods are asked the same."""
+
+    def __init__(self, task: TaskBlock) -> None:
+        self.task = task
+
+    @functools.cached_property
+    def grid(self) -> list[tuple[Task, dict[str, Any], dict[str, Any]]]:
+        """Each question, all its fields, and those that differ from their defaults."""
+        where, task_class = f"task {self.task.name}", TASKS.get(self.task.name)
+        found = []
+        for question in expand(task_class, self.task.config, where):
+            values = canonical(asdict(question))  # type: ignore[call-overload]
+            found.append((question, values, distinct(task_class, values, where)))
+        return found
+
+
+def _cells(
+    suite: Suite, method: MethodBlock, task: TaskBlock, questions: _Questions, limit: int | None
+) -> Iterator[Cell | Skip]:
+    task_class: type[Task] = TASKS.get(task.name)
+    conditions = list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
+    card = METHODS.get(method.name).card
+    file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
+    shared = replace(_shared(suite, method, task_class, task, limit), weights=weights)
+    for dataset in suite.datasets:
+        dataset_class: type[Dataset] = DATASETS.get(dataset.name)
+        config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
+        version = dataset_class.card.version
+        base = replace(shared, dataset=dataset.name, dataset_version=version, dataset_config=config)
+        _check_rate(conditions, dataset, dataset_class)
+        for label_set in _label_sets(dataset, dataset_class, task):
+            classes = tuple(dataset_class.label_sets.get(label_set, ()))
+            for question, values, asked in questions.grid:
+                unsuited = _unsuited(question, dataset.name, label_set)
+                refusal = question.refuses(METHODS.get(method.name))
+                if unsuited or refusal:
+                    yield Skip(method.row, task.name, refusal or f"{dataset.name}/{label_set}: {unsuited}")
+                    continue
+                inputs = question.inputs(dataset.name, label_set, classes)
+                own: dict[str, Any] = {
+                    "label_set": label_set,
+                    "task_config": asked,
+                    "task_inputs": inputs,
+                    "source": _source(suite, question),
+                }
+                for condition in conditions:
+                    spec = replace(base, **own, signal=condition.to_json())
+                    yield Cell(spec, method.row, values, str(file) if file else None, method.trained_on, method.python)
+
+
+def _unsuited(question: Task, dataset: str, label_set: str) -> str | None:
+    if label_set == REPORTS and question.needs_labels:
+        return "it learns from labels, and these are all recordings with a report"
+    return question.unsuited(dataset, label_set)
+
+
+def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: TaskBlock, limit: int | None) -> RunSpec:
+    """What all cells of a method and a task have in common."""
+    method_class: type[Method] = METHODS.get(method.name)
+    return RunSpec(
+        method=method.name,
+        method_version=method_class.card.version,
+        method_config=distinct(method_class, method.config, f"method {method.row}"),
+        task=task.name,
+        task_version=task_class.version,
+        task_config={},
+        dataset="",
+        dataset_version=0,
+        dataset_config={},
+        label_set="",
+        protocol=task_class.protocol,
+        pretraining=_recipe(suite, method, method_class, limit),
+        training=_training(method, method_class),
+        limit=limit,
+    )
+
+
+def _source(suite: Suite, question: Task) -> dict[str, Any] | None:
+    """The dataset that a task learns from, in the suite's configuration of it where the suite has it."""
+    wanted = question.learns_from()
+    if wanted is None:
+        return None
+    name, label_set = wanted
+    cls: type[Dataset] = DATASETS.get(name)
+    if label_set not in cls.label_sets:
+        raise UsageError(f"{name} has no label set {label_set!r}{did_you_mean(label_set, cls.label_sets)}")
+    config = next((block.config for block in suite.datasets if block.name == name), {})
+    return {
+        "dataset": name,
+        "dataset_version": cls.card.version,
+        "dataset_config": distinct(cls, config, f"dataset {name}"),
+        "label_set": label_set,
+    }
+
+
+def _check_rate(conditions: list[Condition], dataset: DatasetBlock, dataset_class: type[Dataset]) -> None:
+    """Raise where a perturbation cannot exist at the dataset's rate."""
+    for condition in conditions:
+        if condition.perturb:
+            check(condition.perturb, condition.strength, dataset_class(**dataset.config).rate)
+
+
+def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
+    """The grid of a task: the product over all fields that got a list; equal questions appear once."""
+    known = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
+    wrong = [f"{where} has no field {name!r}{did_you_mean(name, known)}" for name in config if name not in known]
+    raise_all(wrong, f"the configuration of {where} is wrong:")
+    values = [value if isinstance(value, list) else [value] for value in config.values()]
+    seen = set()
+    for combination in itertools.product(*values):
+        question = task_class(**dict(zip(config, combination, strict=True))).simplest()
+        if question not in seen:
+            seen.add(question)
+            yield question
+
+
+def _label_sets(dataset: DatasetBlock, dataset_class: type[Dataset], task: TaskBlock) -> list[str]:
+    known = dataset_class.label_sets
+    wrong = [
+        no_label_set(dataset.name, name, known)
+        for name in [*dataset.label_sets, *(task.label_sets or [])]
+        if name not in known and name != REPORTS
+    ]
+    raise_all(wrong, "label_sets:")
+    return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]
+
+
+def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any] | None:
+    if not issubclass(method_class, SupervisedMethod):
+        if method.training is not None:
+            raise UsageError(f"{method.row} is not trained on labels; it takes no 'training'")
+        return None
+    if (method.training or {}).get("select", "last") != "last":
+        raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
+    return distinct(TrainingConfig, method.training or {}, f"training of {method.row}")
+
+
+def _recipe(suite: Suite, method: MethodBlock, method_class: type[Method], limit: int | None) -> dict[str, Any] | None:
+    if method.pretrain is None:
+        return None
+    if method.weights is not None:
+        raise UsageError(f"{method.row} has both 'weights' and 'pretrain'; keep one")
+    options = dict(method.pretrain)
+    dataset = options.pop("dataset", None)
+    if dataset is None:
+        raise UsageError(f"the pretrain table of {method.row} names no dataset")
+    configs = {block.name: block.config for block in suite.datasets}
+    return recipe(
+        method.row, method_class, dataset, options.pop("dataset_config", configs.get(dataset, {})), options, limit
+    )
+
+
+def recipe(
+    row: str,
+    method_class: type[Method],
+    dataset: str,
+    dataset_config: dict[str, Any],
+    options: dict[str, Any],
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """What makes weights: dataset and training options; part of the key of every cell that uses them."""
+    if issubclass(method_class, SupervisedMethod) or not issubclass(method_class, TrainableMethod):
+        raise UsageError(f"{row} cannot be pre-trained; remove its 'pretrain'")
+    dataset_class = DATASETS.get(dataset)
+    return {
+        "dataset": dataset,
+        "dataset_version": dataset_class.card.version,
+        "dataset_config": distinct(dataset_class, dataset_config, f"dataset {dataset}"),
+        "training": distinct(TrainingConfig, options, f"pretrain of {row}"),
+        "limit": limit,
+    }
+
+
+def data_digests(plan: Plan, home: Home) -> dict[str, str]:
+    """Digests of the plan's datasets that are prepared; those that are not have no entry."""
+    from benchmark.data.store.preparation import open_dataset
+
+    digests = {}
+    needed = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
+    for key, (name, config) in needed.items():
+        try:
+            digests[key] = open_dataset(name, config, home).digest
+        except MissingError:
+            continue
+    return digests

@@ -1,0 +1,28 @@
+"""Where suites lie; apart from `benchmark.planning.suites`, so that listing them needs no library."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmark.errors import UsageError, did_you_mean
+
+
+def suite_names() -> list[str]:
+    """Names of the built-in suites."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def suite_path(name: str) -> Path:
+    """The file of a built-in suite, or the path that was given; `UsageError` when there is none."""
+    path = Path(name) if name.endswith(".toml") else _folder() / f"{name}.toml"
+    if not path.is_file():
+        hint = "" if name.endswith(".toml") else did_you_mean(name, suite_names())
+        raise UsageError(f"no suite {name!r}{hint}")
+    return path
+
+
+def _folder() -> Path:
+    spec = find_spec("tasks")
+    folders = (spec and spec.submodule_search_locations) or []
+    return Path(next(iter(folders), ".")) / "suites"

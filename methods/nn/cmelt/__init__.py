@@ -1,0 +1,1 @@
+"""Blocks that only C-MELT uses."""

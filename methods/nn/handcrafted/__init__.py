@@ -1,0 +1,1 @@
+"""Measurements that only the handcrafted features use: beats, rhythm, waves, morphology."""
