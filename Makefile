@@ -17,10 +17,10 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: install  ## the main job on synthetic recordings: a leaderboard in a few minutes
-	$(BIN)/ecgbench run demo
+	$(BIN)/ecgarena run demo
 
-test: install lint  ## lint, types and the fast suite
-	$(BIN)/python -m pytest
+test: install lint  ## lint, types and the fast suite, on every core
+	$(BIN)/python -m pytest -n auto
 
 test-slow: install  ## tests that take minutes
 	$(BIN)/python -m pytest -m slow

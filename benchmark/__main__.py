@@ -1,4 +1,4 @@
-"""``python -m benchmark`` is ``ecgbench``."""
+"""``python -m benchmark`` is ``ecgarena``."""
 
 import sys
 

@@ -94,11 +94,11 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
-class RecordEntry:
+class RecordingEntry:
     """One recording in a dataset's index: everything but its signal.
 
     `labels` maps a label set to the positive classes; a recording without a positive class in a
-    label set does not belong to that set. `source` is whatever `Dataset.read` needs.
+    label set does not belong to that set. `locator` is whatever `Dataset.read` needs.
     """
 
     record_id: str
@@ -106,7 +106,7 @@ class RecordEntry:
     split: str  # one of SPLITS
     labels: Mapping[str, tuple[str, ...]]
     report: str = ""
-    source: Any = None
+    locator: Any = None
     age: float | None = None  # years
     sex: str | None = None  # "female", "male" or None
     device: str | None = None  # the recorder, as the dataset names it
@@ -121,20 +121,22 @@ class Dataset(ABC):
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
-    marks: tuple[str, ...] = ()  # what sets this configuration apart (another's faulty labels, say): in every table
+    warnings: tuple[
+        str, ...
+    ] = ()  # shown under every table that uses this configuration (another's faulty labels, say)
     locations: ClassVar[tuple[str, ...]] = ()  # options that say where files lie; they never enter a key
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files
 
     @abstractmethod
-    def entries(self, root: Path | None) -> Iterable[RecordEntry]:
+    def entries(self, root: Path | None) -> Iterable[RecordingEntry]:
         """Index the recordings under `root`; raise `DataError` naming every wrong file or column.
 
         The preparation takes one after the other, so that a generator serves where a list would not fit into memory.
         """
 
     @abstractmethod
-    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+    def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         """Read one recording; raise `RecordingError` when its files are missing or broken."""
 
 
@@ -145,11 +147,11 @@ class Dataset(ABC):
 class Weights:
     """A published checkpoint: where it lies, its checksum and the licence it comes under.
 
-    `source` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`.
+    `url` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`.
     `sha256` is empty where nobody has published it: then the checksum of the loaded file is all that is known.
     """
 
-    source: str
+    url: str
     sha256: str
     licence: str
     file: str = ""
@@ -157,7 +159,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What a method is and what its weights have seen; shown by ``ecgbench show``."""
+    """What a method is and what its weights have seen; shown by ``ecgarena show``."""
 
     title: str
     paper: str
@@ -167,7 +169,7 @@ class MethodCard:
     selected_on: tuple[str, ...] = ()  # whose labels chose between published weights, in the same words
     weights: Mapping[str, Weights] = field(default_factory=dict)  # by tag
     note: str = ""
-    floor: bool = False  # what any method must beat; tables show it below a rule
+    is_baseline: bool = False  # what any method must beat; tables show it below a rule
 
 
 @dataclass
@@ -190,9 +192,8 @@ class Method(ABC):
     card: ClassVar[MethodCard]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)  # what `for_inference` knows
     cpu_batch_samples: int = 40_000  # per lead, in a batch whose features a CPU computes: more leave most CPUs' caches
-    outputs: ClassVar[
-        tuple[str, ...]
-    ] = ()  # options that say what is given out, not what is learnt: weights are shared
+    # options that do not change training: configurations that differ only here share their weights
+    readout_options: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
@@ -250,7 +251,7 @@ class ReportingMethod(Method):
 
 
 class BlindMethod(ReportingMethod):
-    """A floor of report generation: it writes without a look at the recording, so it has nothing to be probed for."""
+    """A baseline of report generation: it writes without a look at the recording, so there is nothing to probe."""
 
     @property
     def signal(self) -> SignalSpec:
@@ -295,7 +296,7 @@ class SupervisedMethod(TrainableMethod):
 
 
 @dataclass(frozen=True)
-class Rung:
+class Step:
     """One step from this project's protocol to another one: the question that differs from the last in one thing."""
 
     change: str  # what differs, in words
@@ -304,15 +305,15 @@ class Rung:
 
 
 @dataclass
-class Answer:
+class Predictions:
     """What a task hands to the scorer after every choice is made.
 
-    `predictions` hold one row per test recording and are kept beside the record, as are `texts`, a list per name;
+    `arrays` hold one row per test recording and are kept beside the record, as are `texts`, a list per name;
     `thresholds` come from validation or are None; `details` go into the record as JSON (choices, trials, subset).
     `scratch` is for the scorer alone and not kept (a similarity of every recording with every report, say).
     """
 
-    predictions: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
     thresholds: np.ndarray | None = None
     details: dict[str, Any] = field(default_factory=dict)
     scratch: dict[str, np.ndarray] = field(default_factory=dict)
@@ -337,7 +338,7 @@ class Scores:
     """Metrics of one cell; NaN is kept out: a metric that cannot be computed has a reason instead.
 
     `subgroups` maps an attribute ("sex") to what holds for each of its values; `analysis` has what the
-    scorer found beside metrics (calibration bins, chance levels), as JSON; `predictions` are rows that only
+    scorer found beside metrics (calibration bins, chance levels), as JSON; `per_recording` are rows that only
     the scorer can give (a rank per recording) and are kept beside those of the answer.
     """
 
@@ -349,7 +350,7 @@ class Scores:
     resampling: dict[str, Any] = field(default_factory=dict)  # which resamples: equal ones can be compared in pairs
     subgroups: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     analysis: dict[str, Any] = field(default_factory=dict)
-    predictions: dict[str, np.ndarray] = field(default_factory=dict)
+    per_recording: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -365,7 +366,7 @@ class Task(ABC):
     higher_is_better: ClassVar[bool] = True
     shown: ClassVar[tuple[str, ...]] = ()  # metrics that tables show in a grid of their own, the primary among them
     needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
-    floors: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
+    baselines: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder
 
     @classmethod
@@ -377,11 +378,11 @@ class Task(ABC):
         """As `cannot`, for what depends on the fields (a layer that the method lacks); asked only after it."""
         return None
 
-    def ladder(self) -> tuple[Rung, ...]:
-        """How to get from this question to the way in which the field asks it, for ``ecgbench explain``."""
+    def reproduction_steps(self) -> tuple[Step, ...]:
+        """How to get from this question to the way in which the field asks it, for ``ecgarena explain``."""
         return ()
 
-    def simplest(self) -> Task:
+    def canonical_form(self) -> Task:
         """The simplest equal question, so that a grid asks nothing twice (at 100 % every subset seed is the same)."""
         return self
 
@@ -390,7 +391,7 @@ class Task(ABC):
         return None
 
     def learns_from(self) -> tuple[str, str] | None:
-        """Another dataset and its label set that the task learns from (`context.source`); None for the cell's own."""
+        """Another dataset and label set to learn from (`context.source_dataset`); None for the cell's own."""
         return None
 
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
@@ -398,9 +399,9 @@ class Task(ABC):
         return {}
 
     @abstractmethod
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         """Do the work: tune on validation, predict the test recordings."""
 
     @abstractmethod
-    def score(self, answer: Answer, truth: Truth) -> Scores:
+    def score(self, answer: Predictions, truth: Truth) -> Scores:
         """Compare the answer with the truth; pure."""

@@ -1,4 +1,4 @@
-"""The command line ``ecgbench``. Only the standard library is imported on the way to ``--help``."""
+"""The command line ``ecgarena``. Only the standard library is imported on the way to ``--help``."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 
 GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, reports, authoring, completion)
 EPILOG = """environment:
-  ECGBENCH_DATA  folder with one folder per dataset, in its original layout
-  ECGBENCH_HOME  folder that a run writes to (default: ./runs)
-  ECGBENCH_WEIGHTS  folder with published weights that you fetched: METHOD/FILE
+  ECGARENA_DATA  folder with one folder per dataset, in its original layout
+  ECGARENA_HOME  folder that a run writes to (default: ./runs)
+  ECGARENA_WEIGHTS  folder with published weights that you fetched: METHOD/FILE
   NO_COLOR       set to anything: no colour, on a terminal either
 
 exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomplete,
@@ -51,27 +51,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         if options.verbose:
             traceback.print_exception(error)
-        print(f"ecgbench: {error}", file=sys.stderr)
+        print(f"ecgarena: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"ecgbench: interrupted; {again}", file=sys.stderr)
+        print(f"ecgarena: interrupted; {again}", file=sys.stderr)
         return INTERRUPTED
     except Preempted as stopped:
-        print(f"ecgbench: {stopped}; {again}", file=sys.stderr)
+        print(f"ecgarena: {stopped}; {again}", file=sys.stderr)
         return INCOMPLETE
-    except BrokenPipeError:  # `ecgbench list | head`
+    except BrokenPipeError:  # `ecgarena list | head`
         sys.stderr.close()
         return 0
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="ecgbench",
+        prog="ecgarena",
         description="Compare multimodal ECG methods under one protocol.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"ecgbench {__version__}")
+    top.add_argument("--version", action="version", version=f"ecgarena {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in GROUPS:
         group.add(commands)
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 
 def command_line(arguments: Sequence[str] | None) -> str:
     """The command as one would type it."""
-    return shlex.join(["ecgbench", *(sys.argv[1:] if arguments is None else arguments)])
+    return shlex.join(["ecgarena", *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def check_neighbours() -> None:

@@ -1,4 +1,4 @@
-"""Where things lie: ECGBENCH_HOME for what the harness writes, ECGBENCH_DATA for original data sets, ECGBENCH_WEIGHTS
+"""Where things lie: ECGARENA_HOME for what the harness writes, ECGARENA_DATA for original data sets, ECGARENA_WEIGHTS
 for published weights that have to be fetched by hand."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME_VARIABLE, DATA_VARIABLE, WEIGHTS_VARIABLE = "ECGBENCH_HOME", "ECGBENCH_DATA", "ECGBENCH_WEIGHTS"
+HOME_VARIABLE, DATA_VARIABLE, WEIGHTS_VARIABLE = "ECGARENA_HOME", "ECGARENA_DATA", "ECGARENA_WEIGHTS"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Home:
 
 
 def dataset_root(name: str, given: Path | None = None) -> Path | None:
-    """The folder with a dataset's original files: `given`, or ``$ECGBENCH_DATA/NAME``, or None if neither is there.
+    """The folder with a dataset's original files: `given`, or ``$ECGARENA_DATA/NAME``, or None if neither is there.
 
     A `given` folder is returned as it is, so that its absence becomes an error about that folder.
     """
@@ -78,6 +78,6 @@ def dataset_root(name: str, given: Path | None = None) -> Path | None:
 
 
 def weights_file(method: str, file: str) -> Path | None:
-    """``$ECGBENCH_WEIGHTS/METHOD/FILE``, whether it is there or not; None if the variable is not set."""
+    """``$ECGARENA_WEIGHTS/METHOD/FILE``, whether it is there or not; None if the variable is not set."""
     base = os.environ.get(WEIGHTS_VARIABLE)
     return Path(base) / method / file if base else None

@@ -130,9 +130,9 @@ def _distribution(point: EntryPoint) -> str:
 
 def _registries() -> tuple[Registry[Method], Registry[Task], Registry[Dataset]]:
     return (
-        Registry("method", "methods", "ecgbench.methods"),
-        Registry("task", "tasks", "ecgbench.tasks"),
-        Registry("dataset", "benchmark.datasets", "ecgbench.datasets"),
+        Registry("method", "methods", "ecgarena.methods"),
+        Registry("task", "tasks", "ecgarena.tasks"),
+        Registry("dataset", "benchmark.datasets", "ecgarena.datasets"),
     )
 
 

@@ -29,7 +29,7 @@ def plan_files(kind: str, name: str, out: Path | None) -> dict[Path, str]:
     root = out if out is not None else Path.cwd()
     problems = _name_problems(kind, name)
     if out is None and not _is_checkout(root):
-        problems.append(f"{root} is no checkout of ecg-bench; name a folder for a package of its own: --out DIR")
+        problems.append(f"{root} is no checkout of ECG Arena; name a folder for a package of its own: --out DIR")
     raise_all(problems, f"new {kind} {name}:", UsageError)
     made = _in_checkout(kind, name, root) if out is None else _as_package(kind, name, root)
     taken = [f"{path} is there already; nothing is overwritten" for path in made if path.exists()]
@@ -51,9 +51,9 @@ def class_name(name: str) -> str:
 def next_steps(kind: str, name: str, out: Path | None) -> list[str]:
     """What to type next, in this order."""
     steps = [] if out is None else [f"pip install --no-deps -e {out}"]
-    steps += [f"ecgbench check {name}"]
+    steps += [f"ecgarena check {name}"]
     if kind in DEMOS:
-        steps.append(f"ecgbench run {name}_demo" if out is None else f"ecgbench run {out / (name + '_demo.toml')}")
+        steps.append(f"ecgarena run {name}_demo" if out is None else f"ecgarena run {out / (name + '_demo.toml')}")
     test = PLACES[kind][1].format(name=name) if out is None else str(out / f"test_{name}.py")
     return [*steps, f"python -m pytest {test}"]
 
@@ -69,7 +69,7 @@ def _name_problems(kind: str, name: str) -> list[str]:
 
 def _is_checkout(folder: Path) -> bool:
     about = folder / "pyproject.toml"
-    return about.is_file() and 'name = "ecg-bench"' in about.read_text("utf-8")
+    return about.is_file() and 'name = "ecgarena"' in about.read_text("utf-8")
 
 
 def _in_checkout(kind: str, name: str, root: Path) -> dict[Path, str]:
@@ -82,7 +82,7 @@ def _in_checkout(kind: str, name: str, root: Path) -> dict[Path, str]:
 
 
 def _as_package(kind: str, name: str, root: Path) -> dict[Path, str]:
-    module = f"ecgbench_{name}"
+    module = f"ecgarena_{name}"
     made = {
         root / "pyproject.toml": _filled("pyproject", kind, name, module),
         root / f"{module}.py": _filled(kind, kind, name, module),
@@ -102,6 +102,6 @@ def _filled(template: str, kind: str, name: str, module: str) -> str:
         "module": module,
         "title": name.replace("_", " ").capitalize(),
         "dashed": name.replace("_", "-"),
-        "gap": "\n" if module.startswith("ecgbench_") else "",  # a package of its own is no part of the harness
+        "gap": "\n" if module.startswith("ecgarena_") else "",  # a package of its own is no part of the harness
     }
     return Template(text).substitute(words)

@@ -28,14 +28,14 @@ from benchmark.api import (
 from benchmark.errors import UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler
-from methods.nn.contrastive import sigmoid_loss
 from methods.nn.cmelt.dbeta_files import used_entries
-from methods.nn.cmelt.n3s import FarTexts, embedding
+from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
+from methods.nn.cmelt.masked_text_batch import Shown, clean, replace_some, show, show_as_released
+from methods.nn.cmelt.n3s import HardNegatives, embedding
+from methods.nn.contrastive import sigmoid_loss
 from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
-from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
 from methods.nn.masked_words import MaskedWordHead
-from methods.nn.cmelt.masked_text_batch import Shown, clean, replace_some, show, show_as_released
 from methods.nn.text import HubTextEncoder, TextEncoder, text_encoder
 from methods.nn.wav2vec import Wav2Vec, initialise
 
@@ -180,7 +180,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
         published = isinstance(self.language_encoder, HubTextEncoder)
         self.negative_model = negative_model or ("google/flan-t5-small" if published else "hashed")
-        self._far: FarTexts | None = None
+        self._far: HardNegatives | None = None
         if self.language_encoder is not None:
             self._build_fusion(self.language_encoder, width, fusion_layers, heads, dropout)
             patch = self.ecg_encoder.patch
@@ -275,7 +275,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         encoder = self._text("pre-training")
         if not getattr(encoder, "fitted", True):
             encoder.fit(reports)
-        self._far = FarTexts([clean(report) for report in reports], embedding(self.negative_model), self.negatives)
+        self._far = HardNegatives([clean(report) for report in reports], embedding(self.negative_model), self.negatives)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Masked words (``mlm``), masked patches (``mem``), matching (``etm``), sigmoid (``ets``), of equal weight.

@@ -28,14 +28,14 @@ from benchmark.api import (
 from benchmark.errors import UsageError, check_choice
 from benchmark.registry import METHODS
 from methods.nn.contrastive import clip_loss
-from methods.nn.official import PARTS, Parts, require_all, used_entries
 from methods.nn.deri.random_views import random_views
-from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
 from methods.nn.deri.separator_attention import SeparatorAttention
+from methods.nn.deri.token_decoder import TokenDecoder
+from methods.nn.official import PARTS, Parts, require_all, used_entries
+from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
 from methods.nn.text import TextOutput
 from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
-from methods.nn.deri.token_decoder import TokenDecoder
 
 Vector = Literal["mix", "aligned", "encoder"]
 
@@ -68,7 +68,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     the ResNet alone.
     """
 
-    outputs = ("features", "embeddings", "tokens", "consistent_norm")
+    readout_options = ("features", "embeddings", "tokens", "consistent_norm")
     unused: ClassVar[tuple[str, ...]] = (r"ecg_encoder\.linear\..*", r".*\.c_proj\..*")
     card: ClassVar[MethodCard] = MethodCard(
         title="DERI",

@@ -1,4 +1,4 @@
-"""A floor of report generation: the most frequent report of the training split, for every recording."""
+"""A baseline of report generation: the most frequent report of the training split, for every recording."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class FrequentReport(BlindMethod):
 
     card: ClassVar[MethodCard] = MethodCard(
         title="Most frequent report",
-        paper="floor",
+        paper="baseline",
         licence="MIT",
-        floor=True,
+        is_baseline=True,
         note="Templated reports make it strong: whoever does not beat it has said nothing about the recordings.",
     )
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from benchmark.api import LEADS, Method, MethodCard, SignalSpec
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
-from methods.nn.handcrafted import morphology
-from methods.nn.handcrafted import rhythm
+from methods.nn.handcrafted import morphology, rhythm
 from methods.nn.handcrafted.beats import EDGE, GRID, Beats, analysis_grid, find_beats
 from methods.nn.handcrafted.delineation import Borders, find_borders
 

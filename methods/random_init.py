@@ -1,4 +1,4 @@
-"""The floor: features of a frozen ResNet-1D with random weights; what pre-training adds is what beats it.
+"""The baseline: features of a frozen ResNet-1D with random weights; what pre-training adds is what beats it.
 
 The encoder is MERL's (Liu et al., ICML 2024), whose paper compares with "Random Init" as well.
 """
@@ -24,8 +24,8 @@ class RandomInit(ResNetBackbone, SequenceMethod):
 
     card: ClassVar[MethodCard] = MethodCard(
         title="Random initialisation",
-        paper="floor; encoder of MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
-        floor=True,
+        paper="baseline; encoder of MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
+        is_baseline=True,
         licence="MIT",
         note="Untrained: any method should beat it by more than its confidence interval.",
     )

@@ -1,4 +1,4 @@
-"""A floor of report generation: a training report drawn at random for each recording."""
+"""A baseline of report generation: a training report drawn at random for each recording."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class RandomReport(BlindMethod):
 
     card: ClassVar[MethodCard] = MethodCard(
         title="Random training report",
-        paper="floor",
+        paper="baseline",
         licence="MIT",
-        floor=True,
+        is_baseline=True,
         note="What reports have in common by being reports of one dataset, whatever the recording shows.",
     )
 

@@ -5,7 +5,7 @@ estimates  how long a cell takes, from earlier records
 planner    cells -> units (what one SLURM job runs) -> arrays, with their dependencies
 submission what was submitted, on disk under ``HOME/slurm/``
 work       what runs inside a job: a supervisor and its worker process; records are written by the worker
-executor   ``ecgbench run SUITE --executor slurm``
+executor   ``ecgarena run SUITE --executor slurm``
 queue      the scheduler's view, one query per refresh
 commands   status, logs, retry, cancel, cost; doctor
 

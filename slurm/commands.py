@@ -84,7 +84,7 @@ def table(found: list[Standing]) -> list[str]:
     if len(bad) > NAMED:
         lines.append(f"... and {len(bad) - NAMED} more")
     if bad:
-        lines.append("'ecgbench retry' runs them again; 'ecgbench logs CELL' shows what a job said")
+        lines.append("'ecgarena retry' runs them again; 'ecgarena logs CELL' shows what a job said")
     return lines
 
 
@@ -120,7 +120,7 @@ def _the_cell(name: str, home: Home) -> Standing:
     matches = matches or [entry for entry in found if name == entry.cell.title]
     matches = matches or [entry for entry in found if all(word in entry.cell.title for word in name.split())]
     if not matches:
-        raise UsageError(f"no submitted cell has the key or the title {name!r} ('ecgbench status' names them)")
+        raise UsageError(f"no submitted cell has the key or the title {name!r} ('ecgarena status' names them)")
     if len(matches) > 1:
         listed = [f"{entry.cell.key} {entry.cell.title}" for entry in matches[:NAMED]]
         more = [f"... and {len(matches) - NAMED} more"] if len(matches) > NAMED else []
@@ -130,7 +130,7 @@ def _the_cell(name: str, home: Home) -> Standing:
 
 def retry(options: argparse.Namespace) -> int:
     """Submit failed and lost cells again, the pre-training that they need included."""
-    from benchmark.planning.plan import Cell, Job, group_cells
+    from benchmark.planning.plan import Cell, CellGroup, group_cells
     from benchmark.records.store import Store
     from slurm.executor import SlurmExecutor
     from slurm.profiles import Profile, load_profile
@@ -155,7 +155,7 @@ def retry(options: argparse.Namespace) -> int:
     for submission, number in sorted(places, key=lambda place: (place[0].name, place[1])):
         entries = [entry for group in submission.read_unit(number)["groups"] for entry in group]
         listed = [entry["cell"] for entry in entries if entry["key"] in wanted]
-        cells |= {cell.spec.key: cell for cell in Job.from_json(listed).cells}
+        cells |= {cell.spec.key: cell for cell in CellGroup.from_json(listed).cells}
     store = Store(home.records)
     runner = SlurmExecutor(wait=options.wait, dry_run=options.dry_run, loaded=profile, suite=newest.suite)
     if not options.dry_run:
@@ -189,7 +189,7 @@ def cancel(options: argparse.Namespace) -> int:
         if job in seen
     }
     queue.cancel(sorted(jobs))
-    print(f"cancelled {len(jobs)} jobs; records stay, 'ecgbench run' or 'ecgbench retry' goes on from them")
+    print(f"cancelled {len(jobs)} jobs; records stay, 'ecgarena run' or 'ecgarena retry' goes on from them")
     return COMPLETE
 
 

@@ -11,12 +11,12 @@ from typing import Any
 from benchmark.api import Dataset, MethodCard
 from benchmark.commands.options import home_of, plan_of
 from benchmark.data.store.preparation import open_dataset
-from benchmark.records.index import read_index
-from benchmark.planning.plan import Plan, data_digests
-from benchmark.records.record import datasets_of
-from benchmark.records.store import Store
 from benchmark.errors import COMPLETE, MISSING, BenchmarkError
 from benchmark.paths import Home, dataset_root
+from benchmark.planning.plan import Plan, data_digests
+from benchmark.records.index import read_index
+from benchmark.records.record import datasets_of
+from benchmark.records.store import Store
 from benchmark.registry import DATASETS, METHODS
 from slurm.estimates import DEFAULTS, Estimates
 from slurm.planner import Layout, lay_out
@@ -95,7 +95,7 @@ def missing_data(made: Plan, home: Home) -> list[str]:
             open_dataset(name, config, home)
         except BenchmarkError as error:
             if cls.needs_root and dataset_root(name) is None:
-                lines.append(f"{name}: {error}; its original files are not under $ECGBENCH_DATA either; {cls.remedy}")
+                lines.append(f"{name}: {error}; its original files are not under $ECGARENA_DATA either; {cls.remedy}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""``ecgbench doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Faults and cures."""
+"""``ecgarena doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Faults and cures."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
     try:
         moved = renames(folder)
         for what, good in moved.items():
-            yield Finding(f"rename {what}, in {home.root}", good, "put ECGBENCH_HOME on another file system")
+            yield Finding(f"rename {what}, in {home.root}", good, "put ECGARENA_HOME on another file system")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if absent:
@@ -147,7 +147,7 @@ def on_node(profile: Profile, resources: Resources, home: Home, patience: float)
 def judge(found: dict[str, Any], resources: Resources, folder: Path, received: float) -> Iterator[Finding]:
     """What a node's facts mean; `received` is when they came, by the clock here."""
     yield Finding(
-        "the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGBENCH_HOME on a shared folder"
+        "the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGARENA_HOME on a shared folder"
     )
     late = found["time"] - (folder / "node.json").stat().st_mtime if (folder / "node.json").is_file() else 0.0
     skew = max(abs(late), found["time"] - received)
@@ -164,7 +164,7 @@ def judge(found: dict[str, Any], resources: Resources, folder: Path, received: f
         warning=True,
     )
     for what, good in found["renames"].items():
-        yield Finding(f"rename {what}, from the node", good, "put ECGBENCH_HOME on another file system")
+        yield Finding(f"rename {what}, from the node", good, "put ECGARENA_HOME on another file system")
     if resources.on_gpu:
         yield from _gpu(found)
     yield Finding(

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.records.index import Entry
 from benchmark.paths import Home
+from benchmark.records.index import Entry
 
 # seconds, where nothing was measured yet: long enough that a first job is not cut
 DEFAULTS = {"pretrain": 4 * 3600.0, "features": 600.0, "probe": 30.0, "train": 900.0, "report": 1800.0}

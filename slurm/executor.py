@@ -16,15 +16,15 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError
 
-from benchmark.records import provenance
-from benchmark.engine.events import Event, Report, silent
+from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.executors import Executor
-from benchmark.records.index import read_index
-from benchmark.planning.plan import Cell, Job, Plan
-from benchmark.records.provenance import CODE_VARIABLE
-from benchmark.records.store import Store
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.paths import Home
+from benchmark.planning.plan import Cell, CellGroup, Plan
+from benchmark.records import provenance
+from benchmark.records.index import read_index
+from benchmark.records.provenance import CODE_VARIABLE
+from benchmark.records.store import Store
 from slurm import queue
 from slurm.estimates import Estimates
 from slurm.planner import Array, Layout, Unit, lay_out
@@ -57,12 +57,12 @@ class SlurmExecutor(Executor):
         self.wait, self.dry_run, self.plan, self.device = wait, dry_run, plan, device
         self.suite = plan.suite.name if plan else suite
 
-    def idle(self, cells: Sequence[Cell], home: Home) -> list[Cell]:
+    def not_in_flight(self, cells: Sequence[Cell], home: Home) -> list[Cell]:
         """Without those that an earlier submission has queued or running."""
         busy = under_way(home)
         return [cell for cell in cells if cell.spec.key not in busy]
 
-    def run(self, jobs: Sequence[Job], home: Home, device: str, report: Report) -> Counter[str]:
+    def run(self, jobs: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
         """Submit; the counts are those of the cells that have a record when this returns."""
         if not jobs:
             return Counter()
@@ -71,10 +71,10 @@ class SlurmExecutor(Executor):
             for script in self.scripts(layout, home):
                 print(script)
             return Counter()
-        submission = self.submit(layout, home, report)
-        return wait_for(submission, layout, home, report) if self.wait else Counter()
+        submission = self.submit(layout, home, on_event)
+        return wait_for(submission, layout, home, on_event) if self.wait else Counter()
 
-    def lay_out(self, jobs: Sequence[Job], home: Home) -> Layout:
+    def lay_out(self, jobs: Sequence[CellGroup], home: Home) -> Layout:
         limits = self.profile.limits
         size = limits.max_array_size or (1001 if self.dry_run else queue.max_array_size())
         room = None
@@ -100,7 +100,7 @@ class SlurmExecutor(Executor):
 
     # --- submitting ---
 
-    def submit(self, layout: Layout, home: Home, report: Report) -> Submission:
+    def submit(self, layout: Layout, home: Home, on_event: EventSink) -> Submission:
         """Write the submission down, then queue its arrays; what was queued is noted after each."""
         provenance.export_code()
         code = snapshot(home)
@@ -109,12 +109,12 @@ class SlurmExecutor(Executor):
         for array in layout.arrays:
             runner = self.runner(submission.logs, array, home, code, jobs)
             try:
-                made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], report)
+                made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], on_event)
             except FailedJobError as error:
                 if not queue.full(str(error)):
                     raise BenchmarkError(_refusal(str(error), submission, jobs)) from error
                 reason = str(error).strip().splitlines()[-1]
-                report(
+                on_event(
                     Event(
                         "note",
                         f"the cluster takes no more jobs now ({reason}); the same command submits the rest later",
@@ -123,7 +123,7 @@ class SlurmExecutor(Executor):
                 break
             jobs |= {unit.number: str(job.job_id) for unit, job in zip(array.units, made, strict=True)}
             submission.write_jobs(jobs)
-        self._tell(submission, layout, jobs, report)
+        self._tell(submission, layout, jobs, on_event)
         return submission
 
     def _write(self, folder: Path, layout: Layout, home: Home, code: Path) -> Submission:
@@ -180,7 +180,7 @@ class SlurmExecutor(Executor):
         found, limits = array.resources, self.profile.limits
         with _srun_found(self.dry_run):
             runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=found.python)
-        runner.update_parameters(**parameters(found, f"ecgbench-{array.stage}", limits.array_parallelism))
+        runner.update_parameters(**parameters(found, f"ecgarena-{array.stage}", limits.array_parallelism))
         runner.parameters["setup"] = [*found.setup, *exports(found, home, code), AWAIT_CONTROLLER]
         waits = sorted({jobs[number] for number in array.needs if number in jobs})
         if waits:
@@ -188,7 +188,7 @@ class SlurmExecutor(Executor):
         runner._throttling = 0.0
         return runner
 
-    def _tell(self, submission: Submission, layout: Layout, jobs: dict[int, str], report: Report) -> None:
+    def _tell(self, submission: Submission, layout: Layout, jobs: dict[int, str], on_event: EventSink) -> None:
         cells = sum(len(unit.cells) for unit in layout.units if unit.number in jobs)
         stages = Counter(unit.stage for unit in layout.units if unit.number in jobs)
         shown = ", ".join(f"{count} {stage}" for stage, count in stages.items())
@@ -205,10 +205,10 @@ class SlurmExecutor(Executor):
                 f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later"
             )
         lines.append(
-            "follow with 'ecgbench status --watch', read with 'ecgbench logs CELL', stop with 'ecgbench cancel'"
+            "follow with 'ecgarena status --watch', read with 'ecgarena logs CELL', stop with 'ecgarena cancel'"
         )
         for line in lines:
-            report(Event("note", line))
+            on_event(Event("note", line))
 
 
 class _Submitit(submitit.SlurmExecutor):
@@ -250,7 +250,7 @@ def exports(found: Resources, home: Home, code: Path) -> list[str]:
     """Shell lines that fix what a job runs: the copy of the code, and nothing from the folder it was submitted in."""
     values = {
         "PYTHONSAFEPATH": "1",
-        "ECGBENCH_HOME": str(home.root),
+        "ECGARENA_HOME": str(home.root),
         CODE_VARIABLE: os.environ.get(CODE_VARIABLE, ""),
         "OMP_NUM_THREADS": str(found.cpus),
         "OPENBLAS_NUM_THREADS": "1",
@@ -260,7 +260,7 @@ def exports(found: Resources, home: Home, code: Path) -> list[str]:
     return [*lines, f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"']
 
 
-def _patiently(runner: _Submitit, works: list[Work], report: Report) -> list[submitit.Job[Any]]:
+def _patiently(runner: _Submitit, works: list[Work], on_event: EventSink) -> list[submitit.Job[Any]]:
     """Submit one array, waiting for a busy controller."""
     started, pause = time.monotonic(), 2.0
     while True:
@@ -270,7 +270,7 @@ def _patiently(runner: _Submitit, works: list[Work], report: Report) -> list[sub
             spent = time.monotonic() - started
             if not queue.transient(str(error)) or spent + pause > PATIENCE:
                 raise
-            report(
+            on_event(
                 Event(
                     "note",
                     f"the scheduler does not take jobs ({str(error).strip().splitlines()[-1]}); waiting {pause:.0f} s",
@@ -281,11 +281,11 @@ def _patiently(runner: _Submitit, works: list[Work], report: Report) -> list[sub
 
 
 def _refusal(error: str, submission: Submission, jobs: dict[int, str]) -> str:
-    queued = f"{len(jobs)} jobs of {submission.folder} are queued already ('ecgbench cancel' ends them)"
+    queued = f"{len(jobs)} jobs of {submission.folder} are queued already ('ecgarena cancel' ends them)"
     return f"sbatch refused: {error.strip()}\n{queued if jobs else 'nothing is queued'}"
 
 
-def wait_for(submission: Submission, layout: Layout, home: Home, report: Report = silent) -> Counter[str]:
+def wait_for(submission: Submission, layout: Layout, home: Home, on_event: EventSink = discard_event) -> Counter[str]:
     """Wait until every submitted cell has a record, or no job is left that could write one."""
     cells = {cell.spec.key: cell for unit in layout.units for cell in unit.cells}
     store, told, quiet = Store(home.records), set[str](), 0
@@ -297,7 +297,7 @@ def wait_for(submission: Submission, layout: Layout, home: Home, report: Report 
             if record is not None:
                 told.add(key)
                 shown = {record.primary: record.metrics[record.primary]} if record.primary in record.metrics else {}
-                report(Event("cell", cell.title, values=shown, status=record.status))
+                on_event(Event("cell", cell.title, values=shown, status=record.status))
         quiet = 0 if queued else quiet + 1
         if quiet > 1:  # twice, since a job is requeued between two looks
             found = (store.get(cell.spec) for cell in cells.values())

@@ -1,4 +1,4 @@
-"""What `ecgbench doctor` has a job look at: everything that may be another on a compute node than where one logs in."""
+"""What `ecgarena doctor` has a job look at: everything that may be another on a compute node than where one logs in."""
 
 from __future__ import annotations
 

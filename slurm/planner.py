@@ -15,10 +15,10 @@ from typing import Any
 
 from benchmark.api import Method, SupervisedMethod, Task
 from benchmark.canonical import digest, dumps
-from benchmark.planning.plan import Cell, Job
 from benchmark.engine.pretraining import pretrained_folder, read_card
 from benchmark.errors import UsageError
 from benchmark.paths import Home
+from benchmark.planning.plan import Cell, CellGroup
 from benchmark.registry import METHODS, TASKS
 from slurm.estimates import STARTUP, Estimate, Estimates
 from slurm.profiles import ORDER, Profile, Resources
@@ -33,7 +33,7 @@ class Unit:
     stage: str
     row: str  # of its first cell
     resources: Resources
-    groups: list[Job] = field(default_factory=list)
+    groups: list[CellGroup] = field(default_factory=list)
     recipe: dict[str, Any] | None = None  # of the stage pretrain: method, version, config, recipe
     needs: frozenset[int] = frozenset()
     seconds: float = 0.0
@@ -86,7 +86,7 @@ class Layout:
 
 
 def lay_out(
-    groups: Sequence[Job],
+    groups: Sequence[CellGroup],
     done: Sequence[Cell],
     profile: Profile,
     estimates: Estimates,
@@ -151,7 +151,7 @@ class _Planner:
         self._resources: dict[tuple[str, str], Resources] = {}
         self._cells: dict[tuple[str, str, str], Estimate] = {}
 
-    def units(self, groups: Sequence[Job]) -> list[Unit]:
+    def units(self, groups: Sequence[CellGroup]) -> list[Unit]:
         """In the order in which they can run."""
         waits = [self._pretraining(group.cells[0]) for group in groups]
         leads, rest = [], []
@@ -191,7 +191,7 @@ class _Planner:
             self.pretrainings[folder.name] = self._add(unit)
         return frozenset({self.pretrainings[folder.name]})
 
-    def _split(self, group: Job) -> tuple[list[Cell], list[Cell]]:
+    def _split(self, group: CellGroup) -> tuple[list[Cell], list[Cell]]:
         """The cells that fill the cache of features for the others, and these; none where one job does it all."""
         leads: dict[str, Cell] = {}
         for cell in group.cells:
@@ -225,7 +225,7 @@ class _Planner:
             unit: Unit | None = None
             count = 0
             for part in bucket:
-                opened: Job | None = None  # the cells of this part in the unit at work
+                opened: CellGroup | None = None  # the cells of this part in the unit at work
                 for cell, seconds in zip(part.cells, part.seconds, strict=True):
                     full = unit is not None and (
                         unit.seconds + seconds > budget or count >= self.profile.limits.cells_per_job
@@ -236,7 +236,7 @@ class _Planner:
                         opened, count = None, 0
                     unit.seconds += seconds
                     if opened is None:
-                        opened = Job([])
+                        opened = CellGroup([])
                         unit.groups.append(opened)
                     opened.cells.append(cell)
                     count += 1

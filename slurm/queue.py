@@ -58,7 +58,7 @@ class Queued(NamedTuple):
 
 
 def tell(message: str) -> None:
-    print(f"ecgbench: {message}", file=sys.stderr, flush=True)
+    print(f"ecgarena: {message}", file=sys.stderr, flush=True)
 
 
 def ask(

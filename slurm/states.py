@@ -9,8 +9,8 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from benchmark.records.index import Entry, read_index
 from benchmark.paths import Home
+from benchmark.records.index import Entry, read_index
 from slurm import queue
 from slurm.queue import NoSchedulerError, Queued, SchedulerBusyError
 from slurm.submission import Submission, SubmittedCell, SubmittedUnit, submissions

@@ -32,7 +32,7 @@ class Supervisor:
     def __init__(self, submission: Submission, number: int, first: bool = True) -> None:
         self.submission, self.number, self.first = submission, number, first
         self.unit = submission.read_unit(number)
-        self.report = LineReporter(sys.stdout)
+        self.on_event = LineReporter(sys.stdout)
         self.worker: subprocess.Popen[str] | None = None
         self.at_work: str | None = None  # key of the cell at work
         self.since = 0.0
@@ -173,7 +173,7 @@ class Supervisor:
         elif event.kind == "cell":
             self.write("cell", key=self.at_work, status=event.status)
             self.at_work, self.since = None, time.monotonic()
-        self.report(event)
+        self.on_event(event)
 
     def _judge(self) -> None:
         """End a worker that hangs in a cell or is about to be ended, with the whole job, for its memory."""
@@ -211,17 +211,17 @@ class Supervisor:
             self._store_failure(entry, kind, message, stderr)
 
     def _store_failure(self, entry: dict[str, Any], kind: str, message: str, stderr: str = "") -> None:
-        from benchmark.planning.plan import Job  # torch comes with these: only once something failed
         from benchmark.engine.run import failed_record
+        from benchmark.planning.plan import CellGroup  # torch comes with these: only once something failed
         from benchmark.records.store import Store
 
-        (made,) = Job.from_json([entry["cell"]]).cells
+        (made,) = CellGroup.from_json([entry["cell"]]).cells
         record = failed_record(
             made, {"kind": kind, "message": message, "traceback": stderr}, time.monotonic() - self.since
         )
         Store(Path(self.unit["home"]) / "records").put(made.spec, record)
         self.write("cell", key=made.spec.key, status="failed", kind=kind)
-        self.report(Event("cell", f"{made.title}: {message}", status="failed"))
+        self.on_event(Event("cell", f"{made.title}: {message}", status="failed"))
 
     # --- signals ---
 

@@ -23,7 +23,7 @@ def main(path: str) -> int:
         signal.signal(number, ask_to_stop)
     request: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
 
-    def report(event: Event) -> None:
+    def on_event(event: Event) -> None:
         print(json.dumps(event.to_json()), flush=True)
 
     try:
@@ -32,45 +32,45 @@ def main(path: str) -> int:
         if asked_to_stop():
             raise Preempted("asked to stop before anything was begun")
         limit_threads(request["threads"])
-        _pretrain(request, report) if request["stage"] == "pretrain" else _cells(request, report)
+        _pretrain(request, on_event) if request["stage"] == "pretrain" else _cells(request, on_event)
     except Preempted as stopped:
-        report(Event("note", str(stopped)))
+        on_event(Event("note", str(stopped)))
         return STOPPED
     return 0
 
 
-def _pretrain(request: dict[str, Any], report: Any) -> None:
+def _pretrain(request: dict[str, Any], on_event: Any) -> None:
     from benchmark.engine import distributed, pretraining
     from benchmark.paths import Home
 
     wanted = request["recipe"]
-    with distributed.joined(request["device"]) as device:
+    with distributed.process_group(request["device"]) as device:
         made = pretraining.pretrain(
             wanted["method"],
             wanted["version"],
             wanted["config"],
             wanted["recipe"],
             Home(Path(request["home"])),
-            report,
+            on_event,
             device,
             request["checkpoint_every"],
         )
-    report(Event("note", f"{made.weights}, sha256 {made.sha256}"))
+    on_event(Event("note", f"{made.weights}, sha256 {made.sha256}"))
 
 
-def _cells(request: dict[str, Any], report: Any) -> None:
-    from benchmark.planning.plan import Job
-    from benchmark.engine.run import run_job
+def _cells(request: dict[str, Any], on_event: Any) -> None:
+    from benchmark.engine.run import run_group
     from benchmark.paths import Home
+    from benchmark.planning.plan import CellGroup
 
     home = Home(Path(request["home"]))
     for group in request["groups"]:
-        job = Job.from_json(group)
-        if not _refused(job, home, report):
-            run_job(job, home, request["device"], report)
+        job = CellGroup.from_json(group)
+        if not _refused(job, home, on_event):
+            run_group(job, home, request["device"], on_event)
 
 
-def _refused(job: Any, home: Any, report: Any) -> bool:
+def _refused(job: Any, home: Any, on_event: Any) -> bool:
     """Cells whose weights were to come from an earlier job and did not: a job for probes must not start to train."""
     from benchmark.engine.pretraining import pretrained_folder, read_card
     from benchmark.engine.run import failed_record
@@ -82,11 +82,11 @@ def _refused(job: Any, home: Any, report: Any) -> bool:
     folder = pretrained_folder(spec.method, spec.method_version, spec.method_config, spec.pretraining, home)
     if read_card(folder) is not None:
         return False
-    message = f"its weights are not there: the pre-training in {folder} did not finish; 'ecgbench retry' runs both"
+    message = f"its weights are not there: the pre-training in {folder} did not finish; 'ecgarena retry' runs both"
     for cell in job.cells:
         record = failed_record(cell, {"kind": "PretrainingUnfinished", "message": message, "traceback": ""}, 0.0)
         Store(home.records).put(cell.spec, record)
-        report(Event("cell", f"{cell.title}: {message}", status="failed"))
+        on_event(Event("cell", f"{cell.title}: {message}", status="failed"))
     return True
 
 

@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from benchmark.api import Answer, Method, SupervisedMethod
+from benchmark.api import Method, Predictions, SupervisedMethod
 from benchmark.engine.context import TaskContext
 from benchmark.engine.features import layer_missing
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.attention import AttentionProbe, Recipe, scores, token_statistics, train_epochs
+from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.journal import fingerprint
 from benchmark.probes.pruned import search_trainings
-from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 FIRST = {"lr": 1e-3, "weight_decay": 1e-2}  # the first trial
@@ -55,7 +55,7 @@ class AttentionProbing(ProbeTask):
         counts = self.at_least(1, "trials", "epochs", "batch_size")
         return [*super().problems(), *counts, *self.at_least(0, "seconds")]
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         subset = context.subset(self.fraction, self.seed, self.subset)
         train, labels = context.tokens("train").take(subset.rows), context.labels("train")[subset.rows]
         val, truth = context.tokens("val"), context.labels("val")
@@ -78,4 +78,4 @@ class AttentionProbing(ProbeTask):
                 break
         choice = {key: value for key, value in best.items() if key != "curve"}
         details = {"subset": subset.summary(), "choice": choice, "trials": trials, "search": search}
-        return answer_with(scores(probe, val), scores(probe, context.tokens("test")), truth, details)
+        return predictions_with(scores(probe, val), scores(probe, context.tokens("test")), truth, details)

@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from benchmark.api import Answer, Method, SupervisedMethod
+from benchmark.api import Method, Predictions, SupervisedMethod
 from benchmark.engine.context import TaskContext
-from benchmark.planning.training_config import TrainingConfig
 from benchmark.metrics.classification import auroc, macro
+from benchmark.planning.training_config import TrainingConfig
+from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.finetuning import FineTuned
-from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 
@@ -51,7 +51,7 @@ class FineTune(ProbeTask):
         wrong += [] if self.lr > 0 else [f"lr is {self.lr}, it must be positive"]
         return wrong + ([] if 0 < self.lowest <= 1 else [f"lowest is {self.lowest}, it must lie above 0 and up to 1"])
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         subset, truth = context.subset(self.fraction, self.seed, self.subset), context.labels("val")
         backbone = context.fresh_method(self.seed)
         sample = context.signals("train", backbone.signal).batch(np.arange(2)).ecg.to(context.device)
@@ -74,4 +74,4 @@ class FineTune(ProbeTask):
         )
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
         details = {"subset": subset.summary(), "choice": best, "history": history}
-        return answer_with(scores["val"], scores["test"], truth, details)
+        return predictions_with(scores["val"], scores["test"], truth, details)

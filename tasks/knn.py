@@ -10,14 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.api import Answer, Method, Scores, SupervisedMethod, Truth
+from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Truth
 from benchmark.engine.context import TaskContext
 from benchmark.engine.features import Layer, layer_missing
 from benchmark.metrics.scoring import score_classes
+from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.knn import knn_scores
 from benchmark.probes.logistic import Standardiser
 from benchmark.probes.search import best_of_grid
-from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 NEIGHBOURS = (200, 100, 50, 20, 10, 5, 2, 1)  # of equally good ones the first is taken: the smoothest
@@ -40,7 +40,7 @@ class KNN(ProbeTask):
     def refuses(self, method: type[Method]) -> str | None:
         return layer_missing(self.layer, method)
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         subset, train, val, test = self.splits(context, self.layer)
         standardiser = Standardiser.fit(train[0])
         known = standardiser(train[0])
@@ -48,9 +48,11 @@ class KNN(ProbeTask):
         settings = [{"weighted": by, "k": k} for by in WEIGHTED for k in NEIGHBOURS]
         best, trials = best_of_grid(found, val[1], settings)
         scores = knn_scores(known, train[1], standardiser(test), [best["k"]], [best["weighted"]])[0, 0]
-        return answer_with(found[best["number"]], scores, val[1], {"subset": subset, "choice": best, "trials": trials})
+        return predictions_with(
+            found[best["number"]], scores, val[1], {"subset": subset, "choice": best, "trials": trials}
+        )
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Shares of neighbours are probabilities as they are."""
-        scores = answer.predictions["logits"].astype(np.float64)
-        return score_classes(truth, scores, answer.thresholds, scores.clip(0, 1))
+        scores = predictions.arrays["logits"].astype(np.float64)
+        return score_classes(truth, scores, predictions.thresholds, scores.clip(0, 1))

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmark.api import Answer, Method, Rung, SupervisedMethod
+from benchmark.api import Method, Predictions, Step, SupervisedMethod
 from benchmark.data.labels.subsets import Subset
 from benchmark.engine.context import TaskContext
 from benchmark.engine.features import Layer, layer_missing
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc, macro
+from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.search import Space, tune
-from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 
@@ -56,11 +56,11 @@ class LinearProbe(ProbeTask):
             wrong.append(str(error))
         return wrong
 
-    def ladder(self) -> tuple[Rung, ...]:
+    def reproduction_steps(self) -> tuple[Step, ...]:
         """One published quirk after the other, up to MERL's probe as it is."""
         fields: dict[str, Any] = {"fraction": self.fraction, "seed": self.seed}
         fields |= {"cut": "epochs", "batchnorm": "eval", "subset": "patients", "choose": "validation"}
-        steps: dict[str, dict[str, Any]] = {
+        quirks: dict[str, dict[str, Any]] = {
             "one layer by Adam in batches of 16; the best epoch by validation": {},
             "the learning rate is cut after 40 batches, not epochs": {"cut": "batches"},
             "BatchNorm and dropout stay in train mode": {"batchnorm": "train"},
@@ -68,24 +68,24 @@ class LinearProbe(ProbeTask):
             "the best epoch by test AUROC, as published": {"choose": "test"},
             "the backbone is trained as well (a name without 'linear' switches the freezing off)": {"freeze": False},
         }
-        rungs = []
-        for change, quirk in steps.items():
+        steps = []
+        for change, quirk in quirks.items():
             fields |= quirk
-            rungs.append(Rung(change, "published_probe", dict(fields)))
-        return tuple(rungs)
+            steps.append(Step(change, "published_probe", dict(fields)))
+        return tuple(steps)
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         if issubclass(context.method_class, SupervisedMethod):
             return self._end_to_end(context, context.subset(self.fraction, self.seed, self.subset))
         subset, train, val, test = self.splits(context, self.layer)
         journal = context.scratch("search.jsonl")
         tuned = tune(train, val, self.trials, self.seed, Space.of(self.search), self.seconds, journal)
         details = {"subset": subset, "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
-        return answer_with(tuned.scores(val[0]), tuned.scores(test), val[1], details)
+        return predictions_with(tuned.scores(val[0]), tuned.scores(test), val[1], details)
 
-    def _end_to_end(self, context: TaskContext, subset: Subset) -> Answer:
+    def _end_to_end(self, context: TaskContext, subset: Subset) -> Predictions:
         labels = context.labels("val")
         scores, history = context.train_end_to_end(subset, self.seed, lambda val: macro(auroc(labels, val)))
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
         details = {"subset": subset.summary(), "trained": "end to end", "choice": best, "history": history}
-        return answer_with(scores["val"], scores["test"], labels, details)
+        return predictions_with(scores["val"], scores["test"], labels, details)

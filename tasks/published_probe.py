@@ -2,7 +2,7 @@
 
 Liu et al., ICML 2024; DERI (IJCAI 2025) copies it. The number is the maximum over epochs of test AUROC. The lock
 on the test labels holds all the same: the task predicts the test set after every epoch, and the scorer, which
-alone has the labels, takes the maximum. Each quirk is a field, so that ``ecgbench explain`` can switch one on
+alone has the labels, takes the maximum. Each quirk is a field, so that ``ecgarena explain`` can switch one on
 after the other. Left out: fp16 autocast, which on a CPU does not exist.
 """
 
@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from benchmark.api import SPLITS, Answer, Method, Scores, SupervisedMethod, Truth
+from benchmark.api import SPLITS, Method, Predictions, Scores, SupervisedMethod, Truth
 from benchmark.engine.context import TaskContext
 from benchmark.engine.events import Event
 from benchmark.errors import did_you_mean
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import score_classes
+from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.published import Loop, fixed, live, run
-from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 CHOICES = {
@@ -78,7 +78,7 @@ class PublishedProbe(ProbeTask):
             wrong.append("freeze is false with batchnorm 'eval': the published code has no such case")
         return wrong
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         subset = context.subset(self.fraction, self.seed, self.subset)
         val, per_test = context.labels("val"), self.choose == "test"
         history: list[dict[str, float]] = []
@@ -89,13 +89,13 @@ class PublishedProbe(ProbeTask):
             history.append({"epoch": len(history) + 1, "val_score": score})
             kept = [*kept, logits] if per_test else [logits] if better else kept
             title = f"published probe of {context.method_class.__name__}"
-            context.report(Event("step", title, len(history), self.epochs, {"val_score": score}))
+            context.on_event(Event("step", title, len(history), self.epochs, {"val_score": score}))
         details: dict[str, Any] = {"subset": subset.summary(), "history": history}
         if per_test:
             thresholds = np.stack([f1_thresholds(val, logits) for logits, _ in kept])
-            return Answer({"epochs": np.stack([test for _, test in kept])}, thresholds, details)
+            return Predictions({"epochs": np.stack([test for _, test in kept])}, thresholds, details)
         details["choice"] = max(history, key=lambda entry: entry["val_score"])
-        return answer_with(*kept[0], val, details)
+        return predictions_with(*kept[0], val, details)
 
     def _epochs(self, context: TaskContext, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Logits of val and test after every epoch of the published loop on the training recordings `rows`."""
@@ -121,14 +121,14 @@ class PublishedProbe(ProbeTask):
         encode = live(method, lambda split, positions: signals[split].batch(positions).ecg, context.device)
         return run(encode, method, labels, sizes, loop, context.device)
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Here, in the scorer, the epoch is chosen on the test labels where that is the question."""
         if self.choose == "validation":
-            return super().score(answer, truth)
-        epochs = answer.predictions["epochs"].astype(np.float64)
+            return super().score(predictions, truth)
+        epochs = predictions.arrays["epochs"].astype(np.float64)
         values = [macro(auroc(truth.labels, logits)) for logits in epochs]
         best = int(np.argmax(values))
-        thresholds = None if answer.thresholds is None else answer.thresholds[best]
+        thresholds = None if predictions.thresholds is None else predictions.thresholds[best]
         scores = score_classes(truth, epochs[best], thresholds, expit(epochs[best]))
         scores.metrics["auroc_macro_last_epoch"] = values[-1]
         scores.notes.append(f"epoch {best + 1} of {len(epochs)} chosen by its test AUROC, as published")

@@ -18,9 +18,9 @@ from torch import nn
 
 from benchmark.api import (
     AlignedMethod,
-    Answer,
     BlindMethod,
     Method,
+    Predictions,
     ReportingMethod,
     Scores,
     SequenceMethod,
@@ -32,8 +32,8 @@ from benchmark.data.reports.report_cleaning import clean_reports
 from benchmark.data.reports.report_texts import report_key
 from benchmark.engine.context import Sequences, TaskContext
 from benchmark.engine.features import SHORT, Layer, layer_missing
-from benchmark.planning.training_config import TrainingConfig
 from benchmark.errors import check_choices, raise_all
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.probes.knn import nearest
 from benchmark.registry import TASKS
 from benchmark.reporting.decoder import DecoderSize, make_decoder
@@ -66,7 +66,8 @@ class ReportGeneration(Task):
     `width`, `heads` and a byte-pair `vocabulary` learnt from the training reports, or published weights by hub id or
     folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
     (`temperature`, `top_p`); none where no decoder writes. `hygiene` takes out of all reports, learnt from and compared
-    with, what says nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and
+    with, what says nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights,
+    batches and
     samples. `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is
     not comparable between methods (`benchmark.reporting.self_scored`).
     """
@@ -103,7 +104,7 @@ class ReportGeneration(Task):
     shown: ClassVar[tuple[str, ...]] = (*METRICS, *SELF_METRICS)
     stage: ClassVar[str] = "report"
     needs_labels: ClassVar[bool] = False
-    floors: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")
+    baselines: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")
 
     def __post_init__(self) -> None:
         check_choices(
@@ -159,7 +160,7 @@ class ReportGeneration(Task):
             return f"{method.__name__} is no torch module, there is nothing to train"
         return None
 
-    def simplest(self) -> Self:
+    def canonical_form(self) -> Self:
         """How to decode is no question where no decoder writes."""
         return self if self.generator == "decoder" else replace(self, decoding="none")
 
@@ -177,23 +178,23 @@ class ReportGeneration(Task):
             select="val_loss",
         )
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         if issubclass(context.method_class, BlindMethod) or self.generator == "own":
-            answer = self._own(context)
+            predictions = self._own(context)
         else:
-            answer = self._nearest(context) if self.generator == "nearest" else self._decoded(context)
+            predictions = self._nearest(context) if self.generator == "nearest" else self._decoded(context)
         learnt = {report_key(text) for text in self._reports(context, "train")}
-        answer.scratch["training_reports"] = np.array(sorted(learnt), dtype=object)
+        predictions.scratch["training_reports"] = np.array(sorted(learnt), dtype=object)
         if self.self_score and not issubclass(context.method_class, BlindMethod):
-            answer.scratch |= self._marked_by_itself(context, answer.texts["generated"])
-        return answer
+            predictions.scratch |= self._marked_by_itself(context, predictions.texts["generated"])
+        return predictions
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
-        known = set(answer.scratch["training_reports"].tolist())
-        result = score_reports(answer.texts["generated"], truth, known, self.hygiene)
-        if "self_written" in answer.scratch:
-            self._add_self_score(result, answer.scratch, truth)
-        result.notes += answer.details.get("notes", [])
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
+        known = set(predictions.scratch["training_reports"].tolist())
+        result = score_reports(predictions.texts["generated"], truth, known, self.hygiene)
+        if "self_written" in predictions.scratch:
+            self._add_self_score(result, predictions.scratch, truth)
+        result.notes += predictions.details.get("notes", [])
         return result
 
     def _marked_by_itself(self, context: TaskContext, written: list[str]) -> dict[str, np.ndarray]:
@@ -217,7 +218,7 @@ class ReportGeneration(Task):
 
     # --- the generators ---
 
-    def _own(self, context: TaskContext) -> Answer:
+    def _own(self, context: TaskContext) -> Predictions:
         """What the method itself writes of each recording."""
         method = context.method
         assert isinstance(method, ReportingMethod)  # the plan has checked it
@@ -228,18 +229,18 @@ class ReportGeneration(Task):
             for start in range(0, len(signals), WRITTEN_AT_ONCE):
                 rows = np.arange(start, min(start + WRITTEN_AT_ONCE, len(signals)))
                 texts += method.write_reports(signals.batch(rows).to(context.device))
-        return Answer({}, texts={"generated": texts})
+        return Predictions({}, texts={"generated": texts})
 
-    def _nearest(self, context: TaskContext) -> Answer:
+    def _nearest(self, context: TaskContext) -> Predictions:
         """The report of the training recording whose standardised vector has the largest cosine with the test one's."""
         layer: Layer = "embeddings" if self.sees == "embeddings" else "features"
         reports = self._reports(context, "train")
         known = np.flatnonzero([bool(text.strip()) for text in reports])
         found = known[nearest(context.features("train", layer)[known], context.features("test", layer))]
         texts = [reports[row] for row in found]
-        return Answer({"nearest": found.astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
+        return Predictions({"nearest": found.astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
 
-    def _decoded(self, context: TaskContext) -> Answer:
+    def _decoded(self, context: TaskContext) -> Predictions:
         """Train the decoder, or take the one that another cell has trained alike, and write."""
         method = context.method_class
         sees, supervised = self._seen(method), issubclass(method, SupervisedMethod)
@@ -259,13 +260,13 @@ class ReportGeneration(Task):
             pairs,
             self.training(),
             f"report decoder on {len(texts)} recordings of {context.dataset}",
-            context.report,
+            context.on_event,
             context.device,
             context.decoder_file({**self._recipe(), "sees": sees, "trained": encoder is not None}),
             1.0 if supervised else self.encoder_rate,
         )
         title = f"writing reports of {context.dataset} by {self.decoding}"
-        written, taken = write(learner, data["test"], self._decoding(), title, context.report, context.device)
+        written, taken = write(learner, data["test"], self._decoding(), title, context.on_event, context.device)
         details = {
             "sees": sees,
             "tokens_per_recording": len(decoder.places),
@@ -276,7 +277,9 @@ class ReportGeneration(Task):
             **told,
             "decoding": taken,
         }
-        return Answer({}, details={**details, "notes": self._notes(context, details)}, texts={"generated": written})
+        return Predictions(
+            {}, details={**details, "notes": self._notes(context, details)}, texts={"generated": written}
+        )
 
     def _reports(self, context: TaskContext, split: str) -> list[str]:
         """What is learnt from: the one place where reports of train and val come in."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.api import AlignedMethod, Answer, Method, Scores, Task, Truth
+from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, Truth
 from benchmark.data.reports.report_texts import report_key
 from benchmark.engine.context import TaskContext
 from benchmark.errors import BenchmarkError
@@ -66,7 +66,7 @@ class Retrieval(Task):
             return None
         return "it has no space shared by recordings and texts"
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         import torch
 
         method, texts = context.aligned_method, context.candidate_reports()
@@ -75,16 +75,16 @@ class Retrieval(Task):
             starts = range(0, len(texts), TEXTS_AT_A_TIME)
             text = torch.cat([method.text_embeddings(texts[start : start + TEXTS_AT_A_TIME]) for start in starts])
             similarity = method.similarity(ecg.to(text.device), text).float().cpu().numpy()
-        return Answer({}, details={"texts": len(texts)}, scratch={"similarity": similarity})
+        return Predictions({}, details={"texts": len(texts)}, scratch={"similarity": similarity})
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
         pairs = Pairs.of(list(truth.reports))
-        result = Scores(metrics={}, predictions=_placed(answer.scratch["similarity"], pairs))
+        result = Scores(metrics={}, per_recording=_placed(predictions.scratch["similarity"], pairs))
         draws = patient_weights(truth.patient_ids, RESAMPLES, SEED)[:, pairs.rows]
         once = np.ones((1, len(pairs.rows)))
-        for name, value in _metrics(result.predictions, pairs, once).items():
+        for name, value in _metrics(result.per_recording, pairs, once).items():
             result.metrics[name] = float(value[0])
-        for name, values in _metrics(result.predictions, pairs, draws).items():
+        for name, values in _metrics(result.per_recording, pairs, draws).items():
             result.intervals[name] = interval(values)
             if name == self.primary:
                 result.resampled, result.resampling = values, resampling(truth)

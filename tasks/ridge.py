@@ -10,14 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.api import Answer, Method, Scores, SupervisedMethod, Truth
+from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Truth
 from benchmark.engine.context import TaskContext
 from benchmark.engine.features import Layer, layer_missing
 from benchmark.metrics.scoring import score_classes
+from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.logistic import ProbeBasis, Standardiser
 from benchmark.probes.ridge import ridge_scores
 from benchmark.probes.search import best_of_grid
-from benchmark.probes.base_task import ProbeTask, answer_with
 from benchmark.registry import TASKS
 
 # times n, the mean eigenvalue of X'X; of equally good ones the first is taken: the strongest
@@ -40,7 +40,7 @@ class Ridge(ProbeTask):
     def refuses(self, method: type[Method]) -> str | None:
         return layer_missing(self.layer, method)
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         subset, train, val, test = self.splits(context, self.layer)
         standardiser = Standardiser.fit(train[0])
         basis = ProbeBasis(standardiser(train[0]))
@@ -49,8 +49,8 @@ class Ridge(ProbeTask):
         best, trials = best_of_grid(found, val[1], [{"penalty": penalty} for penalty in penalties])
         scores = ridge_scores(basis, train[1], [best["penalty"]], standardiser(test))[0]
         details = {"subset": subset, "choice": best, "trials": trials}
-        return answer_with(found[best["number"]], scores, val[1], details)
+        return predictions_with(found[best["number"]], scores, val[1], details)
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Regressed labels are no probabilities: no Brier score."""
-        return score_classes(truth, answer.predictions["logits"].astype(np.float64), answer.thresholds)
+        return score_classes(truth, predictions.arrays["logits"].astype(np.float64), predictions.thresholds)

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
-from benchmark.api import Answer, Method, Scores, SupervisedMethod, Task, Truth
+from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Task, Truth
 from benchmark.data.labels.class_maps import ClassMap, find_map, label_set_of, strongest
 from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError
@@ -62,7 +62,7 @@ class Transfer(Task):
     def learns_from(self) -> tuple[str, str]:
         return label_set_of(self.source)
 
-    def simplest(self) -> Transfer:
+    def canonical_form(self) -> Transfer:
         """All subset seeds agree at 100 %."""
         return replace(self, seed=0) if self.fraction == 1 else self
 
@@ -70,8 +70,8 @@ class Transfer(Task):
         """Digest of the class map."""
         return {"class_map": self._map(f"{dataset}/{label_set}").digest}
 
-    def answer(self, context: TaskContext) -> Answer:
-        source, target = context.source, f"{context.dataset}/{context.label_set}"
+    def predict(self, context: TaskContext) -> Predictions:
+        source, target = context.source_dataset, f"{context.dataset}/{context.label_set}"
         found = self._map(target)
         found.columns(target, context.classes)  # a map that does not fit fails here, before any work
         columns = found.columns(self.source, source.classes)
@@ -83,11 +83,11 @@ class Transfer(Task):
         thresholds = f1_thresholds(strongest(val[1], columns), strongest(tuned.scores(val[0]), columns))
         details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
         details["class_map"] = {"members": dict(found.members), "source": found.source}
-        return Answer({"logits": logits.astype(np.float32)}, thresholds, details)
+        return Predictions({"logits": logits.astype(np.float32)}, thresholds, details)
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
-        logits = answer.predictions["logits"].astype(np.float64)
-        result = score_classes(self._judged(truth), logits, answer.thresholds, expit(logits))
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
+        logits = predictions.arrays["logits"].astype(np.float64)
+        result = score_classes(self._judged(truth), logits, predictions.thresholds, expit(logits))
         lost = [name for name, members in self._map(truth.label_set).members.items() if not members]
         if lost:
             result.notes.append(

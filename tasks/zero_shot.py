@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmark.api import AlignedMethod, Answer, Method, Scores, Task, Truth
+from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, Truth
 from benchmark.canonical import digest
 from benchmark.data.labels.prompts import load_prompts
 from benchmark.engine.context import TaskContext
@@ -60,7 +60,7 @@ class ZeroShot(Task):
         """Digest of the phrases in use; other classes of the same file do not matter."""
         return {"prompts": digest(load_prompts(self.prompts).phrases(dataset, label_set, classes))}
 
-    def answer(self, context: TaskContext) -> Answer:
+    def predict(self, context: TaskContext) -> Predictions:
         import torch
 
         phrases = load_prompts(self.prompts).phrases(context.dataset, context.label_set, context.classes)
@@ -74,7 +74,7 @@ class ZeroShot(Task):
                 for turn in range(max(map(len, vectors)))
             ]
         details = {"prompts": self.prompts, "phrases": sum(map(len, phrases))}
-        return Answer({"scores": whole}, details=details, scratch={"single_phrases": np.stack(single)})
+        return Predictions({"scores": whole}, details=details, scratch={"single_phrases": np.stack(single)})
 
     def _scores(self, method: AlignedMethod, ecg: Tensor, classes: list[Tensor]) -> np.ndarray:
         """Recordings ``(n, dim)`` and a vector per class -> similarities ``(n, class)``."""
@@ -85,9 +85,9 @@ class ZeroShot(Task):
             text = text - text.mean(dim=0)
         return method.similarity(ecg.to(text.device), text).float().cpu().numpy()
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
-        result = score_classes(truth, answer.predictions["scores"].astype(np.float64))
-        singles = [macro(auroc(truth.labels, scores)) for scores in answer.scratch.get("single_phrases", ())]
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
+        result = score_classes(truth, predictions.arrays["scores"].astype(np.float64))
+        singles = [macro(auroc(truth.labels, scores)) for scores in predictions.scratch.get("single_phrases", ())]
         if len(singles) > 1 and np.isfinite(singles).all():
             result.analysis["single_phrases"] = spread(singles)
         return result

@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("ECGBENCH_SHARED", ROOT.parent / "shared"))
+SHARED = Path(os.environ.get("ECGARENA_SHARED", ROOT.parent / "shared"))
 
 TINY_SUITE = """
 name = "tiny"
@@ -50,7 +50,7 @@ batch_size = 32
 def shared() -> Path:
     """The reference material with real recordings; tests that need it skip where it is absent."""
     if not (SHARED / "data").is_dir():
-        pytest.skip(f"needs the reference material: {SHARED} is not there (set ECGBENCH_SHARED)")
+        pytest.skip(f"needs the reference material: {SHARED} is not there (set ECGARENA_SHARED)")
     return SHARED
 
 

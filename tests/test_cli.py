@@ -41,14 +41,14 @@ def test_collected_records_make_the_same_leaderboard(ran, tiny_suite, tmp_path):
 def test_incomplete_and_failed_have_their_exit_codes(prepared_home, tiny_suite, monkeypatch, capsys):
     assert main(["status", str(tiny_suite)]) == 4
     assert main(["leaderboard", str(tiny_suite)]) == 4
-    assert f"cells are missing; 'ecgbench run {tiny_suite}' runs them" in capsys.readouterr().out
-    monkeypatch.setattr("tasks.linear_probe.LinearProbe.answer", lambda *_: 1 / 0)
+    assert f"cells are missing; 'ecgarena run {tiny_suite}' runs them" in capsys.readouterr().out
+    monkeypatch.setattr("tasks.linear_probe.LinearProbe.predict", lambda *_: 1 / 0)
     assert main(["run", str(tiny_suite), "--methods", "handcrafted", "-q"]) == 3
     assert main(["status", str(tiny_suite), "--methods", "handcrafted"]) == 3
     out = capsys.readouterr().out
     assert "division by zero" in out and "--retry-failed" in out
     monkeypatch.undo()
-    monkeypatch.setenv("ECGBENCH_HOME", str(prepared_home.root))
+    monkeypatch.setenv("ECGARENA_HOME", str(prepared_home.root))
     assert main(["run", str(tiny_suite), "--methods", "handcrafted", "-q", "--retry-failed"]) == 0
 
 
@@ -60,7 +60,7 @@ def test_incomplete_and_failed_have_their_exit_codes(prepared_home, tiny_suite, 
         (["run", "demo", "--executor", "slrum"], 2, "no executor 'slrum'"),
         (["run", "demo", "--set", "oops"], 2, "not of the form key=value"),
         (["run", "demo", "--limit", "0"], 2, "--limit is 0"),
-        (["run", "ptbxl"], 5, "the original files of ptbxl are not known: set ECGBENCH_DATA"),
+        (["run", "ptbxl"], 5, "the original files of ptbxl are not known: set ECGARENA_DATA"),
         (["run", "demo", "--device", "cuda"], 5, "sees no GPU"),
         (["data", "prepare", "ptbxll"], 2, "did you mean 'ptbxl'?"),
         (["data", "prepare", "ptbxl", "--root", "/nowhere"], 5, "/nowhere is no folder"),
@@ -108,7 +108,7 @@ def test_pretrain_then_use_its_weights(prepared_home, tiny_suite, capsys):
 def test_an_interrupt_keeps_what_is_finished(prepared_home, tiny_suite, monkeypatch, capsys):
     from tasks.linear_probe import LinearProbe
 
-    original, calls = LinearProbe.answer, []
+    original, calls = LinearProbe.predict, []
 
     def interrupted(self, context):
         calls.append(1)
@@ -116,9 +116,9 @@ def test_an_interrupt_keeps_what_is_finished(prepared_home, tiny_suite, monkeypa
             raise KeyboardInterrupt
         return original(self, context)
 
-    monkeypatch.setattr(LinearProbe, "answer", interrupted)
+    monkeypatch.setattr(LinearProbe, "predict", interrupted)
     assert main(["run", str(tiny_suite), "-q"]) == 130
-    assert f"go on with: ecgbench run {tiny_suite} -q" in capsys.readouterr().err
+    assert f"go on with: ecgarena run {tiny_suite} -q" in capsys.readouterr().err
     assert main(["run", str(tiny_suite), "-q"]) == 0
     assert "2 done before, 8 to run" in capsys.readouterr().err
 

@@ -21,7 +21,7 @@ def test_the_method_in_one_file_meets_the_contract():
 
 
 def test_every_command_in_the_readme_parses():
-    lines = re.findall(r"^\$ (?:\.venv/bin/)?ecgbench ([^#\n]*)", README, re.MULTILINE)
+    lines = re.findall(r"^\$ (?:\.venv/bin/)?ecgarena ([^#\n]*)", README, re.MULTILINE)
     assert len(lines) >= 5
     for line in lines:
         parser().parse_args(shlex.split(line))

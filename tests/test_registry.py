@@ -17,11 +17,11 @@ def plugins(tmp_path, monkeypatch):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[ecgbench.methods]\nacme = acme_good:Acme\nacme_bad = acme_bad:Bad\nacme_gone = acme_good:Gone\n"
+        "[ecgarena.methods]\nacme = acme_good:Acme\nacme_bad = acme_bad:Bad\nacme_gone = acme_good:Gone\n"
         "merl = acme_good:Acme\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    return Registry("method", "methods", "ecgbench.methods")
+    return Registry("method", "methods", "ecgarena.methods")
 
 
 def test_names_come_without_imports(plugins):

@@ -32,9 +32,9 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
 
     from benchmark.cli import parser
     from benchmark.commands.options import plan_of
-    from benchmark.records.store import Store
     from benchmark.leaderboard.figures import label_efficiency, style
     from benchmark.leaderboard.tables import Leaderboard
+    from benchmark.records.store import Store
 
     committed = (RESULTS / "leaderboards" / "ptbxl-figures" / "label_efficiency.svg").read_bytes()
     if f"Matplotlib v{matplotlib.__version__}".encode() not in committed:

@@ -106,6 +106,6 @@ def _checks(kind: str, name: str, cls: type[Any], options: argparse.Namespace) -
     root = dataset_root(name, options.root)
     if dataset.needs_root and (root is None or not root.is_dir()):
         raise UsageError(
-            f"the original files of {name} are not known: --root FOLDER or $ECGBENCH_DATA; {dataset.remedy}"
+            f"the original files of {name} are not known: --root FOLDER or $ECGARENA_DATA; {dataset.remedy}"
         )
     return dataset_checks(dataset, root=root)

@@ -1,6 +1,6 @@
-"""``completion``: the lines that make a shell complete ``ecgbench``, and the names that it offers.
+"""``completion``: the lines that make a shell complete ``ecgarena``, and the names that it offers.
 
-argcomplete asks the parser itself: at every TAB the shell calls ``ecgbench`` with ``_ARGCOMPLETE`` set, so commands and
+argcomplete asks the parser itself: at every TAB the shell calls ``ecgarena`` with ``_ARGCOMPLETE`` set, so commands and
 options need no second list. What stands here are the values: names from the registries, which import nothing.
 """
 
@@ -14,8 +14,8 @@ from benchmark.commands.inspection import REGISTRIES
 from benchmark.errors import COMPLETE
 from benchmark.lazy_imports import EXECUTORS
 from benchmark.paths import Home
-from benchmark.registry import DATASETS, METHODS, TASKS
 from benchmark.planning.suite_files import suite_names
+from benchmark.registry import DATASETS, METHODS, TASKS
 
 SHELLS = ("bash", "zsh")
 ASKED = "_ARGCOMPLETE"  # set by the shell function while it asks
@@ -28,10 +28,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def completion(options: argparse.Namespace) -> int:
-    """Print the code; ``eval "$(ecgbench completion bash)"`` in the shell's start-up file installs it."""
+    """Print the code; ``eval "$(ecgarena completion bash)"`` in the shell's start-up file installs it."""
     from argcomplete.shell_integration import shellcode
 
-    print(shellcode(["ecgbench"], shell=options.shell))
+    print(shellcode(["ecgarena"], shell=options.shell))
     return COMPLETE
 
 

@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="read the original files once into a memory-mapped store")
     prepare.add_argument("dataset")
-    prepare.add_argument("--root", type=Path, help="folder with the original files (default: $ECGBENCH_DATA/DATASET)")
+    prepare.add_argument("--root", type=Path, help="folder with the original files (default: $ECGARENA_DATA/DATASET)")
     prepare.add_argument("--workers", type=int, default=1, help="processes that read recordings (default: 1)")
     add_set(prepare, "an option of the dataset, such as rate=500")
     add_home(prepare)
@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = actions.add_parser("check", help="verify a prepared dataset; exit code 5 when something is wrong")
     check.add_argument("dataset")
     check.add_argument("--originals", action="store_true", help="read the original files again and compare them")
-    check.add_argument("--root", type=Path, help="folder with the original files (default: $ECGBENCH_DATA/DATASET)")
+    check.add_argument("--root", type=Path, help="folder with the original files (default: $ECGARENA_DATA/DATASET)")
     add_set(check, "an option of the dataset, such as rate=500")
     add_home(check)
     add_json(check)
@@ -52,25 +52,25 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def prepare_data(options: argparse.Namespace) -> int:
     """Prepare a dataset and print what was found, left out and noticed."""
-    from benchmark.data.store.preparation import prepare, read_findings
+    from benchmark.data.store.preparation import prepare, read_preparation_log
     from benchmark.engine.events import Event
 
     config = configuration.parse_assignments(options.assignments)
-    with reporter_of(options) as report:
+    with reporter_of(options) as on_event:
         pace = Pace()
         prepared = prepare(
             options.dataset,
             config,
             home_of(options),
             options.root,
-            lambda done, total: report(
+            lambda done, total: on_event(
                 Event("step", f"preparing {options.dataset}", done, total, pace.values(done, total))
             ),
             options.workers,
-            lambda text: report(Event("note", text)),
+            lambda text: on_event(Event("note", text)),
         )
     found = prepared.manifest
-    noticed = [*prepared.marks, *read_findings(prepared).summary()]
+    noticed = [*prepared.warnings, *read_preparation_log(prepared).summary()]
     if options.json:
         kept = {name: found.get(name) for name in ("recordings", "rate", "splits", "split_digest")}
         where = {"dataset": options.dataset, "path": str(prepared.path), "digest": prepared.digest}

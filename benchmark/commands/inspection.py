@@ -41,7 +41,7 @@ def list_names(options: argparse.Namespace) -> int:
             origin = REGISTRIES[kind].origin(name) if kind in REGISTRIES else "built-in"
             print(f"  {name}" + (f"  ({origin})" if origin != "built-in" else ""))
     for sentence in (line for kind in names if kind in REGISTRIES for line in REGISTRIES[kind].conflicts()):
-        print(f"ecgbench: {sentence}", file=sys.stderr)
+        print(f"ecgarena: {sentence}", file=sys.stderr)
     return COMPLETE
 
 
@@ -125,6 +125,6 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
 def _show_weights(weights: dict[str, Any]) -> None:
     """Each tag with what stands behind it; a checksum that nobody published is not made up."""
     for tag, entry in weights.items():
-        print(f"  weights tag:{tag}: {entry.file + ' from ' if entry.file else ''}{entry.source}")
+        print(f"  weights tag:{tag}: {entry.file + ' from ' if entry.file else ''}{entry.url}")
         print(f"    licence: {entry.licence}")
         print(f"    sha256: {entry.sha256 or 'not published; records hold that of the file they used'}")

@@ -65,8 +65,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def leaderboard(options: argparse.Namespace) -> int:
     """Write and print the tables."""
-    from benchmark.records.store import Store
     from benchmark.leaderboard.audit import audit
+    from benchmark.records.store import Store
 
     formats = _formats(options.format, (*TEXTS, *FIGURES))
     home = home_of(options)
@@ -80,9 +80,9 @@ def leaderboard(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Print the comparison of two rows, and write it where a folder is given."""
     from benchmark.atomic import write_bytes, write_text
-    from benchmark.records.store import Store
     from benchmark.leaderboard import comparison
     from benchmark.leaderboard.tables import Leaderboard
+    from benchmark.records.store import Store
 
     formats = _formats(options.format, ("md", *FIGURES))
     options.methods = [options.a, options.b]

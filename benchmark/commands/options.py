@@ -30,7 +30,7 @@ def add_set(sub: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_home(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--home", type=Path, help="folder to write to (default: $ECGBENCH_HOME or ./runs)")
+    sub.add_argument("--home", type=Path, help="folder to write to (default: $ECGARENA_HOME or ./runs)")
 
 
 def add_device(sub: argparse.ArgumentParser) -> None:
@@ -84,9 +84,9 @@ def exit_code_of(made: Plan, suite: str, retried: bool = False) -> int:
     """Say what is left to do, with the command for it; `suite` is the name or the path that was given."""
     if made.failed:
         again = "" if retried else "; 'run --retry-failed' runs them again"
-        print(f"{len(made.failed)} cells failed ('ecgbench status {suite}' names them){again}")
+        print(f"{len(made.failed)} cells failed ('ecgarena status {suite}' names them){again}")
         return SOME_FAILED
     if made.todo:
-        print(f"{len(made.todo)} cells are missing; 'ecgbench run {suite}' runs them")
+        print(f"{len(made.todo)} cells are missing; 'ecgarena run {suite}' runs them")
         return INCOMPLETE
     return COMPLETE

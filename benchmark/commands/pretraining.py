@@ -40,8 +40,8 @@ def pretrain(options: argparse.Namespace) -> int:
     """Pre-train one method; the same options find the same weights again."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine import distributed, pretraining
-    from benchmark.planning.plan import recipe
     from benchmark.engine.preemption import stopping_on_signals
+    from benchmark.planning.plan import recipe
 
     given = configuration.parse_assignments(options.assignments)
     training = {key.removeprefix("training."): value for key, value in given.items() if key.startswith("training.")}
@@ -53,13 +53,17 @@ def pretrain(options: argparse.Namespace) -> int:
     if options.checkpoint_every <= 0:
         raise UsageError(f"--checkpoint-every is {options.checkpoint_every}, it must be positive")
     home = home_of(options)
-    with stopping_on_signals(), distributed.joined(device_of(options)) as device, reporter_of(options) as report:
+    with (
+        stopping_on_signals(),
+        distributed.process_group(device_of(options)) as device,
+        reporter_of(options) as on_event,
+    ):
         if distributed.rank() == 0:
             prepare(options.data, of_data, home, options.root)
         distributed.everyone(None)  # the others wait until the data is there
         version = method.card.version
         weights = pretraining.pretrain(
-            options.method, version, config, made, home, report, device, options.checkpoint_every
+            options.method, version, config, made, home, on_event, device, options.checkpoint_every
         )
         first = distributed.rank() == 0
     if first and options.json:

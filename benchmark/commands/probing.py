@@ -39,14 +39,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--out", type=Path, help="folder for explain-KEY.json")
     add_quiet(sub)
     add_json(sub)
-    add_set(sub, "a field of the published probe on every rung, such as epochs=20")
+    add_set(sub, "a field of the published probe on every step, such as epochs=20")
     add_home(sub)
     add_device(sub)
     sub.set_defaults(function=explain)
 
 
 def add_cell(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("cell", help="key of a finished cell, or the beginning of one (`ecgbench plan SUITE --json`)")
+    sub.add_argument("cell", help="key of a finished cell, or the beginning of one (`ecgarena plan SUITE --json`)")
 
 
 def search(options: argparse.Namespace) -> int:
@@ -77,24 +77,24 @@ def search(options: argparse.Namespace) -> int:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Climb the ladder and print it."""
-    with reporter_of(options) as report:
+    """Run the steps from a cell to the published protocol and print them."""
+    with reporter_of(options) as on_event:
         changes = configuration.parse_assignments(options.assignments)
-        rows = explain_cell(options, options.cell, options.weights, changes, report)
+        rows = explain_cell(options, options.cell, options.weights, changes, on_event)
     return SOME_FAILED if any(row["status"] == "failed" for row in rows) else COMPLETE
 
 
 def explain_cell(
-    options: argparse.Namespace, key: str, weights: Path | None, changes: dict[str, Any], report: Any
+    options: argparse.Namespace, key: str, weights: Path | None, changes: dict[str, Any], on_event: Any
 ) -> list[dict[str, Any]]:
-    """Answer, print and, with ``--out``, write the ladder of a cell."""
+    """Run, print and, with ``--out``, write the steps from a cell to the published protocol."""
     from benchmark.atomic import write_text
     from benchmark.engine.explaining import explain
     from benchmark.records.store import Store
 
     home = home_of(options)
     record = Store(home.records).find(key)
-    rows = explain(record, changes, weights, home, device_of(options), report)
+    rows = explain(record, changes, weights, home, device_of(options), on_event)
     found = {"cell": record.spec, "rungs": rows}
     as_json = getattr(options, "json", False)  # `run --explain` has no --json
     if as_json:

@@ -23,9 +23,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def reports(options: argparse.Namespace) -> int:
     """Write the page."""
     from benchmark.atomic import write_text
-    from benchmark.records.store import Store
     from benchmark.leaderboard.generated_reports import collect_written
     from benchmark.leaderboard.generated_reports_page import written_page
+    from benchmark.records.store import Store
 
     if options.show < 1:
         raise UsageError(f"--show is {options.show}, it must be at least 1")

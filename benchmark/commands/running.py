@@ -45,8 +45,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--executor", default="inline", help="inline (default), processes or slurm")
     sub.add_argument("--workers", type=int, help="processes at a time (default: one per core)")
     sub.add_argument("--retry-failed", action="store_true", help="run cells again that failed in an earlier run")
-    sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGBENCH_DATA)")
-    sub.add_argument("--explain", metavar="KEY", help="afterwards, explain this cell as `ecgbench explain KEY` does")
+    sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGARENA_DATA)")
+    sub.add_argument("--explain", metavar="KEY", help="afterwards, explain this cell as `ecgarena explain KEY` does")
     add_quiet(sub)
     add_profile(sub, "with slurm: the cluster's profile, by name or path (default: default)")
     sub.add_argument("--wait", action="store_true", help="with slurm: stay until the jobs have ended")
@@ -101,20 +101,20 @@ def run(options: argparse.Namespace) -> int:
     home, store = home_of(options), Store(home_of(options).records)
     made = plan_of(options)
     runner = _executor(options, made)
-    with reporter_of(options) as report:
+    with reporter_of(options) as on_event:
         if not options.dry_run:
-            _prepare_all(made, home, options.root, report)
+            _prepare_all(made, home, options.root, on_event)
         made.sort_by_state(store, data_digests(made, home))
         wanted = made.todo + (made.failed if options.retry_failed else [])
-        elsewhere, wanted = len(wanted), runner.idle(wanted, home)
+        elsewhere, wanted = len(wanted), runner.not_in_flight(wanted, home)
         elsewhere -= len(wanted)
         for cell in wanted if not options.dry_run else []:
             store.discard(cell.spec)
         for skip in made.skipped:
-            report(Event("note", f"skipped {skip.row} × {skip.task}: {skip.reason}"))
+            on_event(Event("note", f"skipped {skip.row} × {skip.task}: {skip.reason}"))
         busy = f", {elsewhere} under way on the cluster" if elsewhere else ""
-        report(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before{busy}, {len(wanted)} to run"))
-        runner.run(made.jobs(wanted), home, device_of(options), counting_cells(report, len(wanted)))
+        on_event(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before{busy}, {len(wanted)} to run"))
+        runner.run(made.jobs(wanted), home, device_of(options), counting_cells(on_event, len(wanted)))
     if options.executor in EXECUTORS and not options.wait:
         return COMPLETE
     write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
@@ -122,8 +122,8 @@ def run(options: argparse.Namespace) -> int:
     if options.explain:
         known = {cell.spec.key: cell.weights_file for cell in made.cells}
         weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
-        with reporter_of(options) as report:
-            explain_cell(options, options.explain, Path(weights) if weights else None, {}, report)
+        with reporter_of(options) as on_event:
+            explain_cell(options, options.explain, Path(weights) if weights else None, {}, on_event)
     return exit_code_of(made, options.suite, retried=options.retry_failed)
 
 
@@ -187,12 +187,12 @@ def status(options: argparse.Namespace) -> int:
     return SOME_FAILED if made.failed else (INCOMPLETE if made.todo else COMPLETE)
 
 
-def _prepare_all(made: Plan, home: Home, root: Path | None, report: Any) -> None:
+def _prepare_all(made: Plan, home: Home, root: Path | None, on_event: Any) -> None:
     """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
-    from benchmark.records.record import datasets_of
     from benchmark.errors import MissingError
+    from benchmark.records.record import datasets_of
 
     needed: dict[str, tuple[str, dict[str, Any]]] = {}
     for cell in made.cells:
@@ -205,7 +205,7 @@ def _prepare_all(made: Plan, home: Home, root: Path | None, report: Any) -> None
     for name, config in needed.values():
 
         def progress(done: int, total: int, name: str = name) -> None:
-            report(Event("step", f"preparing {name}", done, total))
+            on_event(Event("step", f"preparing {name}", done, total))
 
         try:
             prepare(name, config, home, root / name if root and DATASETS.get(name).needs_root else None, progress)

@@ -1,6 +1,6 @@
 """What `benchmark.api` promises, as checks: for methods, for tasks, for datasets.
 
-`ecgbench check NAME` runs them all and lists every failure; `benchmark.testing` has them for pytest. Each takes an
+`ecgarena check NAME` runs them all and lists every failure; `benchmark.testing` has them for pytest. Each takes an
 object and returns its checks by name; a check raises AssertionError with what was expected and what came.
 """
 

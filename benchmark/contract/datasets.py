@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import LEADS, SPLITS, Dataset, RecordEntry
+from benchmark.api import LEADS, SPLITS, Dataset, RecordingEntry
 from benchmark.contract import Checks
 
 MOST = 20.0  # mV; whatever exceeds it was given in other units
@@ -29,10 +29,10 @@ def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None
         return folder, Path(folder.name)
 
     @functools.cache
-    def entries() -> list[RecordEntry]:
+    def entries() -> list[RecordingEntry]:
         return list(dataset.entries(place()[1]))
 
-    def readable() -> list[RecordEntry]:
+    def readable() -> list[RecordingEntry]:
         return [entry for entry in entries() if not entry.problem][:READ]
 
     def card() -> None:
@@ -44,10 +44,10 @@ def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None
         found = entries()
         assert found, "entries: no recording at all (Dataset.entries)"
         twice = [name for name, count in Counter(entry.record_id for entry in found).items() if count > 1]
-        assert not twice, f"entries: record_id {twice[0]!r} comes more than once (RecordEntry)"
+        assert not twice, f"entries: record_id {twice[0]!r} comes more than once (RecordingEntry)"
         wrong = {entry.split for entry in found} - set(SPLITS)
         assert not wrong, (
-            f"entries: split {sorted(map(str, wrong))}, it must be one of {', '.join(SPLITS)} (RecordEntry)"
+            f"entries: split {sorted(map(str, wrong))}, it must be one of {', '.join(SPLITS)} (RecordingEntry)"
         )
 
     def patients() -> None:

@@ -1,4 +1,4 @@
-"""What `benchmark.api` promises of a task: it answers without test labels, the same twice, and scoring is pure."""
+"""What `benchmark.api` promises of a task: it predicts without test labels, the same twice, and scoring is pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.api import REPORTS, Answer, Method, Scores, Task, TrainableMethod, Truth
+from benchmark.api import REPORTS, Method, Predictions, Scores, Task, TrainableMethod, Truth
 from benchmark.contract import Checks
 from benchmark.registry import METHODS
 
 if TYPE_CHECKING:
-    from benchmark.engine.context import MethodSource
+    from benchmark.engine.context import MethodHandle
 
 SMALL: Mapping[str, dict[str, Any]] = {  # methods that it may be asked of, the cheapest first
     "random_init": {"width": 8, "rate": 100.0},
@@ -45,22 +45,24 @@ def task_checks(task: Task, name: str = "task") -> Checks:
             "primary: the name of the metric that ranks (Task.primary)"
         )
 
-    def answers_without_test_labels() -> None:
-        answer = world().answer
+    def predicts_without_test_labels() -> None:
+        predictions = world().predictions
         count = len(world().truth.record_ids)
-        assert isinstance(answer, Answer), f"answer: an Answer expected, {type(answer).__name__} came (Task.answer)"
-        sizes = {key: len(rows) for key, rows in answer.predictions.items()}
-        sizes |= {key: len(texts) for key, texts in answer.texts.items()}
+        assert isinstance(predictions, Predictions), (
+            f"predict: Predictions expected, {type(predictions).__name__} came (Task.predict)"
+        )
+        sizes = {key: len(rows) for key, rows in predictions.arrays.items()}
+        sizes |= {key: len(texts) for key, texts in predictions.texts.items()}
         for key, size in sizes.items():
-            assert size == count, f"answer: {key} has {size} rows for {count} recordings of test (Answer)"
-        json.dumps(answer.details)
+            assert size == count, f"predict: {key} has {size} rows for {count} recordings of test (Predictions)"
+        json.dumps(predictions.details)
 
     def answers_the_same_twice() -> None:
-        first, again = world().answer, task.answer(world().context())
-        assert first.texts == again.texts, "answer: other texts the second time (an unseeded draw?)"
-        for key, values in first.predictions.items():
-            assert np.array_equal(values, again.predictions[key], equal_nan=True), (
-                f"answer: other {key} the second time (an unseeded draw?)"
+        first, again = world().predictions, task.predict(world().context())
+        assert first.texts == again.texts, "predict: other texts the second time (an unseeded draw?)"
+        for key, values in first.arrays.items():
+            assert np.array_equal(values, again.arrays[key], equal_nan=True), (
+                f"predict: other {key} the second time (an unseeded draw?)"
             )
 
     def scores_its_primary_metric() -> None:
@@ -78,7 +80,7 @@ def task_checks(task: Task, name: str = "task") -> Checks:
     return {
         "question": is_a_question,
         "method": asked_of_some_method,
-        "answer": answers_without_test_labels,
+        "predict": predicts_without_test_labels,
         "determinism": answers_the_same_twice,
         "score": scores_its_primary_metric,
         "purity": scoring_is_pure,
@@ -102,30 +104,37 @@ class _World:
         self.truth: Truth = view.truth(self.data)
         self.view = view.without_test()
         self.source = self._source()
-        self.answer = task.answer(self.context())
+        self.predictions = task.predict(self.context())
 
     def context(self) -> Any:
         from benchmark.engine.context import TaskContext
-        from benchmark.engine.events import silent
+        from benchmark.engine.events import discard_event
 
         home = self.home
         places = home.features, home.subsets
         return TaskContext(
-            self.data, self.view, self.source, "synthetic", self.label_set, *places, silent, decoders=home.decoders
+            self.data,
+            self.view,
+            self.source,
+            "synthetic",
+            self.label_set,
+            *places,
+            discard_event,
+            decoders=home.decoders,
         )
 
     def scores(self) -> Scores:
-        return self.task.score(self.answer, self.truth)
+        return self.task.score(self.predictions, self.truth)
 
-    def _source(self) -> MethodSource:
-        from benchmark.engine.context import MethodSource
+    def _source(self) -> MethodHandle:
+        from benchmark.engine.context import MethodHandle
 
         reasons = []
         for name, config in SMALL.items():
             cls: type[Method] = METHODS.get(name)
             reason = self.task.cannot(cls) or self.task.refuses(cls)
             if reason is None:
-                source = MethodSource(name, config, cls.card.version, None, None, "cpu")
+                source = MethodHandle(name, config, cls.card.version, None, None, "cpu")
                 if issubclass(cls, TrainableMethod) and name == "merl":
                     source.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
                 return source

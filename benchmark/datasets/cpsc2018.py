@@ -15,14 +15,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.store.file_walk import find_files
+from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordingEntry
 from benchmark.data.formats.matlab5 import read_matlab_ecg, read_matlab_person
 from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.formats.tables import read_table
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE, parse_header, read_wfdb
 from benchmark.data.labels.demographics import parse_age, parse_sex
 from benchmark.data.labels.splits import hashed_split
-from benchmark.data.formats.tables import read_table
-from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE, parse_header, read_record
+from benchmark.data.store.file_walk import find_files
 from benchmark.errors import DataError, RecordingError, check_choices, raise_all
 from benchmark.registry import DATASETS
 
@@ -61,7 +61,7 @@ LAYOUT = "keep A0001.hea and A0001.mat (PhysioNet challenge) or the original A00
 class CPSC2018(Dataset):
     """`split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", which reproduces an index fault.
 
-    The MERL options read its split files from `merl_files` (folder or archive; default ``$ECGBENCH_DATA/merl``).
+    The MERL options read its split files from `merl_files` (folder or archive; default ``$ECGARENA_DATA/merl``).
     """
 
     card = DatasetCard(
@@ -84,14 +84,14 @@ class CPSC2018(Dataset):
             "split": "split of MERL's files, joined on the file name",
             "labels": "labels of MERL's files by index, as if ecg_id N were file A000N: most are another recording's",
         }
-        self.marks = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
+        self.warnings = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
 
-    def entries(self, root: Path | None) -> Iterator[RecordEntry]:
+    def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
         """One entry per recording that a file or a table names, in the order of the names."""
         assert root is not None
         files, tables = _find(root)
         reference = _read_reference(tables, self.remedy)
-        merl = _read_merl(require_merl(self.merl_files)) if self.marks else {}
+        merl = _read_merl(require_merl(self.merl_files)) if self.warnings else {}
         names = sorted({*files, *reference, *merl})
         if not names:
             raise DataError(
@@ -102,11 +102,11 @@ class CPSC2018(Dataset):
         for name in names:
             yield self._entry(name, files.get(name), root, reference, merl)
 
-    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+    def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         """Read either form: the integers of the challenges, or the original doubles rounded to the same microvolts."""
         assert root is not None
-        path = root / entry.source
-        return read_record(path.with_suffix("")) if path.suffix == ".hea" else _read_original(path)
+        path = root / entry.locator
+        return read_wfdb(path.with_suffix("")) if path.suffix == ".hea" else _read_original(path)
 
     def _entry(
         self,
@@ -115,7 +115,7 @@ class CPSC2018(Dataset):
         root: Path,
         reference: Mapping[str, tuple[str, ...]],
         merl: Mapping[str, _Merl],
-    ) -> RecordEntry:
+    ) -> RecordingEntry:
         found, about, problem = reference.get(name, ()), _About(), ""
         if path is None:
             problem = "its files are missing"
@@ -131,12 +131,12 @@ class CPSC2018(Dataset):
             problem = "MERL's files do not list it"
         if self.labels == "merl" and name in merl:
             found = merl[name].labels_by_index
-        return RecordEntry(
+        return RecordingEntry(
             record_id=name,
             patient_id=name,  # no patient is known
             split=merl[name].split if self.split == "merl" and name in merl else self._seeded(name),
             labels={"rhythm": found},
-            source=str(path.relative_to(root)) if path else None,
+            locator=str(path.relative_to(root)) if path else None,
             age=about.age,
             sex=about.sex,
             problem=problem,

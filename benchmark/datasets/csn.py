@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.store.file_walk import find_files
+from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
 from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.data.labels.demographics import parse_age, parse_sex
 from benchmark.data.labels.splits import hashed_split
-from benchmark.data.formats.wfdb_reader import parse_header, read_record
+from benchmark.data.store.file_walk import find_files
 from benchmark.errors import DataError, RecordingError, check_choices
 from benchmark.registry import DATASETS
 
@@ -71,7 +71,7 @@ class CSN(Dataset):
     """`split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", with its seven faulty columns.
 
     Either MERL option keeps only the 23,026 recordings that MERL's files list; they are read from `merl_files`
-    (folder or archive; default ``$ECGBENCH_DATA/merl``).
+    (folder or archive; default ``$ECGARENA_DATA/merl``).
     """
 
     card = DatasetCard(
@@ -93,14 +93,14 @@ class CSN(Dataset):
             "split": "split and choice of recordings of MERL's files",
             "labels": f"labels of MERL's files, where {', '.join(SPOILED)} hold recordings of other classes",
         }
-        self.marks = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
+        self.warnings = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
 
-    def entries(self, root: Path | None) -> Iterator[RecordEntry]:
+    def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
         """One entry per header, then those recordings of MERL's files that have none."""
         assert root is not None
         if not (root / FOLDER).is_dir():
             raise DataError(f"{root / FOLDER} is no folder; {self.remedy}")
-        merl = _read_merl(require_merl(self.merl_files)) if self.marks else None
+        merl = _read_merl(require_merl(self.merl_files)) if self.warnings else None
         missing = dict(merl or {})
         for path in find_files(root / FOLDER, r"JS\d+\.hea"):
             missing.pop(path.stem, None)
@@ -108,11 +108,11 @@ class CSN(Dataset):
         for name in missing:
             yield self._entry(name, None, root, merl)
 
-    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+    def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None
-        return read_record((root / entry.source).with_suffix(""))
+        return read_wfdb((root / entry.locator).with_suffix(""))
 
-    def _entry(self, name: str, path: Path | None, root: Path, merl: Mapping[str, _Row] | None) -> RecordEntry:
+    def _entry(self, name: str, path: Path | None, root: Path, merl: Mapping[str, _Row] | None) -> RecordingEntry:
         labels: tuple[str, ...] = ()
         age, sex, problem = None, None, ""
         try:
@@ -130,12 +130,12 @@ class CSN(Dataset):
             problem = problem if row else "MERL's files do not list it"
             split = row[0] if row and self.split == "merl" else split
             labels = row[1] if row and self.labels == "merl" else labels
-        return RecordEntry(
+        return RecordingEntry(
             record_id=name,
             patient_id=name,  # one recording per patient
             split=split,
             labels={"all": labels},
-            source=str(path) if path else None,
+            locator=str(path) if path else None,
             age=age,
             sex=sex,
             problem=problem,

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
+from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
 from benchmark.data.formats.csv_index import CsvFile, RowIndex, whole_number
+from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.labels.splits import hashed_split
-from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.errors import DataError, UsageError
 from benchmark.registry import DATASETS
 
@@ -45,7 +45,7 @@ class MIMICIVECG(Dataset):
             raise UsageError(f"mimic_iv_ecg: min_words is {min_words}, it must be 0 or more")
         self.min_words, self.split_seed = min_words, split_seed
 
-    def entries(self, root: Path | None) -> Iterator[RecordEntry]:
+    def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
         """One entry per row of the record list, in its order; neither table is ever in memory as a whole."""
         assert root is not None
         with (
@@ -60,13 +60,13 @@ class MIMICIVECG(Dataset):
                 number = whole_number(row[study], records, "study_id", start)
                 yield self._entry(patient, number, row[path], index.get(number), reports, columns)
 
-    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+    def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None
-        return read_record(root / entry.source)
+        return read_wfdb(root / entry.locator)
 
     def _entry(
         self, patient: int, study: int, path: str, row: list[str] | None, reports: CsvFile, columns: Sequence[int]
-    ) -> RecordEntry:
+    ) -> RecordingEntry:
         report, cart, problem = "", None, ""
         if row is None:
             problem = f"{REPORTS} has no row with its study_id"
@@ -77,13 +77,13 @@ class MIMICIVECG(Dataset):
             report, words = clean_report([row[column] for column in columns])
             if words < self.min_words:
                 problem = f"its report has fewer than {self.min_words} words"
-        return RecordEntry(
+        return RecordingEntry(
             record_id=str(study),
             patient_id=str(patient),
             split=hashed_split(self.split_seed, str(patient), VAL, TEST),
             labels={},
             report=report,
-            source=path,
+            locator=path,
             device=f"cart {cart}" if cart else None,
             language="en",
             problem=problem,

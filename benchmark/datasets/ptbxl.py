@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.reports.language import report_language
+from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
 from benchmark.data.formats.tables import read_table
-from benchmark.data.formats.wfdb_reader import read_record
+from benchmark.data.formats.wfdb_reader import read_wfdb
+from benchmark.data.reports.language import report_language
 from benchmark.errors import DataError, UsageError, raise_all
 from benchmark.registry import DATASETS
 
@@ -80,7 +80,7 @@ class PTBXL(Dataset):
             raise UsageError(f"ptbxl: rate is {rate!r}, PTB-XL comes at 100 and 500 Hz")
         self.rate = rate
 
-    def entries(self, root: Path | None) -> list[RecordEntry]:
+    def entries(self, root: Path | None) -> list[RecordingEntry]:
         """Index the recordings; patients of the 21,799 rows, labels, folds and reports are all checked."""
         assert root is not None
         statements = read_table(root / "scp_statements.csv", STATEMENT_COLUMNS, index="", remedy=self.remedy)
@@ -97,11 +97,11 @@ class PTBXL(Dataset):
         raise_all(shown, f"{root / 'ptbxl_database.csv'}: wrong rows; {self.remedy}", DataError)
         return entries
 
-    def read(self, entry: RecordEntry, root: Path | None) -> RawSignal:
+    def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None
-        return read_record(root / entry.source)
+        return read_wfdb(root / entry.locator)
 
-    def _entry(self, row: dict[str, str], classes_of: Mapping[str, Mapping[str, str]], column: str) -> RecordEntry:
+    def _entry(self, row: dict[str, str], classes_of: Mapping[str, Mapping[str, str]], column: str) -> RecordingEntry:
         codes = ast.literal_eval(row["scp_codes"])
         if not isinstance(codes, dict):
             raise ValueError(f"scp_codes must be a dict literal, it is {row['scp_codes'][:40]!r}")
@@ -109,13 +109,13 @@ class PTBXL(Dataset):
         if unknown:
             raise ValueError(f"scp_codes holds {', '.join(unknown)}, which scp_statements.csv lacks")
         age = float(row["age"]) if row["age"] else None
-        return RecordEntry(
+        return RecordingEntry(
             record_id=str(int(row["ecg_id"])),
             patient_id=str(int(float(row["patient_id"]))),  # stored as a float
             split=split_of_fold(int(row["strat_fold"])),
             labels={name: positive_classes(codes, classes_of[name], CLASSES[name]) for name in CLASSES},
             report=row["report"],
-            source=row[column],
+            locator=row[column],
             age=90.0 if age == OVER_89 else age,
             sex=SEXES.get(int(row["sex"])) if row["sex"] else None,
             device=" ".join(row["device"].split()) or None,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordEntry
-from benchmark.data.synthetic.synthesis import UNITS_PER_MILLIVOLT, Floats, Visit, synthesize
+from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordingEntry
 from benchmark.data.synthetic.diagnoses import CONDITIONS
+from benchmark.data.synthetic.synthesis import UNITS_PER_MILLIVOLT, Floats, Visit, synthesize
 from benchmark.data.synthetic.wording import ENGLISH, GERMAN, write_report
 from benchmark.errors import RecordingError, raise_all
 from benchmark.registry import DATASETS
@@ -100,23 +100,23 @@ class Synthetic(Dataset):
         self.rate, self.seconds = float(rate), float(seconds)
         self.patients, self.seed, self.german = int(patients), int(seed), float(german)
 
-    def entries(self, root: Path | None = None) -> list[RecordEntry]:
+    def entries(self, root: Path | None = None) -> list[RecordingEntry]:
         """Index all recordings; `root` is not used."""
         return [entry for patient in range(self.patients) for entry in self._visits(patient)]
 
-    def read(self, entry: RecordEntry, root: Path | None = None) -> RawSignal:
+    def read(self, entry: RecordingEntry, root: Path | None = None) -> RawSignal:
         """Generate one recording, (12, time) in microvolt, from its entry alone."""
-        if not isinstance(entry.source, Visit):
+        if not isinstance(entry.locator, Visit):
             raise RecordingError(entry.record_id, "is not a recording of the dataset 'synthetic'")
         return RawSignal(
-            adc=synthesize(entry.source, self.rate, self.seconds),
+            adc=synthesize(entry.locator, self.rate, self.seconds),
             gain=np.full(len(LEADS), float(UNITS_PER_MILLIVOLT)),
             baseline=np.zeros(len(LEADS), dtype=np.int64),
             rate=self.rate,
             leads=LEADS,
         )
 
-    def _visits(self, patient: int) -> Iterator[RecordEntry]:
+    def _visits(self, patient: int) -> Iterator[RecordingEntry]:
         rng = np.random.default_rng([POPULATION_STREAM, self.seed, patient])
         words = np.random.default_rng([REPORT_STREAM, self.seed, patient])
         age, sex = float(np.clip(rng.normal(59, 17), 18, 95)), ("female", "male")[int(rng.integers(2))]
@@ -125,13 +125,13 @@ class Synthetic(Dataset):
         for number in range(1 + int(rng.choice(len(VISITS), p=VISITS))):
             visit = draw_visit(self.seed, patient, number, prone, axis, rng)
             language = GERMAN if words.random() < self.german else ENGLISH
-            yield RecordEntry(
+            yield RecordingEntry(
                 record_id=f"{patient:06d}_{number}",
                 patient_id=f"{patient:06d}",
                 split=split_of(patient),
                 labels={"conditions": visit.codes, "groups": groups_of(visit.codes)},
                 report=write_report(visit, language, words),
-                source=visit,
+                locator=visit,
                 age=float(int(age)),
                 sex=sex,
                 language="de" if language is GERMAN else "en",

@@ -9,9 +9,9 @@ import torch
 
 from benchmark.api import Method
 from benchmark.configuration import complete
-from benchmark.external.method import Elsewhere
 from benchmark.engine.checkpoints import load_weights, read_state
 from benchmark.errors import MissingError, UsageError
+from benchmark.external.method import ExternalMethod
 from benchmark.registry import METHODS
 
 
@@ -30,7 +30,7 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
         raise UsageError(f"the method {name} cannot be built with {config}: {error}") from error
     except OSError as error:  # files that the constructor reads (a published language model)
         raise MissingError(f"the method {name} cannot be built: {error}") from error
-    if isinstance(method, Elsewhere):
+    if isinstance(method, ExternalMethod):
         method.start(config.get("seed", seed), None if weights is None else read_state(weights), device)
         return method
     if weights is not None:

@@ -1,7 +1,8 @@
 """What must be said beside a number: leaks, and what the recordings could not give the method.
 
-The verdict on leaks comes from the cards (`benchmark.data.labels.contamination`) and, where the dataset that made the weights and the
-one under test are both prepared, from the recordings: shared patients, and equal signals by fingerprint.
+The verdict on leaks comes from the cards (`benchmark.data.labels.contamination`) and, where the dataset that made the
+weights and the one under test are both prepared, from the recordings: shared patients, and equal signals by
+fingerprint.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ import numpy as np
 from benchmark.api import SPLITS, SignalSpec
 from benchmark.atomic import write_text
 from benchmark.data.labels import contamination as leaks
-from benchmark.data.store.fingerprints import find_copies, fingerprints
 from benchmark.data.labels.contamination import Verdict
+from benchmark.data.signals.signal import band_limit
+from benchmark.data.store.fingerprints import find_copies, fingerprints
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.signals.signal import band_limit
 from benchmark.engine.context import LabelledRows
-from benchmark.planning.plan import Cell
-from benchmark.records.record import RunRecord
 from benchmark.errors import DataError, MissingError
 from benchmark.paths import Home
+from benchmark.planning.plan import Cell
+from benchmark.records.record import RunRecord
 from benchmark.registry import METHODS
 
 SAME_SPLITS = {"rate"}  # options of a dataset that leave its splits as they are

@@ -15,19 +15,19 @@ import torch
 from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
 from benchmark.atomic import atomic_path, write_text
 from benchmark.canonical import digest
-from benchmark.data.signals.conditions import Condition, ConditionedDataset
 from benchmark.data.labels.groups import groups
 from benchmark.data.labels.merl_subset import merl_subset
-from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.reports.report_texts import report_key
 from benchmark.data.labels.subsets import Subset, draw, draw_recordings
+from benchmark.data.reports.report_texts import report_key
+from benchmark.data.signals.conditions import ConditionedDataset, SignalCondition
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.building import build
-from benchmark.engine.cost import joined
-from benchmark.engine.events import Report
+from benchmark.engine.cost import merge_costs
+from benchmark.engine.events import EventSink
 from benchmark.engine.features import Layer, cached_features, chosen_precision, stored_cost
-from benchmark.planning.training_config import TrainingConfig, number_of_epochs
 from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
+from benchmark.planning.training_config import TrainingConfig, number_of_epochs
 from benchmark.registry import METHODS
 
 SUBSET_RULES = ("patients", "recordings", "merl")
@@ -81,7 +81,7 @@ class LabelledRows:
 
 
 @dataclass(frozen=True)
-class MethodSource:
+class MethodHandle:
     """How to get a method: built and loaded on first use, never when the cache already has all features."""
 
     name: str
@@ -151,27 +151,27 @@ class TaskContext:
         self,
         data: PreparedDataset,
         view: LabelledRows,
-        source: MethodSource,
+        source: MethodHandle,
         dataset: str,
         label_set: str,
         features_folder: Path,
         subsets_folder: Path,
-        report: Report,
+        on_event: EventSink,
         training: dict[str, Any] | None = None,
         all_rows: np.ndarray | None = None,
-        condition: Condition | None = None,
+        condition: SignalCondition | None = None,
         learns_from: TaskContext | None = None,
         scratch: Path | None = None,
         decoders: Path | None = None,
     ) -> None:
-        self._data, self._view, self._source = data, view.without_test(), source
-        self._condition, self._learns_from = condition or Condition(), learns_from
+        self._data, self._view, self._method_handle = data, view.without_test(), source
+        self._condition, self._learns_from = condition or SignalCondition(), learns_from
         self._perturbed = data if self._condition.clean else ConditionedDataset(data, self._condition)
         self._features_folder, self._subsets_folder = features_folder, subsets_folder
         self._all_rows = np.arange(len(data)) if all_rows is None else all_rows
         self._training, self._scratch, self._decoders = training, scratch, decoders
         self._passes: set[Path] = set()  # files of the feature cache that the task has asked for
-        self.dataset, self.label_set, self.report = dataset, label_set, report
+        self.dataset, self.label_set, self.on_event = dataset, label_set, on_event
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -179,19 +179,19 @@ class TaskContext:
 
     @property
     def method_name(self) -> str:
-        return self._source.name
+        return self._method_handle.name
 
     @property
     def method_class(self) -> type[Method]:
-        return METHODS.get(self._source.name)
+        return METHODS.get(self._method_handle.name)
 
     @property
     def method(self) -> Method:
         """Built and loaded on first use."""
-        return self._source.method
+        return self._method_handle.method
 
     @property
-    def source(self) -> TaskContext:
+    def source_dataset(self) -> TaskContext:
         """The other dataset that the task learns from (`Task.learns_from`), its test labels as locked as the cell's."""
         if self._learns_from is None:
             raise BenchmarkError("this task learns from the cell's own dataset; it names no other one")
@@ -213,7 +213,8 @@ class TaskContext:
         rows = [list(map(int, self._view.rows[split])) for split in ("train", "val")]
         read = self._condition.to_json() if self._condition.holds("train") else None
         data = [self._data.digest, read, digest(rows)]
-        name = f"{self._source.name}-{digest([self._source.identity, self._source.precision, data, dict(recipe)])}"
+        parts = [self._method_handle.identity, self._method_handle.precision, data, dict(recipe)]
+        name = f"{self._method_handle.name}-{digest(parts)}"
         return self._decoders / f"{name}.pt"
 
     def labels(self, split: str) -> np.ndarray:
@@ -231,7 +232,7 @@ class TaskContext:
     def cost(self) -> dict[str, float]:
         """Parameters, FLOPs and seconds per recording of the features that the task has asked for."""
         here = [stored_cost(path) for path in sorted(self._passes)]
-        return joined([*here, self._learns_from.cost] if self._learns_from else here)
+        return merge_costs([*here, self._learns_from.cost] if self._learns_from else here)
 
     def candidate_reports(self) -> list[str]:
         """The different texts among the reports of test, sorted: nothing says which recording one belongs to."""
@@ -267,11 +268,11 @@ class TaskContext:
 
     def fresh_method(self, seed: int) -> Method:
         """A method of its own, to be changed: with the cell's weights, else with random ones from `seed`."""
-        return self._source.fresh(seed)
+        return self._method_handle.fresh(seed)
 
     @property
     def device(self) -> str:
-        return self._source.device
+        return self._method_handle.device
 
     def subset(self, fraction: float, seed: int, rule: str = "patients") -> Subset:
         """The labelled part of the training split; its manifest is kept for whoever wants to use it elsewhere.
@@ -301,7 +302,7 @@ class TaskContext:
 
         Returns logits of val and test, and the history of the training.
         """
-        method = self._source.fresh(seed)
+        method = self._method_handle.fresh(seed)
         assert isinstance(method, SupervisedMethod) and isinstance(method, torch.nn.Module)
         method.start_task(len(self.classes))
         options = TrainingConfig.from_options({**(self._training or {}), "seed": seed}, "training")
@@ -338,14 +339,14 @@ class TaskContext:
                         torch.save(best, temporary)
             return {"val_score": score}
 
-        title = f"training {self._source.name} on {len(signals)} recordings"
-        device, state = self._source.device, self.scratch("training.pt") if resumable else None
-        progress = train(method, signals, options, title, self.report, device, state, validate, groups=groups)
+        title = f"training {self._method_handle.name} on {len(signals)} recordings"
+        device, state = self._method_handle.device, self.scratch("training.pt") if resumable else None
+        progress = train(method, signals, options, title, self.on_event, device, state, validate, groups=groups)
         method.load_state_dict(best["state"])
         return {split: self._class_scores(method, split) for split in ("val", "test")}, progress.history
 
     def _class_scores(self, method: SupervisedMethod, split: str, size: int = 64) -> np.ndarray:
-        signals, device = self.signals(split, method.signal), self._source.device
+        signals, device = self.signals(split, method.signal), self._method_handle.device
         parts = []
         with torch.inference_mode():
             for start in range(0, len(signals), size):
@@ -364,7 +365,7 @@ class TaskContext:
         return self._all_rows
 
     def _extracted(self, layer: Layer, data: PreparedDataset, rows: np.ndarray) -> np.ndarray:
-        source = self._source
+        source = self._method_handle
         found = cached_features(
             source.identity,
             layer,
@@ -372,7 +373,7 @@ class TaskContext:
             data,
             rows,
             self._features_folder,
-            self.report,
+            self.on_event,
             source.device,
             source.precision,
         )

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.api import Method
-from benchmark.external.method import Elsewhere
+from benchmark.external.method import ExternalMethod
 
 
 def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor) -> dict[str, float]:
     """``parameters`` of the whole method and ``flops`` of `function` on one recording ``(1, lead, time)``."""
-    if isinstance(method, Elsewhere):  # its operations cannot be counted from here
+    if isinstance(method, ExternalMethod):  # its operations cannot be counted from here
         return {} if method.parameters_there is None else {"parameters": method.parameters_there}
     if not isinstance(method, torch.nn.Module):
         return {"parameters": 0, "flops": 0}
@@ -28,7 +28,7 @@ def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor
     return {"parameters": sum(p.numel() for p in method.parameters()), "flops": counter.get_total_flops()}
 
 
-def joined(costs: list[dict[str, float]]) -> dict[str, float]:
+def merge_costs(costs: list[dict[str, float]]) -> dict[str, float]:
     """Of several passes over the same recordings: the largest model, all operations, all seconds."""
     if not costs:
         return {}

@@ -19,7 +19,7 @@ def draw(history: list[dict[str, float]], path: Path, title: str, kept: float | 
     names = list(dict.fromkeys(name.removeprefix("val_") for row in history for name in row if name != "epoch"))
     rows = -(-len(names) // COLUMNS)
     palette = sns.color_palette("colorblind", 2)
-    with sns.axes_style("whitegrid"), mpl.rc_context({"svg.hashsalt": "ecg-bench"}):  # equal data, equal bytes
+    with sns.axes_style("whitegrid"), mpl.rc_context({"svg.hashsalt": "ecgarena"}):  # equal data, equal bytes
         figure = Figure(figsize=(4 * min(len(names), COLUMNS), 2.8 * rows), layout="constrained")
         panels = figure.subplots(rows, min(len(names), COLUMNS), squeeze=False).flat
         for panel, name in zip(panels, names, strict=False):

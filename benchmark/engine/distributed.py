@@ -44,7 +44,7 @@ def size() -> int:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[str]:
+def process_group(device: str) -> Iterator[str]:
     """Join the processes that torchrun's or submitit's variables describe, if any; yields this one's device.
 
     RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who belongs together, LOCAL_RANK which GPU is ours.

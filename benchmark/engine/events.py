@@ -31,10 +31,10 @@ class Event:
         return asdict(self)
 
 
-Report = Callable[[Event], None]
+EventSink = Callable[[Event], None]
 
 
-def silent(event: Event) -> None:
+def discard_event(event: Event) -> None:
     """Report to nobody."""
 
 
@@ -104,16 +104,16 @@ class BarReporter:
             self.progress.remove_task(self.bars.pop(event.text))
 
 
-def counting_cells(report: Report, total: int) -> Report:
+def counting_cells(on_event: EventSink, total: int) -> EventSink:
     """Follow each finished cell with a step of the whole run."""
     done = 0
 
     def counted(event: Event) -> None:
         nonlocal done
-        report(event)
+        on_event(event)
         if event.kind == "cell":
             done += 1
-            report(Event("step", "cells", done, total))
+            on_event(Event("step", "cells", done, total))
 
     return counted
 

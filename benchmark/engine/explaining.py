@@ -1,6 +1,6 @@
-"""From this project's number to a published one, a quirk at a time: the ladder of a finished cell.
+"""From this project's number to a published one, a quirk at a time: the steps from a finished cell.
 
-Each rung is a cell of its own: stored, resumed and cached as any other, under the protocol that its task names.
+Each step is a cell of its own: stored, resumed and cached as any other, under the protocol that its task names.
 """
 
 from __future__ import annotations
@@ -11,45 +11,45 @@ from typing import Any
 
 from benchmark.canonical import canonical, file_sha256
 from benchmark.configuration import distinct
-from benchmark.engine.events import Report
-from benchmark.planning.plan import Cell, Job
-from benchmark.records.record import RunRecord, RunSpec
-from benchmark.engine.run import run_job
-from benchmark.records.store import Store
+from benchmark.engine.events import EventSink
+from benchmark.engine.run import run_group
 from benchmark.errors import UsageError
 from benchmark.paths import Home
+from benchmark.planning.plan import Cell, CellGroup
+from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
 
 
 def explain(
-    record: RunRecord, changes: dict[str, Any], weights: Path | None, home: Home, device: str, report: Report
+    record: RunRecord, changes: dict[str, Any], weights: Path | None, home: Home, device: str, on_event: EventSink
 ) -> list[dict[str, Any]]:
-    """Answer every rung of the cell's ladder and return a row for each, the cell itself first.
+    """Run every step from the cell to the published protocol and return a row for each, the cell itself first.
 
-    `changes` are fields set on every rung (epochs, say); `weights` the checkpoint that the cell was made with.
-    Raises `UsageError` for a cell that is not done, whose task has no ladder, or whose weights are others.
+    `changes` are fields set on every step (epochs, say); `weights` the checkpoint that the cell was made with.
+    Raises `UsageError` for a cell that is not done, whose task has no such steps, or whose weights are others.
     """
     spec = RunSpec(**record.spec)
     task = TASKS.get(spec.task)(**spec.task_config)
-    rungs = task.ladder()
-    if not record.done or not rungs:
-        reason = "it failed" if rungs else f"{spec.task} has no ladder to a published protocol"
+    steps = task.reproduction_steps()
+    if not record.done or not steps:
+        reason = "it failed" if steps else f"{spec.task} has no steps to a published protocol"
         raise UsageError(f"the cell {record.key} cannot be explained: {reason}")
     if spec.weights is not None and (weights is None or file_sha256(weights) != spec.weights):
         raise UsageError(f"the cell was made with a checkpoint of sha256 {spec.weights}; name it with --weights FILE")
     method, store, rows = METHODS.get(spec.method), Store(home.records), [_row("as it is here", record)]
-    for rung in rungs:
-        task_class: Any = TASKS.get(rung.task)
-        question = task_class(**{**rung.fields, **changes})
+    for step in steps:
+        task_class: Any = TASKS.get(step.task)
+        question = task_class(**{**step.fields, **changes})
         refusal = task_class.cannot(method) or question.refuses(method)
         if refusal:
-            rows.append({"change": rung.change, "status": "skipped", "reason": refusal})
+            rows.append({"change": step.change, "status": "skipped", "reason": refusal})
             continue
-        cell = _cell(spec, rung.task, question, weights)
-        run_job(Job([cell]), home, device, report)
+        cell = _cell(spec, step.task, question, weights)
+        run_group(CellGroup([cell]), home, device, on_event)
         found = store.get(cell.spec)
-        assert found is not None  # run_job has stored it, failed or done
-        rows.append(_row(rung.change, found))
+        assert found is not None  # run_group has stored it, failed or done
+        rows.append(_row(step.change, found))
     return _with_differences(rows)
 
 
@@ -76,7 +76,7 @@ def _row(change: str, record: RunRecord) -> dict[str, Any]:
 
 
 def _with_differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to each rung with a value how far it is from the last one that has one."""
+    """Add to each step with a value how far it is from the last one that has one."""
     last = None
     for row in rows:
         value = row.get("value")

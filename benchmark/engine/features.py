@@ -22,8 +22,8 @@ from benchmark.api import AlignedMethod, Method, SequenceMethod, SignalSpec
 from benchmark.atomic import atomic_path, write_text
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.cost import model_cost
-from benchmark.engine.events import Event, Report
-from benchmark.engine.prefetch import computed, on_gpu, pinned, read_ahead
+from benchmark.engine.events import Event, EventSink
+from benchmark.engine.prefetch import on_gpu, pinned, read_ahead, run_pipelined
 from benchmark.errors import BenchmarkError, UsageError
 
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
@@ -33,7 +33,7 @@ SEQUENCES = ("sequence", "short_sequence")
 SHORT = 64
 POOLED_LAYERS = ("features", "embeddings", "tokens")  # one vector per recording: what a probe can take
 PRECISIONS = ("auto", "fp32", "bf16")
-PRECISION_VARIABLE = "ECGBENCH_PRECISION"  # a variable, so that worker processes inherit it
+PRECISION_VARIABLE = "ECGARENA_PRECISION"  # a variable, so that worker processes inherit it
 BATCH_GPU = 512
 
 
@@ -44,7 +44,7 @@ def cached_features(
     data: PreparedDataset,
     rows: np.ndarray,
     folder: Path,
-    report: Report,
+    on_event: EventSink,
     device: str,
     precision: str = "fp32",
 ) -> np.memmap:
@@ -64,7 +64,7 @@ def cached_features(
             plain = method()  # its operations can be counted, those of a faster form cannot
             ready = plain.for_inference(precision)
             with atomic_path(path) as temporary:
-                extract(ready, layer, data, rows, report, device, temporary)
+                extract(ready, layer, data, rows, on_event, device, temporary)
                 seconds = time.monotonic() - started
                 cost = {**_model_cost(plain, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
                 write_text(
@@ -105,7 +105,7 @@ def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder
 def chosen_precision(method: type[Method], device: str) -> str:
     """What features of `method` are computed in: bf16 where it has such a form and the device has the arithmetic.
 
-    ``ECGBENCH_PRECISION=fp32`` (or bf16) overrules the device; a method without a bf16 form stays at fp32.
+    ``ECGARENA_PRECISION=fp32`` (or bf16) overrules the device; a method without a bf16 form stays at fp32.
     """
     wanted = os.environ.get(PRECISION_VARIABLE, "auto")
     if wanted not in PRECISIONS:
@@ -148,7 +148,7 @@ def extract(
     layer: Layer,
     data: PreparedDataset,
     rows: np.ndarray,
-    report: Report,
+    on_event: EventSink,
     device: str,
     file: Path | None = None,
 ) -> np.ndarray:
@@ -165,13 +165,13 @@ def extract(
 
     out: np.ndarray | None = None
     done = 0
-    for part, result in zip(parts, computed(function, read_ahead(read, parts, device), device), strict=True):
+    for part, result in zip(parts, run_pipelined(function, read_ahead(read, parts, device), device), strict=True):
         found = result.numpy().astype(np.float16 if layer == "short_sequence" else np.float32, copy=False)
         _check(found, part, data, method, 3 if layer in SEQUENCES else 2)
         out = _space(found, len(rows), file) if out is None else out
         out[done : done + len(part)] = found
         done += len(part)
-        report(Event("step", f"{layer} of {type(method).__name__}", done, len(rows)))
+        on_event(Event("step", f"{layer} of {type(method).__name__}", done, len(rows)))
     if out is None:
         raise UsageError("there are no recordings to extract features from")
     return out

@@ -11,11 +11,11 @@ from benchmark.canonical import digest
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.context import LabelledRows
-from benchmark.records.record import RunSpec, datasets_of
 from benchmark.paths import Home
+from benchmark.records.record import RunSpec, datasets_of
 
 
-class Opened:
+class GroupData:
     """Opens on first use; `limit` is the number of recordings per split and label set, None for all."""
 
     def __init__(self, home: Home, limit: int | None) -> None:

@@ -48,7 +48,7 @@ def pinned(tensor: Tensor, device: str) -> Tensor:
     return tensor.pin_memory() if on_gpu(device) else tensor
 
 
-def computed(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor], device: str) -> Iterator[Tensor]:
+def run_pipelined(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor], device: str) -> Iterator[Tensor]:
     """``function(batch)`` of each batch, without gradients, as float32 on the CPU.
 
     A GPU starts on a batch before the result of the one before it is fetched. Batches should be `pinned`.

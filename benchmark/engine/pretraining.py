@@ -24,15 +24,15 @@ from benchmark.atomic import write_text
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine import curves, distributed
-from benchmark.records import provenance
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import save_weights
-from benchmark.engine.events import Event, Report, silent
-from benchmark.planning.training_config import SELECTIONS, TrainingConfig
+from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.errors import DataError, UsageError
 from benchmark.paths import Home
+from benchmark.planning.training_config import SELECTIONS, TrainingConfig
+from benchmark.records import provenance
 from benchmark.registry import METHODS
 
 WEIGHTS, CARD, HISTORY, CHECKPOINT = "weights.safetensors", "card.json", "history.csv", "checkpoint.pt"
@@ -89,14 +89,17 @@ class ReportedRecordings:
 
 
 def pretrained_folder(method: str, version: int, config: dict[str, Any], recipe: dict[str, Any], home: Home) -> Path:
-    return home.pretrained / f"{method}-{canonical.digest([method, version, learnt(method, config, recipe), recipe])}"
+    return (
+        home.pretrained
+        / f"{method}-{canonical.digest([method, version, weight_options(method, config, recipe), recipe])}"
+    )
 
 
-def learnt(method: str, config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """The options that shape weights: all but `Method.outputs`, unless a score of the outputs chose the epoch."""
+def weight_options(method: str, config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """The options that shape weights: without `Method.readout_options`, unless a score of these chose the epoch."""
     if recipe["training"].get("select") == "zero_shot_val":
         return config
-    return {name: value for name, value in config.items() if name not in METHODS.get(method).outputs}
+    return {name: value for name, value in config.items() if name not in METHODS.get(method).readout_options}
 
 
 def pretrain(
@@ -105,7 +108,7 @@ def pretrain(
     config: dict[str, Any],
     recipe: dict[str, Any],
     home: Home,
-    report: Report,
+    on_event: EventSink,
     device: str = "cpu",
     checkpoint_every: float = CHECKPOINT_SECONDS,
 ) -> Pretrained:
@@ -116,12 +119,12 @@ def pretrain(
     folder = pretrained_folder(method_name, version, config, recipe, home)
     folder.mkdir(parents=True, exist_ok=True)
     data = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
-    report = report if distributed.rank() == 0 else silent
+    on_event = on_event if distributed.rank() == 0 else discard_event
     with _locked(folder):
         found = distributed.everyone(read_card(folder))[0]
         if found is None:
-            shaping = learnt(method_name, config, recipe)
-            work = _Pretraining(folder, method_name, shaping, recipe, data, report, device)
+            shaping = weight_options(method_name, config, recipe)
+            work = _Pretraining(folder, method_name, shaping, recipe, data, on_event, device)
             found = work.run(checkpoint_every)
     if found["data_digest"] != data.digest:
         raise DataError(f"the weights in {folder} were made from other data than {data.path}; remove one of the two")
@@ -157,11 +160,11 @@ class _Pretraining:
         config: dict[str, Any],
         recipe: dict[str, Any],
         data: PreparedDataset,
-        report: Report,
+        on_event: EventSink,
         device: str,
     ) -> None:
         self.folder, self.name, self.config, self.recipe = folder, name, config, recipe
-        self.data, self.report, self.device = data, report, device
+        self.data, self.on_event, self.device = data, on_event, device
         self.options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
         method = build(name, config, device=device, seed=self.options.seed)
         if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
@@ -189,7 +192,7 @@ class _Pretraining:
             self.corpus,
             self.options,
             f"pre-training {self.name}",
-            self.report,
+            self.on_event,
             self.device,
             self.folder / CHECKPOINT,
             self._after_epoch,
@@ -200,7 +203,7 @@ class _Pretraining:
 
     def _announce(self) -> None:
         corpus, processes = self.corpus, distributed.size()
-        self.report(
+        self.on_event(
             Event(
                 "note",
                 f"pre-training {self.name} on {len(corpus)} recordings of {self.recipe['dataset']} with {corpus.texts} "
@@ -217,7 +220,7 @@ class _Pretraining:
         if distributed.rank() == 0:
             self._write_history([*progress.history[:-1], {**progress.history[-1], **losses}])
         shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        self.report(Event("note", f"{self.name} epoch {progress.epoch}: {shown}"))
+        self.on_event(Event("note", f"{self.name} epoch {progress.epoch}: {shown}"))
         return losses
 
     def _zero_shot(self) -> float:
@@ -265,7 +268,7 @@ class _Pretraining:
         try:
             curves.draw(progress.history, self.folder / CURVES, f"{self.name} on {self.recipe['dataset']}", kept)
         except ImportError as error:
-            self.report(Event("note", f"no figure of the loss curves: {error}"))
+            self.on_event(Event("note", f"no figure of the loss curves: {error}"))
 
     def _saw(self) -> list[dict[str, str]]:
         """Which splits of which dataset had a part in the weights, and which: for whoever looks for leaks."""

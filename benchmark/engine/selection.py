@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import normalize
 
 from benchmark.api import AlignedMethod
-from benchmark.data.store.prepared import LabelSet, PreparedDataset
 from benchmark.data.labels.prompts import load_prompts
+from benchmark.data.store.prepared import LabelSet, PreparedDataset
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
 

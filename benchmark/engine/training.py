@@ -23,11 +23,17 @@ from benchmark.api import Batch, TrainableMethod
 from benchmark.atomic import atomic_path
 from benchmark.canonical import canonical
 from benchmark.engine import distributed
-from benchmark.engine.events import Event, Report
+from benchmark.engine.events import Event, EventSink
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import pinned, read_ahead
-from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, step_groups, steps_per_epoch
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.planning.training_config import (
+    TrainingConfig,
+    learning_rate,
+    number_of_epochs,
+    step_groups,
+    steps_per_epoch,
+)
 
 CHECKPOINT_SECONDS = 600.0  # at most so much work is lost by a kill
 SHOWN = 8  # record ids named in an error
@@ -67,7 +73,7 @@ def train(
     data: TrainingData,
     config: TrainingConfig,
     title: str,
-    report: Report,
+    on_event: EventSink,
     device: str = "cpu",
     checkpoint: Path | None = None,
     after_epoch: Callable[[Progress], dict[str, float]] | None = None,
@@ -87,7 +93,7 @@ def train(
     if len(data) == 0:
         raise UsageError(f"{title}: there is nothing to train on")
     method.to(device)
-    training = _Training(method, data, config, title, report, device, checkpoint, checkpoint_every, groups)
+    training = _Training(method, data, config, title, on_event, device, checkpoint, checkpoint_every, groups)
     training.start()
     with distributed.global_batch_norm(method):
         training.run(after_epoch)
@@ -128,7 +134,7 @@ class _Training:
         data: TrainingData,
         config: TrainingConfig,
         title: str,
-        report: Report,
+        on_event: EventSink,
         device: str,
         checkpoint: Path | None,
         checkpoint_every: float,
@@ -136,7 +142,7 @@ class _Training:
     ) -> None:
         assert isinstance(method, nn.Module)
         self.method, self.module, self.data, self.config, self.title = method, method, data, config, title
-        self.report: Report = report if distributed.rank() == 0 else (lambda event: None)
+        self.on_event: EventSink = on_event if distributed.rank() == 0 else (lambda event: None)
         self.device, self.checkpoint, self.checkpoint_every = device, checkpoint, checkpoint_every
         self.per_epoch = steps_per_epoch(len(data), config)
         self.epochs = number_of_epochs(len(data), config)
@@ -226,7 +232,7 @@ class _Training:
         progress.step += 1
         for name, value in losses.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value * len(batches)
-        self.report(Event("step", self.title, progress.step, total_steps, losses))
+        self.on_event(Event("step", self.title, progress.step, total_steps, losses))
         return bool(stop > 0)
 
     def _not_finite(self, what: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:
@@ -289,7 +295,7 @@ class _Training:
         self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {self.checkpoint}")
 
     def _note(self, text: str) -> None:
-        self.report(Event("note", f"{self.title}: {text}"))
+        self.on_event(Event("note", f"{self.title}: {text}"))
 
 
 def _groups(weights: list[nn.Parameter], config: TrainingConfig) -> list[dict[str, Any]]:

@@ -7,19 +7,19 @@ import sys
 from pathlib import Path
 
 from benchmark.engine.events import Event
-from benchmark.planning.plan import Job
-from benchmark.engine.run import limit_threads, run_job
+from benchmark.engine.run import limit_threads, run_group
 from benchmark.paths import Home
+from benchmark.planning.plan import CellGroup
 
 
 def main(request: str, device: str, threads: str) -> None:
-    job = Job.from_json(json.loads(Path(request).read_text("utf-8")))
+    job = CellGroup.from_json(json.loads(Path(request).read_text("utf-8")))
     limit_threads(int(threads))
 
-    def report(event: Event) -> None:
+    def on_event(event: Event) -> None:
         print(json.dumps(event.to_json()), flush=True)
 
-    run_job(job, Home.default(), device, report)
+    run_group(job, Home.default(), device, on_event)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from benchmark.api import (
     SignalSpec,
     Weights,
 )
-from benchmark.external.process import Interpreter
 from benchmark.errors import BenchmarkError, MissingError, UsageError, raise_all
+from benchmark.external.process import Interpreter
 from benchmark.registry import METHODS
 
 ABILITIES: dict[str, Any] = {
@@ -39,10 +39,10 @@ def use_interpreter(name: str, python: str) -> None:
     if known is not None:
         other = getattr(known, "python", "this interpreter")
         raise UsageError(f"the method {name!r} is in use from {other} already; one run takes it from one place")
-    METHODS.register(name)(class_elsewhere(name, python))
+    METHODS.register(name)(external_class(name, python))
 
 
-class Elsewhere(Method):
+class ExternalMethod(Method):
     """What every such method does: send recordings or texts, and return what comes back."""
 
     python: ClassVar[str]
@@ -127,13 +127,13 @@ def _plain(tensor: Tensor) -> Any:
 
 
 @functools.cache
-def class_elsewhere(name: str, python: str) -> type[Elsewhere]:
+def external_class(name: str, python: str) -> type[ExternalMethod]:
     """Ask the interpreter at `python` what its method `name` is; an ability that it has becomes a base class here."""
     there = Interpreter(name, python)
     found, _ = there.ask("describe")
     if found["harness"] not in (None, benchmark.__version__):
         raise UsageError(
-            f"{there.who}: ecgbench {found['harness']} is installed there and {benchmark.__version__} here; install "
+            f"{there.who}: ecgarena {found['harness']} is installed there and {benchmark.__version__} here; install "
             "the same one, or none (a method needs only its own packages there)"
         )
     card = found["card"]
@@ -149,7 +149,7 @@ def class_elsewhere(name: str, python: str) -> type[Elsewhere]:
         "name": name,
         "environment": found["environment"],
     }
-    return type(found["class"], (Elsewhere, *bases), own)
+    return type(found["class"], (ExternalMethod, *bases), own)
 
 
 def _signature(options: dict[str, Any], required: list[str]) -> inspect.Signature:

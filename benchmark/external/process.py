@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from benchmark.external import worker as server
 from benchmark.errors import BenchmarkError, MissingError, UsageError
+from benchmark.external import worker as server
 
 API = Path(server.__file__).parents[1] / "api.py"
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")  # would lead the other one to our packages

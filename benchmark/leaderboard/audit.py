@@ -73,5 +73,5 @@ def _missing(plan: Plan, missing: list[str], shown: int = 10) -> list[str]:
     if not missing:
         return []
     more = f" and {len(missing) - shown} more" if len(missing) > shown else ""
-    command = f"ecgbench run {plan.suite.name}"
+    command = f"ecgarena run {plan.suite.name}"
     return [f"{len(missing)} cells have no finished record: {'; '.join(missing[:shown])}{more}; {command}"]

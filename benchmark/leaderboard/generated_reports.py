@@ -1,4 +1,4 @@
-"""Written reports beside the true ones and their recordings: what ``ecgbench reports`` shows."""
+"""Written reports beside the true ones and their recordings: what ``ecgarena reports`` shows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from safetensors.numpy import load_file
 
+from benchmark.data.reports.report_texts import report_key
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.reports.report_texts import report_key
-from benchmark.planning.plan import Cell, Plan
-from benchmark.records.store import PREDICTIONS, Store
 from benchmark.errors import DataError, MissingError
 from benchmark.leaderboard.ecg_paper import draw
 from benchmark.leaderboard.summary import column_title, summarise, varying
 from benchmark.paths import Home
+from benchmark.planning.plan import Cell, Plan
+from benchmark.records.store import PREDICTIONS, Store
 
 ORDERS = ("random", "worst", "best")
 
@@ -76,7 +76,7 @@ def collect_written(plan: Plan, store: Store, home: Home, show: int, order: str,
     if not groups:
         raise MissingError(
             f"no finished cell of {plan.suite.name} under {store.root} keeps written reports (collected records leave "
-            f"them out); 'ecgbench run {plan.suite.name}' writes them"
+            f"them out); 'ecgarena run {plan.suite.name}' writes them"
         )
     number = 0
     sections = []
@@ -108,7 +108,7 @@ def _source(cell: Cell, store: Store, data: PreparedDataset, columns: dict[str, 
     assert record is not None and kept is not None  # chosen for having both
     if record.data_digest != data.digest:
         raise DataError(
-            f"{store.folder(cell.spec)} was made from other data than {data.path}; 'ecgbench run "
+            f"{store.folder(cell.spec)} was made from other data than {data.path}; 'ecgarena run "
             f"{cell.spec.dataset}' makes it anew"
         )
     ids, path = kept["record_ids"], store.folder(cell.spec) / PREDICTIONS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import jinja2
 
-from benchmark.planning.plan import Plan
 from benchmark.leaderboard.generated_reports import Section
+from benchmark.planning.plan import Plan
 
-TEMPLATE = "written.html"
+TEMPLATE = "generated_reports.html"
 
 
 def written_page(plan: Plan, sections: list[Section], chosen: str) -> str:

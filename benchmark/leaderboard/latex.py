@@ -5,7 +5,7 @@ The caption of each table states protocol, data, seeds and test, so that a table
 
 from __future__ import annotations
 
-from benchmark.leaderboard.layout import TURNED, Line, floor_lines, head, lines, turned
+from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.ranking import LEVEL
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table
 from benchmark.registry import TASKS
@@ -64,8 +64,8 @@ def escape(text: str) -> str:
 def _table(board: Leaderboard, table: Table) -> str:
     titles = head(table)
     body = [_line(table, line) for line in lines(table)]
-    if floors := floor_lines(table):
-        body += [r"\midrule", *(_line(table, line) for line in floors)]
+    if baselines := baseline_lines(table):
+        body += [r"\midrule", *(_line(table, line) for line in baselines)]
     return "\n".join(
         [
             r"\begin{table}[htb]",
@@ -109,8 +109,8 @@ def _caption(board: Leaderboard, table: Table) -> str:
         parts.append(f"{TIED}: not separated from the best (paired bootstrap, Holm over the column, {LEVEL:.0%}).")
     if not all(tested):
         parts.append("No test against the best where records keep no resamples.")
-    if turned(table):
-        parts.append(TURNED)
+    if is_transposed(table):
+        parts.append(TRANSPOSED)
     parts += [line.replace("`", "") for line in board.warnings()]
     return escape(" ".join(parts))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from benchmark.leaderboard.tables import Table
 
 MANY = 8  # columns; more do not fit the width of a page
-TURNED = "Methods are columns here: marks compare along a line."
+TRANSPOSED = "Methods are columns here: marks compare along a line."
 
 
 class Line(NamedTuple):
@@ -21,27 +21,27 @@ class Line(NamedTuple):
     places: list[tuple[str, str]]
 
 
-def turned(table: Table) -> bool:
+def is_transposed(table: Table) -> bool:
     """Whether methods are columns."""
     return len(table.columns) > MANY and len(table.all_rows) < len(table.columns)
 
 
 def head(table: Table) -> list[str]:
     """Titles of the printed columns, that of the first included."""
-    if turned(table):
-        return [table.metric or "question", *table.rows, *(f"{row} (floor)" for row in table.floors)]
+    if is_transposed(table):
+        return [table.metric or "question", *table.rows, *(f"{row} (baseline)" for row in table.baselines)]
     return ["method", *table.columns]
 
 
 def lines(table: Table) -> list[Line]:
-    """Printed lines above the floors' rule; floors have a place among the columns where methods do."""
-    if turned(table):
+    """Printed lines above the baselines' rule; baselines have a place among the columns where methods do."""
+    if is_transposed(table):
         return [Line(column, [(row, column) for row in table.all_rows]) for column in table.columns]
     return [_of_row(table, row) for row in table.rows]
 
 
-def floor_lines(table: Table) -> list[Line]:
-    return [] if turned(table) else [_of_row(table, row) for row in table.floors]
+def baseline_lines(table: Table) -> list[Line]:
+    return [] if is_transposed(table) else [_of_row(table, row) for row in table.baselines]
 
 
 def _of_row(table: Table, row: str) -> Line:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.leaderboard import metric_grid as beside
-from benchmark.leaderboard.layout import TURNED, Line, floor_lines, head, lines, turned
+from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -23,18 +23,18 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
 def _section(table: Table) -> str:
     sizes = table.sizes()
     said = f"{table.metric}; {sizes}.\n\n" if sizes else ""
-    if turned(table):
-        said += TURNED + "\n\n"
+    if is_transposed(table):
+        said += TRANSPOSED + "\n\n"
     return f"## {table.title}\n\n{said}{_table(table)}"
 
 
 def _table(table: Table) -> str:
     titles = head(table)
     body = [_line(table, line) for line in lines(table)]
-    floors = [_line(table, line) for line in floor_lines(table)]
-    if floors:
-        floors.insert(0, _row(["*floors*", *("" for _ in table.columns)]))
-    return "\n".join([_row(titles), "|---" * len(titles) + "|", *body, *floors])
+    baselines = [_line(table, line) for line in baseline_lines(table)]
+    if baselines:
+        baselines.insert(0, _row(["*baselines*", *("" for _ in table.columns)]))
+    return "\n".join([_row(titles), "|---" * len(titles) + "|", *body, *baselines])
 
 
 def _line(table: Table, line: Line) -> str:

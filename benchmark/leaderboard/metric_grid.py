@@ -17,7 +17,7 @@ from benchmark.registry import TASKS
 
 
 @dataclass(frozen=True)
-class Beside:
+class MetricGrid:
     """One column of a table in all its metrics; `rows` maps a row to a value per metric, None where it has none."""
 
     table: Table
@@ -30,7 +30,7 @@ class Beside:
         return f"{self.table.title}: {self.column}, all metrics"
 
 
-def grids(board: Leaderboard) -> Iterator[Beside]:
+def grids(board: Leaderboard) -> Iterator[MetricGrid]:
     """For every column of a task that names metrics to show; metrics that no row has are left out."""
     for table in board.tables:
         wanted = TASKS.get(table.task).shown
@@ -41,7 +41,7 @@ def grids(board: Leaderboard) -> Iterator[Beside]:
             )
             rows = {row: [_mean(entry, name) for name in metrics] for row, entry in entries.items() if entry.results}
             if rows and metrics:
-                yield Beside(table, column, metrics, rows)
+                yield MetricGrid(table, column, metrics, rows)
 
 
 def _mean(entry: Entry, metric: str) -> float | None:
@@ -50,16 +50,16 @@ def _mean(entry: Entry, metric: str) -> float | None:
     return mean(values) if values else None
 
 
-def markdown(grid: Beside) -> str:
+def markdown(grid: MetricGrid) -> str:
     """A section of the leaderboard's Markdown file."""
     lines = [["method", *(name.replace("_", " ") for name in grid.metrics)], ["---"] * (len(grid.metrics) + 1)]
     for row, values in grid.rows.items():
-        name = row.replace("|", "\\|") + (" *(floor)*" if row in grid.table.floors else "")
+        name = row.replace("|", "\\|") + (" *(baseline)*" if row in grid.table.baselines else "")
         lines.append([name, *("–" if value is None else f"{value:.3f}" for value in values)])
     return f"## {grid.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def spreadsheet(found: list[Beside]) -> str:
+def spreadsheet(found: list[MetricGrid]) -> str:
     """One line per row, column and metric."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -16,13 +16,13 @@ from typing import Any
 
 import jinja2
 
-from benchmark.records.store import RECORD
 from benchmark.leaderboard.figures.compact import address, compact
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
-from benchmark.records.table_fields import Result
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
+from benchmark.records.store import RECORD
+from benchmark.records.table_fields import Result
 
 TEMPLATE = "page.html"
 
@@ -121,7 +121,7 @@ def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
     rows = [
         {
             "name": row,
-            "floor": row in table.floors,
+            "floor": row in table.baselines,
             "cells": [_cell(table, row, column, entries) for column in table.columns],
         }
         for row in table.all_rows

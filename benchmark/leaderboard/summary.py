@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.signals.conditions import AS_RECORDED
+from benchmark.errors import DataError, raise_all
+from benchmark.metrics.statistics import interval
 from benchmark.planning.plan import Cell, Plan
 from benchmark.records.store import Store
-from benchmark.errors import DataError, raise_all
 from benchmark.records.table_fields import SEED, Result, read_resampled, read_result
-from benchmark.metrics.statistics import interval
 from benchmark.registry import TASKS
 
 SIGNAL = "signal"  # the variant's name for a condition under which signals were read
@@ -34,7 +34,7 @@ class Entry:
     dataset: str
     label_set: str
     variant: dict[str, Any]  # the task's fields but for the seed
-    floor: bool = False
+    is_baseline: bool = False
     results: list[Result] = field(default_factory=list)
     failed: int = 0
     missing: int = 0
@@ -146,7 +146,7 @@ def _entry(cell: Cell) -> Entry:
     variant = {name: value for name, value in cell.question.items() if name != SEED}
     if spec.signal is not None:
         variant[SIGNAL] = cell.condition
-    floor = METHODS.get(spec.method).card.floor
+    floor = METHODS.get(spec.method).card.is_baseline
     return Entry(cell.row, spec.method, spec.task, spec.dataset, spec.label_set, variant, floor)
 
 

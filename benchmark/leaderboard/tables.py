@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.planning.plan import Plan
 from benchmark.engine.pretraining import HISTORY, pretrained_folder
-from benchmark.records.record import PROTOCOL
-from benchmark.records.store import Store
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated, leak_lines
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
 from benchmark.paths import Home
+from benchmark.planning.plan import Plan
+from benchmark.records.record import PROTOCOL
+from benchmark.records.store import Store
 
 METRICS = {"auroc_macro": "macro AUROC", "rouge_l": "ROUGE-L"}  # for readers; other metrics go by their name
 TIED = "≈"  # behind an entry that cannot be told from the best of its column
@@ -28,13 +28,13 @@ TIED = "≈"  # behind an entry that cannot be told from the best of its column
 
 @dataclass
 class Table:
-    """One question on one label set: `body` maps (row, column) to its entry; floors come last."""
+    """One question on one label set: `body` maps (row, column) to its entry; baselines come last."""
 
     task: str
     dataset: str
     label_set: str
     rows: list[str]
-    floors: list[str]
+    baselines: list[str]
     columns: list[str]
     body: dict[tuple[str, str], Entry]
 
@@ -44,7 +44,7 @@ class Table:
 
     @property
     def all_rows(self) -> list[str]:
-        return [*self.rows, *self.floors]
+        return [*self.rows, *self.baselines]
 
     @functools.cached_property
     def rankings(self) -> dict[str, Ranking]:
@@ -141,7 +141,7 @@ class Leaderboard:
             lines.append(f"CONTAMINATED: {', '.join(leaked)}: test data was seen before the test; the notes say how.")
         if self.absent:
             lines.append(
-                f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgbench run {self.plan.suite.name}`."
+                f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgarena run {self.plan.suite.name}`."
             )
         return lines + protocol_warnings(self.entries)
 
@@ -189,7 +189,7 @@ class Leaderboard:
         ):
             found = list(group)
             missing, failed = sum(e.missing for e in found), sum(e.failed for e in found)
-            command = f"ecgbench run {self.plan.suite.name} --methods {row} --tasks {task}"
+            command = f"ecgarena run {self.plan.suite.name} --methods {row} --tasks {task}"
             if missing:
                 lines.append(f"{row} × {task}: {missing} cells missing; `{command}`.")
             if failed:
@@ -224,9 +224,9 @@ def _tables(entries: list[Entry]) -> Iterator[Table]:
         for label_set, group in itertools.groupby(found, key=lambda e: e.label_set):
             body = {(entry.row, column_title(entry, names)): entry for entry in group}
             rows = list(dict.fromkeys(row for row, _ in body))
-            floors = {row for (row, _), entry in body.items() if entry.floor}
+            baselines = {row for (row, _), entry in body.items() if entry.is_baseline}
             columns = list(dict.fromkeys(column for _, column in body))
-            ranked, last = [r for r in rows if r not in floors], [r for r in rows if r in floors]
+            ranked, last = [r for r in rows if r not in baselines], [r for r in rows if r in baselines]
             yield Table(task, dataset, label_set, ranked, last, columns, body)
 
 

@@ -16,7 +16,7 @@ def show(board: Leaderboard) -> None:
         roomy = _width(table) <= console.width
         for column in ("method", *table.columns):
             shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=roomy)
-        for rows in (table.rows, table.floors):
+        for rows in (table.rows, table.baselines):
             for row in rows:
                 shown.add_row(escape(row), *(_cell(table, row, column, roomy) for column in table.columns))
             shown.add_section()

@@ -12,15 +12,15 @@ from typing import Any
 from benchmark.api import REPORTS, BlindMethod, Dataset, Method, SupervisedMethod, Task, TrainableMethod
 from benchmark.canonical import canonical, digest
 from benchmark.configuration import distinct
-from benchmark.data.signals.conditions import Condition, expand_conditions
+from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
-from benchmark.records.record import RunRecord, RunSpec, datasets_of
-from benchmark.planning.training_config import TrainingConfig
-from benchmark.records.store import Store
-from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
-from benchmark.planning.weights import locate
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, no_label_set, raise_all
 from benchmark.paths import Home
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.planning.training_config import TrainingConfig
+from benchmark.planning.weights import locate
+from benchmark.records.record import RunRecord, RunSpec, datasets_of
+from benchmark.records.store import Store
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 
@@ -49,7 +49,7 @@ class Cell:
     @property
     def condition(self) -> str:
         """Under which signals are read: ``as recorded``, ``leads I, II``."""
-        return Condition.from_json(self.spec.signal).title
+        return SignalCondition.from_json(self.spec.signal).title
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Skip:
 
 
 @dataclass
-class Job:
+class CellGroup:
     """Cells that share a method with its weights and a dataset: one model load, one pass over the signals."""
 
     cells: list[Cell]
@@ -73,7 +73,7 @@ class Job:
         return [cell.to_json() for cell in self.cells]
 
     @classmethod
-    def from_json(cls, cells: list[dict[str, Any]]) -> Job:
+    def from_json(cls, cells: list[dict[str, Any]]) -> CellGroup:
         return cls([Cell(**{**cell, "spec": RunSpec(**cell["spec"])}) for cell in cells])
 
 
@@ -100,11 +100,11 @@ class Plan:
                 (self.done if record.done else self.failed).append(cell)
         return self
 
-    def jobs(self, cells: list[Cell]) -> list[Job]:
+    def jobs(self, cells: list[Cell]) -> list[CellGroup]:
         return group_cells(cells)
 
 
-def group_cells(cells: Iterable[Cell]) -> list[Job]:
+def group_cells(cells: Iterable[Cell]) -> list[CellGroup]:
     """Group cells that can share their method and features, in the order of the suite."""
     cells = list(cells)  # alive throughout, so that no two objects share an id
     groups: dict[str, list[Cell]] = {}
@@ -117,7 +117,7 @@ def group_cells(cells: Iterable[Cell]) -> list[Job]:
         if same not in digests:
             digests[same] = digest(list(whole))
         groups.setdefault(digests[same], []).append(cell)
-    return [Job(group) for group in groups.values()]
+    return [CellGroup(group) for group in groups.values()]
 
 
 def _other_data(spec: RunSpec, record: RunRecord, digests: dict[str, str]) -> bool:
@@ -182,11 +182,11 @@ def find_method(name: str, python: str | None) -> type[Method]:
 
 
 def _floors(suite: Suite) -> list[MethodBlock]:
-    """The floors that the tasks want in their tables and the suite does not name."""
+    """The baselines that the tasks want in their tables and the suite does not name."""
     wanted: dict[str, None] = {}
     for task in suite.tasks:
         with suppress(BenchmarkError):  # a task that cannot be imported is reported where its cells are laid out
-            wanted |= dict.fromkeys(TASKS.get(task.name).floors)
+            wanted |= dict.fromkeys(TASKS.get(task.name).baselines)
     named = {method.name for method in suite.methods}
     return [MethodBlock(name=name) for name in wanted if name not in named]
 
@@ -194,7 +194,7 @@ def _floors(suite: Suite) -> list[MethodBlock]:
 def _impossible(task: type[Task], name: str) -> str | None:
     """A sentence when the task cannot be asked of that method, else None."""
     method: type[Method] = METHODS.get(name)
-    if issubclass(method, BlindMethod) and name not in task.floors:
+    if issubclass(method, BlindMethod) and name not in task.baselines:
         return "it never looks at a recording"
     return task.cannot(method)
 
@@ -300,7 +300,7 @@ def _source(suite: Suite, question: Task) -> dict[str, Any] | None:
     }
 
 
-def _check_rate(conditions: list[Condition], dataset: DatasetBlock, dataset_class: type[Dataset]) -> None:
+def _check_rate(conditions: list[SignalCondition], dataset: DatasetBlock, dataset_class: type[Dataset]) -> None:
     """Raise where a perturbation cannot exist at the dataset's rate."""
     for condition in conditions:
         if condition.perturb:
@@ -315,7 +315,7 @@ def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterat
     values = [value if isinstance(value, list) else [value] for value in config.values()]
     seen = set()
     for combination in itertools.product(*values):
-        question = task_class(**dict(zip(config, combination, strict=True))).simplest()
+        question = task_class(**dict(zip(config, combination, strict=True))).canonical_form()
         if question not in seen:
             seen.add(question)
             yield question

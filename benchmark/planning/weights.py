@@ -34,22 +34,22 @@ def locate(reference: str, method: str, card: MethodCard) -> tuple[Path, str]:
 
 
 def _tagged(tag: str, method: str, weights: Weights) -> tuple[Path, str]:
-    if weights.source.startswith(HUB):
-        path = _from_hub(weights.source)
+    if weights.url.startswith(HUB):
+        path = _from_hub(weights.url)
     else:
         expected = weights_file(method, weights.file)
         if expected is None or not expected.is_file():
             where = expected or f"${WEIGHTS_VARIABLE}/{method}/{weights.file} ({WEIGHTS_VARIABLE} is not set)"
             raise MissingError(
                 f"the weights {TAG}{tag} of {method} are not on this machine: get {weights.file} (licence "
-                f"{weights.licence}) from {weights.source} and put it at {where}"
+                f"{weights.licence}) from {weights.url} and put it at {where}"
             )
         path = expected
     found = file_sha256(path)
     if weights.sha256 and found != weights.sha256:
         raise MissingError(
             f"{path} is not what {TAG}{tag} of {method} stands for: its sha256 is {found}, the card says "
-            f"{weights.sha256}; get it again from {weights.source}, or name this file by its path if it is meant"
+            f"{weights.sha256}; get it again from {weights.url}, or name this file by its path if it is meant"
         )
     return path, found
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import expit
 
-from benchmark.api import Answer, Scores, Task, Truth
+from benchmark.api import Predictions, Scores, Task, Truth
 from benchmark.data.labels.merl_subset import merl_digest
 from benchmark.engine.context import SUBSET_RULES, TaskContext
 from benchmark.engine.features import POOLED_LAYERS
@@ -23,7 +23,7 @@ Split = tuple[np.ndarray, np.ndarray]  # features (n, d), labels (n, C)
 class ProbeTask(Task):
     """`fraction` of the training labels, drawn with `seed` by the rule `subset`.
 
-    The rule "patients" is the protocol's; "merl" is MERL's one draw from its own files under ``$ECGBENCH_DATA/merl``.
+    The rule "patients" is the protocol's; "merl" is MERL's one draw from its own files under ``$ECGARENA_DATA/merl``.
     """
 
     fraction: float = 1.0
@@ -58,7 +58,7 @@ class ProbeTask(Task):
             if getattr(self, name) < least
         ]
 
-    def simplest(self) -> Self:
+    def canonical_form(self) -> Self:
         """All subset seeds agree at 100 %, and MERL has one."""
         return replace(self, seed=0) if self.fraction == 1 or self.subset == "merl" else self
 
@@ -72,12 +72,12 @@ class ProbeTask(Task):
         val = context.features("val", layer), context.labels("val")
         return subset.summary(), train, val, context.features("test", layer)
 
-    def score(self, answer: Answer, truth: Truth) -> Scores:
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Logits against the truth, with their sigmoids as probabilities."""
-        logits = answer.predictions["logits"].astype(np.float64)
-        return score_classes(truth, logits, answer.thresholds, expit(logits))
+        logits = predictions.arrays["logits"].astype(np.float64)
+        return score_classes(truth, logits, predictions.thresholds, expit(logits))
 
 
-def answer_with(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict[str, Any]) -> Answer:
-    """Logits of validation (for the thresholds) and test, and the labels of validation: an answer."""
-    return Answer({"logits": test.astype(np.float32)}, f1_thresholds(labels, val), details)
+def predictions_with(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict[str, Any]) -> Predictions:
+    """Logits of validation (for the thresholds) and test, and the labels of validation: an predictions."""
+    return Predictions({"logits": test.astype(np.float32)}, f1_thresholds(labels, val), details)

@@ -18,7 +18,7 @@ def draw_search(trials: list[dict[str, Any]], choice: dict[str, Any], path: Path
     settings = [name for name, value in trials[0].items() if _number(value) and name not in NO_SETTING]
     curves = any(len(trial.get("curve", [])) > 1 for trial in trials)
     count = 1 + len(settings) + curves
-    with mpl.rc_context({"svg.hashsalt": "ecgbench", "font.size": 8}):
+    with mpl.rc_context({"svg.hashsalt": "ecgarena", "font.size": 8}):
         figure = Figure(figsize=(3.2 * count, 2.8), layout="constrained")
         axes = figure.subplots(1, count, squeeze=False)[0]
         values = [trial[VALUE] for trial in trials]

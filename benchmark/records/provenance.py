@@ -15,7 +15,7 @@ from typing import Any
 import benchmark
 
 PACKAGES = ("numpy", "optuna", "pandas", "scikit-learn", "scipy", "tokenizers", "torch", "transformers", "wfdb")
-CODE_VARIABLE = "ECGBENCH_CODE"  # set for workers, so that one run has one answer even if the tree changes
+CODE_VARIABLE = "ECGARENA_CODE"  # set for workers, so that one run has one answer even if the tree changes
 
 
 @functools.cache

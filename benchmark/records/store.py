@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from benchmark.records.record import RunRecord, RunSpec
 from benchmark.errors import UsageError
+from benchmark.records.record import RunRecord, RunSpec
 
 RECORD, PREDICTIONS, RESAMPLED = "record.json", "predictions.safetensors", "resampled.f32"
 TEXTS = "texts.json"
@@ -104,7 +104,7 @@ class Store:
             some = ": " + ", ".join(path.parent.name for path in found[:5]) if found else ""
             raise UsageError(
                 f"{len(found) or 'no'} records under {self.root} have a key that begins with {key!r}{some}; "
-                "`ecgbench plan SUITE --json` shows the keys"
+                "`ecgarena plan SUITE --json` shows the keys"
             )
         record = read_record(found[0].parent)
         if record is None:

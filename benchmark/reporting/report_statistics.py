@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.api import REPORTS
-from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.reports.report_cleaning import clean_reports
 from benchmark.data.reports.report_texts import report_key
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.metrics.text.clinical import with_labels
 from benchmark.metrics.text.statements import rules
 

@@ -67,8 +67,8 @@ def _word_intervals(result: Scores, found: TextScores, weights: np.ndarray, rows
         if name == PRIMARY:
             result.resampled = values
     for name, values in found.per_text.items():
-        result.predictions[name] = np.full(count, np.nan, np.float32)
-        result.predictions[name][rows] = values
+        result.per_recording[name] = np.full(count, np.nan, np.float32)
+        result.per_recording[name][rows] = values
 
 
 def _add_new(result: Scores, found: TextScores, weights: np.ndarray, verbatim: np.ndarray) -> None:

@@ -14,10 +14,10 @@ import torch
 from filelock import FileLock
 
 from benchmark.atomic import atomic_path
-from benchmark.engine.events import Report
-from benchmark.planning.training_config import TrainingConfig
+from benchmark.engine.events import EventSink
 from benchmark.engine.training import Progress, mean_losses, train
 from benchmark.errors import UsageError
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Pairs
 
@@ -27,7 +27,7 @@ def train_decoder(
     pairs: dict[str, Pairs],
     config: TrainingConfig,
     title: str,
-    report: Report,
+    on_event: EventSink,
     device: str,
     file: Path | None,
     encoder_rate: float,
@@ -41,7 +41,7 @@ def train_decoder(
         raise UsageError(f"{title}: no recording of {' or '.join(empty)} has a report")
     learner.to(device)
     if file is None:
-        return _trained(learner, pairs, config, title, report, device, None, encoder_rate)
+        return _trained(learner, pairs, config, title, on_event, device, None, encoder_rate)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         if file.is_file():
@@ -49,7 +49,7 @@ def train_decoder(
             learner.load_state_dict(kept.pop("state"))
             return kept
         checkpoint = file.with_suffix(".training")
-        told = _trained(learner, pairs, config, title, report, device, checkpoint, encoder_rate)
+        told = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
         state = {name: value.cpu() for name, value in learner.state_dict().items()}
         with atomic_path(file) as temporary:
             torch.save({"state": state, **told}, temporary)
@@ -62,7 +62,7 @@ def _trained(
     pairs: dict[str, Pairs],
     config: TrainingConfig,
     title: str,
-    report: Report,
+    on_event: EventSink,
     device: str,
     checkpoint: Path | None,
     encoder_rate: float,
@@ -73,6 +73,6 @@ def _trained(
         return mean_losses(learner, pairs["val"], config, device)
 
     groups = learner.rate_groups(encoder_rate)
-    progress = train(learner, pairs["train"], config, title, report, device, checkpoint, validate, groups=groups)
+    progress = train(learner, pairs["train"], config, title, on_event, device, checkpoint, validate, groups=groups)
     seconds = round(time.monotonic() - started, 2)
     return {"history": progress.history, "choice": progress.best, "seconds": seconds}

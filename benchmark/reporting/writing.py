@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.engine.events import Event, Report
+from benchmark.engine.events import Event, EventSink
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Recordings
 
@@ -49,7 +49,7 @@ class Decoding:
 
 
 def write(
-    learner: Learner, recordings: Recordings, decoding: Decoding, title: str, report: Report, device: str
+    learner: Learner, recordings: Recordings, decoding: Decoding, title: str, on_event: EventSink, device: str
 ) -> tuple[list[str], dict[str, Any]]:
     """A report for each recording, and what it took: seconds, tokens, how many reports were cut at the limit."""
     learner.to(device).eval()
@@ -67,7 +67,7 @@ def write(
                 ids[row] = list(tokeniser.up_to_end(tokens))
             count += sum(len(ids[row]) for row in rows)
             speed = count / (time.monotonic() - started)
-            report(Event("step", title, int(rows[-1]) + 1, len(recordings), {"tokens_per_second": speed}))
+            on_event(Event("step", title, int(rows[-1]) + 1, len(recordings), {"tokens_per_second": speed}))
     seconds = time.monotonic() - started
     cut = sum(row[-1] != tokeniser.eos for row in ids)
     taken = {"seconds": round(seconds, 2), "tokens": count, "tokens_per_second": round(count / seconds, 1), "cut": cut}

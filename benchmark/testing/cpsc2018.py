@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import RecordEntry
+from benchmark.api import RecordingEntry
 from benchmark.datasets.cpsc2018 import REFERENCE
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.testing.records import write_record
@@ -85,7 +85,7 @@ def write_cpsc2018(
     return len(first)
 
 
-def _labels(entry: RecordEntry) -> list[str]:
+def _labels(entry: RecordingEntry) -> list[str]:
     found = list(dict.fromkeys(FINDINGS[condition] for condition in entry.labels["conditions"]))
     others = [label for label in found if label != "NORM"]
     return (others or found)[:3]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import LEADS, RecordEntry
+from benchmark.api import LEADS, RecordingEntry
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.testing.records import write_record
 
@@ -69,7 +69,7 @@ def write_mimic_iv_ecg(
     return studies
 
 
-def _lines(entry: RecordEntry, number: int) -> list[str]:
+def _lines(entry: RecordingEntry, number: int) -> list[str]:
     if number == 0:
         return []
     if number == 1:

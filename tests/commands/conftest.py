@@ -21,9 +21,9 @@ def two_methods(tiny_suite) -> Path:
 
 
 @pytest.fixture
-def ecgbench(tmp_path) -> Path:
+def ecgarena(tmp_path) -> Path:
     """A folder for PATH with the command in it, of this very checkout."""
-    command = tmp_path / "bin" / "ecgbench"
+    command = tmp_path / "bin" / "ecgarena"
     command.parent.mkdir()
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmark.cli import main; sys.exit(main())"
     command.write_text(f"#!{sys.executable}\n{code}\n")
@@ -32,11 +32,11 @@ def ecgbench(tmp_path) -> Path:
 
 
 @pytest.fixture
-def shell(ecgbench):
+def shell(ecgarena):
     """Run a line in a shell that finds the command."""
 
     def run(shell: str, line: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PATH": f"{ecgbench.parent}{os.pathsep}{os.environ['PATH']}"}
+        environment = {**os.environ, "PATH": f"{ecgarena.parent}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run([shell, *line.split("\0")], env=environment, capture_output=True, text=True, check=False)
 
     return run

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.api import Answer, Scores
+from benchmark.api import Predictions, Scores
 from benchmark.cli import main
 from benchmark.contract import failures
 from benchmark.contract.datasets import dataset_checks
@@ -34,22 +34,22 @@ def new(tmp_path, monkeypatch):
         assert main(["new", kind, name, "--out", str(tmp_path / name)]) == 0
         monkeypatch.syspath_prepend(str(tmp_path / name))
         names.append((kind, name))
-        return importlib.import_module(f"ecgbench_{name}")
+        return importlib.import_module(f"ecgarena_{name}")
 
     yield make
     for kind, name in names:
         registries[kind]._classes.pop(name, None)
-        sys.modules.pop(f"ecgbench_{name}", None)
+        sys.modules.pop(f"ecgarena_{name}", None)
 
 
 def test_a_new_method_keeps_the_contract_and_says_what_to_type_next(new, capsys, tmp_path):
     made = new("method", "spectra")
     assert failures(method_checks(made.Spectra(), made.Spectra())) == {}
     out = capsys.readouterr().out
-    assert f"pip install --no-deps -e {tmp_path / 'spectra'}" in out and "ecgbench check spectra" in out
-    user_lines = (tmp_path / "spectra" / "ecgbench_spectra.py").read_text().splitlines()
+    assert f"pip install --no-deps -e {tmp_path / 'spectra'}" in out and "ecgarena check spectra" in out
+    user_lines = (tmp_path / "spectra" / "ecgarena_spectra.py").read_text().splitlines()
     assert len(user_lines) < 60
-    assert 'spectra = "ecgbench_spectra:Spectra"' in (tmp_path / "spectra" / "pyproject.toml").read_text()
+    assert 'spectra = "ecgarena_spectra:Spectra"' in (tmp_path / "spectra" / "pyproject.toml").read_text()
 
 
 def test_a_new_task_and_a_new_dataset_keep_theirs(new):
@@ -58,7 +58,7 @@ def test_a_new_task_and_a_new_dataset_keep_theirs(new):
 
 
 def test_in_a_checkout_files_go_to_their_places(tmp_path, monkeypatch, capsys):
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "ecg-bench"\n')
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "ecgarena"\n')
     monkeypatch.chdir(tmp_path)
     for kind in ("method", "task", "dataset"):
         assert main(["new", kind, f"my_{kind}"]) == 0
@@ -117,11 +117,11 @@ def test_a_task_that_draws_and_one_that_forgets_its_metric(new):
 
     @dataclass(frozen=True)
     class Random(fine):
-        def answer(self, context):
+        def predict(self, context):
             scores = torch.rand(context.size("test"), len(context.classes)).numpy()
-            return Answer({"scores": scores})
+            return Predictions({"scores": scores})
 
-        def score(self, answer, truth):
+        def score(self, predictions, truth):
             return Scores({"other": float("inf")})
 
     found = failures(task_checks(Random()))
@@ -129,10 +129,10 @@ def test_a_task_that_draws_and_one_that_forgets_its_metric(new):
 
     @dataclass(frozen=True)
     class Peeking(fine):
-        def answer(self, context):
-            return Answer({"scores": context.labels("test")})
+        def predict(self, context):
+            return Predictions({"scores": context.labels("test")})
 
-    assert "test labels are for the scorer alone" in failures(task_checks(Peeking()))["answer"]
+    assert "test labels are for the scorer alone" in failures(task_checks(Peeking()))["predict"]
 
 
 def test_a_dataset_that_shares_patients_or_gives_microvolt(new):
@@ -168,19 +168,19 @@ def test_check_on_the_command_line(capsys):
 @pytest.mark.slow
 def test_from_the_command_to_a_row_in_a_leaderboard(tmp_path):
     """A second distribution, installed by pip from its folder, as a newcomer would."""
-    site, environment = tmp_path / "site", {**os.environ, "ECGBENCH_HOME": str(tmp_path / "home")}
+    site, environment = tmp_path / "site", {**os.environ, "ECGARENA_HOME": str(tmp_path / "home")}
     environment["PYTHONPATH"] = f"{site}{os.pathsep}{ROOT}"
 
-    def ecgbench(*words):
+    def ecgarena(*words):
         command = [sys.executable, "-m", "benchmark", *words]
         return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
 
-    assert ecgbench("new", "method", "spectra", "--out", "package").returncode == 0
+    assert ecgarena("new", "method", "spectra", "--out", "package").returncode == 0
     subprocess.run([sys.executable, "-m", *SITE, str(site), str(tmp_path / "package")], check=True)
-    listed = ecgbench("list", "methods").stdout
-    assert "spectra  (plug-in ecgbench-spectra)" in listed
-    assert ecgbench("check", "spectra").returncode == 0
-    ran = ecgbench("run", "package/spectra_demo.toml", "-q")
+    listed = ecgarena("list", "methods").stdout
+    assert "spectra  (plug-in ecgarena-spectra)" in listed
+    assert ecgarena("check", "spectra").returncode == 0
+    ran = ecgarena("run", "package/spectra_demo.toml", "-q")
     assert ran.returncode == 0, ran.stderr
     table = (tmp_path / "home" / "leaderboards" / "spectra_demo.md").read_text()
     assert "| spectra |" in table and "SYNTHETIC" in table
@@ -195,7 +195,7 @@ def test_a_broken_plug_in_is_named_with_its_distribution_and_stops_nobody(tmp_pa
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: careless\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[ecgbench.methods]\nbroken = broken_module:X\nwrong = other_module:NoMethod\nmerl = other_module:NoMethod\n"
+        "[ecgarena.methods]\nbroken = broken_module:X\nwrong = other_module:NoMethod\nmerl = other_module:NoMethod\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["list", "methods"]) == 0

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 BASH = """
-eval "$(ecgbench completion bash)"
-COMP_LINE={line!r} COMP_POINT={point} COMP_TYPE=9 _python_argcomplete ecgbench
+eval "$(ecgarena completion bash)"
+COMP_LINE={line!r} COMP_POINT={point} COMP_TYPE=9 _python_argcomplete ecgarena
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
@@ -31,13 +31,13 @@ def offered(shell):
 @pytest.mark.parametrize(
     "line, some, none",
     [
-        ("ecgbench ", {"run", "list", "completion"}, {"--version", "merl"}),
-        ("ecgbench run --re", {"--retry-failed", "--resource"}, {"--set"}),
-        ("ecgbench run pt", {"ptbxl", "ptbxl_floors"}, {"demo"}),
-        ("ecgbench run demo --methods me", {"merl"}, {"byol"}),
-        ("ecgbench show ", {"merl", "linear_probe", "csn", "demo"}, {"run"}),
-        ("ecgbench data prepare c", {"csn", "cpsc2018"}, {"ptbxl"}),
-        ("ecgbench completion ", {"bash", "zsh"}, {"fish"}),
+        ("ecgarena ", {"run", "list", "completion"}, {"--version", "merl"}),
+        ("ecgarena run --re", {"--retry-failed", "--resource"}, {"--set"}),
+        ("ecgarena run pt", {"ptbxl", "ptbxl_floors"}, {"demo"}),
+        ("ecgarena run demo --methods me", {"merl"}, {"byol"}),
+        ("ecgarena show ", {"merl", "linear_probe", "csn", "demo"}, {"run"}),
+        ("ecgarena data prepare c", {"csn", "cpsc2018"}, {"ptbxl"}),
+        ("ecgarena completion ", {"bash", "zsh"}, {"fish"}),
     ],
 )
 def test_bash_offers_what_may_come_next(offered, line, some, none):
@@ -47,22 +47,22 @@ def test_bash_offers_what_may_come_next(offered, line, some, none):
 
 def test_keys_of_cells_are_offered(offered, home):
     (home.records / "linear_probe" / "merl" / "3fa2c0ffee").mkdir(parents=True)
-    assert offered("ecgbench explain 3f") == ["3fa2c0ffee"]
+    assert offered("ecgarena explain 3f") == ["3fa2c0ffee"]
 
 
 def test_zsh_takes_the_function(shell):
     if shutil.which("zsh") is None:
         pytest.skip("there is no zsh on this machine")
-    line = 'autoload -U compinit; compinit -D; eval "$(ecgbench completion zsh)"; print $_comps[ecgbench]'
+    line = 'autoload -U compinit; compinit -D; eval "$(ecgarena completion zsh)"; print $_comps[ecgarena]'
     done = shell("zsh", f"-f\0-c\0{line}")
     assert done.stdout.split() == ["_python_argcomplete"], done.stderr
 
 
-def test_a_tab_imports_nothing_heavy(ecgbench, tmp_path):
-    line = "ecgbench show me"
+def test_a_tab_imports_nothing_heavy(ecgarena, tmp_path):
+    line = "ecgarena show me"
     asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
     asked["_ARGCOMPLETE_STDOUT_FILENAME"] = str(tmp_path / "offered")
-    command = [sys.executable, "-X", "importtime", str(ecgbench)]
+    command = [sys.executable, "-X", "importtime", str(ecgarena)]
     done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
     imported = {row.rsplit("|", 1)[1].strip() for row in done.stderr.splitlines() if row.startswith("import time:")}
     assert (tmp_path / "offered").read_text().strip() == "merl" and "argcomplete" in imported

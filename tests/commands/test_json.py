@@ -23,8 +23,8 @@ def answer(capsys):
 def test_which_commands_speak_json():
     takes = {command.prog for command in parsers(parser()) if "--json" in command._option_string_actions}
     assert takes >= {
-        *("ecgbench list", "ecgbench show", "ecgbench plan", "ecgbench status", "ecgbench compare", "ecgbench doctor"),
-        *("ecgbench data prepare", "ecgbench data check", "ecgbench pretrain", "ecgbench search", "ecgbench explain"),
+        *("ecgarena list", "ecgarena show", "ecgarena plan", "ecgarena status", "ecgarena compare", "ecgarena doctor"),
+        *("ecgarena data prepare", "ecgarena data check", "ecgarena pretrain", "ecgarena search", "ecgarena explain"),
     }
 
 

@@ -16,9 +16,9 @@ from benchmark.engine.events import BarReporter, Event, LineReporter, reporter
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7])(?:;\d+)*m")
 SHOW = """
 import sys; from benchmark.engine.events import Event, reporter
-with reporter() as report:
-    report(Event("cell", "merl, 1 %", status="failed"))
-    report(Event("step", "features", 1, 2))
+with reporter() as on_event:
+    on_event(Event("cell", "merl, 1 %", status="failed"))
+    on_event(Event("step", "features", 1, 2))
 """
 
 
@@ -53,13 +53,13 @@ def test_a_log_file_gets_plain_lines():
 
 def said(**how: bool) -> str:
     stream = io.StringIO()
-    report = LineReporter(stream, **how)
-    report(Event("note", "10 cells"))
-    report(Event("begin", "merl, 1 %", status="3fa2"))
+    on_event = LineReporter(stream, **how)
+    on_event(Event("note", "10 cells"))
+    on_event(Event("begin", "merl, 1 %", status="3fa2"))
     for done in (1, 2, 3):
-        report(Event("step", "features", done, 9))
-    report(Event("cell", "merl, 1 %", status="done"))
-    report(Event("cell", "merl, 10 %: no memory", status="failed"))
+        on_event(Event("step", "features", done, 9))
+    on_event(Event("cell", "merl, 1 %", status="done"))
+    on_event(Event("cell", "merl, 10 %: no memory", status="failed"))
     return re.sub(r"^\S+ ", "", stream.getvalue(), flags=re.MULTILINE)
 
 
@@ -85,11 +85,11 @@ def test_verbose_shows_where_an_error_was_raised(home, capsys):
 
 
 @pytest.mark.parametrize("executor", ["inline", "processes"])
-def test_ctrl_c_leaves_no_failed_cell_and_says_how_to_go_on(prepared_home, two_methods, ecgbench, executor):
+def test_ctrl_c_leaves_no_failed_cell_and_says_how_to_go_on(prepared_home, two_methods, ecgarena, executor):
     """As a terminal sends it: to the command and to its workers."""
     command = ["run", str(two_methods), "--executor", executor, "--workers", "1"]
     running = subprocess.Popen(
-        [sys.executable, "-u", str(ecgbench), *command], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-u", str(ecgarena), *command], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert running.stderr is not None
     for line in running.stderr:
@@ -98,7 +98,7 @@ def test_ctrl_c_leaves_no_failed_cell_and_says_how_to_go_on(prepared_home, two_m
             break
     rest = running.stderr.read()
     assert running.wait() == 130 and "Traceback" not in rest
-    assert f"go on with: ecgbench {' '.join(command)}" in rest
+    assert f"go on with: ecgarena {' '.join(command)}" in rest
     stored = list(prepared_home.records.rglob("record.json"))
     assert stored and all('"status": "done"' in path.read_text() for path in stored)
     assert main(["status", str(two_methods)]) == 4

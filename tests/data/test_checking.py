@@ -1,4 +1,4 @@
-"""``ecgbench data check``: a sound store passes; every kind of damage is named with its remedy."""
+"""``ecgarena data check``: a sound store passes; every kind of damage is named with its remedy."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
 """Mutated headers, MATLAB files and tables never end in anything but the project's own errors.
 
-A short run; ``ECGBENCH_FUZZ=50000`` makes it a long one, as does tests/fuzz/readers.py.
+A short run; ``ECGARENA_FUZZ=50000`` makes it a long one, as does tests/fuzz/readers.py.
 """
 
 import os
@@ -12,19 +12,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.formats.wfdb_reader import parse_header, read_record
+from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.errors import RecordingError
 from benchmark.testing import write_record
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz.readers import fuzz
 
-INPUTS = int(os.environ.get("ECGBENCH_FUZZ", "2400"))
+INPUTS = int(os.environ.get("ECGARENA_FUZZ", "2400"))
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_files_are_read_or_refused():
-    ended, faults = fuzz(INPUTS, seed=int(os.environ.get("ECGBENCH_FUZZ_SEED", "0")))
+    ended, faults = fuzz(INPUTS, seed=int(os.environ.get("ECGARENA_FUZZ_SEED", "0")))
     assert not faults, "\n".join(faults[:5])
     assert sum(ended.values()) >= INPUTS * 0.95 and len(ended) > 16
 
@@ -46,7 +46,7 @@ def test_any_header_is_read_or_refused(tmp_path, first, form, gain, zero, commen
     (tmp_path / "r.hea").write_bytes("\n".join([" ".join(head), *lines[1:], f"#{comment}"]).encode("utf-8", "replace"))
     try:
         parse_header(tmp_path / "r.hea")
-        found = read_record(tmp_path / "r")
+        found = read_wfdb(tmp_path / "r")
     except RecordingError:
         return
     assert found.adc.dtype == np.int16 and found.gain.dtype == float and found.baseline.dtype.kind == "i"

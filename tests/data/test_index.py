@@ -2,16 +2,16 @@
 
 import pytest
 
-from benchmark.api import RecordEntry
+from benchmark.api import RecordingEntry
 from benchmark.data.store.recording_index import write_index
 from benchmark.errors import DataError
 
 
-def entry(record: str, patient: str, split: str = "train", problem: str = "") -> RecordEntry:
-    return RecordEntry(record, patient, split, {}, problem=problem)
+def entry(record: str, patient: str, split: str = "train", problem: str = "") -> RecordingEntry:
+    return RecordingEntry(record, patient, split, {}, problem=problem)
 
 
-def whole(count: int) -> list[RecordEntry]:
+def whole(count: int) -> list[RecordingEntry]:
     return [
         entry(f"r{number}", f"p{number // 2}", ("train", "val", "test")[number // 2 % 3]) for number in range(count)
     ]

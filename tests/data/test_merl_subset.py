@@ -26,7 +26,7 @@ LABELS_FROM = {"ptbxl": 6, "cpsc2018": 7, "csn": 3}  # columns before the labels
 def merl(shared, tmp_path, monkeypatch):
     with tarfile.open(shared / "data" / "merl" / "merl_data_split.tar.xz") as archive:
         archive.extractall(tmp_path / "merl", filter="data")
-    monkeypatch.setenv("ECGBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("ECGARENA_DATA", str(tmp_path))
     return tmp_path / "merl"
 
 
@@ -72,11 +72,11 @@ def test_recordings_we_lack_are_counted_and_foreign_splits_refused(merl):
 
 
 def test_the_key_holds_the_rows_and_not_the_place(merl, monkeypatch, tmp_path):
-    task = LinearProbe(0.1, seed=3, subset="merl").simplest()
-    assert task.seed == 0 and LinearProbe(0.1, seed=3).simplest().seed == 3
+    task = LinearProbe(0.1, seed=3, subset="merl").canonical_form()
+    assert task.seed == 0 and LinearProbe(0.1, seed=3).canonical_form().seed == 3
     assert task.inputs("ptbxl", "form", ()) == {"subset": merl_digest("ptbxl", "form")}
     assert LinearProbe(0.1).inputs("ptbxl", "form", ()) == {}
-    monkeypatch.setenv("ECGBENCH_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("ECGARENA_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(MissingError, match="MERL's split files are not known"):
         task.inputs("ptbxl", "form", ())
     with pytest.raises(UsageError, match=r"subset is 'merk' \(did you mean 'merl'\?\)"):

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, RawSignal, SignalSpec
-from benchmark.data.store.recording_index import write_index
-from benchmark.data.store.preparation import Findings, open_dataset, prepare
+from benchmark.data.store.preparation import PreparationLog, open_dataset, prepare
 from benchmark.data.store.prepared import REPORT, PreparedDataset
+from benchmark.data.store.recording_index import write_index
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
@@ -30,8 +30,8 @@ def root(tmp_path):
     return tmp_path / "ptbxl"
 
 
-def findings(data: PreparedDataset) -> Findings:
-    return Findings(**json.loads((data.path / REPORT).read_text("utf-8")))
+def findings(data: PreparedDataset) -> PreparationLog:
+    return PreparationLog(**json.loads((data.path / REPORT).read_text("utf-8")))
 
 
 def test_what_goes_in_comes_out(home, root):
@@ -156,11 +156,11 @@ def test_a_second_preparation_is_free_and_equal(home, root, tmp_path):
 
 
 def test_missing_roots_and_stores_say_what_to_do(home, tmp_path):
-    with pytest.raises(MissingError, match=r"set ECGBENCH_DATA .* or pass --root; download PTB-XL"):
+    with pytest.raises(MissingError, match=r"set ECGARENA_DATA .* or pass --root; download PTB-XL"):
         prepare("ptbxl", {}, home)
     with pytest.raises(MissingError, match=r"nowhere is no folder; download"):
         prepare("ptbxl", {}, home, tmp_path / "nowhere")
-    with pytest.raises(MissingError, match="ecgbench data prepare ptbxl"):
+    with pytest.raises(MissingError, match="ecgarena data prepare ptbxl"):
         open_dataset("ptbxl", {}, home)
 
 
@@ -258,8 +258,7 @@ def test_workers_change_nothing(home, root, tmp_path):
 
 
 def test_a_disk_too_small_is_refused_before_and_survived_during(home, root, monkeypatch):
-    from benchmark.data.store import preparation
-    from benchmark.data.store import store_writer
+    from benchmark.data.store import preparation, store_writer
 
     said = []
     with monkeypatch.context() as patch:
@@ -314,7 +313,8 @@ def test_a_truncated_store_is_recognised(prepared_home):
 
 def test_two_preparations_at_once_agree(home):
     code = (
-        "from pathlib import Path; from benchmark.data.store.preparation import prepare; from benchmark.paths import Home\n"
+        "from pathlib import Path; from benchmark.data.store.preparation import prepare\n"
+        "from benchmark.paths import Home\n"
         f"print(prepare('synthetic', {{'patients': 60}}, Home(Path({str(home.root)!r}))).digest)"
     )
     workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]

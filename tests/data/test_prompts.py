@@ -16,7 +16,7 @@ from benchmark.errors import UsageError
 from benchmark.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("ECGBENCH_SHARED") or ROOT.parent / "shared")
+SHARED = Path(os.environ.get("ECGARENA_SHARED") or ROOT.parent / "shared")
 
 # written out here, not read from the loaders: a class that vanishes from both sides must be seen
 LABEL_SETS = {
@@ -274,7 +274,7 @@ def test_a_flat_file_holds_for_every_label_set_with_one_phrase_per_class(tmp_pat
 def test_merls_own_file_covers_every_label_set_or_says_what_it_lacks() -> None:
     path = SHARED / "data" / "merl" / "merl_CKEPE_prompt.json"
     if not path.is_file():
-        pytest.skip(f"MERL's prompt file is not at {path}; set ECGBENCH_SHARED to the folder that holds data/merl")
+        pytest.skip(f"MERL's prompt file is not at {path}; set ECGARENA_SHARED to the folder that holds data/merl")
     prompts = load_prompts(str(path))
     for (dataset, label_set), codes in REAL.items():
         assert all(len(texts) == 1 for texts in prompts.phrases(dataset, label_set, codes.split()))
@@ -284,7 +284,7 @@ def test_csn_codes_are_those_of_the_datasets_own_table() -> None:
     path = SHARED / "data" / "csn" / "ConditionNames_SNOMED-CT.csv"
     if not path.is_file():
         pytest.skip(
-            f"CSN's table of conditions is not at {path}; set ECGBENCH_SHARED to the folder that holds data/csn"
+            f"CSN's table of conditions is not at {path}; set ECGARENA_SHARED to the folder that holds data/csn"
         )
     with path.open(encoding="utf-8-sig", newline="") as file:
         known = {row["AcronymName"].strip() for row in csv.DictReader(file)}

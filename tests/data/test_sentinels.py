@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmark.api import LEADS, SignalSpec
+from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.signals.sanity_checks import heart_rate, precordial_order, watch
 from benchmark.data.signals.signal import lead_positions, to_millivolt
-from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.testing import sample_recordings
 
 RATE = 100
@@ -21,7 +21,7 @@ ECG = sample_recordings(60, SignalSpec(rate=RATE)).numpy()
 def real(shared):
     """The 80 recordings of PTB-XL at 500 Hz, every fifth sample."""
     stems = sorted((shared / "data" / "ptb-xl" / "records500").rglob("*.hea"))
-    return np.stack([to_millivolt(read_record(stem.with_suffix("")))[:, ::5] for stem in stems])
+    return np.stack([to_millivolt(read_wfdb(stem.with_suffix("")))[:, ::5] for stem in stems])
 
 
 def raised(ecg, rate=RATE):

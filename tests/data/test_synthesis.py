@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from benchmark.api import LEADS
-from benchmark.data.synthetic.synthesis import Visit, synthesize
 from benchmark.data.synthetic.diagnoses import CONDITIONS
+from benchmark.data.synthetic.synthesis import Visit, synthesize
 
 RATE = 250
 PATIENTS = range(24)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from benchmark.data.formats.wfdb_reader import parse_header, read_record
+from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.errors import RecordingError
 from benchmark.testing import sample_recordings, write_record
 from benchmark.testing.ptbxl import PTBXL_LEADS
@@ -25,7 +25,7 @@ def edit(record, old, new):
 
 
 def test_equals_wfdb(record):
-    ours, theirs = read_record(record), wfdb.rdrecord(str(record))
+    ours, theirs = read_wfdb(record), wfdb.rdrecord(str(record))
     millivolt = (ours.adc - ours.baseline[:, None]) / ours.gain[:, None]
     assert np.abs(millivolt.T - theirs.p_signal).max() < 1e-9
     assert ours.rate == theirs.fs and list(ours.leads) == theirs.sig_name
@@ -39,7 +39,7 @@ def test_other_formats_and_gains_equal_wfdb(tmp_path, form):
         "r", fs=100, units=["mV"] * 12, sig_name=[f"L{i}" for i in range(12)], p_signal=signal, fmt=[form] * 12,
         adc_gain=gains, baseline=zeros, write_dir=str(tmp_path),
     )  # fmt: skip
-    ours, theirs = read_record(tmp_path / "r"), wfdb.rdrecord(str(tmp_path / "r"))
+    ours, theirs = read_wfdb(tmp_path / "r"), wfdb.rdrecord(str(tmp_path / "r"))
     millivolt = (ours.adc - ours.baseline[:, None]) / ours.gain[:, None]
     assert np.abs(millivolt.T - theirs.p_signal).max() < 1e-9
 
@@ -47,12 +47,12 @@ def test_other_formats_and_gains_equal_wfdb(tmp_path, form):
 @pytest.mark.parametrize("units, factor", [("uV", 1e3), ("V", 1e-3), ("mV", 1.0)])
 def test_units_become_millivolt(record, units, factor):
     edit(record, "/mV", f"/{units}")
-    assert read_record(record).gain[0] == pytest.approx(1000.0 * factor)
+    assert read_wfdb(record).gain[0] == pytest.approx(1000.0 * factor)
 
 
 def test_a_real_recording_equals_wfdb(shared):
     stem = next((shared / "data" / "ptb-xl" / "records500").rglob("*.hea")).with_suffix("")
-    ours, theirs = read_record(stem), wfdb.rdrecord(str(stem), physical=False)
+    ours, theirs = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
     assert np.array_equal(ours.adc.T, theirs.d_signal) and ours.adc.shape == (12, 5000)
 
 
@@ -60,16 +60,16 @@ def test_a_truncated_signal_names_file_sizes_and_remedy(record):
     path = record.with_name(record.name + ".dat")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(RecordingError, match=r"00001_lr.dat: holds 11950 samples, its header announces 12 x 1000"):
-        read_record(record)
+        read_wfdb(record)
 
 
 def test_missing_files_are_named(record):
     record.with_name(record.name + ".dat").unlink()
     with pytest.raises(RecordingError, match=r"00001_lr.dat: the signal file .* is missing"):
-        read_record(record)
+        read_wfdb(record)
     record.with_name(record.name + ".hea").unlink()
     with pytest.raises(RecordingError, match=r"00001_lr.hea: the header is missing"):
-        read_record(record)
+        read_wfdb(record)
 
 
 def test_a_header_that_disagrees_with_its_signal_names_the_lead(record):
@@ -78,7 +78,7 @@ def test_a_header_that_disagrees_with_its_signal_names_the_lead(record):
     samples[7, 3] += 1
     samples.tofile(path)
     with pytest.raises(RecordingError, match="checksum disagrees with the signal in AVR"):
-        read_record(record)
+        read_wfdb(record)
 
 
 def test_swapped_lines_of_a_header_are_noticed(record):
@@ -88,7 +88,7 @@ def test_swapped_lines_of_a_header_are_noticed(record):
     lines[1], lines[2] = lines[2], lines[1]
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(RecordingError, match=f"checksum .* {names[1]}, {names[0]}"):
-        read_record(record)
+        read_wfdb(record)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_swapped_lines_of_a_header_are_noticed(record):
 def test_broken_headers_are_one_clear_error(record, old, new):
     edit(record, old, new)
     with pytest.raises(RecordingError, match=r"00001_lr.hea: "):
-        read_record(record)
+        read_wfdb(record)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff" * 50, b"# only a comment\n", b"\n\n"])

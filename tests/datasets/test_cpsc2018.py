@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.data.store.preparation import prepare, read_findings
+from benchmark.data.store.preparation import prepare, read_preparation_log
 from benchmark.datasets.cpsc2018 import CLASSES, CPSC2018
 from benchmark.errors import DataError, MissingError, UsageError
 from benchmark.paths import Home
@@ -23,7 +23,7 @@ def test_both_layouts_give_the_same_signals_and_labels(home, tmp_path):
     two = prepare("cpsc2018", {}, Home(tmp_path), tmp_path / "original")
     assert len(one) == count and one.digest == two.digest and one.table["age"].notna().all()
     assert set(one.table["samples"]) == {3000, 4000, 5000, 7500, 15000, 30000}  # kept whole
-    assert one.millivolt([0]).shape == (1, 12, 4000) and not read_findings(one).left_out
+    assert one.millivolt([0]).shape == (1, 12, 4000) and not read_preparation_log(one).left_out
 
 
 def test_headers_serve_where_no_table_is_in_words_and_codes(tmp_path):
@@ -48,7 +48,7 @@ def test_missing_unlisted_and_broken_recordings_are_named(home, tmp_path):
     table.write_text("\n".join(line for line in table.read_text().splitlines() if not line.startswith("A0004")))
     problems = {
         found["record_id"]: found["problem"]
-        for found in read_findings(prepare("cpsc2018", {}, home, tmp_path)).left_out
+        for found in read_preparation_log(prepare("cpsc2018", {}, home, tmp_path)).left_out
     }
     assert problems.keys() == {"A0001", "A0002", "A0003", "A0004"}
     assert "A0001.mat: the signal file" in problems["A0001"] and "first line must read" in problems["A0002"]
@@ -79,7 +79,7 @@ def test_real_sample(shared, home):
     row = list(data.record_ids).index("A1983")
     exact = scipy.io.loadmat(root / "native_mat" / "A1983.mat")["ECG"][0, 0]["data"]
     assert np.abs(data.millivolt([row])[0] - exact).max() <= 0.00051 and exact.shape == (12, 7500)
-    assert read_findings(data).summary()[-2:] == [
+    assert read_preparation_log(data).summary()[-2:] == [
         "  6804 with the same problem: its files are missing", "  all of them by name in preparation.json",
     ]  # fmt: skip
 
@@ -96,7 +96,7 @@ def test_merls_split_and_index_fault(shared):
     assert same == 915 and Counter(label for each in found.values() for label in each) == Counter(
         label for each in exact.values() for label in each
     )
-    assert len(faulty.marks) == 2 and not CPSC2018().marks
+    assert len(faulty.warnings) == 2 and not CPSC2018().warnings
 
 
 def test_seeded_split_is_of_the_wanted_size_and_needs_no_table(shared):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS
-from benchmark.data.store.preparation import prepare, read_findings
+from benchmark.data.store.preparation import prepare, read_preparation_log
 from benchmark.datasets.csn import CLASSES, CSN, SNOMED, SPOILED
 from benchmark.errors import DataError
 from benchmark.testing import write_csn
@@ -21,7 +21,7 @@ def test_a_made_up_tree(home, tmp_path):
     (tmp_path / "WFDBRecords" / "01" / "010" / "JS00005.hea").write_text("")
     data = prepare("csn", {}, home, tmp_path)
     assert len(data) == count - 1 and data.label_set("all").classes == CLASSES and len(CLASSES) == 38
-    said = read_findings(data)
+    said = read_preparation_log(data)
     assert [found["record_id"] for found in said.left_out] == ["JS00005"]
     assert {"record_id": "JS00003", "kind": "a flat lead", "detail": "V4"} in said.noticed
     assert np.isnan(data.table.set_index("record_id").at["JS00002", "age"])
@@ -40,7 +40,7 @@ def test_real_sample(shared, home):
 
     root = shared / "data" / "csn"
     data = prepare("csn", {}, home, root)
-    assert len(data) == 50 and not read_findings(data).left_out and data.rate == 500
+    assert len(data) == 50 and not read_preparation_log(data).left_out and data.rate == 500
     for row in (0, 25, 49):
         stem = next(root.rglob(f"{data.record_ids[row]}.hea")).with_suffix("")
         record = wfdb.rdrecord(str(stem))
@@ -89,8 +89,8 @@ def test_exact_labels_of_the_headers_are_merls_diagnose_column(shared):
 def test_marks_reach_the_manifest(shared, home):
     archive, root = str(shared / "data" / "merl" / "merl_data_split.tar.xz"), shared / "data" / "csn"
     data = prepare("csn", {"labels": "merl", "merl_files": archive}, home, root)
-    assert len(data) == 21 and data.marks == [
+    assert len(data) == 21 and data.warnings == [
         "labels of MERL's files, where VB, AVB, CR, 2AVB, AF, SA, ST hold recordings of other classes"
     ]
     assert data.path.name == "csn-labelsmerl"
-    assert prepare("csn", {}, home, root).marks == []
+    assert prepare("csn", {}, home, root).warnings == []

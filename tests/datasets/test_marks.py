@@ -3,13 +3,13 @@
 import json
 
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.events import silent
-from benchmark.planning.plan import data_digests, make_plan
-from benchmark.engine.run import run_job
-from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
+from benchmark.engine.events import discard_event
+from benchmark.engine.run import run_group
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import data_digests, make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.store import Store
 
 
 def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_home):
@@ -17,7 +17,7 @@ def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_ho
     mark = "labels of somebody's files, which are wrong"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "marks": [mark]}))
     plan = make_plan(load_suite(str(tiny_suite), {"tasks.linear_probe.config.fraction": 1.0}), ["random_init"])
-    run_job(plan.jobs(plan.cells)[0], prepared_home, "cpu", silent)
+    run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)
     plan.sort_by_state(store, data_digests(plan, prepared_home))
     assert plan.done and store.get(plan.done[0].spec).notes[0] == mark

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmark.data.store.preparation import prepare, read_findings
+from benchmark.data.store.preparation import prepare, read_preparation_log
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG, clean_report
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.errors import DataError, UsageError
@@ -36,7 +36,7 @@ def edit(root, tmp_path, table, change):
 def test_the_store_and_what_was_left_out(made, home):
     root, studies = made
     data = prepare("mimic_iv_ecg", {}, home, root)
-    said = read_findings(data)
+    said = read_preparation_log(data)
     assert {found["record_id"]: found["problem"] for found in said.left_out} == {
         str(studies[0]): "its report has fewer than 4 words",
         str(studies[1]): "its report has fewer than 4 words",
@@ -64,7 +64,7 @@ def test_native_lead_order_is_put_right(made, home):
     row, source = len(data) - 1, entries[-1]
     expected = Synthetic(rate=500, patients=12).read(source).adc // 5 / 200
     assert np.abs(data.millivolt([row])[0] - expected).max() < 1e-5
-    assert not [found for found in read_findings(data).noticed if "Einthoven" in found["kind"]]
+    assert not [found for found in read_preparation_log(data).noticed if "Einthoven" in found["kind"]]
 
 
 def test_reports_are_joined_by_study_and_never_by_row_order(made):
@@ -158,7 +158,7 @@ def test_a_study_of_two_patients_is_left_out(made, home, tmp_path):
     assert {
         "record_id": str(studies[6]),
         "problem": "machine_measurements.csv gives its study_id to another subject_id",
-    } in (read_findings(data).left_out)
+    } in (read_preparation_log(data).left_out)
 
 
 def test_it_has_no_label_sets_and_says_so(made, home):

@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from benchmark.api import LEADS, SPLITS, RecordEntry
+from benchmark.api import LEADS, SPLITS, RecordingEntry
 from benchmark.data.synthetic.diagnoses import CONDITIONS
 from benchmark.data.synthetic.wording import ENGLISH, GERMAN
 from benchmark.datasets.synthetic import GROUPS, OCCURRENCE, PRIMES, Synthetic
@@ -42,11 +42,11 @@ MENTIONS = {  # what a reader would look for, in English and in German
 
 
 @cache
-def default() -> list[RecordEntry]:
+def default() -> list[RecordingEntry]:
     return Synthetic().entries(None)
 
 
-def digest(dataset: Synthetic, entries: list[RecordEntry]) -> dict[str, str]:
+def digest(dataset: Synthetic, entries: list[RecordingEntry]) -> dict[str, str]:
     return {entry.record_id: hashlib.sha256(dataset.read(entry, None).adc.tobytes()).hexdigest() for entry in entries}
 
 
@@ -113,7 +113,7 @@ def test_more_patients_leave_the_first_ones_as_they_are() -> None:
 
 def test_another_seed_gives_other_patients() -> None:
     one, other = (Synthetic(patients=20, seed=seed) for seed in (0, 1))
-    assert {entry.source.seed for entry in other.entries(None)} == {1}  # anatomy and noise, not labels alone
+    assert {entry.locator.seed for entry in other.entries(None)} == {1}  # anatomy and noise, not labels alone
     assert [entry.labels for entry in one.entries(None)] != [entry.labels for entry in other.entries(None)]
     assert not set(digest(one, one.entries(None)).values()) & set(digest(other, other.entries(None)).values())
 
@@ -172,14 +172,14 @@ def test_chronic_findings_stay_with_a_patient_while_the_rate_changes() -> None:
     blocks, rates = defaultdict(set), defaultdict(set)
     for entry in default():
         blocks[entry.patient_id].add(frozenset({"CLBBB", "CRBBB"} & set(entry.labels["conditions"])))
-        rates[entry.patient_id].add(entry.source.rate)
+        rates[entry.patient_id].add(entry.locator.rate)
     assert all(len(found) == 1 for found in blocks.values())
     assert max(map(len, rates.values())) == 4
 
 
 def test_rates_fit_the_rhythm() -> None:
     for entry in default():
-        codes, rate = entry.labels["conditions"], entry.source.rate
+        codes, rate = entry.labels["conditions"], entry.locator.rate
         assert ("STACH" in codes) == (rate > 100) or "AFIB" in codes
         assert ("SBRAD" in codes) == (rate < 58) or "AFIB" in codes
 
@@ -225,14 +225,14 @@ def test_a_rate_in_a_report_is_the_rate_of_its_recording() -> None:
     for entry in default():
         for number in re.findall(r"(?:rate|hr) (\d+)|(\d+)/min", entry.report, re.IGNORECASE):
             said += 1
-            assert int("".join(number)) == round(entry.source.rate)
+            assert int("".join(number)) == round(entry.locator.rate)
     assert said > 0.2 * len(default())
 
 
 @pytest.mark.parametrize(("german", "low", "high"), [(0.0, 0, 0), (0.25, 0.18, 0.32), (1.0, 1, 1)])
 def test_the_share_of_german_reports(german: float, low: float, high: float) -> None:
     mixed, english = (Synthetic(german=share, patients=300).entries(None) for share in (german, 0.0))
-    first = [(m.report, e.report) for m, e in zip(mixed, english, strict=True) if m.source.number == 0]
+    first = [(m.report, e.report) for m, e in zip(mixed, english, strict=True) if m.locator.number == 0]
     assert low <= np.mean([report != in_english for report, in_english in first]) <= high
 
 
@@ -277,4 +277,4 @@ def test_numpy_numbers_are_numbers() -> None:
 
 def test_an_entry_of_another_dataset_is_refused() -> None:
     with pytest.raises(RecordingError, match="00001_hr"):
-        Synthetic(patients=1).read(RecordEntry("00001_hr", "1", "train", {}, source="records500/00001_hr"), None)
+        Synthetic(patients=1).read(RecordingEntry("00001_hr", "1", "train", {}, locator="records500/00001_hr"), None)

@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import main, parser
-from benchmark.registry import DATASETS, METHODS, TASKS
 from benchmark.planning.suite_files import suite_names
+from benchmark.registry import DATASETS, METHODS, TASKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "results" / "README.md"])
@@ -71,7 +71,7 @@ def test_every_command_stands_in_a_console_block():
     for page in PAGES:
         text = page.read_text("utf-8")
         outside = re.sub(r"^```console.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-        assert not re.findall(r"^(?:\$ .*|ecgbench .*)$", outside, re.MULTILINE), page.name
+        assert not re.findall(r"^(?:\$ .*|ecgarena .*)$", outside, re.MULTILINE), page.name
         assert not re.findall(r"^```(?:sh|shell|bash) *$", text, re.MULTILINE), (
             f"{page.name}: use console, or bash script"
         )
@@ -90,11 +90,11 @@ def check(command: list[str], block: Block) -> None:
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert set(command[1:]) <= set(targets), f"{block}: {command}"
     elif command[0] == "torchrun":
-        check(["ecgbench", *command[command.index("benchmark") + 1 :]], block)
+        check(["ecgarena", *command[command.index("benchmark") + 1 :]], block)
     elif "python" in Path(command[0]).name:
         scripts = [word for word in command[1:] if word.endswith(".py")]
         assert block.kind == "example" or all((ROOT / script).is_file() for script in scripts), f"{block}: {command}"
-    elif Path(command[0]).name == "ecgbench":
+    elif Path(command[0]).name == "ecgarena":
         names_exist(parser().parse_args(command[1:]), block)
     else:
         assert command[0] in ("export", "source", "eval", "pip"), f"{block}: {command[0]} is no command known here"
@@ -139,7 +139,7 @@ def follow(blocks_of_page: list[Block], monkeypatch: pytest.MonkeyPatch) -> None
         for command in block.commands:
             typed = words(command)
             stated = re.search(r"#.*\(exit code (\d+)\)", command)
-            if Path(typed[0]).name == "ecgbench":
+            if Path(typed[0]).name == "ecgarena":
                 assert main(typed[1:]) == (int(stated[1]) if stated else 0), f"{block}: {command}"
             elif typed[0] == "make":
                 subprocess.run(["make", "--dry-run", *typed[1:]], cwd=ROOT, check=True, capture_output=True)

@@ -15,11 +15,11 @@ import benchmark.api
 from benchmark.cli import main
 from benchmark.contract import failures
 from benchmark.contract.methods import method_checks
-from benchmark.external import worker as server
-from benchmark.external.method import class_elsewhere
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights, read_state, save_weights
 from benchmark.errors import BenchmarkError, MissingError, UsageError
+from benchmark.external import worker as server
+from benchmark.external.method import external_class
 from benchmark.registry import METHODS
 
 PLUGIN = '''
@@ -70,7 +70,7 @@ class Aligned(AlignedMethod, Moments):
     def similarity(self, ecg, text):
         return -np.abs(ecg[:, None] - text[None]).sum(-1)
 '''
-ENTRY_POINTS = """[ecgbench.methods]
+ENTRY_POINTS = """[ecgarena.methods]
 moments = far:Moments
 dies = far:Dies
 raises = far:Raises
@@ -159,15 +159,15 @@ def test_a_sweep_with_a_method_that_cannot_be_imported_here(bare, tmp_path, prep
 
 
 def test_numbers_cross_unchanged(bare):
-    method = class_elsewhere("moments", bare)(leads=["V1", "V2"])
+    method = external_class("moments", bare)(leads=["V1", "V2"])
     ecg = torch.randn(5, 2, 500)
     expected = 2 * np.concatenate([ecg.numpy().mean(-1), ecg.numpy().std(-1)], axis=1)
     assert method.signal.leads == ("V1", "V2") and np.array_equal(method.ecg_features(ecg).numpy(), expected)
-    assert failures(method_checks(class_elsewhere("moments", bare)())) == {}
+    assert failures(method_checks(external_class("moments", bare)())) == {}
 
 
 def test_a_similarity_of_its_own_is_asked_there(bare):
-    method = class_elsewhere("far_aligned", bare)()
+    method = external_class("far_aligned", bare)()
     ecg = torch.tensor([[1.0, 2.0, 3.0]])
     assert method.similarity(ecg, method.text_embeddings(["four"])).tolist() == [[-(3.0 + 1.0 + 3.0)]]
 
@@ -176,7 +176,7 @@ def test_a_built_in_method_gives_the_same_there(full, tmp_path):
     config = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
     here = build("merl", config, seed=3)
     here.start_pretraining(["sinus rhythm", "atrial fibrillation"])
-    there = class_elsewhere("merl", full)(**config)
+    there = external_class("merl", full)(**config)
     path = tmp_path / "weights.safetensors"
     save_weights(here, path)
     there.start(state=read_state(path))
@@ -197,7 +197,7 @@ def test_a_built_in_method_gives_the_same_there(full, tmp_path):
 def test_random_weights_come_from_the_seed_and_foreign_ones_are_refused(full, tmp_path):
     config = {"width": 8, "rate": 100.0, "seed": 5}
     local = build("random_init", config)
-    there = class_elsewhere("random_init", full)(**config)
+    there = external_class("random_init", full)(**config)
     there.start(seed=5)
     ecg = torch.randn(2, 12, 1000)
     assert torch.allclose(there.ecg_features(ecg), local.ecg_features(ecg), rtol=1e-4, atol=1e-5)
@@ -227,7 +227,7 @@ def test_what_cannot_be_described_is_one_error_before_anything_runs(bare, tmp_pa
 
 def test_a_method_that_raises_or_dies_is_a_failed_cell_with_its_last_words(bare, tmp_path, prepared_home):
     with pytest.raises(BenchmarkError, match="no such kernel"):
-        class_elsewhere("raises", bare)().ecg_features(torch.zeros(1, 3, 500))
+        external_class("raises", bare)().ecg_features(torch.zeros(1, 3, 500))
     assert main(["run", suite(tmp_path, "dies", bare)]) == 3
     (file,) = prepared_home.records.rglob("record.json")
     message = json.loads(file.read_text())["error"]["message"]
@@ -249,7 +249,7 @@ def test_mistakes_in_the_suite(bare, full, tmp_path, prepared_home, capsys):
 def test_another_version_of_the_harness_there_is_refused(full, monkeypatch):
     monkeypatch.setattr("benchmark.__version__", "99.0")
     with pytest.raises(UsageError, match=r"is installed there and 99.0 here"):
-        class_elsewhere("handcrafted", full)
+        external_class("handcrafted", full)
 
 
 def test_check_holds_it_to_the_contract(bare, capsys):
@@ -258,7 +258,7 @@ def test_check_holds_it_to_the_contract(bare, capsys):
 
 
 def test_the_process_ends_with_the_method(bare):
-    method = class_elsewhere("moments", bare)()
+    method = external_class("moments", bare)()
     assert method.signal.rate == 50
     process = method._there._process
     assert process.poll() is None

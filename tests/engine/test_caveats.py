@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 
 from benchmark.api import LEADS, SignalSpec
+from benchmark.data.formats.wfdb_reader import read_wfdb
+from benchmark.data.signals.signal import adapt, lead_positions, to_millivolt
 from benchmark.data.store.fingerprints import SAME, find_copies, fingerprint, fingerprints
 from benchmark.data.store.preparation import open_dataset, prepare
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.signals.signal import adapt, lead_positions, to_millivolt
-from benchmark.data.formats.wfdb_reader import read_record
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.engine.caveats import card_verdict, recordings_verdict, signal_caveats, verdict
-from benchmark.engine.events import silent
+from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor
-from benchmark.planning.plan import make_plan
 from benchmark.engine.pretraining import ReportedRecordings
-from benchmark.records.record import RunRecord
-from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.record import RunRecord
+from benchmark.records.store import Store
 
 SHORT, FLAT = 2, 5  # rows of the uneven dataset
 
@@ -97,7 +97,7 @@ def test_a_copy_is_found_at_another_rate_unit_and_filter(home):
 
 def test_the_two_rates_of_ptbxl_have_one_fingerprint(shared):
     stems = sorted((shared / "data" / "ptb-xl" / "records500").rglob("*.hea"))[:40]
-    fast = np.stack([to_millivolt(read_record(stem.with_suffix(""))) for stem in stems])
+    fast = np.stack([to_millivolt(read_wfdb(stem.with_suffix(""))) for stem in stems])
     likeness = fingerprint(fast, 500) @ fingerprint(fast[..., ::5], 100).T
     assert (np.diag(likeness) > SAME).all() and (likeness - 2 * np.eye(len(stems))).max() < 0.9
     assert list(lead_positions(LEADS)) == list(range(12))
@@ -171,7 +171,7 @@ def test_records_and_tables_carry_the_caveats(plan, prepared_home, tiny_suite):
         cell for cell in plan.cells if cell.row in ("merl", "handcrafted") and cell.question.get("fraction", 1) == 1
     ]
     store = Store(prepared_home.records)
-    InlineExecutor().run(plan.jobs(cells), prepared_home, "cpu", silent)
+    InlineExecutor().run(plan.jobs(cells), prepared_home, "cpu", discard_event)
     records = {cell.row: store.get(cell.spec) for cell in cells}
     assert records["merl"].leak["state"] == "contaminated" and records["handcrafted"].leak["state"] == "clean"
     assert any("resampled to 200 Hz" in note for note in records["handcrafted"].notes)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from benchmark.engine.cost import joined, model_cost
-from benchmark.engine.events import silent
+from benchmark.engine.cost import merge_costs, model_cost
+from benchmark.engine.events import discard_event
+from benchmark.engine.run import run_group
 from benchmark.planning.plan import data_digests, make_plan
-from benchmark.engine.run import run_job
-from benchmark.records.store import Store
 from benchmark.planning.suites import load_suite
+from benchmark.records.store import Store
 from benchmark.testing import FakeMethod
 
 
@@ -32,12 +32,12 @@ def test_operations_of_a_linear_map_are_counted_by_hand():
 
 def test_several_passes_add_up_over_one_model():
     passes = [{"parameters": 5, "flops": 2, "feature_seconds": 0.5}, {"parameters": 5, "flops": 3}]
-    assert joined(passes) == {"parameters": 5, "flops": 5, "feature_seconds": 0.5} and joined([]) == {}
+    assert merge_costs(passes) == {"parameters": 5, "flops": 5, "feature_seconds": 0.5} and merge_costs([]) == {}
 
 
 def test_every_cell_that_used_features_says_what_they_took(prepared_home, tiny_suite):
     plan = make_plan(load_suite(str(tiny_suite)), methods=["random_init"], tasks=["linear_probe"])
-    run_job(plan.jobs(plan.cells)[0], prepared_home, "cpu", silent)
+    run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)
     costs = [store.get(cell.spec).cost for cell in plan.sort_by_state(store, data_digests(plan, prepared_home)).done]
     assert len(costs) == 3 and all(cost == costs[0] for cost in costs)  # one pass, read from the cache by the others

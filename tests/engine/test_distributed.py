@@ -17,10 +17,10 @@ from torch import nn
 
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
 from benchmark.engine import distributed, preemption
-from benchmark.engine.events import silent
-from benchmark.planning.training_config import TrainingConfig
+from benchmark.engine.events import discard_event
 from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
+from benchmark.planning.training_config import TrainingConfig
 from methods.merl import MERL
 from methods.nn.contrastive import clip_loss, siglip_loss
 from methods.nn.gather import gather, gather_texts, global_mean
@@ -138,26 +138,26 @@ def scenarios(folder):
     found["rows"] = gather(torch.full((2, 1), float(distributed.rank())))
     found["texts"] = gather_texts([f"of {distributed.rank()}"])
     method = pairs()
-    found["history"] = train(method, Noise(), PLAIN, "pairs", silent, checkpoint=folder / "plain.pt").history
+    found["history"] = train(method, Noise(), PLAIN, "pairs", discard_event, checkpoint=folder / "plain.pt").history
     found["val"] = mean_losses(pairs().eval(), Noise(21), PLAIN, "cpu")
     whole = pairs(dropout=0.3)
-    found["whole"] = train(whole, Noise(), NOISY, "pairs", silent).history
+    found["whole"] = train(whole, Noise(), NOISY, "pairs", discard_event).history
     found["weights"] = whole.state_dict()
     try:
         given = {"checkpoint": folder / "noisy.pt", "checkpoint_every": 1e9}
-        train(stopped_after(pairs(dropout=0.3), 6), Noise(), NOISY, "pairs", silent, **given)
+        train(stopped_after(pairs(dropout=0.3), 6), Noise(), NOISY, "pairs", discard_event, **given)
     except preemption.Preempted as stopped:
         found["stopped"] = str(stopped)
     preemption.go_on()
     again = pairs(dropout=0.3)
-    found["resumed"] = train(again, Noise(), NOISY, "pairs", silent, **given).history
+    found["resumed"] = train(again, Noise(), NOISY, "pairs", discard_event, **given).history
     found["resumed_weights"] = again.state_dict()
     for name, data, config in (
         ("nan", Noise(16, broken=[3]), NOISY),
         ("odd", Noise(), TrainingConfig(epochs=1, batch_size=15)),
     ):
         try:
-            train(pairs(), data, config, "pairs", silent)
+            train(pairs(), data, config, "pairs", discard_event)
         except (TrainingError, UsageError) as error:
             found[name] = f"{type(error).__name__}: {error}"
     return found
@@ -168,7 +168,7 @@ import importlib.util, pathlib, sys, torch
 spec = importlib.util.spec_from_file_location("scenes", {file!r})
 scenes = importlib.util.module_from_spec(spec); spec.loader.exec_module(scenes)
 torch.set_num_threads(1)
-with scenes.distributed.joined("cpu"):
+with scenes.distributed.process_group("cpu"):
     found = scenes.scenarios(pathlib.Path({folder!r}))
 torch.save(found, {folder!r} + f"/rank{{found['rank']}}.pt")
 """
@@ -214,7 +214,7 @@ def test_gradients_equal_those_of_one_process_on_the_global_batch(both, name, da
 
 def test_the_whole_loop_equals_one_process(both):
     method = pairs()
-    alone = train(method, Noise(), PLAIN, "pairs", silent)
+    alone = train(method, Noise(), PLAIN, "pairs", discard_event)
     for found in both:
         assert len(found["history"]) == 2
         for mine, theirs in zip(alone.history, found["history"], strict=True):
@@ -244,7 +244,7 @@ def test_rows_and_texts_come_in_the_order_of_ranks(both):
 def test_alone_nothing_changes():
     rows = torch.rand(3, 2)
     assert gather(rows) is rows and global_mean(torch.tensor([1.0, 3.0])) == 2 and global_mean(torch.zeros(0)) == 0
-    with distributed.joined("cpu") as device:
+    with distributed.process_group("cpu") as device:
         assert device == "cpu" and distributed.size() == 1 and distributed.everyone(5) == [5]
 
 
@@ -254,6 +254,6 @@ def test_a_half_described_group_is_refused(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with (
         pytest.raises(UsageError, match=r"RANK is not set(.|\n)*MASTER_ADDR(.|\n)*MASTER_PORT"),
-        distributed.joined("cpu"),
+        distributed.process_group("cpu"),
     ):
         pass

@@ -7,7 +7,7 @@ import torch
 from benchmark.api import SequenceMethod
 from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import features
-from benchmark.engine.events import silent
+from benchmark.engine.events import discard_event
 from benchmark.engine.features import cached_features, extract, layer_missing
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.registry import METHODS
@@ -23,7 +23,7 @@ def data(synthetic_home):
 
 def cached(data, folder, identity=IDENTITY, layer="features", method=FakeMethod, rows=None):
     rows = np.arange(len(data)) if rows is None else rows
-    return cached_features(identity, layer, method, data, rows, folder, silent, "cpu")
+    return cached_features(identity, layer, method, data, rows, folder, discard_event, "cpu")
 
 
 def test_rows_come_in_order_and_from_the_cache(data, tmp_path):
@@ -94,11 +94,11 @@ class Unpooled(FakeMethod):
 def test_nan_and_wrong_shapes_are_named(data):
     rows = np.arange(5)
     with pytest.raises(BenchmarkError, match=f"NaN or infinite features for the recordings {data.record_ids[1]}"):
-        extract(Broken(), "features", data, rows, silent, "cpu")
+        extract(Broken(), "features", data, rows, discard_event, "cpu")
     with pytest.raises(BenchmarkError, match=r"Unpooled returned \(5, 12, 1000\) for 5 recordings"):
-        extract(Unpooled(), "features", data, rows, silent, "cpu")
+        extract(Unpooled(), "features", data, rows, discard_event, "cpu")
     with pytest.raises(UsageError, match="no recordings"):
-        extract(FakeMethod(), "features", data, rows[:0], silent, "cpu")
+        extract(FakeMethod(), "features", data, rows[:0], discard_event, "cpu")
 
 
 class TwoPrecisions(FakeMethod):
@@ -113,7 +113,7 @@ class TwoPrecisions(FakeMethod):
 def test_each_precision_has_its_own_file_and_its_own_form_of_the_method(data, tmp_path):
     rows = np.arange(5)
     made = [
-        cached_features(IDENTITY, "features", TwoPrecisions, data, rows, tmp_path, silent, "cpu", precision)
+        cached_features(IDENTITY, "features", TwoPrecisions, data, rows, tmp_path, discard_event, "cpu", precision)
         for precision in TwoPrecisions.precisions
     ]
     assert np.allclose(made[0] + 1, made[1]) and len(list(tmp_path.glob("*.npy"))) == 2
@@ -130,7 +130,7 @@ def test_the_precision_follows_the_device_the_variable_and_the_method(hardware, 
         assert features.chosen_precision(TwoPrecisions, "cpu") == wanted
         assert features.chosen_precision(FakeMethod, "cpu") == "fp32"
     monkeypatch.setenv(features.PRECISION_VARIABLE, "fp8")
-    with pytest.raises(UsageError, match="ECGBENCH_PRECISION is 'fp8'"):
+    with pytest.raises(UsageError, match="ECGARENA_PRECISION is 'fp8'"):
         features.chosen_precision(FakeMethod, "cpu")
 
 
@@ -144,5 +144,5 @@ def test_a_cpu_gets_batches_of_the_size_that_the_method_asks_for(data):
 
     method = Sized()
     method.cpu_batch_samples = 3 * method.signal.samples
-    extract(method, "features", data, np.arange(8), silent, "cpu")
+    extract(method, "features", data, np.arange(8), discard_event, "cpu")
     assert sizes == [3, 3, 2]

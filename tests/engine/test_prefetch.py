@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 
-from benchmark.engine.prefetch import computed, pinned, read_ahead
+from benchmark.engine.prefetch import pinned, read_ahead, run_pipelined
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
@@ -57,7 +57,7 @@ def test_an_error_is_raised_where_its_batch_is_taken():
 def test_results_come_in_order_as_float32_without_gradients_and_the_caller_keeps_its_own():
     scale = torch.tensor(2.0, requires_grad=True)
     batches = [torch.full((2, 3), float(number)).bfloat16() for number in range(3)]
-    for number, found in enumerate(computed(lambda batch: scale * batch, iter(batches), "cpu")):
+    for number, found in enumerate(run_pipelined(lambda batch: scale * batch, iter(batches), "cpu")):
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
         assert found.dtype == torch.float32 and not found.requires_grad
         assert torch.equal(found, torch.full((2, 3), 2.0 * number))
@@ -73,7 +73,7 @@ def test_a_gpu_is_given_the_next_batch_before_a_result_is_fetched(gpu, monkeypat
         return batch
 
     batches = [torch.tensor(float(number)) for number in range(4)]
-    seen = [(int(found), len(started)) for found in computed(function, batches, "cpu")]
+    seen = [(int(found), len(started)) for found in run_pipelined(function, batches, "cpu")]
     assert seen == ([(0, 2), (1, 3), (2, 4), (3, 4)] if gpu else [(0, 1), (1, 2), (2, 3), (3, 4)])
 
 

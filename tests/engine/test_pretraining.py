@@ -4,10 +4,10 @@ import pytest
 
 from benchmark.configuration import distinct
 from benchmark.engine import preemption, pretraining
-from benchmark.engine.events import silent
-from benchmark.planning.plan import recipe
+from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, pretrain, pretrained_folder
 from benchmark.paths import Home
+from benchmark.planning.plan import recipe
 from benchmark.registry import METHODS
 
 OPTIONS = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
@@ -32,7 +32,7 @@ def undisturbed(synthetic_home, tmp_path_factory):
 
     home = Home(tmp_path_factory.mktemp("undisturbed"))
     shutil.copytree(synthetic_home.data, home.data)
-    return pretrain(*question(), home, silent).sha256
+    return pretrain(*question(), home, discard_event).sha256
 
 
 def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, undisturbed, monkeypatch):
@@ -48,10 +48,10 @@ def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, undist
     with monkeypatch.context() as patched:
         patched.setattr(pretraining, "mean_losses", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pretrain(*asked, prepared_home, silent)
+            pretrain(*asked, prepared_home, discard_event)
     folder = pretrained_folder(*asked, prepared_home)
     assert (folder / CHECKPOINT).is_file() and pretraining.read_card(folder) is None
-    resumed = pretrain(*asked, prepared_home, silent)
+    resumed = pretrain(*asked, prepared_home, discard_event)
     assert resumed.sha256 == undisturbed and not (folder / CHECKPOINT).exists()
 
 
@@ -60,7 +60,7 @@ def test_the_card_says_what_the_weights_saw_and_how_they_were_chosen(asked, prep
     name, version, config, _ = asked
     training = {"epochs": 2, "batch_size": 32, "select": "zero_shot_val"}
     marked = recipe("merl", METHODS.get("merl"), "synthetic", {"patients": 120}, training)
-    made = pretrain(name, version, config, marked, prepared_home, silent)
+    made = pretrain(name, version, config, marked, prepared_home, discard_event)
     assert "selected on validation labels" in made.card["selection"]
     assert [(part["split"], part["use"][:9]) for part in made.card["saw"]] == [
         ("train", "signals a"),
@@ -86,13 +86,13 @@ def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undist
     with pytest.raises(preemption.Preempted):
         pretrain(*asked, prepared_home, stopping)
     preemption.go_on()
-    assert pretrain(*asked, prepared_home, silent).sha256 == undisturbed
+    assert pretrain(*asked, prepared_home, discard_event).sha256 == undisturbed
 
 
 def test_tables_name_rows_that_labels_selected(asked):
+    from benchmark.engine.run import selection_notes
     from benchmark.planning.plan import Cell
     from benchmark.records.record import RunSpec
-    from benchmark.engine.run import selection_notes
 
     def cell(training):
         made = recipe("merl", METHODS.get("merl"), "synthetic", {}, training)

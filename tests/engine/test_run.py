@@ -13,13 +13,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
-from benchmark.engine.events import silent
+from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext, TestSetLockedError
+from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
+from benchmark.engine.run import run_group
 from benchmark.planning.plan import data_digests, make_plan
-from benchmark.engine.run import run_job
-from benchmark.records.store import Store
 from benchmark.planning.suites import load_suite
+from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod
 from tasks.linear_probe import LinearProbe
@@ -35,7 +35,7 @@ def plan(tiny_suite):
 def run(plan, home, executor=None):
     store = Store(home.records)
     plan.sort_by_state(store, data_digests(plan, home))
-    (executor or InlineExecutor()).run(plan.jobs(plan.todo), home, "cpu", silent)
+    (executor or InlineExecutor()).run(plan.jobs(plan.todo), home, "cpu", discard_event)
     return plan.sort_by_state(store, data_digests(plan, home))
 
 
@@ -54,7 +54,7 @@ def test_a_grid_runs_once_and_is_then_free(plan, prepared_home, monkeypatch):
     assert low < record.metrics["auroc_macro"] < high
     monkeypatch.setattr("benchmark.engine.run._run_cell", lambda *_: pytest.fail("a finished cell ran again"))
     assert not plan.sort_by_state(Store(prepared_home.records)).todo
-    assert run_job(plan.jobs(plan.cells)[0], prepared_home, "cpu", silent) == {"done": 3}
+    assert run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event) == {"done": 3}
 
 
 def test_two_runs_agree_and_processes_agree_with_inline(plan, prepared_home, synthetic_home, tmp_path):
@@ -99,21 +99,21 @@ def test_other_data_makes_records_stale(plan, prepared_home):
 
 
 def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, monkeypatch):
-    original = LinearProbe.answer
+    original = LinearProbe.predict
 
     def fails(self, context):
         if self.fraction == 0.1 and self.seed == 1:
             raise RuntimeError("no luck today")
         return original(self, context)
 
-    monkeypatch.setattr(LinearProbe, "answer", fails)
+    monkeypatch.setattr(LinearProbe, "predict", fails)
     run(plan, prepared_home)
     assert len(plan.failed) == 3 and len(plan.done) == len(plan.cells) - 3
     error = Store(prepared_home.records).get(plan.failed[0].spec).error
     assert error["message"] == "no luck today" and "in fails" in error["traceback"]
     run(plan, prepared_home)  # failed cells are not run again by themselves
     assert len(plan.failed) == 3
-    monkeypatch.setattr(LinearProbe, "answer", original)
+    monkeypatch.setattr(LinearProbe, "predict", original)
     for cell in plan.failed:
         Store(prepared_home.records).discard(cell.spec)
     assert not run(plan, prepared_home).failed
@@ -134,7 +134,7 @@ def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home
     info = tmp_path / "deadly-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ecgbench.methods]\ndeadly = deadly:Deadly\n")
+    (info / "entry_points.txt").write_text("[ecgarena.methods]\ndeadly = deadly:Deadly\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     suite = tmp_path / "tiny.toml"
@@ -182,8 +182,10 @@ def world(prepared_home):
 
 def context(world, view=None):
     data, truth, home = world
-    source = MethodSource("handcrafted", {}, 1, None, None, "cpu")
-    return TaskContext(data, view or truth, source, "synthetic", "conditions", home.features, home.subsets, silent)
+    source = MethodHandle("handcrafted", {}, 1, None, None, "cpu")
+    return TaskContext(
+        data, view or truth, source, "synthetic", "conditions", home.features, home.subsets, discard_event
+    )
 
 
 def test_splits_share_no_patient_and_no_recording(world):
@@ -204,10 +206,10 @@ def test_no_test_label_reaches_the_tuning(world):
     """With all test labels turned round, every choice and every prediction stays the same bit by bit."""
     data, view, _ = world
     task = LinearProbe(fraction=0.5, seed=1, trials=6)
-    honest = task.answer(context(world))
+    honest = task.predict(context(world))
     poisoned = LabelledRows(view.classes, view.rows, {**view.labels, "test": 1 - view.labels["test"]})
-    other = task.answer(context(world, poisoned))
-    assert np.array_equal(honest.predictions["logits"], other.predictions["logits"])
+    other = task.predict(context(world, poisoned))
+    assert np.array_equal(honest.arrays["logits"], other.arrays["logits"])
     assert np.array_equal(honest.thresholds, other.thresholds) and honest.details == other.details
     assert task.score(honest, view.truth(data)).metrics != task.score(other, poisoned.truth(data)).metrics
 
@@ -217,31 +219,31 @@ def test_validation_labels_do_reach_the_tuning(world):
     _, view, _ = world
     task = LinearProbe(fraction=0.5, seed=1, trials=6)
     turned = LabelledRows(view.classes, view.rows, {**view.labels, "val": 1 - view.labels["val"]})
-    assert task.answer(context(world)).details["trials"] != task.answer(context(world, turned)).details["trials"]
+    assert task.predict(context(world)).details["trials"] != task.predict(context(world, turned)).details["trials"]
 
 
 def test_the_standardisation_sees_the_subset_alone(world, monkeypatch):
     """Test signals moved far away change test predictions, not the search."""
     task = LinearProbe(fraction=0.5, seed=1, trials=4)
-    plain = task.answer(context(world))
+    plain = task.predict(context(world))
     moved = context(world)
     original = moved.features
     monkeypatch.setattr(moved, "features", lambda split, *a: original(split, *a) + (100.0 if split == "test" else 0.0))
-    shifted = task.answer(moved)
+    shifted = task.predict(moved)
     assert shifted.details == plain.details
-    assert not np.array_equal(shifted.predictions["logits"], plain.predictions["logits"])
+    assert not np.array_equal(shifted.arrays["logits"], plain.arrays["logits"])
 
 
 def test_zero_shot_uses_no_labels_at_all(prepared_home, world, monkeypatch):
     data, view, home = world
     METHODS._classes["fake"] = FakeMethod
     try:
-        source = MethodSource("fake", {}, 1, None, None, "cpu")
-        seen = TaskContext(data, view, source, "synthetic", "conditions", home.features, home.subsets, silent)
+        source = MethodHandle("fake", {}, 1, None, None, "cpu")
+        seen = TaskContext(data, view, source, "synthetic", "conditions", home.features, home.subsets, discard_event)
         monkeypatch.setattr(seen, "labels", lambda split: pytest.fail(f"zero-shot asked for {split} labels"))
         task = TASKS.get("zero_shot")()
-        answer = task.answer(seen)
-        scores = task.score(answer, view.truth(data))
+        predictions = task.predict(seen)
+        scores = task.score(predictions, view.truth(data))
     finally:
         del METHODS._classes["fake"]
-    assert answer.thresholds is None and set(scores.metrics) == {"auroc_macro", "auprc_macro"}
+    assert predictions.thresholds is None and set(scores.metrics) == {"auroc_macro", "auprc_macro"}

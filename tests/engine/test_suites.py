@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmark.planning.plan import make_plan
-from benchmark.planning.suites import load_suite
 from benchmark.errors import MissingError, UsageError
+from benchmark.planning.plan import make_plan
 from benchmark.planning.suite_files import suite_names
+from benchmark.planning.suites import load_suite
 
 
 def test_the_built_in_suites_can_be_planned():

@@ -12,10 +12,10 @@ from torch import nn
 
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
 from benchmark.engine import preemption
-from benchmark.engine.events import silent
-from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
+from benchmark.engine.events import discard_event
 from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
+from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
 
 
 class Toy(nn.Module, TrainableMethod):
@@ -62,7 +62,7 @@ def losses(progress):
 def test_it_learns_and_repeats_bit_by_bit():
     config = TrainingConfig(epochs=8, batch_size=16, lr=0.01)
     first, second = toy(), toy()
-    a, b = (train(m, Noise(), config, "toy", silent) for m in (first, second))
+    a, b = (train(m, Noise(), config, "toy", discard_event) for m in (first, second))
     assert losses(a) == losses(b) and losses(a)[-1] < 0.8 * losses(a)[0]
     assert all(torch.equal(x, y) for x, y in zip(first.parameters(), second.parameters(), strict=True))
     assert not first.training
@@ -71,7 +71,7 @@ def test_it_learns_and_repeats_bit_by_bit():
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(optimiser, tmp_path):
     config = TrainingConfig(epochs=6, batch_size=16, lr=0.01, optimiser=optimiser)
-    whole = train(toy(), Noise(), config, "toy", silent)
+    whole = train(toy(), Noise(), config, "toy", discard_event)
 
     class StopError(Exception):
         pass
@@ -82,10 +82,10 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(optimiser, tmp_path):
         return {}
 
     with pytest.raises(StopError):
-        train(toy(), Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt", after_epoch=stop)
+        train(toy(), Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt", after_epoch=stop)
     torch.manual_seed(99)
     method = toy(seed=5)  # what it starts from must not matter
-    resumed = train(method, Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt")
+    resumed = train(method, Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt")
     assert losses(resumed) == losses(whole) and resumed.step == whole.step
 
 
@@ -98,7 +98,8 @@ spec = importlib.util.spec_from_file_location("toys", {__file__!r}); toys = impo
 spec.loader.exec_module(toys)
 def slowly(progress):
     print(progress.epoch, flush=True); time.sleep(0.2); return {{}}
-done = toys.train(toys.toy(), toys.Noise(), toys.TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy", toys.silent,
+done = toys.train(toys.toy(), toys.Noise(), toys.TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy",
+                  toys.discard_event,
                   checkpoint=pathlib.Path({str(tmp_path / "c.pt")!r}), after_epoch=slowly)
 print("losses", repr(toys.losses(done)), flush=True)
 """
@@ -110,7 +111,9 @@ print("losses", repr(toys.losses(done)), flush=True)
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert again.splitlines()[0] in ("3", "4")  # not from the start
     found = eval(again.splitlines()[-1].removeprefix("losses "))
-    assert found == losses(train(toy(), Noise(), TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy", silent))
+    assert found == losses(
+        train(toy(), Noise(), TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy", discard_event)
+    )
 
 
 def test_a_kill_within_an_epoch_loses_nothing_that_was_kept(tmp_path):
@@ -127,10 +130,10 @@ def test_a_kill_within_an_epoch_loses_nothing_that_was_kept(tmp_path):
 
     config = TrainingConfig(epochs=3, batch_size=8, accumulate=2, lr=0.01)  # 4 steps in each epoch
     whole, undisturbed = toy(), Noise()
-    expected = train(whole, undisturbed, config, "toy", silent)
+    expected = train(whole, undisturbed, config, "toy", discard_event)
     given = {"checkpoint": tmp_path / "c.pt", "checkpoint_every": 0}
     with pytest.raises(OSError, match="went away"):
-        train(toy(), Dying(), config, "toy", silent, **given)
+        train(toy(), Dying(), config, "toy", discard_event, **given)
     assert torch.load(given["checkpoint"], weights_only=True)["progress"]["step"] == 3
     notes, method = [], toy(seed=5)
     resumed = train(method, Noise(), config, "toy", lambda event: notes.append(event.text), **given)
@@ -141,7 +144,7 @@ def test_a_kill_within_an_epoch_loses_nothing_that_was_kept(tmp_path):
 def test_a_signal_stops_after_the_step_with_its_checkpoint(tmp_path):
     """The handler that a cluster's signal gets; what goes on equals an undisturbed run to the bit."""
     config = TrainingConfig(epochs=2, batch_size=16, lr=0.01)
-    expected = train(toy(), Noise(), config, "toy", silent)
+    expected = train(toy(), Noise(), config, "toy", discard_event)
 
     class Signalled(Noise):
         reads = 0
@@ -157,11 +160,11 @@ def test_a_signal_stops_after_the_step_with_its_checkpoint(tmp_path):
         preemption.stopping_on_signals(),
         pytest.raises(preemption.Preempted, match=r"after step 3; its checkpoint is .*c.pt"),
     ):
-        train(toy(), Signalled(), config, "toy", silent, checkpoint=tmp_path / "c.pt")
+        train(toy(), Signalled(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt")
     preemption.go_on()
     assert signal.getsignal(signal.SIGUSR1) is before
     assert not issubclass(preemption.Preempted, Exception)  # nobody may store it as a failure
-    assert train(toy(), Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt").history == expected.history
+    assert train(toy(), Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt").history == expected.history
 
 
 def test_the_selected_epoch_survives_a_stop(tmp_path):
@@ -177,14 +180,14 @@ def test_the_selected_epoch_survives_a_stop(tmp_path):
 
     method = toy()
     with pytest.raises(KeyboardInterrupt):
-        train(method, Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt", after_epoch=after_epoch)
+        train(method, Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt", after_epoch=after_epoch)
     second = states[1]
     method = toy()
-    done = train(method, Noise(), config, "toy", silent, checkpoint=tmp_path / "c.pt", after_epoch=after_epoch)
+    done = train(method, Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt", after_epoch=after_epoch)
     assert done.best == {"epoch": 2, "score": 1.0} and [row["val_loss"] for row in done.history] == scores
     assert all(torch.equal(value, second[name]) for name, value in method.state_dict().items())
     with pytest.raises(UsageError, match="needs validation data"):
-        train(toy(), Noise(), config, "toy", silent)
+        train(toy(), Noise(), config, "toy", discard_event)
 
 
 def test_validation_losses_disturb_nothing_and_repeat():
@@ -195,8 +198,8 @@ def test_validation_losses_disturb_nothing_and_repeat():
         found.extend(mean_losses(method, Noise(20), config, "cpu") for _ in range(2))
         return {}
 
-    assert train(method, Noise(), config, "toy", silent, after_epoch=look).history == (
-        train(toy(), Noise(), config, "toy", silent).history
+    assert train(method, Noise(), config, "toy", discard_event, after_epoch=look).history == (
+        train(toy(), Noise(), config, "toy", discard_event).history
     )
     assert found[0] == found[1] != found[2] and set(found[0]) == {"val_loss", "val_mse"}
 
@@ -209,7 +212,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step():
     method = Exploding()
     before = method.net[0].weight.detach().clone()
     with pytest.raises(TrainingError, match=r"the gradient is not finite.*recordings of the batch: r"):
-        train(method, Noise(), TrainingConfig(epochs=1, clip=0), "toy", silent)
+        train(method, Noise(), TrainingConfig(epochs=1, clip=0), "toy", discard_event)
     assert torch.equal(before, method.net[0].weight)
 
 
@@ -221,7 +224,7 @@ def test_decay_spares_vectors_on_request():
     for decay, kept in (("all", False), ("matrices", True)):
         method = Still()
         weight, bias = method.net[0].weight.detach().clone(), method.net[0].bias.detach().clone()
-        train(method, Noise(), TrainingConfig(epochs=1, weight_decay=0.5, decay=decay), "toy", silent)
+        train(method, Noise(), TrainingConfig(epochs=1, weight_decay=0.5, decay=decay), "toy", discard_event)
         assert torch.equal(method.net[0].bias, bias) == kept and not torch.equal(method.net[0].weight, weight)
 
 
@@ -240,14 +243,14 @@ def test_sgd_takes_the_step_that_momentum_and_decay_say():
     for step in range(3):
         velocity = 0.9 * velocity + 1 + 0.5 * bias
         bias = bias - learning_rate(step, 3, config) * velocity
-    train(method, Noise(), config, "toy", silent)
+    train(method, Noise(), config, "toy", discard_event)
     torch.testing.assert_close(method.net[0].bias.detach().double(), bias, atol=1e-6, rtol=1e-6)
 
 
 def test_a_checkpoint_of_other_options_is_refused(tmp_path):
-    train(toy(), Noise(), TrainingConfig(epochs=1), "toy", silent, checkpoint=tmp_path / "c.pt")
+    train(toy(), Noise(), TrainingConfig(epochs=1), "toy", discard_event, checkpoint=tmp_path / "c.pt")
     with pytest.raises(UsageError, match="other options"):
-        train(toy(), Noise(), TrainingConfig(epochs=2), "toy", silent, checkpoint=tmp_path / "c.pt")
+        train(toy(), Noise(), TrainingConfig(epochs=2), "toy", discard_event, checkpoint=tmp_path / "c.pt")
 
 
 def test_every_epoch_has_its_own_shuffle_without_repeats():
@@ -266,8 +269,8 @@ def test_accumulation_equals_one_large_batch():
     torch.manual_seed(0)
     large, small = Plain(), Plain()
     small.load_state_dict(large.state_dict())
-    train(large, Noise(), TrainingConfig(epochs=2, batch_size=32, clip=0), "toy", silent)
-    train(small, Noise(), TrainingConfig(epochs=2, batch_size=8, accumulate=4, clip=0), "toy", silent)
+    train(large, Noise(), TrainingConfig(epochs=2, batch_size=32, clip=0), "toy", discard_event)
+    train(small, Noise(), TrainingConfig(epochs=2, batch_size=8, accumulate=4, clip=0), "toy", discard_event)
     assert torch.allclose(large.net.weight, small.net.weight, atol=1e-5)
 
 
@@ -276,13 +279,13 @@ def test_a_nan_loss_stops_and_names_the_recordings():
         TrainingError,
         match=r"not finite in epoch 1, step \d+ \(mse nan\); recordings with values that are not finite: r7;",
     ):
-        train(toy(), Noise(n=8, broken=[7]), TrainingConfig(epochs=1, batch_size=8), "toy", silent)
+        train(toy(), Noise(n=8, broken=[7]), TrainingConfig(epochs=1, batch_size=8), "toy", discard_event)
 
 
 def test_fewer_examples_than_a_batch_and_none_at_all():
-    assert train(toy(), Noise(n=5), TrainingConfig(epochs=1, batch_size=64), "toy", silent).step == 1
+    assert train(toy(), Noise(n=5), TrainingConfig(epochs=1, batch_size=64), "toy", discard_event).step == 1
     with pytest.raises(UsageError, match="nothing to train on"):
-        train(toy(), Noise(n=0), TrainingConfig(epochs=1), "toy", silent)
+        train(toy(), Noise(n=0), TrainingConfig(epochs=1), "toy", discard_event)
 
 
 def test_schedule_and_minimum_of_steps():

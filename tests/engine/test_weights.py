@@ -6,8 +6,8 @@ import pytest
 
 from benchmark.api import MethodCard, Weights
 from benchmark.cli import main
-from benchmark.planning.weights import locate
 from benchmark.errors import MissingError, UsageError
+from benchmark.planning.weights import locate
 from benchmark.registry import METHODS
 
 CONTENT = b"the weights"
@@ -50,10 +50,10 @@ def test_offline_the_error_names_repository_file_and_remedy(hub):
 
 def test_tags_lead_to_files_that_a_person_fetched(tmp_path, monkeypatch):
     weights = card(best=Weights(PAGE, SHA256, "MIT", "w.pth"), unknown=Weights(PAGE, "", "MIT", "u.pth"))
-    monkeypatch.delenv("ECGBENCH_WEIGHTS", raising=False)
-    with pytest.raises(MissingError, match=rf"get w.pth \(licence MIT\) from {PAGE}.*ECGBENCH_WEIGHTS is not set"):
+    monkeypatch.delenv("ECGARENA_WEIGHTS", raising=False)
+    with pytest.raises(MissingError, match=rf"get w.pth \(licence MIT\) from {PAGE}.*ECGARENA_WEIGHTS is not set"):
         locate("tag:best", "any", weights)
-    monkeypatch.setenv("ECGBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("ECGARENA_WEIGHTS", str(tmp_path))
     with pytest.raises(MissingError, match=rf"put it at {tmp_path}/any/w.pth"):
         locate("tag:best", "any", weights)
     (tmp_path / "any").mkdir()
@@ -79,13 +79,13 @@ def test_show_prints_source_licence_and_checksum(capsys):
     assert main(["show", "merl"]) == 0
     shown = capsys.readouterr().out
     for tag, weights in METHODS.get("merl").card.weights.items():
-        assert f"weights tag:{tag}: {weights.file} from {weights.source}" in shown
+        assert f"weights tag:{tag}: {weights.file} from {weights.url}" in shown
     assert "licence: MIT" in shown and "sha256: not published" in shown
 
 
 def test_cards_are_complete_and_hold_no_made_up_checksum():
     for name in METHODS.names():
         for tag, weights in METHODS.get(name).card.weights.items():
-            assert weights.source and weights.licence, (name, tag)
-            assert weights.source.startswith("hub:") or weights.file, (name, tag)
+            assert weights.url and weights.licence, (name, tag)
+            assert weights.url.startswith("hub:") or weights.file, (name, tag)
             assert weights.sha256 == "" or len(weights.sha256) == 64, (name, tag)

@@ -20,12 +20,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.api import Dataset, RecordEntry
+from benchmark.api import Dataset, RecordingEntry
 from benchmark.data.formats.csv_index import CsvFile, RowIndex
 from benchmark.data.formats.matlab5 import read_matlab_ecg, read_matlab_person
 from benchmark.data.formats.merl_files import read_merl
+from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.data.store.quality_checks import screen
-from benchmark.data.formats.wfdb_reader import parse_header, read_record
 from benchmark.datasets.cpsc2018 import CPSC2018
 from benchmark.datasets.csn import CSN
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG
@@ -141,7 +141,7 @@ def targets(folder: Path) -> dict[str, Target]:
 
     def screened(name: str) -> object:
         dataset, stem, suffix = records[name]
-        return screen(dataset, folder / name, [RecordEntry("1", "1", "train", {}, source=stem + suffix)])
+        return screen(dataset, folder / name, [RecordingEntry("1", "1", "train", {}, locator=stem + suffix)])
 
     def index(dataset: Dataset, name: str) -> object:
         return list(dataset.entries(folder / name))
@@ -155,9 +155,9 @@ def targets(folder: Path) -> dict[str, Target]:
     return {
         "header": Target(hea(stems["ptbxl"]), lambda: parse_header(hea(stems["ptbxl"]))),
         "record": Target(hea(stems["ptbxl"]), lambda: screened("ptbxl")),
-        "dat": Target(stems["ptbxl"].with_name("00001_lr.dat"), lambda: read_record(stems["ptbxl"])),
+        "dat": Target(stems["ptbxl"].with_name("00001_lr.dat"), lambda: read_wfdb(stems["ptbxl"])),
         "cpsc header": Target(hea(stems["cpsc"]), lambda: indexed_and_screened("cpsc")),
-        "cpsc mat": Target(stems["cpsc"].with_suffix(".mat"), lambda: read_record(stems["cpsc"])),
+        "cpsc mat": Target(stems["cpsc"].with_suffix(".mat"), lambda: read_wfdb(stems["cpsc"])),
         "csn header": Target(hea(stems["csn"]), lambda: indexed_and_screened("csn")),
         "matlab5": Target(original, lambda: read_matlab_ecg(original)),
         "matlab5 person": Target(original, lambda: read_matlab_person(original)),

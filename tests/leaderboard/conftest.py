@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.records.record import RunRecord
 from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
 
 CLASSES = ("NORM", "MI")
 

@@ -1,13 +1,13 @@
-"""The grid of all metrics of a task: every metric, floors last, in Markdown and CSV; tasks without one have no grid."""
+"""The grid of all metrics of a task: every metric, baselines last, in Markdown and CSV; or no grid."""
 
 import pytest
 
-from benchmark.planning.plan import make_plan
-from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
 from benchmark.leaderboard import markdown
 from benchmark.leaderboard import metric_grid as beside
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.store import Store
 
 TASK = '[[tasks]]\nname = "report_generation"\n'
 METRICS = {"rouge_l": 0.25, "bleu_4": 0.125, "exact": 0.5}
@@ -27,7 +27,7 @@ def test_every_metric_of_every_row_is_there(board):
     assert grid.metrics == ("bleu_4", "rouge_l", "exact"), "in the task's order, without those that nobody has"
     assert list(grid.rows) == ["handcrafted", "merl", "random_init", "frequent_report", "random_report"]
     text = markdown.markdown(board, [])
-    assert "| merl | 0.125 | 0.250 | 0.500 |" in text and "| frequent_report *(floor)* | 0.125" in text
+    assert "| merl | 0.125 | 0.250 | 0.500 |" in text and "| frequent_report *(baseline)* | 0.125" in text
     lines = beside.spreadsheet([grid]).splitlines()
     assert len(lines) == 1 + 5 * 3 and lines[1].endswith("bleu_4,0.125000")
 

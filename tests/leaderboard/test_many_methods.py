@@ -3,10 +3,10 @@
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.planning.plan import make_plan
-from benchmark.planning.suites import load_suite
 from benchmark.leaderboard.figures import calibration, label_efficiency, robustness
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 
 METHODS = 9
 SUITE = """

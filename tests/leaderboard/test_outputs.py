@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from benchmark.cli import main
-from benchmark.planning.plan import make_plan
-from benchmark.planning.suites import load_suite
 from benchmark.leaderboard import latex, published
 from benchmark.leaderboard.figures import draw_all
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(0, 0.02, 200).astype(np.float32)

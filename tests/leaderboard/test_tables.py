@@ -5,13 +5,13 @@ import io
 
 import pytest
 
-from benchmark.planning.plan import make_plan
-from benchmark.records.record import RunRecord
-from benchmark.planning.suites import load_suite
 from benchmark.errors import DataError
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.spreadsheet import spreadsheet
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.record import RunRecord
 
 
 def by_seed(cell):
@@ -24,7 +24,7 @@ def test_means_spreads_intervals_and_the_best(plan, store, fill):
     assert "| method | 10 % | 100 % |" in text
     assert "| handcrafted | <ins>0.710 ±0.014 [0.660, 0.750]</ins> | <ins>0.700 [0.650, 0.740]</ins> |" in text
     assert "| merl | **0.810 ±0.014 [0.760, 0.850]** | **0.800 [0.750, 0.840]** |" in text
-    assert text.index("| merl |") < text.index("| *floors* |") < text.index("| random_init | 0.610")
+    assert text.index("| merl |") < text.index("| *baselines* |") < text.index("| random_init | 0.610")
     assert "macro AUROC; 30 recordings in test; train 10 %: 9, 100 %: 9." in text
     assert "SYNTHETIC DATA" in text and "PARTIAL" not in text and "INCOMPLETE" not in text
     assert "handcrafted × zero_shot: skipped, it has no space shared" in text
@@ -37,9 +37,9 @@ def test_missing_and_failed_cells_are_shown_and_never_best(plan, store, fill):
     store.put(lost.spec, RunRecord(lost.spec.key, lost.spec.to_json(), lost.question, "failed", error={"message": "x"}))
     text = markdown(Leaderboard(plan, store), [])
     assert "0.800 [0.750, 0.840] (1 of 2 seeds absent)" in text and "**0.800 [0.750, 0.840] (1" not in text
-    assert "INCOMPLETE: 2 cells are missing or failed; `ecgbench run tiny`" in text
-    assert "merl × linear_probe: 1 cells missing; `ecgbench run tiny --methods merl --tasks linear_probe`" in text
-    assert "random_init × linear_probe: 1 cells failed; `ecgbench run tiny --methods random_init" in text
+    assert "INCOMPLETE: 2 cells are missing or failed; `ecgarena run tiny`" in text
+    assert "merl × linear_probe: 1 cells missing; `ecgarena run tiny --methods merl --tasks linear_probe`" in text
+    assert "random_init × linear_probe: 1 cells failed; `ecgarena run tiny --methods random_init" in text
 
 
 def test_an_empty_store_is_all_missing(plan, store):

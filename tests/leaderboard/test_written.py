@@ -8,11 +8,11 @@ import pytest
 from benchmark.api import LEADS
 from benchmark.cli import main
 from benchmark.data.store.preparation import open_dataset
+from benchmark.leaderboard.ecg_paper import MARGIN, PULSE, ROW_HEIGHT, draw
 from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.records.record import RunRecord
 from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
-from benchmark.leaderboard.ecg_paper import MARGIN, PULSE, ROW_HEIGHT, draw
 
 EVIL = "<script>alert(1)</script>"
 SUITE = f"""
@@ -86,7 +86,7 @@ def test_the_order_is_as_asked_and_a_true_report_is_marked(told, tmp_path):
 def test_what_cannot_be_shown_is_one_clear_error(told, tmp_path, prepared_home, capsys):
     assert main(["reports", str(told[0]), "--show", "0"]) == 2
     assert main(["reports", str(told[0]), "--records", str(tmp_path / "none")]) == 5
-    assert "ecgbench run told" in capsys.readouterr().err
+    assert "ecgarena run told" in capsys.readouterr().err
 
 
 def points(path):

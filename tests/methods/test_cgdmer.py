@@ -167,18 +167,18 @@ TRAINING = {"epochs": 6, "batch_size": 32, "lr": 2e-3}
 
 def test_a_short_pretraining_beats_random_weights(tmp_path):
     """On synthetic recordings: the 10 % probe above that of its own random weights, zero-shot above chance."""
-    from benchmark.data.store.preparation import open_dataset, prepare
     from benchmark.data.labels.subsets import draw
+    from benchmark.data.store.preparation import open_dataset, prepare
     from benchmark.engine.building import build
     from benchmark.engine.context import LabelledRows
-    from benchmark.engine.events import silent
+    from benchmark.engine.events import discard_event
     from benchmark.engine.features import extract
     from benchmark.engine.pretraining import ReportedRecordings
-    from benchmark.planning.training_config import TrainingConfig
     from benchmark.engine.selection import zero_shot_val
     from benchmark.engine.training import train
     from benchmark.metrics.classification import auroc, macro
     from benchmark.paths import Home
+    from benchmark.planning.training_config import TrainingConfig
     from benchmark.probes.search import tune
 
     prepare("synthetic", {"patients": 600}, Home(tmp_path))
@@ -186,7 +186,9 @@ def test_a_short_pretraining_beats_random_weights(tmp_path):
     view = LabelledRows.of(data, "groups", None)
 
     def probe(method, seed):
-        features = {split: extract(method, "features", data, view.rows[split], silent, "cpu") for split in view.rows}
+        features = {
+            split: extract(method, "features", data, view.rows[split], discard_event, "cpu") for split in view.rows
+        }
         rows, labels = view.rows["train"], view.labels
         part = draw(data.record_ids[rows], data.patient_ids[rows], labels["train"], view.classes, 0.1, seed).rows
         tuned = tune((features["train"][part], labels["train"][part]), (features["val"], labels["val"]), trials=8)
@@ -198,7 +200,7 @@ def test_a_short_pretraining_beats_random_weights(tmp_path):
         before = probe(method, seed)
         corpus = ReportedRecordings(data, "train", method.signal, 448)
         method.start_pretraining(list(corpus.reports))
-        train(method, corpus, TrainingConfig(**TRAINING, seed=seed), "cgdmer", silent)
+        train(method, corpus, TrainingConfig(**TRAINING, seed=seed), "cgdmer", discard_event)
         lifts.append(probe(method, seed) - before)
         shots.append(zero_shot_val(method, data, "synthetic", "cpu"))
     print("lifts", lifts, "zero-shot", shots)

@@ -9,13 +9,13 @@ from safetensors.torch import save_file
 
 from benchmark.api import Batch
 from benchmark.engine.building import build
-from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import train
 from benchmark.errors import MissingError, UsageError
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
 from methods.cmelt import CMELT
-from methods.nn.masked_words import IGNORED
 from methods.nn.cmelt.masked_text_batch import Shown, clean, show, show_as_released
+from methods.nn.masked_words import IGNORED
 
 TINY = {"width": 32, "depth": 1, "heads": 2, "channels": 16, "position_kernel": 8, "fusion_layers": 2, "mem_layer": 1,
         "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 1, "rate": 100.0, "seconds": 2.5}  # fmt: skip

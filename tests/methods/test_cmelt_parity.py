@@ -20,7 +20,7 @@ from benchmark.engine.building import build
 from methods.cmelt import Shown
 from methods.nn.cmelt.masked_patches import keep_patches, patch_targets, reconstruction_loss
 
-SHARED = Path(os.environ.get("ECGBENCH_SHARED", Path(__file__).parents[2] / "../shared"))
+SHARED = Path(os.environ.get("ECGARENA_SHARED", Path(__file__).parents[2] / "../shared"))
 GOLDEN = SHARED / "golden" / "cmelt.json"
 KEYS = SHARED / "specs" / "cmelt_state_dict.txt"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_file(), reason=f"no official activations at {GOLDEN}")

@@ -10,10 +10,10 @@ from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
 from methods.deri import DERI
 from methods.nn.contrastive import clip_loss
-from methods.nn.official import PartMissing
 from methods.nn.deri.random_views import random_views
-from methods.nn.text_side import NoTextModel
 from methods.nn.deri.token_decoder import DropPath, TokenDecoder
+from methods.nn.official import PartMissing
+from methods.nn.text_side import NoTextModel
 
 REPORTS = ["sinus rhythm.", "atrial fibrillation, left axis.", "", "left bundle branch block with paced rhythm"]
 TINY = {"width": 8, "rate": 100.0, "seconds": 4.0, "embed_dim": 16, "decoder_heads": 2, "text_tokens": 64}

@@ -18,19 +18,19 @@ import pytest
 import torch
 
 from benchmark.api import AlignedMethod, TrainableMethod
-from benchmark.data.store.preparation import open_dataset, prepare
-from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.labels.prompts import load_prompts
 from benchmark.data.labels.subsets import draw
+from benchmark.data.store.preparation import open_dataset, prepare
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.building import build
 from benchmark.engine.context import LabelledRows
-from benchmark.engine.events import silent
+from benchmark.engine.events import discard_event
 from benchmark.engine.features import extract
 from benchmark.engine.pretraining import ReportedRecordings
-from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import train
 from benchmark.metrics.classification import auroc, macro
 from benchmark.paths import Home
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.probes.search import tune
 from benchmark.registry import METHODS, TASKS
 
@@ -109,7 +109,7 @@ def one_thread():
 
 def probe(method, data, view, seed):
     """Macro AUROC on test of a probe on 10 % of the training labels."""
-    features = {split: extract(method, "features", data, view.rows[split], silent, "cpu") for split in view.rows}
+    features = {split: extract(method, "features", data, view.rows[split], discard_event, "cpu") for split in view.rows}
     rows, labels = view.rows["train"], view.labels
     subset = draw(data.record_ids[rows], data.patient_ids[rows], labels["train"], view.classes, 0.1, seed).rows
     train_split = features["train"][subset], labels["train"][subset]
@@ -125,7 +125,7 @@ def zero_shot(method, data, view):
     phrases = load_prompts("en").phrases("synthetic", "groups", view.classes)
     with torch.inference_mode():
         text = torch.stack([task.phrase_embeddings(method, group).mean(dim=0) for group in phrases])
-        ecg = torch.from_numpy(extract(method, "embeddings", data, view.rows["test"], silent, "cpu"))
+        ecg = torch.from_numpy(extract(method, "embeddings", data, view.rows["test"], discard_event, "cpu"))
         return macro(auroc(view.labels["test"], method.similarity(ecg, text).numpy()))
 
 
@@ -150,7 +150,7 @@ def learns(name, case, folder):
         corpus = ReportedRecordings(data, "train", method.signal, case.corpus)
         method.start_pretraining(list(corpus.reports))
         options = {"batch_size": 32, "lr": 2e-3, **case.training}
-        train(method, corpus, TrainingConfig(epochs=case.epochs, seed=seed, **options), name, silent)
+        train(method, corpus, TrainingConfig(epochs=case.epochs, seed=seed, **options), name, discard_event)
         lifts.append(probe(method, data, view, seed) - before)
         if isinstance(method, AlignedMethod):
             shots.append(zero_shot(method, data, view))

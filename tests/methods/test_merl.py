@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 from benchmark.api import Batch
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights
-from benchmark.engine.events import silent
-from benchmark.planning.plan import recipe
+from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import pretrain
 from benchmark.errors import MissingError, UsageError
+from benchmark.planning.plan import recipe
 from benchmark.registry import METHODS
 from methods.merl import MERL
 from methods.nn.text import HubTextEncoder, TokeniserMissing
@@ -84,8 +84,8 @@ def test_gradients_reach_everything_but_the_unused_layer(encoder):
     batch = batch_of(8)
     method.start_pretraining(batch.reports)
     sum(method.loss(batch).values()).backward()
-    silent = {name for name, p in method.named_parameters() if p.grad is None or not p.grad.any()}
-    assert silent <= {"ecg_encoder.linear.weight", "ecg_encoder.linear.bias"}, silent
+    discard_event = {name for name, p in method.named_parameters() if p.grad is None or not p.grad.any()}
+    assert discard_event <= {"ecg_encoder.linear.weight", "ecg_encoder.linear.bias"}, discard_event
 
 
 def test_a_hub_text_model_is_frozen_but_noisy(bert):
@@ -201,7 +201,7 @@ def test_pretraining_without_a_text_model_is_refused(prepared_home):
     given = "merl", 1, {"width": 8, "text_model": "none"}
     data = recipe("merl", MERL, "synthetic", {"patients": 120}, {})
     with pytest.raises(UsageError, match=r"merl cannot be pre-trained as configured(.|\n)*set text_model to 'small'"):
-        pretrain(*given, data, prepared_home, silent)
+        pretrain(*given, data, prepared_home, discard_event)
 
 
 def test_errors_name_field_and_remedy(tmp_path):

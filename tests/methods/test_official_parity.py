@@ -26,7 +26,7 @@ from benchmark.planning.suites import load_suite
 from methods.nn.contrastive import clip_loss, retrieval_accuracy
 from methods.nn.text import TextOutput
 
-SHARED = Path(os.environ.get("ECGBENCH_SHARED", Path(__file__).parents[2] / "../shared"))
+SHARED = Path(os.environ.get("ECGARENA_SHARED", Path(__file__).parents[2] / "../shared"))
 GOLDEN = SHARED / "golden" / "deri_merl.json"
 KEYS = SHARED / "specs" / "deri_state_dict.txt"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_file(), reason=f"no official activations at {GOLDEN}")

@@ -6,11 +6,11 @@ import torch
 
 from benchmark.api import Batch
 from benchmark.engine.building import build
-from benchmark.engine.events import silent
-from benchmark.planning.plan import recipe
+from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import ReportedRecordings, pretrain
-from benchmark.planning.training_config import TrainingConfig
 from benchmark.engine.training import train
+from benchmark.planning.plan import recipe
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
 
 TINY = {"width": 8, "rate": 100.0, "hidden": 32, "outputs": 16}
@@ -63,7 +63,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(name, tmp_path):
     config = w2v if name == "w2v_cmsc_rlm" else TINY
     options = TrainingConfig(epochs=3, batch_size=8, lr=1e-3)
     whole = build(name, config)
-    train(whole, Recordings(), options, name, silent)
+    train(whole, Recordings(), options, name, discard_event)
 
     def stop(progress):
         if progress.epoch == 2:
@@ -72,9 +72,9 @@ def test_a_stopped_training_goes_on_bit_by_bit(name, tmp_path):
 
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(StopError):
-        train(build(name, config), Recordings(), options, name, silent, checkpoint=path, after_epoch=stop)
+        train(build(name, config), Recordings(), options, name, discard_event, checkpoint=path, after_epoch=stop)
     resumed = build(name, config, seed=5)  # what it starts from must not matter
-    train(resumed, Recordings(), options, name, silent, checkpoint=path)
+    train(resumed, Recordings(), options, name, discard_event, checkpoint=path)
     states = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in states)
 
@@ -93,7 +93,7 @@ def test_recordings_without_a_report_are_learnt_from(prepared_home, monkeypatch)
 def test_they_pre_train_through_the_harness(prepared_home):
     training = {"epochs": 1, "batch_size": 32}
     asked = recipe("simclr", METHODS.get("simclr"), "synthetic", {"patients": 120}, training)
-    made = pretrain("simclr", 1, TINY, asked, prepared_home, silent)
+    made = pretrain("simclr", 1, TINY, asked, prepared_home, discard_event)
     assert {"loss", "nt_xent", "val_nt_xent"} <= made.card["final"].keys()
     build("simclr", TINY, made.weights)
 

@@ -46,7 +46,7 @@ def test_bleu_rouge_and_cider_are_those_of_the_package():
     np.testing.assert_allclose([found.metrics[f"bleu_{n}"] for n in (1, 2, 3, 4)], expected, rtol=1e-9)
     assert found.metrics["rouge_l"] == pytest.approx(Rouge().compute_score(true, written)[0])
     assert found.metrics["cider"] == pytest.approx(Cider().compute_score(true, written)[0])
-    assert "meteor" not in found.metrics and found.signature["tokeniser"] == "ecg-bench split_words"
+    assert "meteor" not in found.metrics and found.signature["tokeniser"] == "ecgarena split_words"
 
 
 def test_an_empty_text_scores_0_and_is_counted():

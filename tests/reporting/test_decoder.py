@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.engine.events import silent
-from benchmark.planning.training_config import TrainingConfig
+from benchmark.engine.events import discard_event
 from benchmark.errors import MissingError, UsageError
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Pairs, statistics
@@ -43,7 +43,7 @@ def learnt():
     decoder = make_decoder(SIZE, tokens.reports, *statistics(tokens), seed=0)
     learner = Learner(decoder, None, "short_sequence", 64)
     config = TrainingConfig(epochs=20, batch_size=16, lr=1e-2, select="val_loss")
-    told = train_decoder(learner, pairs, config, "test", silent, "cpu", None, 1.0)
+    told = train_decoder(learner, pairs, config, "test", discard_event, "cpu", None, 1.0)
     return learner, told
 
 
@@ -51,7 +51,7 @@ def learnt():
 def test_it_writes_what_it_was_told(learnt, strategy):
     learner, told = learnt
     tokens = Tokens(9)
-    written, taken = write(learner, tokens, Decoding(strategy), "test", silent, "cpu")
+    written, taken = write(learner, tokens, Decoding(strategy), "test", discard_event, "cpu")
     assert written == tokens.reports
     assert taken["cut"] == 0 and taken["tokens_per_second"] > 0
     assert told["choice"]["score"] == min(epoch["val_loss"] for epoch in told["history"])
@@ -61,7 +61,7 @@ def test_sampling_follows_its_seed(learnt):
     learner, _ = learnt
     hot = {"strategy": "sample", "temperature": 3.0, "top_p": 1.0}
     first, again, other = (
-        write(learner, Tokens(4), Decoding(seed=seed, **hot), "test", silent, "cpu")[0] for seed in (0, 0, 1)
+        write(learner, Tokens(4), Decoding(seed=seed, **hot), "test", discard_event, "cpu")[0] for seed in (0, 0, 1)
     )
     assert first == again != other
 
@@ -144,7 +144,7 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
     assert torch.equal(decoder.gpt.transformer.wte.weight[:size], published.transformer.wte.weight)
     assert decoder.gpt.transformer.wte.weight.shape[0] == size + 2 and decoder.tokeniser.eos == end
     learner = Learner(decoder, None, "short_sequence", 64)
-    written, _ = write(learner, Tokens(2), Decoding("greedy"), "test", silent, "cpu")
+    written, _ = write(learner, Tokens(2), Decoding("greedy"), "test", discard_event, "cpu")
     assert len(written) == 2
     with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
         make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import benchmark
-from benchmark.api import Answer, Method, Scores, Task, TrainableMethod
+from benchmark.api import Method, Predictions, Scores, Task, TrainableMethod
 from benchmark.testing import FakeMethod
 
 
@@ -60,7 +60,7 @@ class Chore(Task):
     def cannot(cls, method: type[Method]) -> str | None:
         return None
 
-    def answer(self, context):
+    def predict(self, context):
         if not (Path(os.environ["CHORES"]) / "cured").exists():
             if self.does == "raise":
                 raise RuntimeError("a chore that raises")
@@ -72,8 +72,8 @@ class Chore(Task):
         if self.megabytes:
             time.sleep(1.5)
         code = str(Path(benchmark.__file__).parent.parent)
-        return Answer({"features": context.features("test")[:1], "ballast": ballast[:1]}, details={"code": code})
+        return Predictions({"features": context.features("test")[:1], "ballast": ballast[:1]}, details={"code": code})
 
-    def score(self, answer, truth):
-        total = float(np.abs(answer.predictions["features"]).sum())
+    def score(self, predictions, truth):
+        total = float(np.abs(predictions.arrays["features"]).sum())
         return Scores({"number": total + self.seed})

@@ -57,7 +57,7 @@ def plug_in(folder: Path) -> None:
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: chores\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[ecgbench.methods]\nplain = chores:Plain\nslow = chores:Slow\n[ecgbench.tasks]\nchore = chores:Chore\n"
+        "[ecgarena.methods]\nplain = chores:Plain\nslow = chores:Slow\n[ecgarena.tasks]\nchore = chores:Chore\n"
     )
 
 
@@ -100,7 +100,7 @@ class Cluster:
             command, check=True, capture_output=True, text=True, env=self.variables, timeout=60
         ).stdout
 
-    def ecgbench(
+    def ecgarena(
         self, *arguments: str, timeout: float = 200, code: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "benchmark", *arguments]
@@ -108,7 +108,7 @@ class Cluster:
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done
 
-    def start_ecgbench(self, *arguments: str) -> subprocess.Popen[str]:
+    def start_ecgarena(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "benchmark", *arguments]
         pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, env=self.variables, cwd=ROOT, **pipe)

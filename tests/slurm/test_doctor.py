@@ -77,7 +77,7 @@ def test_a_healthy_node_has_no_fault(folder):
 @pytest.mark.parametrize(
     "changed, what, remedy, bad",
     [
-        ({"sees_token": False}, "the home is shared", "put ECGBENCH_HOME on a shared folder", True),
+        ({"sees_token": False}, "the home is shared", "put ECGARENA_HOME on a shared folder", True),
         ({"lock_was_free": True}, "a lock held here is held there", "results stay whole", False),
         ({"renames": {"over a file": False}}, "rename over a file, from the node", "another file system", True),
         ({"java": None}, "Java is there", "module load", False),

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from benchmark.records.index import read_index
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import load_suite
+from benchmark.records.index import read_index
 from slurm.estimates import DEFAULTS, Estimates
 from slurm.planner import arrays, lay_out
 from slurm.profiles import load_profile

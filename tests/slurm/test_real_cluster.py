@@ -130,11 +130,11 @@ def swept(cluster, tmp_path_factory):
     slurm = ("--executor", "slurm", "--profile", str(files["profile.toml"]), "-q")
     home = {name: ("--home", str(files[name])) for name in ("grid", "learners", "inline")}
     inline = [
-        cluster.start_ecgbench("run", str(files["learners.toml"]), "--methods", row, *home["inline"], "-q")
+        cluster.start_ecgarena("run", str(files["learners.toml"]), "--methods", row, *home["inline"], "-q")
         for row in ("timed", "signalled")
     ]
-    cluster.ecgbench("run", str(files["learners.toml"]), *slurm, *home["learners"], code=0)
-    grid = cluster.start_ecgbench("run", str(files["grid.toml"]), *slurm, *home["grid"])
+    cluster.ecgarena("run", str(files["learners.toml"]), *slurm, *home["learners"], code=0)
+    grid = cluster.start_ecgarena("run", str(files["grid.toml"]), *slurm, *home["grid"])
     content, learning = submission(files["learners"])
     jobs = json.loads((learning / "jobs.json").read_text())
     by_row = {unit["title"].split()[-1]: unit["number"] for unit in content["units"] if unit["stage"] == "pretrain"}
@@ -142,11 +142,11 @@ def swept(cluster, tmp_path_factory):
     until(lambda: log.exists() and "epoch 3" in log.read_text(), 90, "three epochs")
     cluster.ask("scancel", "--signal=USR2", jobs[str(by_row["signalled"])])
     told = grid.communicate(timeout=90)[1]
-    again = cluster.ecgbench("run", str(files["grid.toml"]), *slurm, *home["grid"], code=0).stderr
+    again = cluster.ecgarena("run", str(files["grid.toml"]), *slurm, *home["grid"], code=0).stderr
     until(lambda: len(records(files["grid"])) > 20, 60, "the first cells")
     cluster.down("slurmd-n1")
     cluster.down("slurmctld")
-    status = cluster.start_ecgbench("status", *home["grid"], "--patience", "60")
+    status = cluster.start_ecgarena("status", *home["grid"], "--patience", "60")
     saw = [status.stderr.readline()]
     cluster.up("slurmctld")
     cluster.up("slurmd-n1")
@@ -171,7 +171,7 @@ def test_cells_are_packed_and_arrays_split(swept):
     assert stages == ["features"] + ["probe"] * 8 and max(len(unit["cells"]) for unit in content["units"]) == 25
     arrays = [job.partition("_")[0] for job in json.loads((folder / "jobs.json").read_text()).values()]
     assert [arrays.count(array) for array in dict.fromkeys(arrays)] == [1, 4, 4]  # MaxArraySize is 4
-    assert "200 cells as 9 jobs" in swept["told"] and "ecgbench status --watch" in swept["told"]
+    assert "200 cells as 9 jobs" in swept["told"] and "ecgarena status --watch" in swept["told"]
 
 
 def test_what_is_under_way_is_not_submitted_twice(swept):
@@ -198,7 +198,7 @@ def test_records_equal_those_of_the_inline_executor(cluster, swept, tmp_path):
     suite.write_text(
         GRID.format(seeds=list(range(197))).replace('["raise", "hang"]', '["nothing"]').replace("900", "1")
     )
-    cluster.ecgbench("run", str(suite), "--home", str(tmp_path / "home"), "-q", code=0)
+    cluster.ecgarena("run", str(suite), "--home", str(tmp_path / "home"), "-q", code=0)
     expected, found = records(tmp_path / "home"), records(swept["grid"])
     same = {key for key in expected if key in found and found[key]["status"] == "done"}
     assert len(same) == 197
@@ -244,16 +244,16 @@ def test_two_nodes_train_together(swept):
 
 def test_logs_of_a_cell(cluster, swept):
     home = ("--home", str(swept["grid"]))
-    shown = cluster.ecgbench("logs", "does=raise", *home, code=0).stdout
+    shown = cluster.ecgarena("logs", "does=raise", *home, code=0).stdout
     assert "a chore that raises" in shown and "begin  plain chore" in shown
-    refused = cluster.ecgbench("logs", "seed=7", *home, code=2).stderr
+    refused = cluster.ecgarena("logs", "seed=7", *home, code=2).stderr
     assert "fits 11 cells" in refused  # 7, and 70 to 79
 
 
 def test_the_doctor_looks_from_a_job(cluster, swept):
     """One machine plays login node and compute nodes, so all that must be shared is shared."""
     home = ("--home", str(swept["grid"]))
-    done = cluster.ecgbench("doctor", "--profile", str(swept["profile.toml"]), *home)
+    done = cluster.ecgarena("doctor", "--profile", str(swept["profile.toml"]), *home)
     for sight in (
         "ok    the home is shared",
         "ok    clocks agree",
@@ -262,7 +262,7 @@ def test_the_doctor_looks_from_a_job(cluster, swept):
     ):
         assert sight in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0 and "nothing is wrong" in done.stdout
-    refused = cluster.ecgbench(
+    refused = cluster.ecgarena(
         "doctor", "--profile", str(swept["profile.toml"]), "--resource", "partition=mian", *home, code=5
     )
     assert "the cluster has main" in refused.stdout
@@ -272,9 +272,9 @@ def test_retry_reruns_three(cluster, swept):
     home, untouched = ("--home", str(swept["grid"])), records(swept["grid"])
     (cluster.plugin / "cured").touch()
     try:
-        by_memory = cluster.ecgbench("retry", "--oom", "--mem", "x2", *home, code=0).stderr
+        by_memory = cluster.ecgarena("retry", "--oom", "--mem", "x2", *home, code=0).stderr
         assert "submitted 1 cells" in by_memory
-        rest = cluster.ecgbench("retry", *home, code=0).stderr
+        rest = cluster.ecgarena("retry", *home, code=0).stderr
         assert "submitted 2 cells" in rest, rest
         until(lambda: idle(cluster), 60, "the end of the retries")
     finally:
@@ -283,5 +283,5 @@ def test_retry_reruns_three(cluster, swept):
     assert len(found) == 200 and all(record["status"] == "done" for record in found.values())
     changed = [key for key in found if found[key] != untouched[key]]
     assert len(changed) == 3
-    assert "there is nothing to run again" in cluster.ecgbench("retry", *home, code=0).stdout
-    assert cluster.ecgbench("status", *home, code=0).stdout.count("200") >= 2
+    assert "there is nothing to run again" in cluster.ecgarena("retry", *home, code=0).stdout
+    assert cluster.ecgarena("status", *home, code=0).stdout.count("200") >= 2

@@ -12,9 +12,9 @@ import pytest
 
 import slurm.supervision
 from benchmark.data.store.preparation import prepare
-from benchmark.records.index import read_index
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import load_suite
+from benchmark.records.index import read_index
 from slurm.submission import SubmittedCell, SubmittedUnit, new_folder, write_submission
 from slurm.supervision import Supervisor
 from slurm.work import Work

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from harness import NoOp
 
-from benchmark.engine.events import silent
-from benchmark.records.index import read_index
-from benchmark.planning.plan import make_plan
-from benchmark.records.store import Store
-from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.engine.events import discard_event
 from benchmark.paths import Home
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.records.index import read_index
+from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod
 from slurm.commands import rows_of
@@ -79,7 +79,7 @@ def measure(suite: Suite, home: Home, array_size: int) -> None:
     layout = runner.lay_out(plan.jobs(plan.todo), home)
     print(f"{len(plan.cells)} cells planned into {len(layout.units)} jobs: {time.perf_counter() - start:.2f} s")
     start = time.perf_counter()
-    submission = runner.submit(layout, home, silent)
+    submission = runner.submit(layout, home, discard_event)
     spent = time.perf_counter() - start
     kinds: dict[str, int] = {}
     for unit in layout.units:

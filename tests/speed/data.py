@@ -2,7 +2,7 @@
 
     python tests/speed/data.py [--root PTBXL] [--recordings 3000] [--rounds 3]
 
-Without --root (or $ECGBENCH_DATA/ptbxl) it writes a synthetic tree in PTB-XL's layout. The `.mat` files of CPSC2018 and
+Without --root (or $ECGARENA_DATA/ptbxl) it writes a synthetic tree in PTB-XL's layout. The `.mat` files of CPSC2018 and
 CSN and the `.dat` files of MIMIC-IV-ECG, 500 Hz, come from made-up trees.
 """
 
@@ -29,7 +29,7 @@ BATCH = 64
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ["ECGBENCH_DATA"]) / "ptbxl" if "ECGBENCH_DATA" in os.environ else None
+    default = Path(os.environ["ECGARENA_DATA"]) / "ptbxl" if "ECGARENA_DATA" in os.environ else None
     parser.add_argument("--root", type=Path, default=default)
     parser.add_argument("--recordings", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from benchmark.api import Method
+from benchmark.data.signals.signal import adapt
 from benchmark.data.store.preparation import prepare
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.signals.signal import adapt
 from benchmark.engine.building import build
-from benchmark.engine.events import silent
+from benchmark.engine.events import discard_event
 from benchmark.engine.features import BATCH_GPU, extract, has_bf16
 from benchmark.paths import Home
 
@@ -51,7 +51,7 @@ def main() -> None:
 def compare(name: str, method: Method, data: PreparedDataset, rows: np.ndarray, options: argparse.Namespace) -> None:
     sides = {
         "in turn": lambda some: in_turn(method, data, some, options.device),
-        "harness": lambda some: extract(method, "features", data, some, silent, options.device),
+        "harness": lambda some: extract(method, "features", data, some, discard_event, options.device),
     }
     rates: dict[str, list[float]] = {side: [] for side in sides}
     found: dict[str, np.ndarray] = {side: function(rows[:BATCH_GPU]) for side, function in sides.items()}

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmark.api import Method
 from benchmark.engine.features import BATCH_GPU, has_bf16
-from benchmark.engine.prefetch import computed, pinned, read_ahead
+from benchmark.engine.prefetch import pinned, read_ahead, run_pipelined
 from methods.nn.fold import inference_copy
 from methods.nn.resnet1d import ResNet1D
 from methods.nn.vit1d import ViT1D
@@ -82,7 +82,7 @@ def plain_loop(function: Callable[[Tensor], Tensor], ecg: Tensor, batch: int, de
 def harness_loop(function: Callable[[Tensor], Tensor], ecg: Tensor, batch: int, device: str) -> Tensor:
     """What `benchmark.engine.features.extract` does, on recordings that lie in memory."""
     batches = read_ahead(lambda part: pinned(part, device), ecg.split(batch), device)
-    return torch.cat(list(computed(function, batches, device)))
+    return torch.cat(list(run_pipelined(function, batches, device)))
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""What the harness itself costs: a cell that does nothing, and ``ecgbench --help``.
+"""What the harness itself costs: a cell that does nothing, and ``ecgarena --help``.
 
 python tests/speed/harness.py [--cells 500]
 """
@@ -17,13 +17,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.api import Answer, Scores, Task
+from benchmark.api import Predictions, Scores, Task
 from benchmark.data.store.preparation import prepare
-from benchmark.engine.events import silent
-from benchmark.planning.plan import make_plan
-from benchmark.engine.run import run_job
-from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.engine.events import discard_event
+from benchmark.engine.run import run_group
 from benchmark.paths import Home
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod
 
@@ -39,10 +39,10 @@ class NoOp(Task):
     def cannot(cls, method):
         return None
 
-    def answer(self, context):
-        return Answer({"number": np.zeros(1)})
+    def predict(self, context):
+        return Predictions({"number": np.zeros(1)})
 
-    def score(self, answer, truth):
+    def score(self, predictions, truth):
         return Scores({"nothing": 0.0})
 
 
@@ -65,7 +65,7 @@ def main() -> None:
         prepare("synthetic", {"patients": 60}, home)
         (job,) = make_plan(suite).jobs(make_plan(suite).cells)
         start = time.perf_counter()
-        ended = run_job(job, home, "cpu", silent)
+        ended = run_group(job, home, "cpu", discard_event)
         spent = time.perf_counter() - start
     assert ended == {"done": cells}
     print(f"a cell that does nothing, record and predictions stored: {1e3 * spent / cells:.2f} ms (mean of {cells})")
@@ -73,7 +73,7 @@ def main() -> None:
     for _ in range(15):
         bare.append(seconds([sys.executable, "-c", "pass"]))
         ours.append(seconds([sys.executable, "-m", "benchmark", "--help"]))
-    print(f"ecgbench --help: {statistics.median(ours):.3f} s (python itself: {statistics.median(bare):.3f} s)")
+    print(f"ecgarena --help: {statistics.median(ours):.3f} s (python itself: {statistics.median(bare):.3f} s)")
 
 
 def seconds(command: list[str]) -> float:

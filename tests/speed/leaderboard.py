@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.records.record import RunRecord
 from benchmark.records.store import RECORD, RESAMPLED, Store
-from benchmark.planning.suites import load_suite
 
 ROWS, SEEDS = 30, 30
 FORMATS = "md,csv,tex,html,pdf,png,svg"

@@ -37,12 +37,12 @@ import torch
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import RecordEntry, Truth
-from benchmark.data.store.preparation import open_dataset, prepare
+from benchmark.api import RecordingEntry, Truth
 from benchmark.data.labels.subsets import draw
+from benchmark.data.store.preparation import open_dataset, prepare
 from benchmark.datasets.ptbxl import CLASSES, PTBXL
 from benchmark.engine.building import build
-from benchmark.engine.events import silent
+from benchmark.engine.events import discard_event
 from benchmark.engine.features import cached_features
 from benchmark.metrics.classification import f1_thresholds
 from benchmark.metrics.scoring import score_classes
@@ -62,7 +62,7 @@ Split = tuple[np.ndarray, np.ndarray, list[str]]  # features, labels, patients
 class Labelled(PTBXL):
     """PTB-XL's reader; random labels of its numbers of classes, of 1 to 40 %, that follow a few hidden variables."""
 
-    def entries(self, root: Path | None) -> list[RecordEntry]:
+    def entries(self, root: Path | None) -> list[RecordingEntry]:
         found = super().entries(root)[:RECORDINGS]
         rng = np.random.default_rng(0)
         codes = np.array([[sum(map(ord, entry.report)) % 97, float(entry.age or 50)] for entry in found])
@@ -100,7 +100,7 @@ class World:
         rows = np.arange(len(self.data))
         with threadpool_limits(1):
             self.features = cached_features(
-                identity, "features", self.method, self.data, rows, self.home.features, silent, "cpu"
+                identity, "features", self.method, self.data, rows, self.home.features, discard_event, "cpu"
             )
 
     def method(self) -> torch.nn.Module:

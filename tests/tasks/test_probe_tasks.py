@@ -10,13 +10,13 @@ from torch import nn
 from benchmark.api import PROTOCOL, AlignedMethod, MethodCard, SequenceMethod, SignalSpec
 from benchmark.cli import main
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
-from benchmark.engine.events import silent
-from benchmark.planning.plan import make_plan
-from benchmark.planning.suites import load_suite
+from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext, TestSetLockedError
+from benchmark.engine.events import discard_event
 from benchmark.errors import UsageError
-from benchmark.registry import METHODS, TASKS
+from benchmark.planning.plan import make_plan
 from benchmark.planning.suite_files import suite_names
+from benchmark.planning.suites import load_suite
+from benchmark.registry import METHODS, TASKS
 
 
 class Small(nn.Module, SequenceMethod, AlignedMethod):
@@ -71,9 +71,9 @@ def world(prepared_home, small):
 
 def context(world, view=None, scratch=None):
     data, truth, home = world
-    source = MethodSource("small", {}, 1, None, None, "cpu")
+    source = MethodHandle("small", {}, 1, None, None, "cpu")
     return TaskContext(
-        data, view or truth, source, "synthetic", "groups", home.features, home.subsets, silent, scratch=scratch
+        data, view or truth, source, "synthetic", "groups", home.features, home.subsets, discard_event, scratch=scratch
     )
 
 
@@ -83,8 +83,8 @@ def question(name, **more):
 
 def same(a, b):
     return (
-        a.predictions.keys() == b.predictions.keys()
-        and all(np.array_equal(a.predictions[name], b.predictions[name]) for name in a.predictions)
+        a.arrays.keys() == b.arrays.keys()
+        and all(np.array_equal(a.arrays[name], b.arrays[name]) for name in a.arrays)
         and np.array_equal(a.thresholds, b.thresholds)
         and json.dumps(a.details) == json.dumps(b.details)
     )
@@ -95,18 +95,20 @@ def test_an_answer_is_seeded_scored_and_blind_to_test_labels(world, name):
     """With all test labels turned round, every choice and prediction stays the same; with validation's they do not."""
     data, view, _ = world
     task = question(name)
-    answer = task.answer(context(world))
+    predictions = task.predict(context(world))
     turned = {
         split: LabelledRows(view.classes, view.rows, {**view.labels, split: 1 - view.labels[split]})
         for split in ("test", "val")
     }
-    assert same(answer, task.answer(context(world, turned["test"])))
-    assert not same(answer, task.answer(context(world, turned["val"])))
-    json.dumps(answer.details, allow_nan=False)
-    scores = task.score(answer, view.truth(data))
+    assert same(predictions, task.predict(context(world, turned["test"])))
+    assert not same(predictions, task.predict(context(world, turned["val"])))
+    json.dumps(predictions.details, allow_nan=False)
+    scores = task.score(predictions, view.truth(data))
     assert 0.3 < scores.metrics["auroc_macro"] < 1 and "auroc_macro" in scores.intervals
-    assert scores.metrics["auroc_macro"] != task.score(answer, turned["test"].truth(data)).metrics["auroc_macro"]
-    assert answer.details["subset"]["n"] == context(world).subset(0.5, 0).summary()["n"] or name == "published_probe"
+    assert scores.metrics["auroc_macro"] != task.score(predictions, turned["test"].truth(data)).metrics["auroc_macro"]
+    assert (
+        predictions.details["subset"]["n"] == context(world).subset(0.5, 0).summary()["n"] or name == "published_probe"
+    )
 
 
 def test_test_signals_come_without_labels(world):
@@ -165,7 +167,7 @@ def test_wrong_fields_are_named(name, fields, message):
 
 def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypatch):
     task = question("finetune", epochs=6)
-    whole = task.answer(context(world))
+    whole = task.predict(context(world))
     scored = []
     original = TaskContext._class_scores
 
@@ -178,22 +180,22 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(TaskContext, "_class_scores", dies)
         with pytest.raises(KeyboardInterrupt):
-            task.answer(context(world, scratch=tmp_path / "scratch"))
+            task.predict(context(world, scratch=tmp_path / "scratch"))
     assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"best.pt", "training.pt"}
     notes = []
     resuming = context(world, scratch=tmp_path / "scratch")
-    resuming.report = lambda event: notes.append(event.text)
-    assert same(task.answer(resuming), whole)
+    resuming.on_event = lambda event: notes.append(event.text)
+    assert same(task.predict(resuming), whole)
     assert any("resuming after epoch" in note for note in notes)
 
 
 def test_an_attention_probe_resumes(world, tmp_path):
     task = question("attention_probe", trials=4)
-    whole = task.answer(context(world))
-    task.answer(context(world, scratch=tmp_path / "scratch"))
+    whole = task.predict(context(world))
+    task.predict(context(world, scratch=tmp_path / "scratch"))
     journal = tmp_path / "scratch" / "search.jsonl"
     journal.write_text("\n".join(journal.read_text().splitlines()[:3]) + "\n")  # killed after two trials
-    assert same(task.answer(context(world, scratch=tmp_path / "scratch")), whole)
+    assert same(task.predict(context(world, scratch=tmp_path / "scratch")), whole)
 
 
 # --- the published protocol ---
@@ -202,11 +204,11 @@ def test_an_attention_probe_resumes(world, tmp_path):
 def test_the_scorer_alone_takes_the_maximum_over_test_epochs(world):
     data, view, _ = world
     published, honest = question("published_probe"), question("published_probe", choose="validation")
-    found, plain = published.answer(context(world)), honest.answer(context(world))
-    assert found.predictions["epochs"].shape == (3, len(view.rows["test"]), len(view.classes))
+    found, plain = published.predict(context(world)), honest.predict(context(world))
+    assert found.arrays["epochs"].shape == (3, len(view.rows["test"]), len(view.classes))
     best = found.details["history"]
     chosen = max(best, key=lambda entry: entry["val_score"])["epoch"]
-    assert np.array_equal(found.predictions["epochs"][chosen - 1], plain.predictions["logits"])  # one training
+    assert np.array_equal(found.arrays["epochs"][chosen - 1], plain.arrays["logits"])  # one training
     scores = published.score(found, view.truth(data))
     assert scores.metrics["auroc_macro"] >= honest.score(plain, view.truth(data)).metrics["auroc_macro"]
     assert any("of 3 chosen by its test AUROC, as published" in note for note in scores.notes)
@@ -217,7 +219,7 @@ def test_no_built_in_suite_asks_under_another_protocol():
         assert all(TASKS.get(task.name).protocol == PROTOCOL for task in load_suite(name).tasks), name
 
 
-def test_the_ladder_is_climbed_and_shown(world, tmp_path, capsys):
+def test_the_steps_to_the_published_protocol_are_run_and_shown(world, tmp_path, capsys):
     suite = tmp_path / "one.toml"
     suite.write_text(
         'name = "one"\ntitle = "One"\nversion = "1"\n'
@@ -235,10 +237,10 @@ def test_the_ladder_is_climbed_and_shown(world, tmp_path, capsys):
     arguments = [key[:8], "--out", str(tmp_path)]
     assert main(["explain", *arguments, "-q", "--set", "epochs=2"]) == 0
     out = capsys.readouterr().out
-    rungs = json.loads((tmp_path / f"explain-{key}.json").read_text())["rungs"]
-    assert [row["protocol"] for row in rungs] == [PROTOCOL] + 6 * ["merl-published"] and "as published" in out
-    assert [row["value"] for row in rungs[-3:-1]] == sorted(row["value"] for row in rungs[-3:-1])  # test maximum
-    assert rungs[2]["difference"] == pytest.approx(rungs[2]["value"] - rungs[1]["value"], abs=1e-6)
+    steps = json.loads((tmp_path / f"explain-{key}.json").read_text())["rungs"]
+    assert [row["protocol"] for row in steps] == [PROTOCOL] + 6 * ["merl-published"] and "as published" in out
+    assert [row["value"] for row in steps[-3:-1]] == sorted(row["value"] for row in steps[-3:-1])  # test maximum
+    assert steps[2]["difference"] == pytest.approx(steps[2]["value"] - steps[1]["value"], abs=1e-6)
     other = next(cell.spec.key for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "handcrafted")
     assert main(["run", str(suite), "-q", "--explain", other]) == 0
     assert "Handcrafted is no torch module" in capsys.readouterr().out
@@ -247,4 +249,4 @@ def test_the_ladder_is_climbed_and_shown(world, tmp_path, capsys):
     wrong = next(cell.spec.key for cell in plan.cells if cell.spec.task == "published_probe")
     assert main(["explain", wrong]) == 2 and main(["search", wrong]) == 2 and main(["search", "zzz"]) == 2
     problems = capsys.readouterr().err
-    assert "published_probe has no ladder" in problems and "no records under" in problems
+    assert "published_probe has no steps" in problems and "no records under" in problems

@@ -1,4 +1,4 @@
-"""Report generation: test reports are out of reach, trainings are shared and go on after a kill, floors are in."""
+"""Report generation: test reports are out of reach, trainings are shared and go on after a kill, baselines are in."""
 
 import json
 from dataclasses import replace
@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.api import REPORTS, Answer, Truth
-from benchmark.data.store.preparation import open_dataset
+from benchmark.api import REPORTS, Predictions, Truth
 from benchmark.data.reports.report_texts import report_key
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import preemption
-from benchmark.engine.context import LabelledRows, MethodSource, TaskContext, TestSetLockedError
-from benchmark.engine.events import silent
-from benchmark.planning.plan import make_plan
-from benchmark.engine.run import run_job
-from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
+from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext, TestSetLockedError
+from benchmark.engine.events import discard_event
+from benchmark.engine.run import run_group
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.store import Store
 from benchmark.registry import METHODS
 from tasks.report_generation import ReportGeneration
 
@@ -33,10 +33,10 @@ def world(prepared_home):
     return open_dataset("synthetic", {"patients": 120}, prepared_home), prepared_home
 
 
-def context(world, method="random_init", config=RANDOM, report=silent):
+def context(world, method="random_init", config=RANDOM, report=discard_event):
     data, home = world
     view = LabelledRows.of(data, REPORTS, None)
-    source = MethodSource(method, config, METHODS.get(method).card.version, None, None, "cpu")
+    source = MethodHandle(method, config, METHODS.get(method).card.version, None, None, "cpu")
     return TaskContext(
         data, view, source, "synthetic", REPORTS, home.features, home.subsets, report, decoders=home.decoders
     )
@@ -62,18 +62,18 @@ def test_the_reports_of_test_are_locked_and_change_nothing(world):
     here = context(world)
     with pytest.raises(TestSetLockedError):
         here.reports("test")
-    first = SMALL.answer(here).texts["generated"]
+    first = SMALL.predict(here).texts["generated"]
     rows = np.flatnonzero(data.splits == "test")
     data.reports[rows] = data.reports[rows[::-1]]
-    assert SMALL.answer(context(world)).texts["generated"] == first
+    assert SMALL.predict(context(world)).texts["generated"] == first
     assert len(first) == len(rows)
 
 
 def test_cells_that_differ_in_decoding_share_one_training(world):
     notes = []
-    greedy = SMALL.answer(context(world, report=lambda event: notes.append(event.text)))
+    greedy = SMALL.predict(context(world, report=lambda event: notes.append(event.text)))
     trained = [text for text in notes if "epoch" in text]
-    beam = replace(SMALL, decoding="beam").answer(context(world, report=lambda event: notes.append(event.text)))
+    beam = replace(SMALL, decoding="beam").predict(context(world, report=lambda event: notes.append(event.text)))
     assert len(trained) == 2 and [text for text in notes if "epoch" in text] == trained
     assert greedy.details["history"] == beam.details["history"]
     assert beam.details["decoding"]["strategy"] == "beam" and beam.details["decoding"]["beams"] == 4
@@ -82,7 +82,7 @@ def test_cells_that_differ_in_decoding_share_one_training(world):
 
 def test_a_killed_training_goes_on_to_the_same_bits(world):
     home = world[1]
-    whole = SMALL.answer(context(world))
+    whole = SMALL.predict(context(world))
     for file in home.decoders.glob("*.pt"):
         file.unlink()
     steps = []
@@ -94,9 +94,9 @@ def test_a_killed_training_goes_on_to_the_same_bits(world):
                 preemption.ask_to_stop()
 
     with pytest.raises(preemption.Preempted):
-        SMALL.answer(context(world, report=stop))
+        SMALL.predict(context(world, report=stop))
     preemption.go_on()
-    again = SMALL.answer(context(world, report=stop))
+    again = SMALL.predict(context(world, report=stop))
     assert steps[3:5] == [4, 5], "it goes on after the step that it was stopped at"
     assert again.details["history"] == whole.details["history"]
     assert again.texts == whole.texts
@@ -107,7 +107,7 @@ def test_a_trained_encoder_learns_and_a_frozen_one_does_not(world):
     here = context(world, *method)
     before = {name: value.clone() for name, value in here.method.state_dict().items()}
     frozen, trained = (
-        replace(SMALL, encoder=encoder).answer(context(world, *method)) for encoder in ("frozen", "trained")
+        replace(SMALL, encoder=encoder).predict(context(world, *method)) for encoder in ("frozen", "trained")
     )
     kept = [torch.load(file, weights_only=True)["state"] for file in sorted(world[1].decoders.glob("*.pt"))]
     states = {any(name.startswith("encoder.") for name in state): state for state in kept}
@@ -119,10 +119,10 @@ def test_a_trained_encoder_learns_and_a_frozen_one_does_not(world):
 
 
 def test_what_a_decoder_sees(world):
-    handcrafted = SMALL.answer(context(world, "handcrafted", {}))
+    handcrafted = SMALL.predict(context(world, "handcrafted", {}))
     assert handcrafted.details["sees"] == "features" and handcrafted.details["tokens_per_recording"] == 1
     assert "gives no tokens" in handcrafted.details["notes"][0]
-    assert SMALL.answer(context(world)).details["tokens_per_recording"] == 8
+    assert SMALL.predict(context(world)).details["tokens_per_recording"] == 8
     assert "gives no tokens" in replace(SMALL, sees="tokens").refuses(METHODS.get("handcrafted"))
 
 
@@ -131,23 +131,25 @@ def test_the_nearest_recordings_report_is_taken(world):
     here = context(world)
     train = here.features("train")
     here.features = lambda split, layer="features": train[:30] if split == "test" else train
-    found = replace(SMALL, generator="nearest").simplest().answer(here)
+    found = replace(SMALL, generator="nearest").canonical_form().predict(here)
     assert found.texts["generated"] == here.reports("train")[:30]
-    assert found.predictions["nearest"].tolist() == list(range(30))
+    assert found.arrays["nearest"].tolist() == list(range(30))
 
 
 def test_blind_floors_write_training_reports(world):
-    frequent = SMALL.answer(context(world, "frequent_report", {})).texts["generated"]
+    frequent = SMALL.predict(context(world, "frequent_report", {})).texts["generated"]
     reports = context(world).reports("train")
     assert set(frequent) == {max(sorted(set(reports)), key=reports.count)}
-    random, again = (SMALL.answer(context(world, "random_report", {})).texts["generated"] for _ in range(2))
-    other = SMALL.answer(context(world, "random_report", {"seed": 1})).texts["generated"]
+    random, again = (SMALL.predict(context(world, "random_report", {})).texts["generated"] for _ in range(2))
+    other = SMALL.predict(context(world, "random_report", {"seed": 1})).texts["generated"]
     assert random == again != other and set(random) <= set(reports) and len(set(random)) > 5
 
 
 def written(texts, known=()):
     """What `answer` would hand to the scorer: the written reports, and which texts train has."""
-    return Answer({}, texts={"generated": list(texts)}, scratch={"training_reports": np.array(known, dtype=object)})
+    return Predictions(
+        {}, texts={"generated": list(texts)}, scratch={"training_reports": np.array(known, dtype=object)}
+    )
 
 
 def test_scores_come_with_intervals_and_an_empty_report_counts(world):
@@ -160,7 +162,7 @@ def test_scores_come_with_intervals_and_an_empty_report_counts(world):
     assert found.analysis["text"]["empty"] == half.count("")
     low, high = found.intervals["rouge_l"]
     assert low < found.metrics["rouge_l"] < high and len(found.resampled) == 1000
-    assert "bleu_4" in found.intervals and len(found.predictions["rouge_l"]) == len(half)
+    assert "bleu_4" in found.intervals and len(found.per_recording["rouge_l"]) == len(half)
     with pytest.raises(BenchmarkError, match="1 written reports for"):
         SMALL.score(written(["x"]), right)
 
@@ -175,8 +177,10 @@ def test_reports_that_train_has_word_for_word_are_counted_and_scored_apart(world
     assert found.analysis["verbatim"] == {"reports": verbatim.sum(), "share": verbatim.mean()}
     every = SMALL.score(written(copied, sorted({report_key(text) for text in right.reports})), right)
     assert "rouge_l_new" not in every.metrics and any("word for word" in note for note in every.notes)
-    answer = SMALL.answer(context(world, "random_report", {}))
-    assert set(answer.scratch["training_reports"]) == {report_key(text) for text in context(world).reports("train")}
+    predictions = SMALL.predict(context(world, "random_report", {}))
+    assert set(predictions.scratch["training_reports"]) == {
+        report_key(text) for text in context(world).reports("train")
+    }
 
 
 def test_hygiene_is_part_of_the_question(world):
@@ -198,12 +202,12 @@ def test_the_score_of_deris_code_asks_the_method_itself_and_says_so(world):
     assert "own text encoder" in task.refuses(METHODS.get("random_init"))
     asked = context(world, "merl", {"width": 8, "rate": 100.0, "text_model": "small"})
     asked.method.start_pretraining(asked.reports("train"))
-    answer, right = task.answer(asked), truth(world)
-    found = task.score(answer, right)
+    predictions, right = task.predict(asked), truth(world)
+    found = task.score(predictions, right)
     assert 0 <= found.metrics["self_f1"] <= 1 and any("not comparable between methods" in note for note in found.notes)
-    of_text = dict(zip(answer.scratch["self_texts"], answer.scratch["self_true"], strict=True))
-    answer.scratch["self_written"] = np.array([of_text[report_key(text)] for text in right.reports])
-    assert task.score(answer, right).metrics["self_f1"] == 1
+    of_text = dict(zip(predictions.scratch["self_texts"], predictions.scratch["self_true"], strict=True))
+    predictions.scratch["self_written"] = np.array([of_text[report_key(text)] for text in right.reports])
+    assert task.score(predictions, right).metrics["self_f1"] == 1
 
 
 def test_wrong_fields_are_reported_together():
@@ -266,7 +270,7 @@ def test_floors_join_every_table_and_no_question_is_asked_twice(suite):
 def test_a_run_keeps_its_texts_beside_the_record(suite, prepared_home):
     made = make_plan(suite, ["frequent_report"])
     for job in made.jobs(made.cells[:1]):
-        assert run_job(job, prepared_home, "cpu", silent)["done"] == 1
+        assert run_group(job, prepared_home, "cpu", discard_event)["done"] == 1
     store = Store(prepared_home.records)
     cell = made.cells[0]
     kept, record = store.texts(cell.spec), store.get(cell.spec)

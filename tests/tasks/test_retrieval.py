@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.api import Answer, Truth
-from benchmark.data.store.preparation import open_dataset
+from benchmark.api import Predictions, Truth
 from benchmark.data.reports.report_texts import report_key
-from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
-from benchmark.engine.events import silent
+from benchmark.data.store.preparation import open_dataset
+from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext
+from benchmark.engine.events import discard_event
 from benchmark.errors import BenchmarkError
 from benchmark.registry import METHODS
 from benchmark.testing import FakeMethod
@@ -21,7 +21,9 @@ def truth(reports):
 
 
 def score(similarity, reports):
-    return Retrieval().score(Answer({}, scratch={"similarity": np.asarray(similarity, np.float32)}), truth(reports))
+    return Retrieval().score(
+        Predictions({}, scratch={"similarity": np.asarray(similarity, np.float32)}), truth(reports)
+    )
 
 
 def knows(reports):
@@ -61,10 +63,10 @@ def test_more_copies_change_nobody_elses_place():
     reports = [*sorted(f"finding {i}" for i in range(20)), "sinus rhythm"]
     once = score(similarity, reports)
     many = score(np.concatenate([similarity, similarity[[20] * 50]]), [*reports, *["sinus rhythm"] * 50])
-    before, after = once.predictions["rank_of_report"], many.predictions["rank_of_report"]
+    before, after = once.per_recording["rank_of_report"], many.per_recording["rank_of_report"]
     assert np.array_equal(before, after[:21]) and len(set(after[20:])) == 1
     # and asking for recordings, the shared text is answered by any copy: equal copies leave its place alone
-    assert many.predictions["rank_of_ecg"][20] == once.predictions["rank_of_ecg"][20]
+    assert many.per_recording["rank_of_ecg"][20] == once.per_recording["rank_of_ecg"][20]
 
 
 def test_a_constant_method_is_at_chance():
@@ -86,7 +88,7 @@ def test_recordings_without_a_report_are_left_out_and_counted():
     reports = ["a", "", "b"]
     found = score([[1, 0], [9, 9], [0, 1]], reports)
     assert found.metrics["recall_at_1_report"] == 1 and "1 recordings of test have no report" in found.notes[0]
-    assert np.isnan(found.predictions["rank_of_report"][1])
+    assert np.isnan(found.per_recording["rank_of_report"][1])
     with pytest.raises(BenchmarkError, match="nothing to retrieve"):
         score(np.zeros((1, 0)), [""])
     with pytest.raises(BenchmarkError, match=r"similarity of \(3, 3\)"):
@@ -105,9 +107,9 @@ def world(prepared_home, monkeypatch):
 
 def answer(data, home):
     view = LabelledRows.of(data, "groups", None)
-    source = MethodSource("fake", {}, 1, None, None, "cpu")
-    context = TaskContext(data, view, source, "synthetic", "groups", home.features, home.subsets, silent)
-    return Retrieval().answer(context), view.truth(data), context
+    source = MethodHandle("fake", {}, 1, None, None, "cpu")
+    context = TaskContext(data, view, source, "synthetic", "groups", home.features, home.subsets, discard_event)
+    return Retrieval().predict(context), view.truth(data), context
 
 
 def test_the_task_does_not_see_which_recording_a_report_belongs_to(world):

@@ -8,14 +8,14 @@ import pytest
 from benchmark.api import Truth
 from benchmark.data.labels.class_maps import find_map, own_maps, read_map, strongest
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodSource, TaskContext
-from benchmark.engine.events import silent
+from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext
+from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor
-from benchmark.planning.plan import data_digests, make_plan
-from benchmark.records.store import Store
-from benchmark.planning.suites import load_suite
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
+from benchmark.planning.plan import data_digests, make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.store import Store
 from benchmark.registry import DATASETS
 from tasks.transfer import Transfer
 
@@ -117,7 +117,7 @@ def test_cells_name_both_datasets_and_impossible_ones_are_skipped(suite):
 
 def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepared_home):
     plan, store = make_plan(suite), Store(prepared_home.records)
-    InlineExecutor().run(plan.jobs(plan.cells), prepared_home, "cpu", silent)
+    InlineExecutor().run(plan.jobs(plan.cells), prepared_home, "cpu", discard_event)
     digests = data_digests(plan, prepared_home)
     assert len(plan.sort_by_state(store, digests).done) == 2
     record = store.get(plan.cells[0].spec)
@@ -136,8 +136,8 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
 
 def test_no_test_label_of_either_side_reaches_the_answer(prepared_home):
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
-    method = MethodSource("random_init", {"width": 8, "rate": 100.0}, 1, None, None, "cpu")
-    folders = (prepared_home.features, prepared_home.subsets, silent)
+    method = MethodHandle("random_init", {"width": 8, "rate": 100.0}, 1, None, None, "cpu")
+    folders = (prepared_home.features, prepared_home.subsets, discard_event)
 
     def context(label_set, turned, source=None):
         view = LabelledRows.of(data, label_set, None)
@@ -146,8 +146,8 @@ def test_no_test_label_of_either_side_reaches_the_answer(prepared_home):
         return TaskContext(data, view, method, "synthetic", label_set, *folders, learns_from=source)
 
     task = Transfer(source="synthetic/groups", trials=2)
-    honest, turned = (task.answer(context("conditions", t, context("groups", t))) for t in (False, True))
-    assert np.array_equal(honest.predictions["logits"], turned.predictions["logits"])
+    honest, turned = (task.predict(context("conditions", t, context("groups", t))) for t in (False, True))
+    assert np.array_equal(honest.arrays["logits"], turned.arrays["logits"])
     assert np.array_equal(honest.thresholds, turned.thresholds) and honest.details == turned.details
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.api import Answer, Truth
+from benchmark.api import Predictions, Truth
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
 from benchmark.testing import FakeMethod
@@ -53,8 +53,8 @@ def recordings(n=200):
 
 def test_centring_removes_what_all_prompts_share(prompts):
     labels, ecg = recordings()
-    plain = ZeroShot(prompts=prompts).answer(Context(ecg)).predictions["scores"]
-    centred = ZeroShot(prompts=prompts, centre="classes").answer(Context(ecg)).predictions["scores"]
+    plain = ZeroShot(prompts=prompts).predict(Context(ecg)).arrays["scores"]
+    centred = ZeroShot(prompts=prompts, centre="classes").predict(Context(ecg)).arrays["scores"]
     assert auroc(labels, plain).mean() < 0.75 < 0.8 < auroc(labels, centred).mean()
 
 
@@ -65,12 +65,12 @@ def test_a_class_is_the_mean_of_normalised_phrases(tmp_path):
         json.dumps({"name": "p", "language": "en", "version": "1", "about": "x", "classes": {"d": {"l": table}}})
     )
     _, ecg = recordings()
-    answer = ZeroShot(prompts=str(path)).answer(Context(ecg))
+    predictions = ZeroShot(prompts=str(path)).predict(Context(ecg))
     normalize = torch.nn.functional.normalize
     left = normalize(torch.tensor([[1.0, 0, 9], [1.0, 1.0, 9]]), dim=-1)
     assert torch.allclose(phrase_embeddings(Known(), ["left", "both"]), left)
     expected = normalize(torch.from_numpy(ecg), dim=-1) @ normalize(left.mean(0), dim=0)
-    assert np.allclose(answer.predictions["scores"][:, 0], expected.numpy(), atol=1e-6)
+    assert np.allclose(predictions.arrays["scores"][:, 0], expected.numpy(), atol=1e-6)
 
 
 def test_the_spread_over_single_phrases_is_kept_and_chooses_nothing(tmp_path):
@@ -81,14 +81,14 @@ def test_the_spread_over_single_phrases_is_kept_and_chooses_nothing(tmp_path):
         json.dumps({"name": "p", "language": "en", "version": "1", "about": "x", "classes": {"d": {"l": table}}})
     )
     task = ZeroShot(prompts=str(path), centre="classes")
-    answer = task.answer(Context(ecg))
+    predictions = task.predict(Context(ecg))
     ids = [str(i) for i in range(len(ecg))]
     truth = Truth(ids, ids, labels, ("left", "right"), [])
-    scores = task.score(answer, truth)
+    scores = task.score(predictions, truth)
     found = scores.analysis["single_phrases"]
     assert found["values"][0] == pytest.approx(found["max"]) and found["max"] - found["min"] > 0.1
     assert found["sd"] == pytest.approx(np.std(found["values"], ddof=1), abs=1e-5)
-    plain = task.score(Answer(answer.predictions), truth)
+    plain = task.score(Predictions(predictions.arrays), truth)
     assert plain.metrics == scores.metrics and not plain.analysis
 
 

@@ -23,7 +23,7 @@ MEMBER_BYTES = 1 << 26  # its largest file has 2 MB
 
 
 def require_merl(given: str) -> Path:
-    """The folder or archive with MERL's files: the option `merl_files`, or else ``$ECGBENCH_DATA/merl``."""
+    """The folder or archive with MERL's files: the option `merl_files`, or else ``$ECGARENA_DATA/merl``."""
     path = Path(given) if given else dataset_root("merl")
     if path is None:
         raise MissingError(f"MERL's split files are not known: set merl_files to their place; {REMEDY}")

@@ -59,7 +59,7 @@ class Header:
         return next((text.strip() for name, _, text in found if name.strip().lower() == field.lower()), "")
 
 
-def read_record(stem: Path) -> RawSignal:
+def read_wfdb(stem: Path) -> RawSignal:
     """Read ``stem.hea`` and the signal it names; raise `RecordingError` when they disagree."""
     path = stem.parent / f"{stem.name}.hea"
     header = parse_header(path)

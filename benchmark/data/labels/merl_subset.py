@@ -1,7 +1,7 @@
 """MERL's label subsets: `train_test_split(train_csv, train_size=fraction, random_state=42)` on its published files.
 
-Liu et al., ICML 2024; the rows come from `benchmark.data.formats.merl_files`. Kept for comparison and marked in every table:
-such a subset is drawn by recording, without regard to labels, and its sizes are rounded down.
+Liu et al., ICML 2024; the rows come from `benchmark.data.formats.merl_files`. Kept for comparison and marked in every
+table: such a subset is drawn by recording, without regard to labels, and its sizes are rounded down.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TABLES: Mapping[tuple[str, str], MerlTable] = {
 
 
 def merl_training_ids(dataset: str, label_set: str) -> list[str]:
-    """Our record ids of MERL's training rows, in the order of its file, which lies under ``$ECGBENCH_DATA/merl``."""
+    """Our record ids of MERL's training rows, in the order of its file, which lies under ``$ECGARENA_DATA/merl``."""
     known = TABLES.get((dataset, label_set))
     if known is None:
         told = ", ".join("/".join(place) for place in TABLES)

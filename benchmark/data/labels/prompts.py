@@ -18,7 +18,7 @@ from typing import Any
 from benchmark.errors import UsageError, did_you_mean, raise_all
 
 ANY = "*"  # the dataset and the label set of a flat file
-PREFIX = "ecgbench_"  # tasks/prompts/ecgbench_NAME.json
+PREFIX = "ecgarena_"  # tasks/prompts/ecgarena_NAME.json
 TEXT_FIELDS = ("name", "language", "version", "about")
 LEVELS = ("datasets", "label sets", "classes")
 

@@ -27,7 +27,7 @@ AS_RECORDED = "as recorded"
 
 
 @dataclass(frozen=True)
-class Condition:
+class SignalCondition:
     """`leads` that are present; `perturb` by name, its `strength`; `splits` is ``test``, ``all`` or "" (the rule)."""
 
     leads: tuple[str, ...] = LEADS
@@ -82,11 +82,11 @@ class Condition:
         changed = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         changed["leads"] = [lead for lead in LEADS if lead in self.leads]
         changed["splits"] = "" if self.splits == self._rule else self.splits
-        default = asdict(Condition()) | {"leads": list(LEADS)}
+        default = asdict(SignalCondition()) | {"leads": list(LEADS)}
         return {name: value for name, value in changed.items() if value != default[name]}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any] | None) -> Condition:
+    def from_json(cls, found: Mapping[str, Any] | None) -> SignalCondition:
         return cls(**{**(found or {}), "leads": tuple((found or {}).get("leads", LEADS))})
 
     def apply(self, ecg: np.ndarray, rate: float, record_ids: Sequence[str]) -> np.ndarray:
@@ -106,7 +106,7 @@ class ConditionedDataset(PreparedDataset):
     Its digest is another one, so that the feature cache tells them apart.
     """
 
-    def __init__(self, data: PreparedDataset, condition: Condition) -> None:
+    def __init__(self, data: PreparedDataset, condition: SignalCondition) -> None:
         super().__init__(data.path)
         self.condition = condition
         self.digest = f"{data.digest}-{digest(condition.to_json())}"
@@ -115,9 +115,9 @@ class ConditionedDataset(PreparedDataset):
         return self.condition.apply(super().millivolt(rows), self.rate, self.record_ids[np.asarray(rows)])
 
 
-def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterator[Condition]:
+def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterator[SignalCondition]:
     """The conditions of a task block; a list of strengths, or of numbers of leads, is a grid."""
-    names = [entry.name for entry in fields(Condition)]
+    names = [entry.name for entry in fields(SignalCondition)]
     problems = [
         f"{where}: signal has no key {key!r}{did_you_mean(key, names)}"
         for table in given
@@ -136,7 +136,7 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         raise_all([f"{where}: strength must be a number, it is {value!r}" for value in wrong], "signal:")
         for these, kind, strength in itertools.product(counts, kinds, strengths):
             chosen = {"leads": _leads(these, where), "perturb": kind, "strength": float(strength)}
-            yield Condition(**{**table, **chosen})
+            yield SignalCondition(**{**table, **chosen})
 
 
 def _leads(given: int | Sequence[str], where: str) -> tuple[str, ...]:

@@ -16,13 +16,13 @@ import numpy as np
 
 from benchmark.api import SPLITS, Dataset
 from benchmark.canonical import file_sha256
-from benchmark.data.store import prepared as store
-from benchmark.data.store.source_files import check_originals
-from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.signals.sanity_checks import EINTHOVEN_TOLERANCE, PLAUSIBLE_SPAN, span, watch
 from benchmark.data.signals.signal import einthoven_residual
+from benchmark.data.store import prepared as store
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.store.source_files import check_originals
 
-AGAIN = "remove the store and run 'ecgbench data prepare' again"
+AGAIN = "remove the store and run 'ecgarena data prepare' again"
 NAMED = 8  # recordings named per finding
 WATCHED = 1000  # recordings, evenly spaced, that the sentinels for whole sets look at
 CHUNK = 512  # recordings at a time

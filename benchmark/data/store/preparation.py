@@ -20,16 +20,16 @@ from benchmark.api import LEADS, Dataset
 from benchmark.canonical import digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
-from benchmark.data.store.preparation_log import Findings
-from benchmark.data.store.recording_index import Index, write_index
+from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
+from benchmark.data.store.recording_index import Index, write_index
 from benchmark.data.store.store_writer import LEFT_OUT, StoreWriter
 from benchmark.errors import DataError, MissingError, UsageError
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS
 
-__all__ = ["EINTHOVEN_TOLERANCE", "Findings", "open_dataset", "prepare", "prepared_path", "read_findings"]
+__all__ = ["EINTHOVEN_TOLERANCE", "PreparationLog", "open_dataset", "prepare", "prepared_path", "read_preparation_log"]
 
 Progress = Callable[[int, int], None]  # recordings done, recordings in all
 Say = Callable[[str], None]
@@ -44,7 +44,7 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
     cls = DATASETS.get(name)
     path = prepared_path(name, distinct(cls, config, f"dataset {name}"), home)
     if not (path / store.MANIFEST).is_file():
-        raise MissingError(f"{name} is not prepared at {path}; run 'ecgbench data prepare {name} --root FOLDER'")
+        raise MissingError(f"{name} is not prepared at {path}; run 'ecgarena data prepare {name} --root FOLDER'")
     dataset = PreparedDataset(path)
     if dataset.manifest["version"] != cls.card.version:
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
@@ -94,9 +94,9 @@ def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
     return home.data / f"{name}-{readable if plain else digest(config)}".rstrip("-")
 
 
-def read_findings(prepared: PreparedDataset) -> Findings:
+def read_preparation_log(prepared: PreparedDataset) -> PreparationLog:
     """What the preparation left out and noticed."""
-    return Findings(**json.loads((prepared.path / store.REPORT).read_text("utf-8")))
+    return PreparationLog(**json.loads((prepared.path / store.REPORT).read_text("utf-8")))
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def _require_root(name: str, dataset: Dataset, given: Path | None) -> Path | Non
         return None
     root = dataset_root(name, given)
     if root is None:
-        remedy = f"set ECGBENCH_DATA to the folder that holds {name}/, or pass --root; {dataset.remedy}"
+        remedy = f"set ECGARENA_DATA to the folder that holds {name}/, or pass --root; {dataset.remedy}"
         raise MissingError(f"the original files of {name} are not known: {remedy}")
     if not root.is_dir():
         raise MissingError(f"{root} is no folder; {dataset.remedy}")

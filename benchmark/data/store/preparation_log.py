@@ -12,7 +12,7 @@ SHOWN = 10  # recordings named in a summary
 
 
 @dataclass
-class Findings:
+class PreparationLog:
     """`left_out` recordings have a problem and are not in the store; `noticed` ones are, with an oddity."""
 
     left_out: list[dict[str, str]] = field(default_factory=list)

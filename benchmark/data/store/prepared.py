@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.api import LEADS, REPORTS, SignalSpec
-from benchmark.data.signals.signal import adapt
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
+from benchmark.data.signals.signal import adapt
 from benchmark.errors import DataError, UsageError, no_label_set
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PreparedDataset:
         return bool(self.manifest["synthetic"])
 
     @property
-    def marks(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What sets this data apart, in sentences: every table that uses it shows them."""
         return list(self.manifest.get("marks", []))
 
@@ -86,7 +86,7 @@ class PreparedDataset:
 
         path = self.path / METADATA
         if not path.is_file():
-            remedy = f"remove {self.path} and run 'ecgbench data prepare' again"
+            remedy = f"remove {self.path} and run 'ecgarena data prepare' again"
             raise DataError(f"{path} is missing: prepared before recorders and languages were kept; {remedy}")
         return pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
 
@@ -234,11 +234,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
-        raise DataError(f"{path} holds no complete prepared dataset; run 'ecgbench data prepare' again") from None
+        raise DataError(f"{path} holds no complete prepared dataset; run 'ecgarena data prepare' again") from None
     if manifest.get("format") != FORMAT:
-        raise DataError(f"{path} was prepared by another version; remove it and run 'ecgbench data prepare' again")
+        raise DataError(f"{path} was prepared by another version; remove it and run 'ecgarena data prepare' again")
     size = (path / SIGNALS).stat().st_size if (path / SIGNALS).is_file() else 0
     if size != manifest["signal_bytes"]:
         problem = f"{path / SIGNALS} has {size} bytes, its manifest says {manifest['signal_bytes']}"
-        raise DataError(f"{problem}; remove {path} and run 'ecgbench data prepare' again")
+        raise DataError(f"{problem}; remove {path} and run 'ecgarena data prepare' again")
     return manifest

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import LEADS, Dataset, RawSignal, RecordEntry
-from benchmark.data.store.preparation_log import Findings
-from benchmark.data.signals.signal import einthoven_residual, lead_positions
+from benchmark.api import LEADS, Dataset, RawSignal, RecordingEntry
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
+from benchmark.data.signals.signal import einthoven_residual, lead_positions
+from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
 
 EINTHOVEN_TOLERANCE = 0.05  # mV; rounding of three leads stays far below, a swapped lead far above
@@ -34,12 +34,12 @@ class Screened:
     samples: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)  # positions in the chunk
     missing: int = 0
-    findings: Findings = field(default_factory=Findings)
+    findings: PreparationLog = field(default_factory=PreparationLog)
 
 
 def read_chunks(
-    dataset: Dataset, root: Path | None, chunks: Iterable[list[RecordEntry]], workers: int = 1
-) -> Iterator[tuple[list[RecordEntry], Screened]]:
+    dataset: Dataset, root: Path | None, chunks: Iterable[list[RecordingEntry]], workers: int = 1
+) -> Iterator[tuple[list[RecordingEntry], Screened]]:
     """Screen every chunk, in order. `workers` processes stay a few chunks ahead, so that memory stays bounded."""
     if workers == 1:
         for chunk in chunks:
@@ -47,7 +47,7 @@ def read_chunks(
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy whatever threads and libraries hold
     pool = ProcessPoolExecutor(workers, context, _start, (dataset, root))
-    waiting: deque[tuple[list[RecordEntry], Future[Screened]]] = deque()
+    waiting: deque[tuple[list[RecordingEntry], Future[Screened]]] = deque()
     try:
         for chunk in chunks:
             waiting.append((chunk, pool.submit(_screen_here, chunk)))
@@ -63,7 +63,7 @@ def read_chunks(
         pool.shutdown(cancel_futures=True)
 
 
-def screen(dataset: Dataset, root: Path | None, chunk: list[RecordEntry]) -> Screened:
+def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> Screened:
     """Read a chunk of recordings; those that cannot serve are named in the findings."""
     found = Screened()
     for position, entry in enumerate(chunk):
@@ -90,13 +90,13 @@ def _start(dataset: Dataset, root: Path | None) -> None:
     _HERE[:] = [(dataset, root)]
 
 
-def _screen_here(chunk: list[RecordEntry]) -> Screened:
+def _screen_here(chunk: list[RecordingEntry]) -> Screened:
     return screen(*_HERE[0], chunk)
 
 
-def _sound(raw: RawSignal, dataset: Dataset, entry: RecordEntry) -> RawSignal:
+def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal:
     """Put the leads into the order of LEADS; refuse what no method could use."""
-    file = entry.source or entry.record_id
+    file = entry.locator or entry.record_id
     try:
         order = lead_positions(raw.leads)
     except ValueError as error:
@@ -109,7 +109,7 @@ def _sound(raw: RawSignal, dataset: Dataset, entry: RecordEntry) -> RawSignal:
     return RawSignal(adc, raw.gain[order], raw.baseline[order], raw.rate, LEADS)
 
 
-def _notice(entry: RecordEntry, raw: RawSignal, findings: Findings) -> int:
+def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> int:
     """Note flat leads, missing samples and broken lead identities; return the number of missing samples."""
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import SPLITS, RecordEntry
+from benchmark.api import SPLITS, RecordingEntry
 from benchmark.errors import DataError, raise_all
 
 
@@ -29,19 +29,19 @@ class Index:
     chunk: int  # recordings per chunk
     digest: str
 
-    def chunks(self, skip: int = 0) -> Iterator[list[RecordEntry]]:
+    def chunks(self, skip: int = 0) -> Iterator[list[RecordingEntry]]:
         """The entries in order, chunk by chunk, without the first `skip` chunks."""
         with self.path.open("rb") as file:
             for number in range(-(-self.recordings // self.chunk)):
-                found: list[RecordEntry] = pickle.load(file)  # our own file, written a moment ago under our lock
+                found: list[RecordingEntry] = pickle.load(file)  # our own file, written a moment ago under our lock
                 if number >= skip:
                     yield found
 
-    def __iter__(self) -> Iterator[RecordEntry]:
+    def __iter__(self) -> Iterator[RecordingEntry]:
         return itertools.chain.from_iterable(self.chunks())
 
 
-def write_index(name: str, entries: Iterable[RecordEntry], path: Path, chunk: int) -> Index:
+def write_index(name: str, entries: Iterable[RecordingEntry], path: Path, chunk: int) -> Index:
     """Write the entries to `path`; raise `DataError` where ids repeat, splits are unknown or a patient is in two."""
     seen, total = _Seen(), hashlib.sha256()
     with path.open("wb") as file:
@@ -55,7 +55,7 @@ def write_index(name: str, entries: Iterable[RecordEntry], path: Path, chunk: in
     return index
 
 
-def _batched(entries: Iterable[RecordEntry], size: int) -> Iterator[list[RecordEntry]]:
+def _batched(entries: Iterable[RecordingEntry], size: int) -> Iterator[list[RecordingEntry]]:
     iterator = iter(entries)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
@@ -69,7 +69,7 @@ class _Seen:
         self.strange: set[str] = set()
         self.readable = 0
 
-    def add(self, entry: RecordEntry) -> None:
+    def add(self, entry: RecordingEntry) -> None:
         if entry.split not in SPLITS:
             self.strange.add(entry.split)
         self.readable += not entry.problem
@@ -108,6 +108,6 @@ def _in_two_splits(patients: np.ndarray, splits: np.ndarray) -> np.ndarray:
     return np.unique(patients[1:][(patients[1:] == patients[:-1]) & (splits[1:] != splits[:-1])])
 
 
-def _first(index: Index, key: Callable[[RecordEntry], str], hashes: np.ndarray) -> str:
+def _first(index: Index, key: Callable[[RecordingEntry], str], hashes: np.ndarray) -> str:
     wanted = set(hashes.tolist())
     return next(key(entry) for entry in index if _hash(key(entry)) in wanted)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import Dataset, RecordEntry
-from benchmark.data.store.prepared import PreparedDataset
+from benchmark.api import Dataset, RecordingEntry
 from benchmark.data.signals.signal import lead_positions
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import BenchmarkError, RecordingError
 
 SUMS = "SHA256SUMS.txt"
@@ -79,7 +79,7 @@ def _stored_labels(data: PreparedDataset) -> list[dict[str, set[str]]]:
 def _compare(
     data: PreparedDataset,
     row: int,
-    entry: RecordEntry | None,
+    entry: RecordingEntry | None,
     dataset: Dataset,
     root: Path,
     labels: dict[str, set[str]],

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.api import LEADS, Dataset, RecordEntry
+from benchmark.api import LEADS, Dataset, RecordingEntry
 from benchmark.atomic import write_text
 from benchmark.canonical import file_sha256
 from benchmark.data.store import preparation_log as findings
 from benchmark.data.store import prepared
-from benchmark.data.store.recording_index import Index
 from benchmark.data.store.quality_checks import Screened
+from benchmark.data.store.recording_index import Index
 
 JOURNAL, CALIBRATION, LEFT_OUT, NOTICED = "journal.json", "calibration.f8", "left_out.jsonl", "noticed.jsonl"
 RECORD_COLUMNS = ("record_id", "patient_id", "split", "age", "sex", "report", "offset", "samples")
@@ -55,7 +55,7 @@ class StoreWriter:
         """Bytes of signal."""
         return int(self.state["sizes"][prepared.SIGNALS])
 
-    def append(self, chunk: list[RecordEntry], found: Screened) -> None:
+    def append(self, chunk: list[RecordingEntry], found: Screened) -> None:
         kept = [chunk[position] for position in found.kept]
         content = [
             b"".join(found.signals),
@@ -119,7 +119,7 @@ class StoreWriter:
         counts: dict[str, Any] = {"chunks": 0, "recordings": 0, "left_out": 0, "missing": 0, "splits": {}}
         return {"made_from": self.made_from, "sizes": sizes, **counts}
 
-    def _record_lines(self, kept: list[RecordEntry], samples: list[int]) -> bytes:
+    def _record_lines(self, kept: list[RecordingEntry], samples: list[int]) -> bytes:
         start = self.written // 2
         starts = start + np.concatenate([[0], np.cumsum(np.array(samples[:-1], np.int64) * len(LEADS))])
         return _lines(
@@ -133,7 +133,7 @@ class StoreWriter:
             ]
         )
 
-    def _label_rows(self, kept: list[RecordEntry]) -> Iterator[bytes]:
+    def _label_rows(self, kept: list[RecordingEntry]) -> Iterator[bytes]:
         for name, classes in self.dataset.label_sets.items():
             position = {label: index for index, label in enumerate(classes)}
             matrix = np.zeros((len(kept), len(classes)), np.uint8)
@@ -152,7 +152,7 @@ class StoreWriter:
             **{name: self.made_from[name] for name in ("dataset", "version", "config")},
             "rate": self.dataset.rate,
             "synthetic": self.dataset.card.synthetic,
-            "marks": list(self.dataset.marks),
+            "marks": list(self.dataset.warnings),
             "recordings": self.recordings,
             "left_out": self.state["left_out"],
             "missing_samples": self.state["missing"],

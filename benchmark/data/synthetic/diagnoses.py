@@ -98,7 +98,7 @@ SUPRAVENTRICULAR = Ectopy(
 
 
 @dataclass(frozen=True)
-class Condition:
+class Diagnosis:
     """What a finding changes; `severity` is the range that visits show, 1 being the full form."""
 
     title: str
@@ -109,12 +109,12 @@ class Condition:
     ectopy: Ectopy | None = None
 
 
-CONDITIONS: Mapping[str, Condition] = {
-    "NORM": Condition("normal ECG in sinus rhythm"),
-    "STACH": Condition("sinus tachycardia", rate=(102, 150)),
-    "SBRAD": Condition("sinus bradycardia", rate=(38, 57)),
-    "AFIB": Condition("atrial fibrillation", waves=NO_P, rate=(55, 150), fibrillates=True),
-    "1AVB": Condition(
+CONDITIONS: Mapping[str, Diagnosis] = {
+    "NORM": Diagnosis("normal ECG in sinus rhythm"),
+    "STACH": Diagnosis("sinus tachycardia", rate=(102, 150)),
+    "SBRAD": Diagnosis("sinus bradycardia", rate=(38, 57)),
+    "AFIB": Diagnosis("atrial fibrillation", waves=NO_P, rate=(55, 150), fibrillates=True),
+    "1AVB": Diagnosis(
         "first-degree atrioventricular block",
         waves={
             "P right": Wave(-0.290, 0.017, 0.020, 0.03, 0.09, -0.05),
@@ -122,7 +122,7 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.4, 1.0),
     ),
-    "CLBBB": Condition(
+    "CLBBB": Diagnosis(
         "left bundle branch block",
         waves={
             "P right": Wave(-0.185, 0.017, 0.020, 0.03, 0.09, -0.05),
@@ -137,7 +137,7 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.75, 1.0),
     ),
-    "CRBBB": Condition(
+    "CRBBB": Diagnosis(
         "right bundle branch block",
         waves={
             "S": Wave(0.022, 0.010, 0.010, -0.10, -0.06, 0.40),
@@ -149,7 +149,7 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.7, 1.0),
     ),
-    "ASTE": Condition(
+    "ASTE": Diagnosis(
         "anterior ST elevation",
         waves={
             "J": Wave(0.080, 0.022, 0.030, 0.04, 0.00, -0.20),
@@ -158,7 +158,7 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.35, 1.0),
     ),
-    "ISTE": Condition(
+    "ISTE": Diagnosis(
         "inferior ST elevation",
         waves={
             "J": Wave(0.080, 0.022, 0.030, -0.09, 0.19, 0.06),
@@ -167,7 +167,7 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.35, 1.0),
     ),
-    "LSTD": Condition(
+    "LSTD": Diagnosis(
         "lateral ST depression",
         waves={
             "J": Wave(0.080, 0.022, 0.030, -0.17, -0.05, -0.02),
@@ -176,7 +176,7 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.4, 1.0),
     ),
-    "LVHT": Condition(
+    "LVHT": Diagnosis(
         "left ventricular hypertrophy",
         waves={
             "R": Wave(0.004, 0.013, 0.012, 1.75, 0.90, 0.85),
@@ -187,6 +187,6 @@ CONDITIONS: Mapping[str, Condition] = {
         },
         severity=(0.4, 1.0),
     ),
-    "PVB": Condition("premature ventricular beats", ectopy=VENTRICULAR),
-    "PAB": Condition("premature atrial beats", ectopy=SUPRAVENTRICULAR),
+    "PVB": Diagnosis("premature ventricular beats", ectopy=VENTRICULAR),
+    "PAB": Diagnosis("premature atrial beats", ectopy=SUPRAVENTRICULAR),
 }

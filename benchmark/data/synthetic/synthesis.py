@@ -21,7 +21,7 @@ from benchmark.data.synthetic.diagnoses import (
     NORMAL,
     REPOLARISING,
     TURNING,
-    Condition,
+    Diagnosis,
     Ectopy,
     Waves,
 )
@@ -65,7 +65,7 @@ class Visit:
         return tuple(code for code, _ in self.findings)
 
     @property
-    def conditions(self) -> list[Condition]:
+    def conditions(self) -> list[Diagnosis]:
         return [CONDITIONS[code] for code in self.codes]
 
 

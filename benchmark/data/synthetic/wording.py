@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.data.synthetic.synthesis import Visit
 from benchmark.data.synthetic.diagnoses import CONDITIONS
+from benchmark.data.synthetic.synthesis import Visit
 
 
 @dataclass(frozen=True)

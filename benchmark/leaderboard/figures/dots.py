@@ -33,13 +33,13 @@ def levels_of(panels: Sequence[Points]) -> list[float]:
 
 
 def draw(
-    panels: dict[str, Points], floors: Sequence[str], metric: str, legend: str, name: Callable[[float], str]
+    panels: dict[str, Points], baselines: Sequence[str], metric: str, legend: str, name: Callable[[float], str]
 ) -> Figure:
-    """A panel per title; methods from best to worst at the last level, floors below a rule.
+    """A panel per title; methods from best to worst at the last level, baselines below a rule.
 
     `legend` says what the levels are, `name` how one is written.
     """
-    rows = _order(list(panels.values()), floors)
+    rows = _order(list(panels.values()), baselines)
     levels = levels_of(list(panels.values()))
     width = 3.4 if len(panels) > 1 else 4.5  # names take room beside the first panel
     figure, axes = grid(len(panels), width, height=LINE * len(rows) + ENDS, most=2)
@@ -48,7 +48,7 @@ def draw(
         for index, level in enumerate(levels):
             look = {"color": palette[index], "marker": MARKERS[index], "label": name(level)}
             _level(axis, rows, points, level, _shift(index, len(levels)), look)
-        if below := sum(row in floors for row in rows):
+        if below := sum(row in baselines for row in rows):
             axis.axhline(len(rows) - below - 0.5, color="grey", linewidth=0.8)
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.set_yticks(range(len(rows)), rows if place % 2 == 0 else [""] * len(rows))
@@ -58,8 +58,8 @@ def draw(
     return figure
 
 
-def _order(panels: list[Points], floors: Sequence[str]) -> list[str]:
-    """By the mean of the last level over panels; floors last, in an order of their own."""
+def _order(panels: list[Points], baselines: Sequence[str]) -> list[str]:
+    """By the mean of the last level over panels; baselines last, in an order of their own."""
     scores: dict[str, list[float]] = {}
     sign = 1.0
     for points in panels:
@@ -67,7 +67,7 @@ def _order(panels: list[Points], floors: Sequence[str]) -> list[str]:
             last = found[max(found)]
             sign = 1.0 if last.higher_is_better else -1.0
             scores.setdefault(row, []).append(last.mean)
-    return sorted(scores, key=lambda row: (row in floors, -sign * mean(scores[row])))
+    return sorted(scores, key=lambda row: (row in baselines, -sign * mean(scores[row])))
 
 
 def _shift(index: int, count: int) -> float:

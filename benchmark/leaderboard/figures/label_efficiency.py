@@ -34,8 +34,8 @@ def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
     panels = {f"{table.dataset} / {table.label_set}": _points(table) for table in tables}
     with styled():
         if dots.many(list(panels.values())):
-            floors = {row for table in tables for row in table.floors}
-            figure = dots.draw(panels, sorted(floors), tables[0].metric, SHARE, _percent)
+            baselines = {row for table in tables for row in table.baselines}
+            figure = dots.draw(panels, sorted(baselines), tables[0].metric, SHARE, _percent)
             stamp(figure, board)
             return figure
         figure, axes = grid(len(tables))
@@ -59,7 +59,7 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
         seen.update(fractions)
         shift = 10 ** (DODGE * (place - (len(rows) - 1) / 2))
         means, errors = with_errors([entries[fraction] for fraction in fractions])
-        style = {"linestyle": ":" if row in table.floors else "-", "markersize": 4, "linewidth": 1.2, "capsize": 2}
+        style = {"linestyle": ":" if row in table.baselines else "-", "markersize": 4, "linewidth": 1.2, "capsize": 2}
         axis.errorbar([f * shift for f in fractions], means, yerr=errors, label=row, **style, **look[row])
     axis.set_xscale("log")
     ticks = sorted(seen)

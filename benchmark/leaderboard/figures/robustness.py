@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmark.data.signals.conditions import Condition
+from benchmark.data.signals.conditions import SignalCondition
 from benchmark.leaderboard.figures import dots
 from benchmark.leaderboard.figures.dots import Points
 from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
@@ -36,7 +36,7 @@ def _panels(table: Table) -> dict[str, Points]:
     panels: dict[str, Points] = {}
     for (row, _), entry in table.body.items():
         if SIGNAL in entry.variant and entry.values:
-            condition = Condition.from_json(entry.results[0].signal)
+            condition = SignalCondition.from_json(entry.results[0].signal)
             if condition.perturb and len(condition.leads) == 12:
                 panels.setdefault(condition.perturb, {}).setdefault(row, {})[condition.strength] = entry
             elif not condition.perturb:
@@ -78,7 +78,7 @@ def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure
         named = {row: points[row] for row in table.all_rows if row in points}
         title = f"{table.title}: {'few leads' if kind == LEADS else kind}"
         legend = LEADS if kind == LEADS else "strength"
-        figure = dots.draw({title: named}, table.floors, table.metric, legend, lambda level: f"{level:g}")
+        figure = dots.draw({title: named}, table.baselines, table.metric, legend, lambda level: f"{level:g}")
         stamp(figure, board)
     return figure
 

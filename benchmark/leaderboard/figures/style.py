@@ -33,7 +33,7 @@ RC: Any = {
     "legend.fontsize": 8,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
-    "svg.hashsalt": "ecg-bench",  # else every SVG has other ids
+    "svg.hashsalt": "ecgarena",  # else every SVG has other ids
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # fonts that a publisher accepts
 }

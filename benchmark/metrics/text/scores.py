@@ -132,7 +132,7 @@ def _description(hypotheses: Sequence[str], references: Sequence[str], counts: n
 def _signature(with_java: bool) -> dict[str, Any]:
     return {
         "package": f"pycocoevalcap {version('pycocoevalcap')}",
-        "tokeniser": "PTBTokenizer, CoreNLP 3.4.1" if with_java else "ecg-bench split_words",
+        "tokeniser": "PTBTokenizer, CoreNLP 3.4.1" if with_java else "ecgarena split_words",
         "meteor": f"METEOR {VERSION}, en, rank" if with_java else None,
         "java": java_version() if with_java else None,
     }

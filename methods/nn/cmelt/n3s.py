@@ -20,7 +20,7 @@ Embed = Callable[[Sequence[str]], Tensor]  # texts -> (text, dim), of length one
 CHUNK = 1024  # texts embedded or compared at a time
 
 
-class FarTexts:
+class HardNegatives:
     """``far(texts)`` draws for each text one of the `count` least similar texts of the corpus, never itself.
 
     The table holds ``(unique texts, count)`` positions; a text outside the corpus (of a validation split) gets its

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from methods.nn.handcrafted.beats import BEFORE, EDGE, GRID, analysis_grid, average, detect, find_beats, qrs_activity, slope
+from methods.nn.handcrafted.beats import (
+    BEFORE,
+    EDGE,
+    GRID,
+    analysis_grid,
+    average,
+    detect,
+    find_beats,
+    qrs_activity,
+    slope,
+)
 from methods.nn.handcrafted.delineation import MS, extremes, find_borders, qrs_waves, value_at, window
 from methods.nn.handcrafted.morphology import levelled
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from methods.nn.cmelt.n3s import FarTexts, hashed_words
+from methods.nn.cmelt.n3s import HardNegatives, hashed_words
 
 ANGLES = {"east": 0.0, "north": 90.0, "west": 180.0, "south west": 230.0}
 
@@ -13,12 +13,12 @@ def on_a_circle(texts):
 
 
 def test_negatives_are_the_nearest_to_the_opposite():
-    far = FarTexts(list(ANGLES), on_a_circle, count=1)
+    far = HardNegatives(list(ANGLES), on_a_circle, count=1)
     assert far(["east", "north", "west", "south west"]) == ["west", "south west", "east", "north"]
 
 
 def test_a_draw_is_uniform_over_the_count_and_repeats_with_the_seed():
-    far = FarTexts(list(ANGLES), on_a_circle, count=2)
+    far = HardNegatives(list(ANGLES), on_a_circle, count=2)
     torch.manual_seed(0)
     first = far(["east"] * 400)
     torch.manual_seed(0)
@@ -28,19 +28,19 @@ def test_a_draw_is_uniform_over_the_count_and_repeats_with_the_seed():
 
 def test_a_duplicate_is_one_text_and_never_its_own_negative():
     corpus = ["a b", "c d", "a b", "a b", "e f"]
-    far = FarTexts(corpus, hashed_words)  # 64 are wanted, two others are there
+    far = HardNegatives(corpus, hashed_words)  # 64 are wanted, two others are there
     assert far.texts == ["a b", "c d", "e f"] and far.table.shape == (3, 2)
     for _ in range(20):
         assert all(negative != text for negative, text in zip(far(corpus), corpus, strict=True))
 
 
 def test_a_corpus_of_one_text_has_no_negatives():
-    far = FarTexts(["sinus rhythm"] * 3, hashed_words)
+    far = HardNegatives(["sinus rhythm"] * 3, hashed_words)
     assert far(["sinus rhythm", "unheard of"]) == ["sinus rhythm", "unheard of"]
 
 
 def test_an_unknown_text_gets_its_row_when_it_is_seen():
-    far = FarTexts(list(ANGLES), on_a_circle, count=1)
+    far = HardNegatives(list(ANGLES), on_a_circle, count=1)
     assert far(["new", "east", "new"]) == ["south west", "west", "south west"]
     assert far.texts == list(ANGLES) and len(far.table) == 5  # it is no negative of others
 

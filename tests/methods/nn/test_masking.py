@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from methods.nn.lead_masking import mask_leads
 from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
+from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_words import IGNORED, MaskedWordHead, mask_words
 
 

@@ -141,7 +141,7 @@ def test_dropout_follows_the_mode(folder):
 
 def test_missing_files_are_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    for name in (str(tmp_path / "nowhere"), "ecgbench/no-such-text-model"):
+    for name in (str(tmp_path / "nowhere"), "ecgarena/no-such-text-model"):
         with pytest.raises(TextModelMissing, match=f"{name}.*hf download"):
             HubTextEncoder(name)
 
