@@ -31,6 +31,10 @@ class DataError(MissingError):
     """A dataset's files do not say what they must; names file, field and remedy."""
 
 
+class DiskError(MissingError):
+    """A folder cannot be written to or read: a full disk, a missing right (exit code 5). It ends a run, not a cell."""
+
+
 class RecordingError(DataError):
     """One recording cannot be read; the preparation counts it, names it and goes on."""
 

@@ -1,16 +1,20 @@
-"""What the harness knows by a text alone and imports when a command asks for it: the packages that build on it."""
+"""Packages that build on the harness, imported when a command asks for them: the harness depends on none."""
 
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-EXECUTORS = {"slurm": "slurm.executor:SlurmExecutor"}  # beside those of `benchmark.engine.executors`
+EXECUTOR_GROUP = "ecgarena.executors"  # of entry points, beside the executors of `benchmark.engine.executors`
 CLUSTER_COMMANDS = "slurm.commands"  # the functions behind `benchmark.commands.cluster`
 
 
-def load(reference: str) -> Any:
-    """Import ``module`` or ``module:name``."""
-    module, _, name = reference.partition(":")
-    found = importlib.import_module(module)
-    return getattr(found, name) if name else found
+def executor_plugins() -> dict[str, EntryPoint]:
+    """Return the executors that packages bring, by name; nothing is imported."""
+    return {point.name: point for point in entry_points(group=EXECUTOR_GROUP)}
+
+
+def load(module: str) -> Any:
+    """Import a module by its name."""
+    return importlib.import_module(module)

@@ -50,6 +50,11 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def locks(self) -> Path:
+        """A file for each cell at work, locked by the process that is at it."""
+        return self.root / "locks"
+
+    @property
     def decoders(self) -> Path:
         """Trained report decoders, shared by cells that differ in how they write alone."""
         return self.root / "decoders"

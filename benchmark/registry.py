@@ -57,6 +57,11 @@ class Registry(Generic[T]):
             return "registered at run time"
         return f"plug-in {plugin.dist.name}" if plugin.dist else f"plug-in {plugin.value}"
 
+    def distribution(self, name: str) -> str:
+        """Return name and version of the distribution that brings a plug-in (``"spectra 0.2"``), else ""."""
+        plugin = None if name in self._files() else self._plugins().get(name)
+        return f"{plugin.dist.name} {plugin.dist.version}" if plugin is not None and plugin.dist else ""
+
     def conflicts(self) -> list[str]:
         """A sentence for each plug-in whose name is taken; nothing is imported."""
         found, first = [], dict[str, EntryPoint]()

@@ -14,6 +14,7 @@ from benchmark.commands.options import home_of
 from benchmark.engine.events import LineReporter
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError, raise_all
 from benchmark.paths import Home
+from benchmark.planning.suite_files import suite_name
 from slurm import queue
 from slurm.states import Standing, chosen, look, standings, under_way
 from slurm.submission import submissions
@@ -24,7 +25,7 @@ NAMED = 10  # failed and lost cells that `status` names
 
 def status(options: argparse.Namespace) -> int:
     """Counts of everything submitted, by method and task; with ``--watch`` again and again until nothing is open."""
-    home, suite = home_of(options), suite_name(options.suite)
+    home, suite = home_of(options), _suite_name(options.suite)
     while True:
         seen = look(options.patience)
         found = _wanted(standings(home, suite, seen, ask_how=seen is not None), options)
@@ -47,11 +48,8 @@ def open_cells(home: Home) -> dict[str, str]:
     return under_way(home, functools.partial(look, patience=5.0))
 
 
-def suite_name(given: str | None) -> str | None:
-    """The name of a suite, of which a command may have got the file."""
-    from benchmark.planning.suites import load_suite
-
-    return load_suite(given).name if given and given.endswith(".toml") else given
+def _suite_name(given: str | None) -> str | None:
+    return None if given is None else suite_name(given)
 
 
 def _wanted(found: list[Standing], options: argparse.Namespace) -> list[Standing]:
@@ -131,12 +129,11 @@ def _the_cell(name: str, home: Home) -> Standing:
 def retry(options: argparse.Namespace) -> int:
     """Submit failed and lost cells again, the pre-training that they need included."""
     from benchmark.planning.plan import Cell, CellGroup, group_cells
-    from benchmark.records.store import Store
     from slurm.executor import SlurmExecutor
     from slurm.profiles import Profile, load_profile
 
     home = home_of(options)
-    found = standings(home, suite_name(options.suite), queue.queue(), ask_how=True)
+    found = standings(home, _suite_name(options.suite), queue.queue(), ask_how=True)
     again = chosen(found, options.failed, options.oom, options.timeout)
     if not again:
         print("there is nothing to run again")
@@ -156,11 +153,7 @@ def retry(options: argparse.Namespace) -> int:
         entries = [entry for group in submission.read_unit(number)["groups"] for entry in group]
         listed = [entry["cell"] for entry in entries if entry["key"] in wanted]
         cells |= {cell.spec.key: cell for cell in CellGroup.from_json(listed).cells}
-    store = Store(home.records)
     runner = SlurmExecutor(wait=options.wait, dry_run=options.dry_run, loaded=profile, suite=newest.suite)
-    if not options.dry_run:
-        for cell in cells.values():
-            store.discard(cell.spec)
     runner.run(group_cells(cells.values()), home, "cpu", LineReporter())
     return COMPLETE
 
@@ -184,7 +177,7 @@ def cancel(options: argparse.Namespace) -> int:
     seen = queue.queue()
     jobs = {
         job
-        for submission in submissions(home, suite_name(options.suite))
+        for submission in submissions(home, _suite_name(options.suite))
         for job in submission.jobs().values()
         if job in seen
     }

@@ -13,10 +13,10 @@ from benchmark.commands.options import home_of, plan_of
 from benchmark.data.store.preparation import open_dataset
 from benchmark.errors import COMPLETE, MISSING, BenchmarkError
 from benchmark.paths import Home, dataset_root
-from benchmark.planning.plan import Plan, data_digests
+from benchmark.planning.plan import Plan, group_cells
+from benchmark.planning.standing import standings_at
 from benchmark.records.index import read_index
-from benchmark.records.record import datasets_of
-from benchmark.records.store import Store
+from benchmark.records.spec import datasets_of
 from benchmark.registry import DATASETS, METHODS
 from slurm.estimates import DEFAULTS, Estimates
 from slurm.planner import Layout, lay_out
@@ -38,17 +38,18 @@ class StageCost:
 def print_cost(options: argparse.Namespace) -> int:
     """Exit code 5 when data is missing that a run would need."""
     home, made = home_of(options), plan_of(options)
-    made.sort_by_state(Store(home.records), data_digests(made, home))
+    standings = standings_at(made, home)
     profile = load_profile(options.profile or "default", options.resource)
     estimates = Estimates(read_index(home).values(), home)
     size = profile.limits.max_array_size or 1001
-    layout = lay_out(made.jobs(made.todo), made.done, profile, estimates, home, size)
+    layout = lay_out(group_cells(standings.to_run), standings.finished, profile, estimates, home, size)
     stages, missing = costs(layout), missing_data(made, home)
     if options.json:
         found = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(made)}
         print(json.dumps(found | {"measured": layout.measured, "guessed": layout.guessed}, indent=1))
         return MISSING if missing else COMPLETE
-    print(f"{len(made.cells)} cells: {len(made.done)} done, {len(made.failed)} failed, {len(made.todo)} to do")
+    done, failed, to_do = len(standings.finished), len(standings.failed), len(standings.to_run)
+    print(f"{len(made.cells)} cells: {done} done, {failed} failed, {to_do} to do")
     print(f"{'stage':10s} {'jobs':>6s} {'cells':>7s} {'hours':>8s} {'GPU-hours':>10s} {'CPU-hours':>10s}")
     for stage in [*stages, total(stages)]:
         numbers = f"{stage.jobs:6d} {stage.cells:7d} {stage.hours:8.1f} {stage.gpu_hours:10.1f} {stage.cpu_hours:10.1f}"

@@ -20,7 +20,9 @@ from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.executors import Executor
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.paths import Home
+from benchmark.planning.anew import make_room
 from benchmark.planning.plan import Cell, CellGroup, Plan
+from benchmark.planning.standing import RECORDS_ALONE, at_hand, standings_at
 from benchmark.records import provenance
 from benchmark.records.index import read_index
 from benchmark.records.provenance import CODE_VARIABLE
@@ -62,11 +64,11 @@ class SlurmExecutor(Executor):
         busy = under_way(home)
         return [cell for cell in cells if cell.spec.key not in busy]
 
-    def run(self, jobs: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
+    def run(self, groups: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
         """Submit; the counts are those of the cells that have a record when this returns."""
-        if not jobs:
+        if not groups:
             return Counter()
-        layout = self.lay_out(jobs, home)
+        layout = self.lay_out(groups, home)
         if self.dry_run:
             for script in self.scripts(layout, home):
                 print(script)
@@ -74,14 +76,14 @@ class SlurmExecutor(Executor):
         submission = self.submit(layout, home, on_event)
         return wait_for(submission, layout, home, on_event) if self.wait else Counter()
 
-    def lay_out(self, jobs: Sequence[CellGroup], home: Home) -> Layout:
+    def lay_out(self, groups: Sequence[CellGroup], home: Home) -> Layout:
         limits = self.profile.limits
         size = limits.max_array_size or (1001 if self.dry_run else queue.max_array_size())
         room = None
         if limits.max_jobs is not None:
             room = limits.max_jobs - (0 if self.dry_run else len(queue.queue()))
-        done = self.plan.done if self.plan else []
-        return lay_out(jobs, done, self.profile, Estimates(read_index(home).values(), home), home, size, room)
+        done = standings_at(self.plan, home).finished if self.plan else []
+        return lay_out(groups, done, self.profile, Estimates(read_index(home).values(), home), home, size, room)
 
     def scripts(self, layout: Layout, home: Home) -> Iterator[str]:
         """What ``sbatch`` would be given for each array."""
@@ -103,6 +105,8 @@ class SlurmExecutor(Executor):
     def submit(self, layout: Layout, home: Home, on_event: EventSink) -> Submission:
         """Write the submission down, then queue its arrays; what was queued is noted after each."""
         provenance.export_code()
+        now = at_hand(self.plan, home) if self.plan else RECORDS_ALONE
+        make_room((cell for unit in layout.units for cell in unit.cells), home, now)
         code = snapshot(home)
         submission = self._write(new_folder(home, self.suite), layout, home, code)
         jobs: dict[int, str] = {}

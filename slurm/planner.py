@@ -15,10 +15,10 @@ from typing import Any
 
 from benchmark.api import Method, SupervisedMethod, Task
 from benchmark.canonical import digest, dumps
-from benchmark.engine.pretraining import pretrained_folder, read_card
 from benchmark.errors import UsageError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup
+from benchmark.planning.pretrained import read_card
 from benchmark.registry import METHODS, TASKS
 from slurm.estimates import STARTUP, Estimate, Estimates
 from slurm.profiles import ORDER, Profile, Resources
@@ -174,9 +174,9 @@ class _Planner:
     def _pretraining(self, cell: Cell) -> frozenset[int]:
         """The unit that makes a group's weights, unless they are there."""
         spec = cell.spec
-        if spec.pretraining is None:
+        if cell.weights_folder is None:
             return frozenset()
-        folder = pretrained_folder(spec.method, spec.method_version, spec.method_config, spec.pretraining, self.home)
+        folder = self.home.pretrained / cell.weights_folder
         if read_card(folder) is not None:
             return frozenset()
         if folder.name not in self.pretrainings:

@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from benchmark.engine.event_stream import parse_event
 from benchmark.engine.events import Event, LineReporter
-from benchmark.paths import HOME_VARIABLE
+from benchmark.paths import HOME_VARIABLE, Home
+from benchmark.records.paths import record_file
 from slurm.submission import BEAT, Submission
 from slurm.worker import STOPPED
 
@@ -92,7 +94,7 @@ class Supervisor:
 
         A cell that was cut in an earlier start comes last, lest it cut the others again.
         """
-        home = Path(self.unit["home"])
+        home = Home(Path(self.unit["home"]))
         cut = self._cut()
         groups: list[list[dict[str, Any]]] = []
         last: list[dict[str, Any]] = []
@@ -100,7 +102,7 @@ class Supervisor:
             cells: list[dict[str, Any]] = []
             for cell in group:
                 key, spec = cell["key"], cell["cell"]["spec"]
-                if not (home / "records" / spec["task"] / spec["method"] / key / "record.json").is_file():
+                if not Path(record_file(home.records, spec["task"], spec["method"], key)).is_file():
                     (last if key in cut else cells).append(cell)
             groups.append(cells)
         return [cells for cells in groups if cells] + [[cell] for cell in last]
@@ -161,9 +163,8 @@ class Supervisor:
                 self._judge()
 
     def _heard(self, line: str) -> None:
-        try:
-            event = Event(**json.loads(line))
-        except (ValueError, TypeError):  # a library that prints; shown as it is
+        event = parse_event(line)
+        if event is None:  # not from the worker's own stream of events
             print(line, flush=True)
             return
         if event.kind == "begin":
@@ -211,7 +212,7 @@ class Supervisor:
             self._store_failure(entry, kind, message, stderr)
 
     def _store_failure(self, entry: dict[str, Any], kind: str, message: str, stderr: str = "") -> None:
-        from benchmark.engine.run import failed_record
+        from benchmark.engine.outcome import failed_record
         from benchmark.planning.plan import CellGroup  # torch comes with these: only once something failed
         from benchmark.records.store import Store
 
@@ -219,7 +220,7 @@ class Supervisor:
         record = failed_record(
             made, {"kind": kind, "message": message, "traceback": stderr}, time.monotonic() - self.since
         )
-        Store(Path(self.unit["home"]) / "records").put(made.spec, record)
+        Store(Home(Path(self.unit["home"])).records).put(made.spec, record)
         self.write("cell", key=made.spec.key, status="failed", kind=kind)
         self.on_event(Event("cell", f"{made.title}: {message}", status="failed"))
 

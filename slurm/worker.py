@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.engine.events import Event
+from benchmark.engine.event_stream import claim_stdout
+from benchmark.engine.events import Event, ParentGoneError
 from benchmark.engine.preemption import SIGNALS, Preempted, ask_to_stop, asked_to_stop
 
 STOPPED = 75  # EX_TEMPFAIL
+ORPHANED = 76  # its supervisor is gone: nobody reads this code
 
 
 def main(path: str) -> int:
@@ -23,9 +25,7 @@ def main(path: str) -> int:
         signal.signal(number, ask_to_stop)
     request: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
 
-    def on_event(event: Event) -> None:
-        print(json.dumps(event.to_json()), flush=True)
-
+    on_event = claim_stdout()
     try:
         from benchmark.engine.run import limit_threads
 
@@ -36,6 +36,8 @@ def main(path: str) -> int:
     except Preempted as stopped:
         on_event(Event("note", str(stopped)))
         return STOPPED
+    except ParentGoneError:
+        return ORPHANED
     return 0
 
 
@@ -72,14 +74,14 @@ def _cells(request: dict[str, Any], on_event: Any) -> None:
 
 def _refused(job: Any, home: Any, on_event: Any) -> bool:
     """Cells whose weights were to come from an earlier job and did not: a job for probes must not start to train."""
-    from benchmark.engine.pretraining import pretrained_folder, read_card
-    from benchmark.engine.run import failed_record
+    from benchmark.engine.outcome import failed_record
+    from benchmark.planning.pretrained import read_card
     from benchmark.records.store import Store
 
-    spec = job.cells[0].spec
-    if spec.pretraining is None:
+    name = job.cells[0].weights_folder
+    if name is None:
         return False
-    folder = pretrained_folder(spec.method, spec.method_version, spec.method_config, spec.pretraining, home)
+    folder = home.pretrained / name
     if read_card(folder) is not None:
         return False
     message = f"its weights are not there: the pre-training in {folder} did not finish; 'ecgarena retry' runs both"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from benchmark.commands.inspection import REGISTRIES
 from benchmark.errors import COMPLETE
-from benchmark.lazy_imports import EXECUTORS
+from benchmark.lazy_imports import executor_plugins
 from benchmark.paths import Home
 from benchmark.planning.suite_files import suite_names
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -78,7 +78,7 @@ def cells() -> list[str]:
 
 
 def executors() -> list[str]:
-    return ["inline", "processes", *EXECUTORS]
+    return ["inline", "processes", *executor_plugins()]
 
 
 # destination of an argument, in whichever command -> what may stand there

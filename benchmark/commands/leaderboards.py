@@ -15,11 +15,14 @@ from benchmark.commands.options import (
     home_of,
     plan_of,
     print_json,
+    records_of,
 )
 from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
+from benchmark.paths import Home
+from benchmark.records.paths import RECORD, RESAMPLED
 
 if TYPE_CHECKING:
-    from benchmark.planning.plan import Plan
+    from benchmark.leaderboard.tables import Leaderboard
 
 TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
 
@@ -66,15 +69,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def leaderboard(options: argparse.Namespace) -> int:
     """Write and print the tables."""
     from benchmark.leaderboard.audit import audit
-    from benchmark.records.store import Store
+    from benchmark.leaderboard.tables import Leaderboard
 
     formats = _formats(options.format, (*TEXTS, *FIGURES))
-    home = home_of(options)
-    made, store = plan_of(options), Store(options.records or home.records)
+    plan, store, now = records_of(options)
     if options.strict:
-        raise_all(audit(made, store), f"--strict: the leaderboard of {made.suite.name} is refused:", NotStrictError)
-    write_leaderboard(made, store, options.out or home.leaderboards, formats, show=True)
-    return exit_code_of(made, options.suite)
+        problems = audit(plan, store, now)
+        raise_all(problems, f"--strict: the leaderboard of {plan.suite.name} is refused:", NotStrictError)
+    board = Leaderboard(plan, store, now)
+    write_leaderboard(board, options.out or home_of(options).leaderboards, formats, show=True)
+    return exit_code_of(board.standings, options.suite)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -82,11 +86,10 @@ def compare(options: argparse.Namespace) -> int:
     from benchmark.atomic import write_bytes, write_text
     from benchmark.leaderboard import comparison
     from benchmark.leaderboard.tables import Leaderboard
-    from benchmark.records.store import Store
 
     formats = _formats(options.format, ("md", *FIGURES))
     options.methods = [options.a, options.b]
-    board = Leaderboard(plan_of(options), Store(options.records or home_of(options).records))
+    board = Leaderboard(*records_of(options))
     lines = comparison.compare(board, options.a, options.b)
     text = comparison.markdown(lines, options.a, options.b)
     if options.json:
@@ -107,38 +110,38 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write the record of every finished cell, and the cards of weights made here; the folder is a store by itself."""
-    from benchmark.atomic import write_bytes, write_text
-    from benchmark.engine.pretraining import CARD, CURVES, HISTORY, pretrained_folder
-    from benchmark.records.store import RECORD, RESAMPLED, Store, record_text
+    """Write the record of every finished cell, the cards of weights made here, and the plan; a store by itself."""
+    from benchmark.planning.plan_file import write_plan
+    from benchmark.planning.pretrained import CARD, CURVES, HISTORY
+    from benchmark.planning.standing import standings_at
+    from benchmark.records.store import Store
 
-    made, source, target = plan_of(options), Store(home_of(options).records), Store(options.out)
-    made.sort_by_state(source)
-    for cell in made.done:
-        record = source.get(cell.spec)
-        if record is not None:
-            write_text(target.folder(cell.spec) / RECORD, record_text(record))
-            resampled = source.folder(cell.spec) / RESAMPLED
-            if resampled.is_file():
-                write_bytes(target.folder(cell.spec) / RESAMPLED, resampled.read_bytes())
-        spec = cell.spec
-        if spec.pretraining is not None:  # the card and the loss curve of the weights, not the weights
-            recipe = (spec.method, spec.method_version, spec.method_config, spec.pretraining)
-            made_in = pretrained_folder(*recipe, home_of(options))
-            for name in (CARD, HISTORY, CURVES):
-                if (made_in / name).is_file():
-                    write_text(options.out / "pretrained" / made_in.name / name, (made_in / name).read_text("utf-8"))
-    print(f"{len(made.done)} of {len(made.cells)} records in {options.out}")
-    return exit_code_of(made, options.suite)
+    plan, home = plan_of(options), home_of(options)
+    source, target = Store(home.records), Store(options.out)
+    standings = standings_at(plan, home)
+    for cell in standings.finished:
+        _copy(source.folder(cell.spec), target.folder(cell.spec), (RECORD, RESAMPLED))
+    for name in {cell.weights_folder for cell in standings.finished if cell.weights_folder}:
+        # the card and the loss curve of the weights, not the weights
+        _copy(home.pretrained / name, Home(options.out).pretrained / name, (CARD, HISTORY, CURVES))
+    write_plan(plan, options.out)
+    print(f"{len(standings.finished)} of {len(plan.cells)} records in {options.out}")
+    return exit_code_of(standings, options.suite)
 
 
-def write_leaderboard(made: Plan, store: Any, out: Path, formats: tuple[str, ...], show: bool) -> None:
+def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
+    from benchmark.atomic import write_bytes
+
+    for name in names:
+        if (source / name).is_file():
+            write_bytes(target / name, (source / name).read_bytes())
+
+
+def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], show: bool) -> None:
     """Write the formats asked for into `out`; figures go into a folder of their own."""
     from benchmark.atomic import write_bytes, write_text
     from benchmark.leaderboard import published, terminal
-    from benchmark.leaderboard.tables import Leaderboard
 
-    board = Leaderboard(made, store)
     if show:
         terminal.show(board)
     beside = published.beside(board.entries, published.load())

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
-from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError
+from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError, raise_all
 from benchmark.paths import Home
 
 if TYPE_CHECKING:
     from benchmark.engine.events import BarReporter, LineReporter
     from benchmark.planning.plan import Plan
+    from benchmark.planning.standing import AtHand, Standings
+    from benchmark.records.store import Store
 
 
 def add_suite(sub: argparse.ArgumentParser, nargs: str | None = None) -> None:
@@ -77,16 +80,48 @@ def plan_of(options: argparse.Namespace) -> Plan:
     if options.limit is not None and options.limit < 1:
         raise UsageError(f"--limit is {options.limit}, it must be at least 1")
     suite = load_suite(options.suite, configuration.parse_assignments(options.assignments))
-    return make_plan(suite, options.methods, options.tasks, options.limit)
+    return make_plan(suite, options.methods, options.tasks, options.limit, options.suite)
 
 
-def exit_code_of(made: Plan, suite: str, retried: bool = False) -> int:
+def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
+    """Return the plan and the records that a command reads, and what these are held against.
+
+    With ``--records`` they are taken for what they were, and a plan beside them serves without weights or plug-ins.
+    """
+    from benchmark.planning.plan_file import read_plan
+    from benchmark.planning.standing import RECORDS_ALONE, at_hand
+    from benchmark.records.store import Store
+
+    if options.records is None:
+        plan, home = plan_of(options), home_of(options)
+        return plan, Store(home.records), at_hand(plan, home)
+    plan_beside = read_plan(options.records, options.methods, options.tasks)
+    if plan_beside is not None:
+        _check_plan(plan_beside, options)
+        return plan_beside, Store(options.records), RECORDS_ALONE
+    return plan_of(options), Store(options.records), RECORDS_ALONE
+
+
+def _check_plan(plan: Plan, options: argparse.Namespace) -> None:
+    """Refuse to take the plan beside records for another one than the user names."""
+    from benchmark.planning.suite_files import suite_name
+
+    name = suite_name(options.suite)
+    problems = [] if name == plan.suite.name else [f"they were collected for the suite {plan.suite.name}, not {name}"]
+    problems += ["--set changes a suite, and their plan is fixed"] if options.assignments else []
+    limits = {cell.spec.limit for cell in plan.cells}
+    problems += ["--limit: they were made without"] if options.limit is not None and limits != {options.limit} else []
+    raise_all(problems, f"the records in {options.records} come with their plan:")
+
+
+def exit_code_of(standings: Standings, suite: str, retried: bool = False) -> int:
     """Say what is left to do, with the command for it; `suite` is the name or the path that was given."""
-    if made.failed:
+    failed, absent, suite = standings.failed, standings.absent, shlex.quote(suite)
+    if failed:
         again = "" if retried else "; 'run --retry-failed' runs them again"
-        print(f"{len(made.failed)} cells failed ('ecgarena status {suite}' names them){again}")
+        print(f"{len(failed)} cells failed ('ecgarena status {suite}' names them){again}")
         return SOME_FAILED
-    if made.todo:
-        print(f"{len(made.todo)} cells are missing; 'ecgarena run {suite}' runs them")
+    if absent:
+        print(f"{len(absent)} cells are missing; 'ecgarena run {suite}' runs them")
         return INCOMPLETE
     return COMPLETE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmark.commands.options import add_suite, home_of, plan_of
+from benchmark.commands.options import add_suite, home_of, records_of
 from benchmark.errors import COMPLETE, UsageError
 
 
@@ -25,17 +25,16 @@ def reports(options: argparse.Namespace) -> int:
     from benchmark.atomic import write_text
     from benchmark.leaderboard.generated_reports import collect_written
     from benchmark.leaderboard.generated_reports_page import written_page
-    from benchmark.records.store import Store
 
     if options.show < 1:
         raise UsageError(f"--show is {options.show}, it must be at least 1")
-    home, made = home_of(options), plan_of(options)
-    store = Store(options.records or home.records)
-    sections = collect_written(made, store, home, options.show, options.order, options.seed)
+    home = home_of(options)
+    plan, store, now = records_of(options)
+    sections = collect_written(plan, store, now, home, options.show, options.order, options.seed)
     how = {"random": f"Recordings drawn at random with seed {options.seed}, not chosen."}
     chosen = how.get(options.order, f"Recordings with the {options.order} scores, mean over all rows: no fair sample.")
-    name = made.suite.name + ("-partial" if options.limit else "")
+    name = plan.suite.name + ("-partial" if options.limit else "")
     path = options.out or home.leaderboards / f"{name}-reports.html"
-    write_text(path, written_page(made, sections, chosen))
+    write_text(path, written_page(plan, sections, chosen))
     print(f"written: {path}: {sum(len(section.shown) for section in sections)} recordings")
     return COMPLETE

@@ -20,17 +20,19 @@ from benchmark.commands.options import (
     home_of,
     plan_of,
     print_json,
+    records_of,
     reporter_of,
 )
 from benchmark.commands.probing import explain_cell
-from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, raise_all
-from benchmark.lazy_imports import EXECUTORS
+from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, did_you_mean, raise_all
+from benchmark.lazy_imports import executor_plugins
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
 
 if TYPE_CHECKING:
     from benchmark.engine.executors import Executor
     from benchmark.planning.plan import Plan
+    from benchmark.planning.standing import Standings
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,6 +47,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--executor", default="inline", help="inline (default), processes or slurm")
     sub.add_argument("--workers", type=int, help="processes at a time (default: one per core)")
     sub.add_argument("--retry-failed", action="store_true", help="run cells again that failed in an earlier run")
+    sub.add_argument(
+        "--again", nargs="+", default=[], metavar="ROW", help="make these rows anew; what they have is set aside"
+    )
     sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGARENA_DATA)")
     sub.add_argument("--explain", metavar="KEY", help="afterwards, explain this cell as `ecgarena explain KEY` does")
     add_quiet(sub)
@@ -56,6 +61,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
     add_suite(sub, nargs="?")
     add_json(sub)
+    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
     sub.add_argument("--submitted", action="store_true", help="what was submitted to a cluster (so without a SUITE)")
     sub.add_argument("--watch", action="store_true", help="again and again, until no job is queued or running")
     sub.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help="between two looks (30)")
@@ -68,76 +74,106 @@ def plan(options: argparse.Namespace) -> int:
     if options.cost:
         return answered_by("cost")(options)
     from benchmark.engine.caveats import card_verdict
-    from benchmark.planning.plan import data_digests
-    from benchmark.records.store import Store
+    from benchmark.planning.plan import group_cells
+    from benchmark.planning.standing import standings_at
 
-    home = home_of(options)
-    made = plan_of(options)
-    made.sort_by_state(Store(home.records), data_digests(made, home))
+    home, plan = home_of(options), plan_of(options)
+    standings = standings_at(plan, home)
     if options.json:
-        states = {"done": made.done, "failed": made.failed, "todo": made.todo}
-        found = {
+        states = {"done": standings.finished, "failed": standings.failed, "todo": standings.to_run}
+        listed = {
             state: [{"key": cell.spec.key, "cell": cell.title, "leak": card_verdict(cell).to_json()} for cell in cells]
             for state, cells in states.items()
         }
-        print_json(found | {"skipped": [vars(skip) for skip in made.skipped]})
+        print_json(listed | {"skipped": [vars(skip) for skip in plan.skipped]})
         return COMPLETE
-    print(f"{len(made.cells)} cells: {len(made.done)} done, {len(made.failed)} failed, {len(made.todo)} to do")
-    for job in made.jobs(made.todo):
-        print(f"  {job.title}: {len(job.cells)} cells")
-    for job in made.jobs(made.cells):  # by the cards; a run also compares patients and signals
-        print(f"  leaks: {job.title}: {card_verdict(job.cells[0])}")
-    for skip in made.skipped:
+    print(_counts(standings))
+    for group in group_cells(standings.to_run):
+        print(f"  {group.title}: {len(group.cells)} cells")
+    for line in _reasons(standings):
+        print(f"  {line}")
+    for group in group_cells(plan.cells):  # by the cards; a run also compares patients and signals
+        print(f"  leaks: {group.title}: {card_verdict(group.cells[0])}")
+    for skip in plan.skipped:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
     return COMPLETE
+
+
+def _counts(standings: Standings) -> str:
+    """``760 cells: 700 done, 10 outdated, 0 failed, 50 to do``"""
+    outdated = len(standings.cells("outdated"))
+    told = f", {outdated} outdated" if outdated else ""
+    done, failed, to_do = len(standings.cells("done")), len(standings.failed), len(standings.to_run)
+    return f"{len(standings.each)} cells: {done} done{told}, {failed} failed, {to_do} to do"
+
+
+def _reasons(standings: Standings) -> list[str]:
+    """A line for each reason for which records that lie there do not count, or count with a mark."""
+    return [
+        f"{state}: {len(cells)} cells, of {', '.join(dict.fromkeys(cell.row for cell in cells))}: {why}"
+        for state in ("outdated", "stale", "incomplete")
+        for why, cells in standings.reasons(state).items()
+    ]
 
 
 def run(options: argparse.Namespace) -> int:
     """Prepare, pre-train, run what is missing, print the leaderboard."""
     from benchmark.engine.events import Event, counting_cells
-    from benchmark.planning.plan import data_digests
+    from benchmark.leaderboard.tables import Leaderboard
+    from benchmark.planning.anew import set_aside_rows
+    from benchmark.planning.plan import group_cells
+    from benchmark.planning.standing import at_hand, standings_at
     from benchmark.records.store import Store
 
-    home, store = home_of(options), Store(home_of(options).records)
-    made = plan_of(options)
-    runner = _executor(options, made)
+    home, plan = home_of(options), plan_of(options)
+    _check_rows(plan, options.again)
+    runner = _executor(options, plan)
     with reporter_of(options) as on_event:
         if not options.dry_run:
-            _prepare_all(made, home, options.root, on_event)
-        made.sort_by_state(store, data_digests(made, home))
-        wanted = made.todo + (made.failed if options.retry_failed else [])
+            _prepare_all(plan, home, options.root, on_event)
+            for line in set_aside_rows(plan, home, options.again):
+                on_event(Event("note", line))
+        standings = standings_at(plan, home)
+        wanted = standings.to_run + (standings.failed if options.retry_failed else [])
         elsewhere, wanted = len(wanted), runner.not_in_flight(wanted, home)
         elsewhere -= len(wanted)
-        for cell in wanted if not options.dry_run else []:
-            store.discard(cell.spec)
-        for skip in made.skipped:
-            on_event(Event("note", f"skipped {skip.row} × {skip.task}: {skip.reason}"))
+        for line in [
+            *(f"skipped {skip.row} × {skip.task}: {skip.reason}" for skip in plan.skipped),
+            *_reasons(standings),
+        ]:
+            on_event(Event("note", line))
         busy = f", {elsewhere} under way on the cluster" if elsewhere else ""
-        on_event(Event("note", f"{len(made.cells)} cells: {len(made.done)} done before{busy}, {len(wanted)} to run"))
-        runner.run(made.jobs(wanted), home, device_of(options), counting_cells(on_event, len(wanted)))
-    if options.executor in EXECUTORS and not options.wait:
+        finished = len(standings.finished)
+        on_event(Event("note", f"{len(plan.cells)} cells: {finished} done before{busy}, {len(wanted)} to run"))
+        runner.run(group_cells(wanted), home, device_of(options), counting_cells(on_event, len(wanted)))
+    if options.executor in executor_plugins() and not options.wait:
         return COMPLETE
-    write_leaderboard(made, store, home.leaderboards, ("md", "csv"), show=True)
-    made.sort_by_state(store, data_digests(made, home))
+    board = Leaderboard(plan, Store(home.records), at_hand(plan, home))
+    write_leaderboard(board, home.leaderboards, ("md", "csv"), show=True)
     if options.explain:
-        known = {cell.spec.key: cell.weights_file for cell in made.cells}
+        known = {cell.spec.key: cell.weights_file for cell in plan.cells}
         weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
         with reporter_of(options) as on_event:
             explain_cell(options, options.explain, Path(weights) if weights else None, {}, on_event)
-    return exit_code_of(made, options.suite, retried=options.retry_failed)
+    return exit_code_of(board.standings, options.suite, retried=options.retry_failed)
 
 
-def _executor(options: argparse.Namespace, made: Plan) -> Executor:
+def _check_rows(plan: Plan, again: list[str]) -> None:
+    rows = dict.fromkeys(cell.row for cell in plan.cells)
+    raise_all([f"no row {row!r} in this run{did_you_mean(row, rows)}" for row in again if row not in rows], "--again:")
+
+
+def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
     from benchmark.engine.executors import executor
 
-    if options.executor not in EXECUTORS:
+    if options.executor not in executor_plugins():
         given = {
             "--profile": options.profile,
             "--resource": options.resource,
             "--wait": options.wait,
             "--dry-run": options.dry_run,
         }
-        wrong = [f"{name} is for --executor {', '.join(EXECUTORS)}" for name, value in given.items() if value]
+        wrong = [f"{name} is for --executor {', '.join(executor_plugins())}" for name, value in given.items() if value]
         raise_all(wrong, f"--executor {options.executor}:")
         return executor(options.executor, options.workers)
     return executor(
@@ -146,7 +182,7 @@ def _executor(options: argparse.Namespace, made: Plan) -> Executor:
         resources=options.resource,
         wait=options.wait,
         dry_run=options.dry_run,
-        plan=made,
+        plan=plan,
         device=options.device,
     )
 
@@ -159,43 +195,52 @@ def status(options: argparse.Namespace) -> int:
     """
     if options.suite is None or options.submitted or options.watch:
         return answered_by("status")(options)
-    from benchmark.planning.plan import data_digests
-    from benchmark.records.store import Store
-
-    home = home_of(options)
-    made = plan_of(options)
-    made.sort_by_state(Store(home.records), data_digests(made, home))
-    busy = submitted(home)
+    standings = _standings_of(options)
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for state, cells in (("done", made.done), ("failed", made.failed), ("missing", made.todo)):
-        for cell in cells:
-            now = busy.get(cell.spec.key, state) if state == "missing" else state
-            counts.setdefault((cell.row, cell.spec.task), Counter())[now] += 1
-    rows = [{"method": row, "task": task, **found} for (row, task), found in counts.items()]
+    for standing in standings.each:
+        counts.setdefault((standing.cell.row, standing.cell.spec.task), Counter())[standing.state] += 1
+    rows = [{"method": row, "task": task, **states} for (row, task), states in counts.items()]
     if options.json:
         print_json(rows)
     else:
-        states = ("done", "running", "queued", "failed", "missing") if busy else ("done", "failed", "missing")
-        print(f"{'method':20s} {'task':20s}" + "".join(f" {state:>7s}" for state in states))
-        for row in rows:
-            numbers = "".join(f" {row.get(state, 0):7d}" for state in states)
-            print(f"{row['method']:20s} {row['task']:20s}{numbers}")
-        for cell in made.failed[:10]:
-            record = Store(home.records).get(cell.spec)
-            message = record.error["message"].splitlines()[0] if record and record.error else ""
-            print(f"failed: {cell.title}: {message}")
-    return SOME_FAILED if made.failed else (INCOMPLETE if made.todo else COMPLETE)
+        _print_counts(rows, standings)
+    return SOME_FAILED if standings.failed else (INCOMPLETE if standings.absent else COMPLETE)
 
 
-def _prepare_all(made: Plan, home: Home, root: Path | None, on_event: Any) -> None:
+def _standings_of(options: argparse.Namespace) -> Standings:
+    from benchmark.planning.standing import standings, standings_at
+
+    if options.records is not None:
+        return standings(*records_of(options))
+    home = home_of(options)
+    return standings_at(plan_of(options), home, submitted(home))
+
+
+def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:
+    """Counts by row and task in the states that occur, then the reasons, then the first failures."""
+    from benchmark.planning.standing import DONE, FAILED, MISSING, STATES
+
+    states = [state for state in STATES if state in (DONE, FAILED, MISSING) or standings.cells(state)]
+    print(f"{'method':20s} {'task':20s}" + "".join(f" {state:>{max(7, len(state))}s}" for state in states))
+    for row in rows:
+        numbers = "".join(f" {row.get(state, 0):{max(7, len(state))}d}" for state in states)
+        print(f"{row['method']:20s} {row['task']:20s}{numbers}")
+    for line in _reasons(standings):
+        print(line)
+    failed = [standing for standing in standings.each if standing.state == FAILED]
+    for standing in failed[:10]:
+        print(f"failed: {standing.cell.title}: {standing.why}")
+
+
+def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> None:
     """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
     from benchmark.errors import MissingError
-    from benchmark.records.record import datasets_of
+    from benchmark.records.spec import datasets_of
 
     needed: dict[str, tuple[str, dict[str, Any]]] = {}
-    for cell in made.cells:
+    for cell in plan.cells:
         spec = cell.spec
         wanted = datasets_of(spec)
         if spec.pretraining:

@@ -91,8 +91,8 @@ class _World:
     """Synthetic recordings, a method that the task can be asked of, its answer and the truth."""
 
     def __init__(self, task: Task, name: str) -> None:
+        from benchmark.data.labels.labelled_rows import LabelledRows
         from benchmark.data.store.preparation import prepare
-        from benchmark.engine.context import LabelledRows
         from benchmark.paths import Home
 
         self.task, self.name = task, name

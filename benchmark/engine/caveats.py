@@ -18,11 +18,11 @@ from benchmark.api import SPLITS, SignalSpec
 from benchmark.atomic import write_text
 from benchmark.data.labels import contamination as leaks
 from benchmark.data.labels.contamination import Verdict
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.signal import band_limit
 from benchmark.data.store.fingerprints import find_copies, fingerprints
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.engine.context import LabelledRows
 from benchmark.errors import DataError, MissingError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from benchmark.api import SPLITS, AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod, Truth
+from benchmark.api import AlignedMethod, Batch, Method, SignalSpec, SupervisedMethod
 from benchmark.atomic import atomic_path, write_text
 from benchmark.canonical import digest
-from benchmark.data.labels.groups import groups
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.labels.merl_subset import merl_subset
 from benchmark.data.labels.subsets import Subset, draw, draw_recordings
 from benchmark.data.reports.report_texts import report_key
 from benchmark.data.signals.conditions import ConditionedDataset, SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.engine.building import build
 from benchmark.engine.cost import merge_costs
 from benchmark.engine.events import EventSink
-from benchmark.engine.features import Layer, cached_features, chosen_precision, stored_cost
+from benchmark.engine.features import Layer, cached_features, stored_cost
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.training import Progress, train
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
 from benchmark.planning.training_config import TrainingConfig, number_of_epochs
@@ -38,76 +37,6 @@ class TestSetLockedError(BenchmarkError):
     """A task asked for what only the scorer may see."""
 
     __test__ = False  # not a test, whatever pytest makes of the name
-
-
-@dataclass(frozen=True)
-class LabelledRows:
-    """The recordings of a label set by split: `rows` into the dataset, `labels` ``(recording, class)``."""
-
-    classes: tuple[str, ...]
-    rows: dict[str, np.ndarray]
-    labels: dict[str, np.ndarray]
-    name: str = ""  # dataset/label_set
-
-    @classmethod
-    def of(cls, data: PreparedDataset, label_set: str, limit: int | None) -> LabelledRows:
-        found = data.label_set(label_set)
-        where = {split: np.flatnonzero(data.splits[found.rows] == split)[:limit] for split in SPLITS}
-        empty = [split for split, positions in where.items() if not len(positions)]
-        if empty:
-            raise UsageError(f"{data.manifest['dataset']}/{label_set} has no recordings in {', '.join(empty)}")
-        return cls(
-            found.classes,
-            {split: found.rows[positions] for split, positions in where.items()},
-            {split: found.matrix[positions] for split, positions in where.items()},
-            f"{data.manifest['dataset']}/{label_set}",
-        )
-
-    def truth(self, data: PreparedDataset) -> Truth:
-        """The test split, for the scorer."""
-        rows = self.rows["test"]
-        return Truth(
-            list(data.record_ids[rows]),
-            list(data.patient_ids[rows]),
-            self.labels["test"],
-            self.classes,
-            list(data.reports[rows]),
-            {name: values[rows] for name, values in groups(data).items()},
-            self.name,
-        )
-
-    def without_test(self) -> LabelledRows:
-        return replace(self, labels={split: self.labels[split] for split in ("train", "val")})
-
-
-@dataclass(frozen=True)
-class MethodHandle:
-    """How to get a method: built and loaded on first use, never when the cache already has all features."""
-
-    name: str
-    config: dict[str, Any]
-    version: int
-    weights: Path | None
-    weights_digest: str | None
-    device: str
-
-    @functools.cached_property
-    def method(self) -> Method:
-        return build(self.name, self.config, self.weights, self.device)
-
-    def fresh(self, seed: int) -> Method:
-        return build(self.name, self.config, self.weights, self.device, seed)
-
-    @property
-    def precision(self) -> str:
-        """Of features, not of training."""
-        return chosen_precision(METHODS.get(self.name), self.device)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What shapes the method's output, for the feature cache."""
-        shaping = {"method": self.name, "version": self.version, "config": self.config}
-        return {**shaping, "weights": self.weights_digest}
 
 
 class SplitSignals:

@@ -12,6 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
 
+class ParentGoneError(BaseException):
+    """The process that started this worker has ended; not an `Exception`, so that no cell is stored as failed."""
+
+
 @dataclass(frozen=True)
 class Event:
     """What happened.
@@ -35,7 +39,10 @@ EventSink = Callable[[Event], None]
 
 
 def discard_event(event: Event) -> None:
-    """Report to nobody."""
+    """Tell nobody."""
+
+
+def _ignore(event: Event) -> None: ...
 
 
 class LineReporter:
@@ -48,7 +55,7 @@ class LineReporter:
         self, stream: TextIO | None = None, every: float = 10.0, quiet: bool = False, verbose: bool = False
     ) -> None:
         self.stream, self.every, self.last = stream or sys.stderr, 0.0 if verbose else every, 0.0
-        self.quiet, self.verbose = quiet, verbose
+        self.quiet, self.verbose, self.gone = quiet, verbose, False
 
     def __call__(self, event: Event) -> None:
         if event.kind == "begin" and not self.verbose:
@@ -59,7 +66,16 @@ class LineReporter:
             if time.monotonic() - self.last < self.every and event.done < event.total:
                 return
             self.last = time.monotonic()
-        print(time.strftime("%H:%M:%S"), describe(event), file=self.stream, flush=True)
+        self._print(f"{time.strftime('%H:%M:%S')} {describe(event)}")
+
+    def _print(self, line: str) -> None:
+        """A reader of the log who goes away, or a closed stream, is no error of the run: it goes on without a log."""
+        if self.gone:
+            return
+        try:
+            print(line, file=self.stream, flush=True)
+        except (OSError, ValueError):
+            self.gone = True
 
     def __enter__(self) -> LineReporter:
         return self
@@ -87,6 +103,13 @@ class BarReporter:
         self.progress.stop()
 
     def __call__(self, event: Event) -> None:
+        """Show an event; a terminal that is gone is no error of the run."""
+        try:
+            self._show(event)
+        except (OSError, ValueError):
+            self._show = _ignore  # type: ignore[method-assign]
+
+    def _show(self, event: Event) -> None:
         from rich.markup import escape
 
         if event.kind == "begin" and not self.verbose:
@@ -131,6 +154,6 @@ def describe(event: Event) -> str:
 
 def reporter(quiet: bool = False, verbose: bool = False) -> LineReporter | BarReporter:
     """Bars on a terminal, lines elsewhere."""
-    if not quiet and sys.stderr.isatty():
+    if not quiet and sys.stderr is not None and sys.stderr.isatty():
         return BarReporter(verbose)
     return LineReporter(quiet=quiet, verbose=verbose)

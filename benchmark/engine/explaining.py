@@ -16,7 +16,8 @@ from benchmark.engine.run import run_group
 from benchmark.errors import UsageError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup
-from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.record import RunRecord
+from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from benchmark.api import SPLITS
 from benchmark.canonical import digest
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.engine.context import LabelledRows
 from benchmark.paths import Home
-from benchmark.records.record import RunSpec, datasets_of
+from benchmark.records.spec import RunSpec, datasets_of
 
 
 class GroupData:
@@ -31,9 +31,13 @@ class GroupData:
         return self._data[key]
 
     def digests(self, spec: RunSpec) -> tuple[str | None, str | None]:
-        """What `RunRecord.digests` says of a record made from the data at hand."""
-        target, *source = (self.data(*dataset).digest for dataset in datasets_of(spec))
-        return target, source[0] if source else None
+        """Return the digests of the data at hand, in the form of `RunRecord.digests`."""
+        target, *other = (self.data(*dataset).digest for dataset in datasets_of(spec))
+        return target, other[0] if other else None
+
+    def digest_map(self, spec: RunSpec) -> dict[str, str]:
+        """Return the digests of the data at hand, in the form of `planning.standing.AtHand.data`."""
+        return {digest(list(dataset)): self.data(*dataset).digest for dataset in datasets_of(spec)}
 
     def view(self, data: PreparedDataset, label_set: str) -> LabelledRows:
         key = (str(data.path), label_set)

@@ -1,8 +1,4 @@
-"""Pre-train a method on recordings and their reports; the weights are kept under the digest of their recipe.
-
-``pretrained/<method>-<digest>/`` holds checkpoint.pt (to resume), weights.safetensors, history.csv, curves.svg
-and card.json, which is written last: where it is, the weights are complete.
-"""
+"""Pre-train a method on recordings and their reports; the weights are kept under the digest of their recipe."""
 
 from __future__ import annotations
 
@@ -31,12 +27,19 @@ from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.errors import DataError, UsageError
 from benchmark.paths import Home
+from benchmark.planning.pretrained import (
+    CARD,
+    CHECKPOINT,
+    CURVES,
+    HISTORY,
+    WEIGHTS,
+    read_card,
+    weight_options,
+    weights_folder,
+)
+from benchmark.planning.source_digest import method_code
 from benchmark.planning.training_config import SELECTIONS, TrainingConfig
 from benchmark.records import provenance
-from benchmark.registry import METHODS
-
-WEIGHTS, CARD, HISTORY, CHECKPOINT = "weights.safetensors", "card.json", "history.csv", "checkpoint.pt"
-CURVES = "curves.svg"
 
 
 @dataclass(frozen=True)
@@ -88,20 +91,6 @@ class ReportedRecordings:
         return Batch(ecg, list(self.data.record_ids[rows]), list(self.reports[positions]))
 
 
-def pretrained_folder(method: str, version: int, config: dict[str, Any], recipe: dict[str, Any], home: Home) -> Path:
-    return (
-        home.pretrained
-        / f"{method}-{canonical.digest([method, version, weight_options(method, config, recipe), recipe])}"
-    )
-
-
-def weight_options(method: str, config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """The options that shape weights: without `Method.readout_options`, unless a score of these chose the epoch."""
-    if recipe["training"].get("select") == "zero_shot_val":
-        return config
-    return {name: value for name, value in config.items() if name not in METHODS.get(method).readout_options}
-
-
 def pretrain(
     method_name: str,
     version: int,
@@ -116,7 +105,7 @@ def pretrain(
 
     On several processes (see `distributed`) all of them call this; the first one looks, writes and reports.
     """
-    folder = pretrained_folder(method_name, version, config, recipe, home)
+    folder = home.pretrained / weights_folder(method_name, version, config, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     data = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
     on_event = on_event if distributed.rank() == 0 else discard_event
@@ -129,15 +118,6 @@ def pretrain(
     if found["data_digest"] != data.digest:
         raise DataError(f"the weights in {folder} were made from other data than {data.path}; remove one of the two")
     return Pretrained(folder / WEIGHTS, found)
-
-
-def read_card(folder: Path) -> dict[str, Any] | None:
-    """The card of finished weights, or None; a folder without both files is unfinished."""
-    try:
-        card: dict[str, Any] = json.loads((folder / CARD).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return card if (folder / WEIGHTS).is_file() else None
 
 
 @contextmanager
@@ -247,6 +227,7 @@ class _Pretraining:
             "recipe": self.recipe,
             "sha256": canonical.file_sha256(self.folder / WEIGHTS),
             "data_digest": self.data.digest,
+            "code": method_code(self.name),
             "synthetic": self.data.synthetic,
             "saw": self._saw(),
             "recordings": len(self.corpus),

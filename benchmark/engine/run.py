@@ -1,234 +1,203 @@
-"""Run the cells of one job: each is answered, scored and stored by the worker; a failure is a record."""
+"""Run the cells of one group: each is predicted, scored and stored; a failure is a record."""
 
 from __future__ import annotations
 
 import shutil
 import time
-import traceback
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import Predictions, Scores
-from benchmark.canonical import canonical
-from benchmark.configuration import complete
+from benchmark.api import Predictions, Task
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.engine.caveats import annotate
-from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext
-from benchmark.engine.events import Event, EventSink
+from benchmark.engine.context import TaskContext
+from benchmark.engine.events import Event, EventSink, ParentGoneError
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
+from benchmark.engine.interrupts import user_interrupted
+from benchmark.engine.method_handle import MethodHandle
+from benchmark.engine.outcome import Outcome, error_of, failed_record, finished_record
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.pretraining import pretrain
-from benchmark.errors import BenchmarkError
+from benchmark.errors import DiskError
+from benchmark.locks import locked
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup, find_method
-from benchmark.planning.training_config import SELECTIONS, TrainingConfig
-from benchmark.records import provenance
-from benchmark.records.record import RunRecord, RunSpec, datasets_of
+from benchmark.planning.standing import AtHand, Standing, code_now, stand
+from benchmark.records.index import Entry, read_entry
+from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
-from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.registry import TASKS
+
+PAUSE = 0.2  # seconds between two looks at cells that another run is at
+STOPPING = (Preempted, ParentGoneError, DiskError)  # end the run, and are no failure of the cell at work
 
 
-def run_group(job: CellGroup, home: Home, device: str, on_event: EventSink) -> Counter[str]:
-    """Run every cell of a job that has no finished record yet; return how many ended in which status.
+def run_group(group: CellGroup, home: Home, device: str, on_event: EventSink) -> Counter[str]:
+    """Run every cell of a group that has no finished record yet; return how many ended in which status.
 
-    Raises `Preempted` between two cells when asked to stop.
+    Cells that another run is at are waited for. Raises `Preempted` between two cells when asked to stop.
     """
-    store, ended = Store(home.records), Counter[str]()
-    first = job.cells[0].spec
-    try:
-        opened = GroupData(home, first.limit)
-        opened.data(first.dataset, first.dataset_config)
-        source = _source(job.cells[0], home, device, on_event)
-    except Exception as error:
-        for cell in job.cells:
-            ended[_store_failure(store, cell, error, 0.0, on_event)] += 1
-        return ended
-    for cell in job.cells:
-        if _finished(cell.spec, store, opened):
-            ended["done"] += 1
-            continue
+    return _GroupRun(group, home, device, on_event).run()
+
+
+class _GroupRun:
+    """One group of cells in one process."""
+
+    def __init__(self, group: CellGroup, home: Home, device: str, on_event: EventSink) -> None:
+        self.group, self.home, self.device, self.on_event = group, home, device, on_event
+        self.store = Store(home.records)
+        self.started = time.time_ns()
+        self.ended: Counter[str] = Counter()
+
+    def run(self) -> Counter[str]:
+        first = self.group.cells[0].spec
+        try:
+            self.data = GroupData(self.home, first.limit)
+            self.data.data(first.dataset, first.dataset_config)
+            self.handle = self._method_handle()
+        except BaseException as error:
+            _raise_if_stopping(error)
+            for cell in self.group.cells:
+                self.ended[self._store_failure(cell, error, 0.0)] += 1
+            return self.ended
+        waiting = list(self.group.cells)
+        while waiting:
+            waiting = self._run_free(waiting)
+            if waiting:
+                time.sleep(PAUSE)
+        return self.ended
+
+    def _run_free(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Run the cells that no other run is at; return those that one is."""
+        busy = []
+        for cell in cells:
+            with locked(self.home.locks, cell.spec.key) as ours:
+                if ours:
+                    self.ended[self._run_locked(cell)] += 1
+                else:
+                    busy.append(cell)
+        return busy
+
+    def _run_locked(self, cell: Cell) -> str:
+        standing = self._standing(cell)
+        if standing.state in ("done", "outdated") or self._just_failed(standing.entry):
+            status = "done" if standing.state != "failed" else "failed"
+            self.on_event(Event("cell", f"{cell.title} (by another run)", status=status))
+            return status
         if asked_to_stop():
-            raise Preempted(f"{job.title}: asked to stop, stopped before {cell.title}")
-        on_event(Event("begin", cell.title, status=cell.spec.key))
-        ended[_run_cell(cell, opened, source, store, home, on_event)] += 1
-    return ended
+            raise Preempted(f"{self.group.title}: asked to stop, stopped before {cell.title}")
+        self.on_event(Event("begin", cell.title, status=cell.spec.key))
+        return self._run_cell(cell)
 
+    def _standing(self, cell: Cell) -> Standing:
+        """Where the cell stands by the data at hand; what cannot be opened fails when the cell is run."""
+        entry = read_entry(self.store.root, cell.spec)
+        try:
+            return stand(cell, entry, AtHand(self.data.digest_map(cell.spec), code_now))
+        except Exception:
+            return Standing(cell, "missing", entry=entry)
 
-def _source(cell: Cell, home: Home, device: str, on_event: EventSink) -> MethodHandle:
-    """Find the weights of a job, pre-training them if the suite asks for it."""
-    spec = cell.spec
-    find_method(spec.method, cell.python)
-    weights, weights_digest = Path(cell.weights_file) if cell.weights_file else None, spec.weights
-    if spec.pretraining is not None:
-        made = pretrain(spec.method, spec.method_version, spec.method_config, spec.pretraining, home, on_event, device)
-        weights, weights_digest = made.weights, made.sha256
-    return MethodHandle(spec.method, spec.method_config, spec.method_version, weights, weights_digest, device)
+    def _just_failed(self, entry: Entry | None) -> bool:
+        """Whether another run has tried the cell since this one began: a second failure would say nothing new."""
+        return entry is not None and entry.status == "failed" and entry.written > self.started
 
-
-def _finished(spec: RunSpec, store: Store, opened: GroupData) -> bool:
-    """Whether there is a finished record made from the data at hand; `_run_cell` reports what cannot be opened."""
-    existing = store.get(spec)
-    try:
-        return existing is not None and existing.done and existing.digests == opened.digests(spec)
-    except BenchmarkError:
-        return False
-
-
-def _run_cell(
-    cell: Cell, opened: GroupData, source: MethodHandle, store: Store, home: Home, on_event: EventSink
-) -> str:
-    spec, started = cell.spec, time.monotonic()
-    try:
-        data = opened.data(spec.dataset, spec.dataset_config)
-        view = opened.view(data, spec.label_set)
-        scratch = home.scratch / f"{spec.key}-{data.digest}"
-        task = TASKS.get(spec.task)(**spec.task_config)
-        context = _context(spec, opened, source, home, on_event, scratch)
-        predictions = task.predict(context)
-        scores = task.score(predictions, view.truth(data))
-        record = _record(cell, predictions, scores, opened, source, time.monotonic() - started)
-        record.primary, record.higher_is_better = task.primary, task.higher_is_better
-        annotate(record, cell, data, view, cached_signal(source.identity, lambda: source.method, home.features), home)
-        record.notes = [*record.notes, *selection_notes(cell)]
-        record.resampling, record.cost = scores.resampling, context.cost
-        arrays = {**predictions.arrays, **scores.per_recording}
-        store.put(spec, record, arrays, scores.resampled, _named(predictions, view, data))
+    def _run_cell(self, cell: Cell) -> str:
+        spec, started = cell.spec, time.monotonic()
+        try:
+            task: Task = TASKS.get(spec.task)(**spec.task_config)
+            data = self.data.data(spec.dataset, spec.dataset_config)
+            view = self.data.view(data, spec.label_set)
+            scratch = self.home.scratch / f"{spec.key}-{data.digest}"
+            context = self._context(spec, scratch)
+            predictions = task.predict(context)
+            scores = task.score(predictions, view.truth(data))
+            signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features)
+            seconds = time.monotonic() - started
+            outcome = Outcome(cell, task, predictions, scores, signal, context.cost, seconds)
+            record = finished_record(outcome, self.data, self.handle, self.home)
+            arrays = {**predictions.arrays, **scores.per_recording}
+            aside = self.store.put(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
+        except BaseException as error:
+            _raise_if_stopping(error)
+            return self._store_failure(cell, error, time.monotonic() - started)
         shutil.rmtree(scratch, ignore_errors=True)
-    except Exception as error:
-        return _store_failure(store, cell, error, time.monotonic() - started, on_event)
-    shown = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
-    on_event(Event("cell", cell.title, values=shown, status="done"))
-    return "done"
+        self._tell_aside(cell, aside)
+        values = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
+        self.on_event(Event("cell", cell.title, values=values, status="done"))
+        return "done"
+
+    def _method_handle(self) -> MethodHandle:
+        """Find the weights of the group, pre-training them if the suite asks for it."""
+        cell = self.group.cells[0]
+        spec = cell.spec
+        find_method(spec.method, cell.python)
+        weights, weights_digest = Path(cell.weights_file) if cell.weights_file else None, spec.weights
+        code: dict[str, str] = {}
+        if spec.pretraining is not None:
+            identity = spec.method, spec.method_version, spec.method_config, spec.pretraining
+            pretrained = pretrain(*identity, self.home, self.on_event, self.device)
+            weights, weights_digest, code = pretrained.weights, pretrained.sha256, pretrained.card.get("code", {})
+        return MethodHandle(
+            spec.method, spec.method_config, spec.method_version, weights, weights_digest, self.device, code
+        )
+
+    def _context(self, spec: RunSpec, scratch: Path) -> TaskContext:
+        """What a task sees of the cell's dataset, with the one that it learns from if that is another."""
+        learns_from = None
+        if spec.source is not None:
+            place = {name: spec.source[name] for name in ("dataset", "dataset_config", "label_set")}
+            learns_from = self._context(replace(spec, **place, source=None), scratch)
+        data = self.data.data(spec.dataset, spec.dataset_config)
+        return TaskContext(
+            data,
+            self.data.view(data, spec.label_set),
+            self.handle,
+            spec.dataset,
+            spec.label_set,
+            self.home.features,
+            self.home.subsets,
+            self.on_event,
+            spec.training,
+            self.data.rows(data),
+            SignalCondition.from_json(spec.signal),
+            learns_from,
+            scratch,
+            self.home.decoders,
+        )
+
+    def _store_failure(self, cell: Cell, error: BaseException, seconds: float) -> str:
+        """Keep a failed cell as a record with its traceback."""
+        try:
+            digests = self.data.digests(cell.spec)
+        except Exception:
+            digests = (None, None)
+        fault = error_of(error)
+        aside = self.store.put(cell.spec, failed_record(cell, fault, seconds, digests))
+        self._tell_aside(cell, aside)
+        self.on_event(Event("cell", f"{cell.title}: {fault['message'].splitlines()[0]}", status="failed"))
+        return "failed"
+
+    def _tell_aside(self, cell: Cell, aside: Path | None) -> None:
+        if aside is not None:
+            self.on_event(Event("note", f"{cell.title}: a record that could not be used was moved to {aside}"))
 
 
-def _context(
-    spec: RunSpec, opened: GroupData, source: MethodHandle, home: Home, on_event: EventSink, scratch: Path
-) -> TaskContext:
-    """What a task sees of the cell's dataset, with the one that it learns from if that is another."""
-    learns_from = None
-    if spec.source is not None:
-        place = {name: spec.source[name] for name in ("dataset", "dataset_config", "label_set")}
-        learns_from = _context(replace(spec, **place, source=None), opened, source, home, on_event, scratch)
-    data = opened.data(spec.dataset, spec.dataset_config)
-    return TaskContext(
-        data,
-        opened.view(data, spec.label_set),
-        source,
-        spec.dataset,
-        spec.label_set,
-        home.features,
-        home.subsets,
-        on_event,
-        spec.training,
-        opened.rows(data),
-        SignalCondition.from_json(spec.signal),
-        learns_from,
-        scratch,
-        home.decoders,
-    )
+def _raise_if_stopping(error: BaseException) -> None:
+    """Raise what ends the whole run: all else, `SystemExit` of a plug-in among it, is the failure of a cell."""
+    if isinstance(error, STOPPING) or (isinstance(error, KeyboardInterrupt) and user_interrupted()):
+        raise error
 
 
-def _named(predictions: Predictions, view: LabelledRows, data: PreparedDataset) -> dict[str, list[str]]:
-    """An predictions's texts with the ids of their recordings; nothing where it has none."""
+def _texts(predictions: Predictions, view: LabelledRows, data: PreparedDataset) -> dict[str, list[str]]:
+    """Return the texts of a cell with the ids of their recordings; nothing where it has none."""
     ids = [str(name) for name in data.record_ids[view.rows["test"]]]
     return {"record_ids": ids, **predictions.texts} if predictions.texts else {}
-
-
-def _record(
-    cell: Cell, predictions: Predictions, scores: Scores, opened: GroupData, source: MethodHandle, seconds: float
-) -> RunRecord:
-    spec = cell.spec
-    data = opened.data(spec.dataset, spec.dataset_config)
-    data_digest, source_digest = opened.digests(spec)
-    sizes = {split: len(rows) for split, rows in opened.view(data, spec.label_set).rows.items()}
-    subset = predictions.details.get("subset")
-    return RunRecord(
-        key=spec.key,
-        spec=spec.to_json(),
-        question=cell.question,
-        status="done",
-        metrics=_rounded(scores.metrics),
-        intervals={name: (round(low, 6), round(high, 6)) for name, (low, high) in scores.intervals.items()},
-        per_class={name: _rounded(values) for name, values in scores.per_class.items()},
-        details=predictions.details,
-        notes=[*data.warnings, *scores.notes],
-        config=full_config(spec),
-        subgroups=scores.subgroups,
-        analysis=scores.analysis,
-        data_digest=data_digest,
-        source_digest=source_digest,
-        synthetic=any(opened.data(*dataset).synthetic for dataset in datasets_of(spec)),
-        partial=spec.limit is not None,
-        n={**sizes, "train": subset["n"]} if subset else sizes,
-        provenance=provenance.collect(
-            weights=source.weights_digest,
-            device=source.device.split(":")[0],
-            precision=source.precision,
-            **_external_environment(spec),
-        ),
-        seconds=round(seconds, 3),
-    )
-
-
-def _external_environment(spec: RunSpec) -> dict[str, Any]:
-    """Versions in the method's own interpreter, if it has one."""
-    found = getattr(METHODS.get(spec.method), "environment", None)
-    return {} if found is None else {"elsewhere": found}
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
-
-
-def _store_failure(store: Store, cell: Cell, error: BaseException, seconds: float, on_event: EventSink) -> str:
-    """Keep a failed cell as a record with its traceback."""
-    text = "".join(traceback.format_exception(error))
-    fault = {"kind": type(error).__name__, "message": str(error), "traceback": text}
-    store.put(cell.spec, failed_record(cell, fault, seconds))
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    on_event(Event("cell", f"{cell.title}: {reason}", status="failed"))
-    return "failed"
-
-
-def full_config(spec: RunSpec) -> dict[str, Any]:
-    """All options of a cell, defaults included: for the reader of a record."""
-    found = {
-        "method": complete(METHODS.get(spec.method), spec.method_config, spec.method),
-        "dataset": complete(DATASETS.get(spec.dataset), spec.dataset_config, spec.dataset),
-    }
-    if spec.training is not None:
-        found["training"] = complete(TrainingConfig, spec.training, "training")
-    if spec.pretraining is not None:
-        found["pretraining"] = complete(TrainingConfig, spec.pretraining["training"], "pretraining")
-    return {name: canonical(options) for name, options in found.items()}
-
-
-def selection_notes(cell: Cell) -> list[str]:
-    """What every table must say of weights whose epoch was chosen with labels."""
-    recipe = cell.spec.pretraining
-    if recipe is None or recipe["training"].get("select") != "zero_shot_val":
-        return []
-    return [f"the weights of {cell.row} were {SELECTIONS['zero_shot_val']}"]
-
-
-def failed_record(cell: Cell, fault: dict[str, str], seconds: float) -> RunRecord:
-    spec = cell.spec
-    return RunRecord(
-        key=spec.key,
-        spec=spec.to_json(),
-        question=cell.question,
-        status="failed",
-        error=fault,
-        partial=spec.limit is not None,
-        provenance=provenance.collect(),
-        seconds=round(seconds, 3),
-    )
 
 
 def limit_threads(threads: int) -> None:

@@ -1,4 +1,4 @@
-"""A worker process: ``python -m benchmark.engine.worker JOB.json DEVICE THREADS``, events as JSON lines on stdout."""
+"""A worker process: ``python -m benchmark.engine.worker GROUP.json DEVICE THREADS``, events as JSON lines on stdout."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import json
 import sys
 from pathlib import Path
 
-from benchmark.engine.events import Event
+from benchmark.engine.event_stream import claim_stdout
+from benchmark.engine.events import ParentGoneError
+from benchmark.engine.interrupts import guarding_the_end
 from benchmark.engine.run import limit_threads, run_group
 from benchmark.paths import Home
 from benchmark.planning.plan import CellGroup
 
+ORPHANED = 76  # exit code of a worker whose parent is gone: nobody reads it, it is for a person at a process table
 
-def main(request: str, device: str, threads: str) -> None:
-    job = CellGroup.from_json(json.loads(Path(request).read_text("utf-8")))
+
+def main(request: str, device: str, threads: str) -> int:
+    group = CellGroup.from_json(json.loads(Path(request).read_text("utf-8")))
     limit_threads(int(threads))
-
-    def on_event(event: Event) -> None:
-        print(json.dumps(event.to_json()), flush=True)
-
-    run_group(job, Home.default(), device, on_event)
+    try:
+        with guarding_the_end():
+            run_group(group, Home.default(), device, claim_stdout())
+    except ParentGoneError:
+        return ORPHANED
+    return 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

@@ -1,77 +1,125 @@
-"""What `--strict` refuses: missing cells, mixed protocols or data, and two records that claim one cell."""
+"""What `--strict` refuses: all that a reader of a table takes for granted and that does not hold for its records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
-from benchmark.planning.plan import Plan
-from benchmark.records.record import RunRecord, RunSpec
-from benchmark.records.store import RECORD, Store, read_record
+from benchmark.canonical import dumps
+from benchmark.planning.plan import Cell, Plan
+from benchmark.planning.standing import DONE, FAILED, MISSING, OUTDATED, RECORDS_ALONE, AtHand, Standings, stand
+from benchmark.records.paths import PREDICTIONS, record_files
+from benchmark.records.record import RunRecord, UnusableRecordError, parse_record
+from benchmark.records.spec import RunSpec
+from benchmark.records.store import Store, read_content
+from benchmark.records.table_fields import read_result
 
 # fields that may differ between two answers to what a reader takes for one question
 VERSIONS = ("method_version", "task_version", "dataset_version", "protocol", "task_inputs")
+NAMED = 10  # cells named in a sentence
 
 
-def audit(plan: Plan, store: Store) -> list[str]:
-    """All faults of a plan's records, as sentences; empty when a table of them can be trusted."""
-    wanted = {cell.spec.key: cell for cell in plan.cells}
-    claims: dict[str, list[str]] = {}
-    problems: list[str] = []
-    digests: dict[str, set[str]] = {}
-    protocols: set[str] = set()
-    done: set[str] = set()
-    asked = {_question(cell.spec.to_json()) for cell in plan.cells}
-    for path in sorted(store.root.glob(f"*/*/*/{RECORD}")):
-        record = read_record(path.parent)
-        if path.parent.name.startswith(".") or record is None or not record.done:
-            continue
-        question = _question(record.spec)
-        if question not in asked:
-            continue
-        claims.setdefault(question, []).append(path.parent.relative_to(store.root).as_posix())
-        problems += _misplaced(path.parent.name, record)
-        if record.key in wanted:
-            done.add(record.key)
-            if record.spec["protocol"] != wanted[record.key].spec.protocol:
-                protocols.add(f"{record.spec['protocol']} and {wanted[record.key].spec.protocol}")
-            digests.setdefault(str(record.spec["dataset"]), set()).add(str(record.data_digest))
-    problems += [
-        f"{' and '.join(folders)} claim one cell; remove the wrong one"
-        for folders in claims.values()
-        if len(folders) > 1
+def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
+    """Return all faults of a plan's records, as sentences; none when a table of them can be trusted."""
+    standings = Standings(stand(cell, read_result(store, cell.spec)[0], now) for cell in plan.cells)
+    return [
+        *_not_finished(plan, standings),
+        *_double_claims(plan, store),
+        *_damaged(standings, store),
+        *_mixed(standings),
     ]
-    problems += _mixed(digests, protocols)
-    missing = [wanted[key].title for key in wanted if key not in done]
-    return problems + _missing(plan, missing)
 
 
-def _question(spec: dict[str, object]) -> str:
-    from benchmark.canonical import dumps
+def _not_finished(plan: Plan, standings: Standings) -> Iterator[str]:
+    """Sentences on the cells that are not simply done, a line per state and reason."""
+    command = f"ecgarena run {plan.command}"
+    states = [state for state in dict.fromkeys(standing.state for standing in standings.each) if state != DONE]
+    remedy = {OUTDATED: f"{command} --again ROW", FAILED: f"{command} --retry-failed"}
+    for state in states:
+        for why, cells in standings.reasons(state).items():
+            told = "have no finished record" if state == MISSING else f"are {state}"
+            reason = f" ({why})" if why else ""
+            yield f"{len(cells)} cells {told}{reason}: {_names(cells)}; {remedy.get(state, command)}"
 
+
+def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
+    """Folders that answer what a reader takes for one question, of this plan, and records in the wrong folder."""
+    asked = {_question(cell.spec.to_json()) for cell in plan.cells}
+    claims: dict[str, list[str]] = {}
+    for path in record_files(store.root):
+        record = _record(path)
+        if record is None or not record.done or (question := _question(record.spec)) not in asked:
+            continue
+        folder = Path(path).parent
+        claims.setdefault(question, []).append(folder.relative_to(store.root).as_posix())
+        yield from _misplaced(folder.name, record)
+    for folders in claims.values():
+        if len(folders) > 1:
+            yield f"{' and '.join(folders)} claim one cell; remove the wrong one"
+
+
+def _damaged(standings: Standings, store: Store) -> Iterator[str]:
+    """Finished records whose files are not those that were written with them."""
+    for cell in standings.finished:
+        folder = store.folder(cell.spec)
+        record = _record(str(folder / "record.json"))
+        if record is None:
+            continue
+        expected = {**record.files, **({PREDICTIONS: record.predictions} if record.predictions else {})}
+        for name, digest in expected.items():
+            content = _content(folder / name)
+            is_collected = content is None and name not in record.files  # predictions stay where they were made
+            if not is_collected and (content is None or hashlib.sha256(content).hexdigest() != digest):
+                yield f"{cell.title}: {name} in {folder} is not the one that its record was written with"
+
+
+def _mixed(standings: Standings) -> Iterator[str]:
+    """Datasets whose records come from several preparations, and rows whose numbers several kinds of code made."""
+    from benchmark.leaderboard.tables import mixed_code
+
+    data: dict[str, set[str]] = {}
+    for standing in standings.each:
+        if standing.state in (DONE, OUTDATED) and standing.entry is not None:
+            data.setdefault(standing.cell.spec.dataset, set()).add(str(standing.entry.data))
+    for dataset, digests in sorted(data.items()):
+        if len(digests) > 1:
+            yield f"{dataset}: records from {len(digests)} preparations ({', '.join(sorted(digests))})"
+    for place in mixed_code(standings):
+        yield f"{place}: numbers in one row that different code made; run it --again"
+
+
+def _question(spec: dict[str, Any]) -> str:
     return dumps({name: value for name, value in spec.items() if name not in VERSIONS})
 
 
-def _misplaced(folder: str, record: RunRecord) -> list[str]:
+def _misplaced(folder: str, record: RunRecord) -> Iterator[str]:
     try:
         key = RunSpec(**record.spec).key
     except TypeError:
-        return [f"{folder}: its question has fields that this version does not know"]
+        yield f"{folder}: its question has fields that this version does not know"
+        return
     if not folder == record.key == key:
-        return [f"{folder}: the record says {record.key}, its question has the key {key}; it was changed by hand"]
-    return []
+        yield f"{folder}: the record says {record.key}, its question has the key {key}; it was changed by hand"
 
 
-def _mixed(digests: dict[str, set[str]], protocols: set[str]) -> Iterable[str]:
-    for dataset, found in sorted(digests.items()):
-        if len(found) > 1:
-            yield f"{dataset}: records from {len(found)} preparations ({', '.join(sorted(found))})"
-    if protocols:
-        yield f"protocols are mixed: {'; '.join(sorted(protocols))}"
+def _record(path: str) -> RunRecord | None:
+    try:
+        content = read_content(path)
+        return None if content is None else parse_record(content)
+    except UnusableRecordError:
+        return None
 
 
-def _missing(plan: Plan, missing: list[str], shown: int = 10) -> list[str]:
-    if not missing:
-        return []
-    more = f" and {len(missing) - shown} more" if len(missing) > shown else ""
-    command = f"ecgarena run {plan.suite.name}"
-    return [f"{len(missing)} cells have no finished record: {'; '.join(missing[:shown])}{more}; {command}"]
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _names(cells: Iterable[Cell]) -> str:
+    titles = [cell.title for cell in cells]
+    more = f" and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
+    return "; ".join(titles[:NAMED]) + more

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from benchmark.api import PROTOCOL
 from benchmark.leaderboard.summary import Entry, varying
-from benchmark.registry import TASKS
+from benchmark.planning.plan import TaskFacts
 
 
-def protocol_mark(task: str) -> str:
+def protocol_mark(task: TaskFacts) -> str:
     """Behind a title: nothing under this project's protocol, else which one it is."""
-    protocol = TASKS.get(task).protocol
-    return "" if protocol == PROTOCOL else f" (protocol {protocol}: no fair comparison)"
+    return "" if task.protocol == PROTOCOL else f" (protocol {task.protocol}: no fair comparison)"
 
 
 def protocol_warnings(entries: list[Entry]) -> list[str]:
     """One line for every task that follows another protocol."""
-    tasks = dict.fromkeys(entry.task for entry in entries if protocol_mark(entry.task))
+    tasks = {entry.task: entry.facts for entry in entries if protocol_mark(entry.facts)}
     return [
-        f"NOT COMPARABLE: {task} follows {TASKS.get(task).protocol}, which explains published numbers; "
+        f"NOT COMPARABLE: {task} follows {facts.protocol}, which explains published numbers; "
         f"do not hold them against those of {PROTOCOL}."
-        for task in tasks
+        for task, facts in tasks.items()
     ]
 
 

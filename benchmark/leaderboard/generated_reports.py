@@ -15,7 +15,9 @@ from benchmark.leaderboard.ecg_paper import draw
 from benchmark.leaderboard.summary import column_title, summarise, varying
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan
-from benchmark.records.store import PREDICTIONS, Store
+from benchmark.planning.standing import AtHand, Standings
+from benchmark.records.paths import PREDICTIONS
+from benchmark.records.store import Store
 
 ORDERS = ("random", "worst", "best")
 
@@ -63,14 +65,16 @@ class _Source:
     scores: dict[str, float]
 
 
-def collect_written(plan: Plan, store: Store, home: Home, show: int, order: str, seed: int) -> list[Section]:
+def collect_written(
+    plan: Plan, store: Store, now: AtHand, home: Home, show: int, order: str, seed: int
+) -> list[Section]:
     """At most `show` recordings of each dataset, drawn with `seed`, or those that rows did worst or best on.
 
     Raises `MissingError` when no finished cell of the plan keeps texts, `DataError` for records of other data.
     """
-    columns = _columns(plan, store)
+    columns, standings = _columns(plan, store, now)
     groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in plan.done:
+    for cell in standings.finished:
         if store.texts(cell.spec) is not None:
             groups.setdefault((cell.spec.dataset, cell.spec.label_set), []).append(cell)
     if not groups:
@@ -93,14 +97,14 @@ def collect_written(plan: Plan, store: Store, home: Home, show: int, order: str,
     return sections
 
 
-def _columns(plan: Plan, store: Store) -> dict[str, str]:
-    """Key of each finished cell -> the title of its column, as the tables have it."""
-    entries = summarise(plan, store)
+def _columns(plan: Plan, store: Store, now: AtHand) -> tuple[dict[str, str], Standings]:
+    """Return the title of each finished cell's column by its key, as the tables have it, and where cells stand."""
+    entries, standings = summarise(plan, store, now)
     found = {}
     for entry in entries:
         names = varying([other for other in entries if other.task == entry.task])
         found.update({result.key: column_title(entry, names) for result in entry.results})
-    return found
+    return found, standings
 
 
 def _source(cell: Cell, store: Store, data: PreparedDataset, columns: dict[str, str]) -> _Source:

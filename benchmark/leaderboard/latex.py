@@ -8,7 +8,6 @@ from __future__ import annotations
 from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.ranking import LEVEL
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table
-from benchmark.registry import TASKS
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -101,7 +100,7 @@ def _caption(board: Leaderboard, table: Table) -> str:
     tested = [ranking.tested for ranking in table.rankings.values() if ranking.best]
     parts = [
         f"{table.title}. {table.metric or 'No result yet'} on {test} test recordings; "
-        f"protocol {TASKS.get(table.task).protocol}, "
+        f"protocol {table.facts.protocol}, "
         f"data {digests}, up to {seeds} label-subset seeds (mean ± standard deviation); in brackets the 95 % bootstrap "
         "interval over patients. Bold: best, underlined: second.",
     ]

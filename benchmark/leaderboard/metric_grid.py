@@ -13,7 +13,6 @@ from statistics import mean
 
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard, Table
-from benchmark.registry import TASKS
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class MetricGrid:
 def grids(board: Leaderboard) -> Iterator[MetricGrid]:
     """For every column of a task that names metrics to show; metrics that no row has are left out."""
     for table in board.tables:
-        wanted = TASKS.get(table.task).shown
+        wanted = table.facts.shown
         for column in table.columns if wanted else ():
             entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
             metrics = tuple(

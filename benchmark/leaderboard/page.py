@@ -21,7 +21,7 @@ from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
-from benchmark.records.store import RECORD
+from benchmark.records.paths import RECORD
 from benchmark.records.table_fields import Result
 
 TEMPLATE = "page.html"

@@ -13,10 +13,21 @@ import numpy as np
 from benchmark.data.signals.conditions import AS_RECORDED
 from benchmark.errors import DataError, raise_all
 from benchmark.metrics.statistics import interval
-from benchmark.planning.plan import Cell, Plan
+from benchmark.planning.plan import Cell, Plan, TaskFacts
+from benchmark.planning.standing import (
+    DONE,
+    FAILED,
+    INCOMPLETE,
+    OUTDATED,
+    RECORDS_ALONE,
+    AtHand,
+    Standing,
+    Standings,
+    stand,
+)
+from benchmark.records.record import UnusableRecordError
 from benchmark.records.store import Store
 from benchmark.records.table_fields import SEED, Result, read_resampled, read_result
-from benchmark.registry import TASKS
 
 SIGNAL = "signal"  # the variant's name for a condition under which signals were read
 
@@ -34,10 +45,12 @@ class Entry:
     dataset: str
     label_set: str
     variant: dict[str, Any]  # the task's fields but for the seed
+    facts: TaskFacts
     is_baseline: bool = False
     results: list[Result] = field(default_factory=list)
     failed: int = 0
     missing: int = 0
+    outdated: int = 0  # of the results: made by other code than is installed now
     _sum: np.ndarray | None = None  # of the resampled metric over seeds: kept instead of the terms, to save memory
     _summed: int = 0
 
@@ -108,29 +121,40 @@ class Entry:
         }
 
 
-def summarise(plan: Plan, store: Store) -> list[Entry]:
-    """Entries in the order of the suite; raises when the records of a dataset come from different data.
+def summarise(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> tuple[list[Entry], Standings]:
+    """Return entries in the order of the suite and where their cells stand; each record is read once.
 
-    The plan's cells are sorted by state on the way, as `Plan.sort_by_state` does: each record is read once.
+    Raises `DataError` when the records of a dataset come from different data.
     """
     entries: dict[tuple[Any, ...], Entry] = {}
-    plan.done, plan.failed, plan.todo = [], [], []
+    each = []
     for cell in plan.cells:
         place = _place(cell)
-        entry = entries.get(place) or entries.setdefault(place, _entry(cell))
-        result = read_result(store, cell.spec)
-        if result is None:
-            entry.missing += 1
-            plan.todo.append(cell)
-        elif isinstance(result, Result):
-            entry.add(result, read_resampled(store, cell.spec))
-            plan.done.append(cell)
-        else:
+        entry = entries.get(place) or entries.setdefault(place, _entry(cell, plan.tasks[cell.spec.task]))
+        standing, result, resampled = _read(cell, store, now)
+        each.append(standing)
+        if result is not None:
+            entry.add(result, resampled)
+            entry.outdated += standing.state == OUTDATED
+        elif standing.state == FAILED:
             entry.failed += 1
-            plan.failed.append(cell)
-    found = list(entries.values())
-    _refuse_mixtures(found)
-    return found
+        else:
+            entry.missing += 1
+    values = list(entries.values())
+    _refuse_mixtures(values)
+    return values, Standings(each)
+
+
+def _read(cell: Cell, store: Store, now: AtHand) -> tuple[Standing, Result | None, np.ndarray | None]:
+    """Return where a cell stands and, if its number counts, what tables need of it."""
+    record, result = read_result(store, cell.spec)
+    standing = stand(cell, record, now)
+    if result is None or standing.state not in (DONE, OUTDATED):
+        return standing, None, None
+    try:
+        return standing, result, read_resampled(store, cell.spec, result.resampled_sha256)
+    except UnusableRecordError as error:
+        return standing._replace(state=INCOMPLETE, why=str(error)), None, None
 
 
 def _place(cell: Cell) -> tuple[Any, ...]:
@@ -139,15 +163,12 @@ def _place(cell: Cell) -> tuple[Any, ...]:
     return (cell.row, spec.task, spec.dataset, spec.label_set, fields, cell.condition if spec.signal else None)
 
 
-def _entry(cell: Cell) -> Entry:
-    from benchmark.registry import METHODS
-
+def _entry(cell: Cell, facts: TaskFacts) -> Entry:
     spec = cell.spec
     variant = {name: value for name, value in cell.question.items() if name != SEED}
     if spec.signal is not None:
         variant[SIGNAL] = cell.condition
-    floor = METHODS.get(spec.method).card.is_baseline
-    return Entry(cell.row, spec.method, spec.task, spec.dataset, spec.label_set, variant, floor)
+    return Entry(cell.row, spec.method, spec.task, spec.dataset, spec.label_set, variant, facts, cell.is_baseline)
 
 
 def _refuse_mixtures(entries: Iterable[Entry]) -> None:
@@ -187,4 +208,4 @@ def column_title(entry: Entry, names: list[str]) -> str:
             parts.append(text)
         elif text != "none":
             parts.append(f"{name} {text}")
-    return ", ".join(parts) or TASKS.get(entry.task).primary
+    return ", ".join(parts) or entry.facts.primary

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import functools
 import itertools
+import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.engine.pretraining import HISTORY, pretrained_folder
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated, leak_lines
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
 from benchmark.paths import Home
-from benchmark.planning.plan import Plan
-from benchmark.records.record import PROTOCOL
+from benchmark.planning.plan import Cell, Plan, TaskFacts
+from benchmark.planning.pretrained import HISTORY
+from benchmark.planning.standing import DONE, INCOMPLETE, OUTDATED, RECORDS_ALONE, AtHand, Standings
+from benchmark.records.spec import PROTOCOL
 from benchmark.records.store import Store
 
 METRICS = {"auroc_macro": "macro AUROC", "rouge_l": "ROUGE-L"}  # for readers; other metrics go by their name
@@ -40,7 +43,11 @@ class Table:
 
     @property
     def title(self) -> str:
-        return f"{self.task}: {self.dataset} / {self.label_set}{protocol_mark(self.task)}"
+        return f"{self.task}: {self.dataset} / {self.label_set}{protocol_mark(self.facts)}"
+
+    @property
+    def facts(self) -> TaskFacts:
+        return next(iter(self.body.values())).facts
 
     @property
     def all_rows(self) -> list[str]:
@@ -93,9 +100,9 @@ class Table:
 class Leaderboard:
     """All tables of a plan."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> None:
         self.plan, self.store = plan, store
-        self.entries = summarise(plan, store)
+        self.entries, self.standings = summarise(plan, store, now)
         self.tables = list(_tables(self.entries))
 
     @property
@@ -120,12 +127,10 @@ class Leaderboard:
         """The loss curve of each row whose weights were made here: beside the records, or in the home of the run."""
         found: dict[str, Path] = {}
         for cell in self.plan.cells:
-            spec = cell.spec
-            if spec.pretraining is None or cell.row in found:
+            if cell.weights_folder is None or cell.row in found:
                 continue
-            recipe = (spec.method, spec.method_version, spec.method_config, spec.pretraining)
             for root in (self.store.root, self.store.root.parent):
-                path = pretrained_folder(*recipe, Home(root)) / HISTORY
+                path = Home(root).pretrained / cell.weights_folder / HISTORY
                 if path.is_file():
                     found[cell.row] = path
                     break
@@ -140,10 +145,25 @@ class Leaderboard:
         if leaked := contaminated(self.entries):
             lines.append(f"CONTAMINATED: {', '.join(leaked)}: test data was seen before the test; the notes say how.")
         if self.absent:
-            lines.append(
-                f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgarena run {self.plan.suite.name}`."
-            )
+            lines.append(f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgarena run {self.plan.command}`.")
+        lines += self._outdated()
+        lines += [f"UNUSABLE: {len(cells)} records count as missing: {why}." for why, cells in self._unusable().items()]
         return lines + protocol_warnings(self.entries)
+
+    def _outdated(self) -> list[str]:
+        """Rows with numbers that other code made than is installed now, or that code of several kinds made."""
+        lines = []
+        counts = Counter(cell.row for cell in self.standings.cells(OUTDATED))
+        if counts:
+            named = ", ".join(f"{row} ({count})" for row, count in counts.items())
+            command = f"ecgarena run {self.plan.command} --again {' '.join(shlex.quote(row) for row in counts)}"
+            lines.append(f"OUTDATED: numbers of other code than is installed: {named}; `{command}` makes them anew.")
+        if mixed := mixed_code(self.standings):
+            lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
+        return lines
+
+    def _unusable(self) -> dict[str, list[Cell]]:
+        return self.standings.reasons(INCOMPLETE)
 
     def notes(self) -> list[str]:
         """How to read the tables, then everything that is particular to one row."""
@@ -189,12 +209,22 @@ class Leaderboard:
         ):
             found = list(group)
             missing, failed = sum(e.missing for e in found), sum(e.failed for e in found)
-            command = f"ecgarena run {self.plan.suite.name} --methods {row} --tasks {task}"
+            command = f"ecgarena run {self.plan.command} --methods {shlex.quote(row)} --tasks {task}"
             if missing:
                 lines.append(f"{row} × {task}: {missing} cells missing; `{command}`.")
             if failed:
                 lines.append(f"{row} × {task}: {failed} cells failed; `{command} --retry-failed`.")
         return lines
+
+
+def mixed_code(standings: Standings) -> list[str]:
+    """Return ``merl × linear_probe`` for rows of a task whose finished numbers different code of the method made."""
+    digests: dict[str, set[str]] = {}
+    for standing in standings.each:
+        if standing.state in (DONE, OUTDATED) and standing.entry is not None and "method" in standing.entry.code:
+            place = f"{standing.cell.row} × {standing.cell.spec.task}"
+            digests.setdefault(place, set()).add(standing.entry.code["method"])
+    return [place for place, several in digests.items() if len(several) > 1]
 
 
 def _span(numbers: set[int]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from benchmark.api import REPORTS, BlindMethod, Dataset, Method, SupervisedMethod, Task, TrainableMethod
@@ -15,12 +16,11 @@ from benchmark.configuration import distinct
 from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, no_label_set, raise_all
-from benchmark.paths import Home
+from benchmark.planning.pretrained import weights_folder
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.planning.weights import locate
-from benchmark.records.record import RunRecord, RunSpec, datasets_of
-from benchmark.records.store import Store
+from benchmark.records.spec import RunSpec
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 
@@ -34,6 +34,8 @@ class Cell:
     weights_file: str | None = None
     trained_on: list[str] | None = None  # what those weights saw, as the suite says
     python: str | None = None  # the interpreter in which the method runs, if not this one
+    weights_folder: str | None = None  # of weights made here: its name in the home's `pretrained`
+    is_baseline: bool = False
 
     @property
     def title(self) -> str:
@@ -59,7 +61,7 @@ class Skip:
     reason: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class CellGroup:
     """Cells that share a method with its weights and a dataset: one model load, one pass over the signals."""
 
@@ -77,31 +79,33 @@ class CellGroup:
         return cls([Cell(**{**cell, "spec": RunSpec(**cell["spec"])}) for cell in cells])
 
 
-@dataclass
+@dataclass(frozen=True)
+class TaskFacts:
+    """What tables must know of a task, so that they need not import it."""
+
+    primary: str
+    protocol: str
+    shown: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, task: type[Task]) -> TaskFacts:
+        return cls(task.primary, task.protocol, tuple(task.shown))
+
+
+@dataclass(frozen=True)
 class Plan:
-    """All cells of a suite, by state, and what was skipped."""
+    """All cells of a suite, each once, and what was skipped. Where the cells stand is `planning.standing`'s to say."""
 
     suite: Suite
-    cells: list[Cell]
-    skipped: list[Skip]
-    done: list[Cell] = field(default_factory=list)
-    failed: list[Cell] = field(default_factory=list)
-    todo: list[Cell] = field(default_factory=list)
+    cells: tuple[Cell, ...]
+    skipped: tuple[Skip, ...]
+    tasks: Mapping[str, TaskFacts]
+    given: str = ""  # the suite as the user named it: by name or by path; printed commands repeat it
 
-    def sort_by_state(self, store: Store, digests: dict[str, str] | None = None) -> Plan:
-        """Split the cells by what the store holds; `digests` (dataset -> digest) makes other data's records stale."""
-        self.done, self.failed, self.todo = [], [], []
-        for cell in self.cells:
-            record = store.get(cell.spec)
-            stale = record is not None and record.done and _other_data(cell.spec, record, digests or {})
-            if record is None or stale:
-                self.todo.append(cell)
-            else:
-                (self.done if record.done else self.failed).append(cell)
-        return self
-
-    def jobs(self, cells: list[Cell]) -> list[CellGroup]:
-        return group_cells(cells)
+    @property
+    def command(self) -> str:
+        """The suite as a shell takes it."""
+        return shlex.quote(self.given or self.suite.name)
 
 
 def group_cells(cells: Iterable[Cell]) -> list[CellGroup]:
@@ -120,14 +124,12 @@ def group_cells(cells: Iterable[Cell]) -> list[CellGroup]:
     return [CellGroup(group) for group in groups.values()]
 
 
-def _other_data(spec: RunSpec, record: RunRecord, digests: dict[str, str]) -> bool:
-    """Whether a record was made from other data than is at hand now."""
-    known = (digests.get(digest(list(dataset))) for dataset in datasets_of(spec))
-    return any(now is not None and now != then for now, then in zip(known, record.digests, strict=False))
-
-
 def make_plan(
-    suite: Suite, methods: Collection[str] = (), tasks: Collection[str] = (), limit: int | None = None
+    suite: Suite,
+    methods: Collection[str] = (),
+    tasks: Collection[str] = (),
+    limit: int | None = None,
+    given: str = "",
 ) -> Plan:
     """Lay out the grid. Every mistake in the suite's names and options is reported at once."""
     rivals = [*suite.methods, *_floors(suite)]
@@ -169,7 +171,8 @@ def make_plan(
                     problems.append(f"the rows {other.row!r} and {cell.row!r} ask the same question; remove one")
                     break
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
-    return Plan(suite, list(cells.values()), skipped)
+    facts = {name: TaskFacts.of(TASKS.get(name)) for name in dict.fromkeys(cell.spec.task for cell in cells.values())}
+    return Plan(suite, tuple(cells.values()), tuple(skipped), facts, given)
 
 
 def find_method(name: str, python: str | None) -> type[Method]:
@@ -229,6 +232,7 @@ def _cells(
     card = METHODS.get(method.name).card
     file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
     shared = replace(_shared(suite, method, task_class, task, limit), weights=weights)
+    folder = _weights_folder(shared)
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
         config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
@@ -252,7 +256,22 @@ def _cells(
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
-                    yield Cell(spec, method.row, values, str(file) if file else None, method.trained_on, method.python)
+                    yield Cell(
+                        spec,
+                        method.row,
+                        values,
+                        str(file) if file else None,
+                        method.trained_on,
+                        method.python,
+                        folder,
+                        METHODS.get(method.name).card.is_baseline,
+                    )
+
+
+def _weights_folder(spec: RunSpec) -> str | None:
+    if spec.pretraining is None:
+        return None
+    return weights_folder(spec.method, spec.method_version, spec.method_config, spec.pretraining)
 
 
 def _unsuited(question: Task, dataset: str, label_set: str) -> str | None:
@@ -376,17 +395,3 @@ def recipe(
         "training": distinct(TrainingConfig, options, f"pretrain of {row}"),
         "limit": limit,
     }
-
-
-def data_digests(plan: Plan, home: Home) -> dict[str, str]:
-    """Digests of the plan's datasets that are prepared; those that are not have no entry."""
-    from benchmark.data.store.preparation import open_dataset
-
-    digests = {}
-    needed = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
-    for key, (name, config) in needed.items():
-        try:
-            digests[key] = open_dataset(name, config, home).digest
-        except MissingError:
-            continue
-    return digests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,14 @@ def suite_path(name: str) -> Path:
         hint = "" if name.endswith(".toml") else did_you_mean(name, suite_names())
         raise UsageError(f"no suite {name!r}{hint}")
     return path
+
+
+def suite_name(given: str) -> str:
+    """Return the name of a suite that was given by name or by path; of a file that is not there its stem."""
+    try:
+        return str(tomllib.loads(suite_path(given).read_text("utf-8"))["name"])
+    except (UsageError, OSError, ValueError, KeyError):
+        return Path(given).stem if given.endswith(".toml") else given
 
 
 def _folder() -> Path:

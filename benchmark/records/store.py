@@ -1,8 +1,7 @@
 """Records on disk: one folder per cell, written in one move, no shared file.
 
-``records/<task>/<method>/<key>/record.json``, with ``predictions.safetensors`` and ``resampled.f32`` (the primary
-metric on each resample of the test patients, little-endian float32) beside it, and the written reports in
-``texts.json``. What lies on disk is the truth; a folder whose record cannot be read counts as not there.
+What lies on disk is the truth. A finished record gives way only to one of other data or other code; what cannot be
+read is set aside before it is replaced, never removed.
 """
 
 from __future__ import annotations
@@ -20,10 +19,18 @@ import numpy as np
 from safetensors.numpy import save
 
 from benchmark.errors import UsageError
-from benchmark.records.record import RunRecord, RunSpec
-
-RECORD, PREDICTIONS, RESAMPLED = "record.json", "predictions.safetensors", "resampled.f32"
-TEXTS = "texts.json"
+from benchmark.records.paths import (
+    PREDICTIONS,
+    RECORD,
+    RESAMPLED,
+    TEXTS,
+    aside_folder,
+    cell_folder,
+    record_file,
+    record_files,
+)
+from benchmark.records.record import RunRecord, UnusableRecordError, parse_record, record_text
+from benchmark.records.spec import RunSpec
 
 
 class Store:
@@ -33,11 +40,19 @@ class Store:
         self.root = root
 
     def folder(self, spec: RunSpec) -> Path:
-        return self.root / spec.task / spec.method / spec.key
+        return Path(cell_folder(self.root, spec.task, spec.method, spec.key))
+
+    def read(self, spec: RunSpec) -> RunRecord | None:
+        """Return the record of a cell, None where there is none; raise `UnusableRecordError` for one in the way."""
+        content = read_content(record_file(self.root, spec.task, spec.method, spec.key))
+        return None if content is None else parse_record(content)
 
     def get(self, spec: RunSpec) -> RunRecord | None:
-        """The record of a cell, or None when there is none that can be read."""
-        return read_record(self.folder(spec))
+        """Return the record of a cell, or None when there is none that can be believed."""
+        try:
+            return self.read(spec)
+        except UnusableRecordError:
+            return None
 
     def put(
         self,
@@ -46,10 +61,10 @@ class Store:
         predictions: Mapping[str, np.ndarray] | None = None,
         resampled: np.ndarray | None = None,
         texts: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        """Store a record with its predictions, resampled metric and texts; a finished record is never replaced.
+    ) -> Path | None:
+        """Store a record with its predictions, resampled metric and texts, where it may take the place.
 
-        A failed one is: it is moved aside first, so that a reader sees the old, the new or no record.
+        Returns the folder to which an unusable record was moved that stood in the way; None where there was none.
         """
         final = self.folder(spec)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -57,92 +72,123 @@ class Store:
         temporary.mkdir()
         try:
             if predictions:
-                record.predictions = _write_predictions(temporary / PREDICTIONS, predictions)
+                record.predictions = _write(temporary / PREDICTIONS, save(_contiguous(predictions)))
             if resampled is not None:
-                resampled.astype("<f4").tofile(temporary / RESAMPLED)
+                record.files[RESAMPLED] = _write(temporary / RESAMPLED, resampled.astype("<f4").tobytes())
             if texts:
-                (temporary / TEXTS).write_text(json.dumps(dict(texts), ensure_ascii=False, indent=0), "utf-8")
-            (temporary / RECORD).write_text(record_text(record), "utf-8")
-            self._move(temporary, final, record)
+                content = json.dumps(dict(texts), ensure_ascii=False, indent=0).encode("utf-8", "backslashreplace")
+                record.files[TEXTS] = _write(temporary / TEXTS, content)
+            _write(temporary / RECORD, record_text(record))
+            return self._move(temporary, final, spec, record)
         finally:
             if temporary.exists():
                 shutil.rmtree(temporary, ignore_errors=True)
 
     def resampled(self, spec: RunSpec) -> np.ndarray | None:
-        """The primary metric on each resample, ``(resamples,)`` float32, or None where none is stored."""
+        """Return the primary metric on each resample, ``(resamples,)`` float32, or None where none is stored."""
         path = self.folder(spec) / RESAMPLED
         return np.fromfile(path, "<f4") if path.is_file() else None
 
     def texts(self, spec: RunSpec) -> dict[str, list[str]] | None:
-        """What the cell wrote, a list per name (``record_ids``, ``generated``), or None where nothing is stored."""
+        """Return a list per name of what the cell wrote (``record_ids``, ``generated``); None where nothing is."""
         path = self.folder(spec) / TEXTS
         if not path.is_file():
             return None
-        found: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
-        return found
+        stored: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
+        return stored
 
-    def discard(self, spec: RunSpec) -> None:
-        """Remove a cell's folder (its record belongs to other data, or is to be made again)."""
-        final = self.folder(spec)
-        aside = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
-        if final.exists():
-            final.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+    def set_aside(self, spec: RunSpec) -> Path | None:
+        """Move a cell's folder out of the way; return where it is now, None where there was none."""
+        return self._set_aside(self.folder(spec), spec)
 
     def records(self) -> Iterator[RunRecord]:
-        """Every readable record, in the order of its path."""
-        for path in sorted(self.root.glob(f"*/*/*/{RECORD}")):
-            if not path.parent.name.startswith("."):
-                record = read_record(path.parent)
-                if record is not None:
-                    yield record
+        """Yield every record that can be believed, in the order of its path."""
+        for path in record_files(self.root):
+            try:
+                content = read_content(path)
+                if content is not None:
+                    yield parse_record(content)
+            except UnusableRecordError:
+                continue
 
     def find(self, key: str) -> RunRecord:
-        """The one record whose key begins so; raise `UsageError` when there is none or more than one."""
-        found = sorted(path for path in self.root.glob(f"*/*/{key}*/{RECORD}") if key and path.parent.name[0] != ".")
-        if len(found) != 1:
-            some = ": " + ", ".join(path.parent.name for path in found[:5]) if found else ""
+        """Return the one record whose key begins so; raise `UsageError` when there is none or more than one."""
+        paths = [path for path in record_files(self.root) if key and Path(path).parent.name.startswith(key)]
+        if len(paths) != 1:
+            some = ": " + ", ".join(Path(path).parent.name for path in paths[:5]) if paths else ""
             raise UsageError(
-                f"{len(found) or 'no'} records under {self.root} have a key that begins with {key!r}{some}; "
+                f"{len(paths) or 'no'} records under {self.root} have a key that begins with {key!r}{some}; "
                 "`ecgarena plan SUITE --json` shows the keys"
             )
-        record = read_record(found[0].parent)
-        if record is None:
-            raise UsageError(f"{found[0]} cannot be read; remove it and run its suite again")
-        return record
+        content = read_content(paths[0])
+        if content is None:
+            raise UsageError(f"{paths[0]} has just gone; give the command again")
+        try:
+            return parse_record(content)
+        except UnusableRecordError as error:
+            raise UsageError(f"{paths[0]} cannot be used: {error}; run its suite again, which sets it aside") from error
 
-    def _move(self, temporary: Path, final: Path, record: RunRecord) -> None:
+    def _move(self, temporary: Path, final: Path, spec: RunSpec, record: RunRecord) -> Path | None:
+        """Put `temporary` in place. A reader sees the old record, the new one or none, never a half of either."""
         try:
             temporary.rename(final)
+            return None
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
-            existing = read_record(final)
-            if existing is not None and existing.done and existing.digests == record.digests:
-                return  # another worker was first; finished cells of the same data stay as they are
-            aside = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
-            final.rename(aside)
+        try:
+            existing = self.read(spec)
+        except UnusableRecordError:
+            aside = self._set_aside(final, spec)
             temporary.rename(final)
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def record_text(record: RunRecord) -> str:
-    """JSON with one line per field: readable and easy on diffs, and ten times faster than full indentation."""
-    lines = (
-        f"{json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)}"
-        for name, value in sorted(record.to_json().items())
-    )
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def read_record(folder: Path) -> RunRecord | None:
-    try:
-        return RunRecord.from_json(json.loads((folder / RECORD).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+            return aside
+        if existing is not None and not gives_way(existing, record):
+            return None
+        old = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
+        final.rename(old)
+        temporary.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
         return None
 
+    def _set_aside(self, folder: Path, spec: RunSpec) -> Path | None:
+        target = aside_folder(self.root, spec.task, spec.method, spec.key, secrets.token_hex(4))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(target)
+        except FileNotFoundError:
+            return None
+        return target
 
-def _write_predictions(path: Path, predictions: Mapping[str, np.ndarray]) -> str:
-    content = save({name: np.ascontiguousarray(array) for name, array in predictions.items()})
+
+def gives_way(existing: RunRecord, record: RunRecord) -> bool:
+    """Whether `record` may take the place of `existing`.
+
+    A failed record always gives way. A finished one gives way to one of other data or other code, never to a failure
+    on the same data, nor to one that does not know its data.
+    """
+    if not existing.done:
+        return True
+    if not record.done:
+        return record.data_digest is not None and existing.digests != record.digests
+    return existing.digests != record.digests or existing.code != record.code
+
+
+def read_content(path: str) -> bytes | None:
+    """Return the bytes of a record's file, None where there is none; raise `UnusableRecordError` for other trouble."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs more than the reading)
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnusableRecordError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _write(path: Path, content: bytes) -> str:
+    """Write a file of the folder that is being made; return its SHA-256."""
     path.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

@@ -1,14 +1,14 @@
 """A record's part in tables and figures, read from its file without making the rest of it.
 
 A record has hundreds of values (trials, subsets, the whole configuration), a table needs a few dozen. msgspec decodes
-those and steps over the others, which takes a third of the time of parsing everything. What `RunRecord` would not
-take (a field that this version does not know) counts as unreadable here as well.
+those and steps over the others, which takes a third of the time of parsing everything. What makes a record unusable
+is decided in `benchmark.records.record` for every reader.
 """
 
 from __future__ import annotations
 
 import functools
-import os
+import hashlib
 import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,8 +17,11 @@ import msgspec
 import numpy as np
 
 from benchmark.canonical import digest
-from benchmark.records.record import RunSpec
-from benchmark.records.store import RECORD, RESAMPLED, Store
+from benchmark.records.index import Entry
+from benchmark.records.paths import RESAMPLED, cell_folder, record_file
+from benchmark.records.record import Number, UnusableRecordError, check_content, check_values, decode
+from benchmark.records.spec import RunSpec
+from benchmark.records.store import Store, read_content
 
 SEED = "seed"  # the field over which an entry averages
 SHOWN = ("single_phrases", "chance", "reliability")  # parts of a record's analysis that notes and figures need
@@ -51,6 +54,7 @@ class Result:
     provenance: dict[str, Any]
     source: tuple[str, str] | None = None  # another dataset that the task learnt from, and its digest
     analysis: dict[str, Any] = field(default_factory=dict)  # as much of the record's as notes and figures need
+    resampled_sha256: str | None = None  # of the resamples beside the record; None: older code kept no digest
     signal: dict[str, Any] | None = None  # the condition under which signals were read; None: as recorded
 
     @property
@@ -89,15 +93,15 @@ class _Provenance(msgspec.Struct):
     environment: _Machine = msgspec.field(default_factory=_Machine)
 
 
-class Fields(msgspec.Struct, forbid_unknown_fields=True):
+class Fields(msgspec.Struct):
     """The fields of `RunRecord`, of which the `Skipped` ones are not looked at (a test keeps the two alike)."""
 
     key: str
     spec: _Spec
     question: dict[str, Any]
     status: Literal["done", "failed"]
-    metrics: dict[str, Any] = {}
-    intervals: dict[str, tuple[float, float]] = {}
+    metrics: dict[str, Number] = {}
+    intervals: dict[str, tuple[Number, Number]] = {}
     per_class: dict[str, _Score] = {}
     primary: str = ""
     higher_is_better: bool = True
@@ -106,7 +110,7 @@ class Fields(msgspec.Struct, forbid_unknown_fields=True):
     error: Skipped = Skipped()
     predictions: Skipped = Skipped()
     resampling: Skipped = Skipped()
-    cost: dict[str, Any] = {}
+    cost: dict[str, Number] = {}
     config: Skipped = Skipped()
     subgroups: Skipped = Skipped()
     analysis: dict[str, Skipped] = {}
@@ -115,83 +119,106 @@ class Fields(msgspec.Struct, forbid_unknown_fields=True):
     source_digest: str | None = None
     synthetic: bool = False
     partial: bool = False
-    n: dict[str, Any] = {}
+    n: dict[str, int] = {}
     provenance: _Provenance = msgspec.field(default_factory=_Provenance)
-    seconds: Any = 0.0
+    seconds: float = 0.0
+    code: dict[str, str] = {}
+    files: dict[str, str] = {}
+    sha256: Skipped = Skipped()
 
 
-_decode = msgspec.json.Decoder(Fields).decode
+_decoder: Any = msgspec.json.Decoder(Fields).decode
 
 
-def read_result(store: Store, spec: RunSpec) -> Result | Literal["failed"] | None:
-    """What tables need of a cell's record; None when there is none that can be read."""
-    content = _content(store, spec, RECORD)
-    if content is None:
-        return None
+def read_result(store: Store, spec: RunSpec) -> tuple[Entry | None, Result | None]:
+    """Return a cell's record in short and, where it is finished, what tables need of it; None for what is not there."""
+    path = record_file(store.root, spec.task, spec.method, spec.key)
     try:
-        found = _decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        content = read_content(path)
+        if content is None:
+            return None, None
+        check_content(content)
+        fields = decode(_decoder, content)
+        check_values(fields.metrics, fields.intervals)
+        if fields.key != spec.key:
+            raise UnusableRecordError(f"it is the record of another cell, {fields.key}")
+    except UnusableRecordError as error:
+        return Entry(spec.key, spec.task, spec.method, "unusable", kind="Unusable", message=str(error)), None
+    return _entry(fields, spec), _result(fields) if fields.status == "done" else None
+
+
+def read_resampled(store: Store, spec: RunSpec, sha256: str | None) -> np.ndarray | None:
+    """Return the primary metric on each resample, ``(resamples,)`` float32; None where none is stored.
+
+    Raises `UnusableRecordError` where the file is not the one whose `sha256` the record holds (None: of older code).
+    """
+    content = read_content(f"{cell_folder(store.root, spec.task, spec.method, spec.key)}/{RESAMPLED}")
+    if sha256 is None and content is not None and len(content) % 4 == 0:
+        values = np.frombuffer(content, "<f4")
+        return values if np.isfinite(values).all() else None
+    if content is None and sha256 is None:
         return None
-    return _result(found) if found.status == "done" else "failed"
+    if content is None or hashlib.sha256(content).hexdigest() != sha256:
+        raise UnusableRecordError(f"{RESAMPLED} beside it is not the one that was written with it")
+    return np.frombuffer(content, "<f4")
 
 
-def read_resampled(store: Store, spec: RunSpec) -> np.ndarray | None:
-    """As `Store.resampled`: ``(resamples,)`` float32, or None."""
-    content = _content(store, spec, RESAMPLED)
-    return None if content is None else np.frombuffer(content, "<f4")
+def _entry(fields: Fields, spec: RunSpec) -> Entry:
+    message = ""
+    if fields.status == "failed":
+        error = msgspec.json.decode(fields.error) if fields.error else None
+        message = str((error or {}).get("message", "")).partition("\n")[0]
+    return Entry(
+        fields.key,
+        spec.task,
+        spec.method,
+        fields.status,
+        message=message,
+        data=fields.data_digest,
+        source=fields.source_digest,
+        code=fields.code,
+        protocol=fields.spec.protocol,
+    )
 
 
-def _content(store: Store, spec: RunSpec, name: str) -> bytes | None:
-    """A file of the cell's folder. The path is put together as text: a `Path` takes longer than the reading."""
-    try:
-        with open(f"{_root(store)}/{spec.task}/{spec.method}/{spec.key}/{name}", "rb", buffering=0) as file:  # noqa: PTH123
-            return file.read()
-    except OSError:
-        return None
-
-
-@functools.lru_cache(maxsize=8)
-def _root(store: Store) -> str:
-    return os.fspath(store.root)
-
-
-def _result(found: Fields) -> Result:
-    code, machine = found.provenance.code, found.provenance.environment
-    aurocs = [np.nan if score.auroc is None else score.auroc for score in found.per_class.values()]
-    source = found.spec.source["dataset"] if found.source_digest and found.spec.source else None
+def _result(fields: Fields) -> Result:
+    code, machine = fields.provenance.code, fields.provenance.environment
+    aurocs = [np.nan if score.auroc is None else score.auroc for score in fields.per_class.values()]
+    source = fields.spec.source["dataset"] if fields.source_digest and fields.spec.source else None
     return Result(
-        key=found.key,
-        method=sys.intern(found.spec.method),  # texts that thousands of records share are kept once
-        seed=found.question.get(SEED),
-        primary=sys.intern(found.primary),
-        higher_is_better=found.higher_is_better,
-        metrics=found.metrics,
-        bounds=found.intervals.get(found.primary),
-        classes=_shared(tuple(found.per_class)),
+        key=fields.key,
+        method=sys.intern(fields.spec.method),  # texts that thousands of records share are kept once
+        seed=fields.question.get(SEED),
+        primary=sys.intern(fields.primary),
+        higher_is_better=fields.higher_is_better,
+        metrics=fields.metrics,
+        bounds=fields.intervals.get(fields.primary),
+        classes=_shared(tuple(fields.per_class)),
         per_class=np.array(aurocs, np.float32),
-        n=found.n,
-        seconds=found.seconds,
-        cost=found.cost,
-        resampling=_digest(bytes(found.resampling)),
-        synthetic=found.synthetic,
-        partial=found.partial,
-        protocol=sys.intern(found.spec.protocol),
-        data_digest=sys.intern(str(found.data_digest)),
-        trained_end_to_end="trained" in found.details,
-        notes=found.notes,
-        leak=found.leak,
+        n=fields.n,
+        seconds=fields.seconds,
+        cost=fields.cost,
+        resampling=_digest(bytes(fields.resampling)),
+        synthetic=fields.synthetic,
+        partial=fields.partial,
+        protocol=sys.intern(fields.spec.protocol),
+        data_digest=sys.intern(str(fields.data_digest)),
+        resampled_sha256=fields.files.get(RESAMPLED),
+        trained_end_to_end="trained" in fields.details,
+        notes=fields.notes,
+        leak=fields.leak,
         provenance=_provenance(code.git, code.dirty, machine.gpu or machine.cpu, machine.packages.get("torch")),
-        source=(source, found.source_digest) if source and found.source_digest else None,
-        signal=found.spec.signal,
-        analysis={name: msgspec.json.decode(found.analysis[name]) for name in SHOWN if name in found.analysis},
+        source=(source, fields.source_digest) if source and fields.source_digest else None,
+        signal=fields.spec.signal,
+        analysis={name: msgspec.json.decode(fields.analysis[name]) for name in SHOWN if name in fields.analysis},
     )
 
 
 @functools.lru_cache(maxsize=1024)
 def _digest(resampling: bytes) -> str:
     """Of the field as it is written; most records of a suite have the same."""
-    found = msgspec.json.decode(resampling) if resampling else None
-    return digest(found) if found else ""
+    value = msgspec.json.decode(resampling) if resampling else None
+    return digest(value) if value else ""
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,7 +7,8 @@ from benchmark.engine.events import discard_event
 from benchmark.engine.run import run_group
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.planning.plan import data_digests, make_plan
+from benchmark.planning.plan import group_cells, make_plan
+from benchmark.planning.standing import standings_at
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 
@@ -17,8 +18,8 @@ def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_ho
     mark = "labels of somebody's files, which are wrong"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "marks": [mark]}))
     plan = make_plan(load_suite(str(tiny_suite), {"tasks.linear_probe.config.fraction": 1.0}), ["random_init"])
-    run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event)
+    run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)
-    plan.sort_by_state(store, data_digests(plan, prepared_home))
-    assert plan.done and store.get(plan.done[0].spec).notes[0] == mark
+    finished = standings_at(plan, prepared_home).finished
+    assert finished and store.get(finished[0].spec).notes[0] == mark
     assert f"synthetic/groups: {mark}." in markdown(Leaderboard(plan, store), [])

@@ -12,9 +12,10 @@ from benchmark.engine.executors import InlineExecutor
 from benchmark.errors import UsageError
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
-from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.record import RunRecord
+from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
 from benchmark.registry import METHODS
 
@@ -78,7 +79,7 @@ def test_cells_are_read_under_their_condition(tmp_path, prepared_home, monkeypat
     original = method.ecg_features
     monkeypatch.setattr(method, "ecg_features", lambda self, ecg: seen.append(len(ecg)) or original(self, ecg))
     plan, store = plan_of(tmp_path), Store(prepared_home.records)
-    InlineExecutor().run(plan.jobs(plan.cells), prepared_home, "cpu", discard_event)
+    InlineExecutor().run(group_cells(plan.cells), prepared_home, "cpu", discard_event)
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     in_test = int((data.splits == "test").sum())
     assert sum(seen) == 2 * len(data) + in_test + 3  # and one recording per pass, whose operations are counted

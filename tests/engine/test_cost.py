@@ -6,7 +6,8 @@ import torch
 from benchmark.engine.cost import merge_costs, model_cost
 from benchmark.engine.events import discard_event
 from benchmark.engine.run import run_group
-from benchmark.planning.plan import data_digests, make_plan
+from benchmark.planning.plan import group_cells, make_plan
+from benchmark.planning.standing import standings_at
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 from benchmark.testing import FakeMethod
@@ -37,9 +38,9 @@ def test_several_passes_add_up_over_one_model():
 
 def test_every_cell_that_used_features_says_what_they_took(prepared_home, tiny_suite):
     plan = make_plan(load_suite(str(tiny_suite)), methods=["random_init"], tasks=["linear_probe"])
-    run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event)
+    run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)
-    costs = [store.get(cell.spec).cost for cell in plan.sort_by_state(store, data_digests(plan, prepared_home)).done]
+    costs = [store.get(cell.spec).cost for cell in standings_at(plan, prepared_home).finished]
     assert len(costs) == 3 and all(cost == costs[0] for cost in costs)  # one pass, read from the cache by the others
     assert costs[0]["parameters"] > 1000 and costs[0]["flops"] > 1e6 and costs[0]["feature_seconds"] > 0
     assert costs[0]["parameters"] == pytest.approx(round(costs[0]["parameters"]))

@@ -92,7 +92,7 @@ def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undist
 def test_tables_name_rows_that_labels_selected(asked):
     from benchmark.engine.run import selection_notes
     from benchmark.planning.plan import Cell
-    from benchmark.records.record import RunSpec
+    from benchmark.records.spec import RunSpec
 
     def cell(training):
         made = recipe("merl", METHODS.get("merl"), "synthetic", {}, training)

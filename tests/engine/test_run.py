@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext, TestSetLockedError
+from benchmark.engine.context import TaskContext, TestSetLockedError
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.run import run_group
-from benchmark.planning.plan import data_digests, make_plan
+from benchmark.planning.plan import group_cells, make_plan
+from benchmark.planning.standing import standings_at
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
@@ -33,28 +36,27 @@ def plan(tiny_suite):
 
 
 def run(plan, home, executor=None):
-    store = Store(home.records)
-    plan.sort_by_state(store, data_digests(plan, home))
-    (executor or InlineExecutor()).run(plan.jobs(plan.todo), home, "cpu", discard_event)
-    return plan.sort_by_state(store, data_digests(plan, home))
+    groups = group_cells(standings_at(plan, home).to_run)
+    (executor or InlineExecutor()).run(groups, home, "cpu", discard_event)
+    return standings_at(plan, home)
 
 
-def metrics(plan, home):
-    return {cell.title: Store(home.records).get(cell.spec).metrics for cell in plan.done}
+def metrics(standings, home):
+    return {cell.title: Store(home.records).get(cell.spec).metrics for cell in standings.finished}
 
 
 def test_a_grid_runs_once_and_is_then_free(plan, prepared_home, monkeypatch):
-    run(plan, prepared_home)
-    assert len(plan.done) == len(plan.cells) == 3 * 3 + 1 and not plan.failed
-    record = Store(prepared_home.records).get(plan.done[0].spec)
+    ended = run(plan, prepared_home)
+    assert len(ended.finished) == len(plan.cells) == 3 * 3 + 1 and not ended.failed
+    record = Store(prepared_home.records).get(ended.finished[0].spec)
     assert record.synthetic and not record.partial and record.data_digest
     assert {"code", "environment", "peak_memory_mb"} <= set(record.provenance)
     assert record.n["train"] == record.details["subset"]["n"] and 0 < record.metrics["auroc_macro"] <= 1
     low, high = record.intervals["auroc_macro"]
     assert low < record.metrics["auroc_macro"] < high
-    monkeypatch.setattr("benchmark.engine.run._run_cell", lambda *_: pytest.fail("a finished cell ran again"))
-    assert not plan.sort_by_state(Store(prepared_home.records)).todo
-    assert run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event) == {"done": 3}
+    monkeypatch.setattr("benchmark.engine.run._GroupRun._run_cell", lambda *_: pytest.fail("a finished cell ran again"))
+    assert not standings_at(plan, prepared_home).to_run
+    assert run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event) == {"done": 3}
 
 
 def test_two_runs_agree_and_processes_agree_with_inline(plan, prepared_home, synthetic_home, tmp_path):
@@ -68,9 +70,8 @@ def test_two_runs_agree_and_processes_agree_with_inline(plan, prepared_home, syn
     threads = torch.get_num_threads()
     with threadpool_limits(1):
         torch.set_num_threads(1)
-        run(plan, prepared_home)
+        expected = metrics(run(plan, prepared_home), prepared_home)
         torch.set_num_threads(threads)
-    expected = metrics(plan, prepared_home)
     other = Home(tmp_path / "other")
     shutil.copytree(synthetic_home.data, other.data)
     found = metrics(run(plan, other, ProcessesExecutor(os.cpu_count())), other)
@@ -94,8 +95,8 @@ def test_other_data_makes_records_stale(plan, prepared_home):
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     manifest = json.loads((data.path / "manifest.json").read_text())
     (data.path / "manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 16}))
-    plan.sort_by_state(Store(prepared_home.records), data_digests(plan, prepared_home))
-    assert len(plan.todo) == len(plan.cells) and not plan.done
+    standings = standings_at(plan, prepared_home)
+    assert len(standings.cells("stale")) == len(plan.cells) and not standings.finished
 
 
 def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, monkeypatch):
@@ -107,22 +108,21 @@ def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, mo
         return original(self, context)
 
     monkeypatch.setattr(LinearProbe, "predict", fails)
-    run(plan, prepared_home)
-    assert len(plan.failed) == 3 and len(plan.done) == len(plan.cells) - 3
-    error = Store(prepared_home.records).get(plan.failed[0].spec).error
+    ended = run(plan, prepared_home)
+    assert len(ended.failed) == 3 and len(ended.finished) == len(plan.cells) - 3
+    error = Store(prepared_home.records).get(ended.failed[0].spec).error
     assert error["message"] == "no luck today" and "in fails" in error["traceback"]
-    run(plan, prepared_home)  # failed cells are not run again by themselves
-    assert len(plan.failed) == 3
+    assert len(run(plan, prepared_home).failed) == 3  # failed cells are not run again by themselves
     monkeypatch.setattr(LinearProbe, "predict", original)
-    for cell in plan.failed:
-        Store(prepared_home.records).discard(cell.spec)
+    for cell in ended.failed:
+        Store(prepared_home.records).set_aside(cell.spec)
     assert not run(plan, prepared_home).failed
 
 
 def test_a_method_that_cannot_be_built_fails_its_cells_alone(plan, prepared_home, monkeypatch):
     monkeypatch.setattr("benchmark.engine.pretraining.train", lambda *_, **__: 1 / 0)
-    run(plan, prepared_home)
-    assert {cell.row for cell in plan.failed} == {"merl"} and len(plan.done) == 6
+    ended = run(plan, prepared_home)
+    assert {cell.row for cell in ended.failed} == {"merl"} and len(ended.finished) == 6
 
 
 def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home, tmp_path, monkeypatch):
@@ -140,10 +140,10 @@ def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home
     suite = tmp_path / "tiny.toml"
     suite.write_text(suite.read_text() + '\n[[methods]]\nname = "deadly"\n')
     plan = make_plan(load_suite(str(suite)), methods=["deadly", "handcrafted"], tasks=["linear_probe"])
-    run(plan, prepared_home, ProcessesExecutor(2))
-    assert len(plan.done) == 3 and {cell.row for cell in plan.done} == {"handcrafted"}
+    ended = run(plan, prepared_home, ProcessesExecutor(2))
+    assert len(ended.finished) == 3 and {cell.row for cell in ended.finished} == {"handcrafted"}
     METHODS._classes.pop("deadly")
-    fault = Store(prepared_home.records).get(plan.failed[0].spec).error
+    fault = Store(prepared_home.records).get(ended.failed[0].spec).error
     assert fault["kind"] == "WorkerDied" and "SIGKILL (out of memory, perhaps)" in fault["message"]
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from benchmark.records.record import RunRecord, RunSpec
+from benchmark.records.record import RunRecord
+from benchmark.records.spec import RunSpec
 from benchmark.records.store import PREDICTIONS, RECORD, Store
 
 SPEC = RunSpec("m", 1, {"width": 224}, "t", 1, {"fraction": 0.1}, "d", 1, {}, "super")
@@ -43,7 +44,7 @@ def test_failed_and_stale_records_give_way(store):
     assert store.get(SPEC).metrics["auroc"] == 0.7
     store.put(SPEC, record(value=0.8, digest="new"))
     assert store.get(SPEC).metrics["auroc"] == 0.8
-    store.discard(SPEC)
+    store.set_aside(SPEC)
     assert store.get(SPEC) is None
 
 

@@ -25,7 +25,7 @@ def test_a_complete_store_of_one_preparation_passes(plan, store, fill, tiny_suit
 def test_missing_mixed_and_double_are_refused_together(plan, store, fill, tiny_suite, tmp_path, capsys):
     fill(plan, store)
     gone, other, twice, changed = plan.cells[0], plan.cells[1], plan.cells[2], plan.cells[3]
-    store.discard(gone.spec)
+    store.set_aside(gone.spec)
     by_hand(store, other, data_digest="d2")
     shutil.copytree(store.folder(twice.spec), store.folder(twice.spec).with_name("0123456789abcdef"))
     by_hand(store, changed, spec={**changed.spec.to_json(), "protocol": "frozen-eval-0"})

@@ -1,6 +1,5 @@
 """What tables read of a record is what the record says, field by field."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import msgspec
@@ -8,15 +7,16 @@ import numpy as np
 import pytest
 
 from benchmark.canonical import digest
+from benchmark.records.index import read_entry
+from benchmark.records.paths import RECORD
 from benchmark.records.record import RunRecord
-from benchmark.records.store import RECORD
 from benchmark.records.table_fields import Fields, Result, read_resampled, read_result
 
 COMMITTED = Path(__file__).parents[2] / "results" / "records"
 
 
 def test_the_fields_are_those_of_a_record():
-    assert {field.name for field in msgspec.structs.fields(Fields)} == {field.name for field in fields(RunRecord)}
+    assert {field.name for field in msgspec.structs.fields(Fields)} == set(RunRecord.__struct_fields__)
 
 
 def test_a_result_is_what_its_record_says(plan, store, fill):
@@ -32,11 +32,11 @@ def test_a_result_is_what_its_record_says(plan, store, fill):
     spec = plan.cells[0].spec
     record, resampled = store.get(spec), store.resampled(spec)
     record.spec["source"] = source
-    store.discard(spec)
+    store.set_aside(spec)
     store.put(spec, record, resampled=resampled)
 
-    result = read_result(store, spec)
-    assert isinstance(result, Result)
+    entry, result = read_result(store, spec)
+    assert isinstance(result, Result) and entry.done and entry.data == record.data_digest
     assert (result.key, result.seed, result.value) == (record.key, record.question["seed"], 0.8)
     assert result.bounds == pytest.approx((0.75, 0.84)) and not result.higher_is_better
     assert result.classes == ("MI", "NORM")  # a record is written in order
@@ -45,22 +45,29 @@ def test_a_result_is_what_its_record_says(plan, store, fill):
     assert result.provenance == {"git": "abc", "dirty": True, "hardware": "a CPU", "torch": "2"}
     assert result.source == ("other", "d2") and result.analysis == {"chance": {"x": [1, 2]}}
     assert result.trained_end_to_end and result.notes == ("a note",) and result.seconds == 3
-    np.testing.assert_array_equal(read_resampled(store, spec), resampled)
+    np.testing.assert_array_equal(read_resampled(store, spec, result.resampled_sha256), resampled)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": "k"}', b"\xff"])
-def test_what_is_no_record_counts_as_missing(plan, store, fill, content):
+def test_what_is_no_record_is_unusable_to_every_reader(plan, store, fill, content):
     fill(plan, store)
     spec = plan.cells[0].spec
     (store.folder(spec) / RECORD).write_bytes(content)
-    assert read_result(store, spec) is None and store.get(spec) is None
+    entry, result = read_result(store, spec)
+    assert not entry.usable and result is None and store.get(spec) is None
+    assert not read_entry(store.root, spec).usable
 
 
-def test_a_record_of_a_later_version_counts_as_missing(plan, store, fill):
+def test_a_record_of_a_later_version_is_unusable_and_says_so(plan, store, fill):
     fill(plan, store)
-    path = store.folder(plan.cells[0].spec) / RECORD
-    path.write_bytes(path.read_bytes().replace(b"{", b'{"later": 1, ', 1))
-    assert read_result(store, plan.cells[0].spec) is None and store.get(plan.cells[0].spec) is None
+    spec = plan.cells[0].spec
+    path = store.folder(spec) / RECORD
+    body = (
+        path.read_bytes().rpartition(b',\n"sha256"')[0].replace(b"{", b'{"later": 1, ', 1)
+    )  # of a version without digest
+    path.write_bytes(body + b"}")
+    entry, result = read_result(store, spec)
+    assert result is None and "a newer version wrote it" in entry.message and store.get(spec) is None
 
 
 def test_every_committed_record_can_be_read():

@@ -33,7 +33,7 @@ def test_means_spreads_intervals_and_the_best(plan, store, fill):
 def test_missing_and_failed_cells_are_shown_and_never_best(plan, store, fill):
     fill(plan, store, lambda cell: None if cell.row == "merl" and cell.question.get("seed") == 1 else by_seed(cell))
     lost = next(cell for cell in plan.cells if cell.row == "random_init")
-    store.discard(lost.spec)
+    store.set_aside(lost.spec)
     store.put(lost.spec, RunRecord(lost.spec.key, lost.spec.to_json(), lost.question, "failed", error={"message": "x"}))
     text = markdown(Leaderboard(plan, store), [])
     assert "0.800 [0.750, 0.840] (1 of 2 seeds absent)" in text and "**0.800 [0.750, 0.840] (1" not in text

@@ -167,10 +167,10 @@ TRAINING = {"epochs": 6, "batch_size": 32, "lr": 2e-3}
 
 def test_a_short_pretraining_beats_random_weights(tmp_path):
     """On synthetic recordings: the 10 % probe above that of its own random weights, zero-shot above chance."""
+    from benchmark.data.labels.labelled_rows import LabelledRows
     from benchmark.data.labels.subsets import draw
     from benchmark.data.store.preparation import open_dataset, prepare
     from benchmark.engine.building import build
-    from benchmark.engine.context import LabelledRows
     from benchmark.engine.events import discard_event
     from benchmark.engine.features import extract
     from benchmark.engine.pretraining import ReportedRecordings

@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from benchmark.api import AlignedMethod, TrainableMethod
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.labels.prompts import load_prompts
 from benchmark.data.labels.subsets import draw
 from benchmark.data.store.preparation import open_dataset, prepare
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.building import build
-from benchmark.engine.context import LabelledRows
 from benchmark.engine.events import discard_event
 from benchmark.engine.features import extract
 from benchmark.engine.pretraining import ReportedRecordings

@@ -20,7 +20,8 @@ from harness import NoOp
 
 from benchmark.engine.events import discard_event
 from benchmark.paths import Home
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
+from benchmark.planning.standing import standings_at
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.records.index import read_index
 from benchmark.records.store import Store
@@ -74,9 +75,8 @@ def pretend(folder: Path) -> None:
 def measure(suite: Suite, home: Home, array_size: int) -> None:
     start = time.perf_counter()
     plan = make_plan(suite)
-    plan.sort_by_state(Store(home.records))
     runner = SlurmExecutor(resources=[f"limits.max_array_size={array_size}", "limits.cells_per_job=10"], plan=plan)
-    layout = runner.lay_out(plan.jobs(plan.todo), home)
+    layout = runner.lay_out(group_cells(standings_at(plan, home).to_run), home)
     print(f"{len(plan.cells)} cells planned into {len(layout.units)} jobs: {time.perf_counter() - start:.2f} s")
     start = time.perf_counter()
     submission = runner.submit(layout, home, discard_event)

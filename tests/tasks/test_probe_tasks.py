@@ -9,9 +9,11 @@ from torch import nn
 
 from benchmark.api import PROTOCOL, AlignedMethod, MethodCard, SequenceMethod, SignalSpec
 from benchmark.cli import main
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext, TestSetLockedError
+from benchmark.engine.context import TaskContext, TestSetLockedError
 from benchmark.engine.events import discard_event
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.errors import UsageError
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suite_files import suite_names

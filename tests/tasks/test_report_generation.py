@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from benchmark.api import REPORTS, Predictions, Truth
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.reports.report_texts import report_key
 from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import preemption
-from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext, TestSetLockedError
+from benchmark.engine.context import TaskContext, TestSetLockedError
 from benchmark.engine.events import discard_event
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.run import run_group
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.planning.plan import make_plan

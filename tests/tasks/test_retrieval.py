@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from benchmark.api import Predictions, Truth
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.reports.report_texts import report_key
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext
+from benchmark.engine.context import TaskContext
 from benchmark.engine.events import discard_event
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.errors import BenchmarkError
 from benchmark.registry import METHODS
 from benchmark.testing import FakeMethod

@@ -7,13 +7,16 @@ import pytest
 
 from benchmark.api import Truth
 from benchmark.data.labels.class_maps import find_map, own_maps, read_map, strongest
+from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import LabelledRows, MethodHandle, TaskContext
+from benchmark.engine.context import TaskContext
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
-from benchmark.planning.plan import data_digests, make_plan
+from benchmark.planning.plan import group_cells, make_plan
+from benchmark.planning.standing import at_hand, standings
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS
@@ -117,9 +120,9 @@ def test_cells_name_both_datasets_and_impossible_ones_are_skipped(suite):
 
 def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepared_home):
     plan, store = make_plan(suite), Store(prepared_home.records)
-    InlineExecutor().run(plan.jobs(plan.cells), prepared_home, "cpu", discard_event)
-    digests = data_digests(plan, prepared_home)
-    assert len(plan.sort_by_state(store, digests).done) == 2
+    InlineExecutor().run(group_cells(plan.cells), prepared_home, "cpu", discard_event)
+    now = at_hand(plan, prepared_home)
+    assert len(standings(plan, store, now).finished) == 2
     record = store.get(plan.cells[0].spec)
     assert record.source_digest == record.data_digest and record.metrics["auroc_macro"] > 0.6
     assert record.per_class.keys() == {"NORM", "ARR", "CD", "STC", "HYP"} and "ECT" in record.notes[0]
@@ -129,9 +132,9 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
     assert record.leak["state"] == "clean" and "its probe learnt from the train split of synthetic" in reasons
     assert "checked: no patient and no signal" in reasons
     record.source_digest = "another"
-    store.discard(plan.cells[0].spec)
+    store.set_aside(plan.cells[0].spec)
     store.put(plan.cells[0].spec, record)
-    assert [cell.spec for cell in plan.sort_by_state(store, digests).todo] == [plan.cells[0].spec]
+    assert [cell.spec for cell in standings(plan, store, now).to_run] == [plan.cells[0].spec]
 
 
 def test_no_test_label_of_either_side_reaches_the_answer(prepared_home):

@@ -1,0 +1,46 @@
+"""How to get a method with its weights: built and loaded on first use, not at all where the cache has all features."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.api import Method
+from benchmark.engine.building import build
+from benchmark.engine.features import chosen_precision
+from benchmark.planning.source_digest import method_code
+from benchmark.registry import METHODS
+
+
+@dataclass(frozen=True)
+class MethodHandle:
+    """A method by name, configuration and weights; `code` are the digests of the code that trained these, if known."""
+
+    name: str
+    config: dict[str, Any]
+    version: int
+    weights: Path | None
+    weights_digest: str | None
+    device: str
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def method(self) -> Method:
+        return build(self.name, self.config, self.weights, self.device)
+
+    def fresh(self, seed: int) -> Method:
+        return build(self.name, self.config, self.weights, self.device, seed)
+
+    @property
+    def precision(self) -> str:
+        """Of features, not of training."""
+        return chosen_precision(METHODS.get(self.name), self.device)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What shapes the method's output, for the feature cache: the code of the method among it."""
+        shaping = {"method": self.name, "version": self.version, "config": self.config}
+        return {**shaping, "weights": self.weights_digest, "code": method_code(self.name)}

@@ -1,0 +1,57 @@
+"""One run at a time on a cell: the second one takes the next cell and comes back.
+
+The lock is the operating system's, on a file of the home, so that it goes with the process that holds it, however that
+ends. On a file system without locks every run has every cell to itself, and the store keeps the first record.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+@contextmanager
+def locked(folder: Path, key: str) -> Iterator[bool]:
+    """Yield whether the lock `key` is ours while this lasts; False where another process is at it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / key
+    handle = _take(path)
+    if handle is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with suppress(OSError):
+            path.unlink()  # while it is ours: whoever opened it meanwhile sees that it has gone and opens a new one
+        os.close(handle)
+
+
+def _take(path: Path) -> int | None:
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in UNSUPPORTED:
+                return handle
+            os.close(handle)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return None
+            raise
+        if _is_same(handle, path):
+            return handle
+        os.close(handle)  # removed by the run that held it, between our opening and our lock
+
+
+def _is_same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,25 @@
+"""The range that each metric can have: a number outside of it was not computed."""
+
+from __future__ import annotations
+
+import math
+
+SHARES = (  # lie from 0 to 1, as do all metrics whose names begin so ("auroc_macro", "bleu_4_new")
+    "auroc", "auprc", "f1", "brier", "ece", "accuracy", "precision", "recall", "sensitivity", "specificity",
+    "bleu", "rouge", "meteor", "exact", "distinct", "clinical", "label_", "self_",
+)  # fmt: skip
+OTHERS = {"cider": (0.0, 10.0), "median_rank": (1.0, math.inf), "length_ratio": (0.0, math.inf)}
+SLACK = 1e-6  # records are rounded to six digits
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """Return the least and the largest value of a metric; of one that the project does not know any finite number."""
+    if metric.startswith(SHARES):
+        return -SLACK, 1 + SLACK
+    for prefix, (low, high) in OTHERS.items():
+        if metric.startswith(prefix):
+            return low - SLACK, min(high + SLACK, _LARGEST)
+    return -_LARGEST, _LARGEST
+
+
+_LARGEST = 1.7976931348623157e308

@@ -1,0 +1,51 @@
+"""Make room for what is made anew: records and weights are set aside, never removed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+
+from benchmark.locks import locked
+from benchmark.paths import Home
+from benchmark.planning.plan import Cell, Plan
+from benchmark.planning.pretrained import read_card
+from benchmark.planning.source_digest import changed, method_code
+from benchmark.planning.standing import FAILED, INCOMPLETE, STALE, AtHand, stand
+from benchmark.records.index import read_entry
+from benchmark.records.paths import SET_ASIDE
+from benchmark.records.store import Store
+
+
+def set_aside_rows(plan: Plan, home: Home, rows: Collection[str], weights: bool = False) -> list[str]:
+    """Set aside the records of these rows, and weights that other code trained (`weights`: all of theirs).
+
+    Returns sentences that say what was moved, and where to.
+    """
+    cells = [cell for cell in plan.cells if cell.row in rows]
+    store = Store(home.records)
+    moved = [cell for cell in cells if store.set_aside(cell.spec) is not None]
+    lines = [f"{len(moved)} records of {', '.join(rows)} were set aside in {store.root / SET_ASIDE}"] if moved else []
+    for name in dict.fromkeys(cell.weights_folder for cell in cells if cell.weights_folder):
+        folder = home.pretrained / name
+        card = read_card(folder)
+        if card is None or not (weights or changed(card.get("code", {}), method_code(card["method"]))):
+            continue
+        target = home.pretrained / SET_ASIDE / f"{name}-{secrets.token_hex(4)}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+        lines.append(f"the weights in {folder} were set aside in {target}")
+    return lines
+
+
+def make_room(cells: Iterable[Cell], home: Home, now: AtHand) -> None:
+    """Set aside the records that a job on a cluster is to make anew: its supervisor asks only whether there is one.
+
+    Looked at under the cell's lock, so that a record which another run has just finished stays.
+    """
+    store = Store(home.records)
+    for cell in cells:
+        with locked(home.locks, cell.spec.key) as ours:
+            if ours and stand(cell, read_entry(store.root, cell.spec), now).state in (FAILED, STALE, INCOMPLETE):
+                with suppress(FileNotFoundError):
+                    store.set_aside(cell.spec)

@@ -1,0 +1,72 @@
+"""A plan beside collected records: whoever has the folder makes its tables, without weights, plug-ins or the suite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.atomic import write_text
+from benchmark.errors import DataError, did_you_mean, raise_all
+from benchmark.planning.plan import CellGroup, Plan, Skip, TaskFacts
+from benchmark.planning.suites import Suite
+from benchmark.records.paths import PLAN
+
+VERSION = 1
+
+
+def write_plan(plan: Plan, folder: Path) -> None:
+    """Write the cells, the skipped questions and what tables know of tasks; no path of this machine is among them."""
+    cells = [replace(cell, weights_file=None, python=None) for cell in plan.cells]
+    suite = plan.suite.model_dump(mode="json")
+    suite["methods"] = [{**block, "weights": None, "python": None} for block in suite["methods"]]
+    content: dict[str, Any] = {
+        "version": VERSION,
+        "suite": suite,
+        "tasks": {name: asdict(facts) for name, facts in plan.tasks.items()},
+        "skipped": [vars(skip) for skip in plan.skipped],
+    }
+    lines = [json.dumps(cell.to_json(), sort_keys=True, ensure_ascii=False) for cell in cells]
+    head = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    write_text(folder / PLAN, head[:-1] + ',\n"cells": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str] = ()) -> Plan | None:
+    """Return the plan beside collected records, of these rows and tasks alone where any are named; None without one.
+
+    Raises `DataError` for a file that is no plan.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if content["version"] != VERSION:
+            raise DataError(
+                f"{path} has the version {content['version']}, this one reads {VERSION}: use a newer ecgarena"
+            )
+        cells = CellGroup.from_json(content["cells"]).cells
+        facts = {name: TaskFacts(**{**task, "shown": tuple(task["shown"])}) for name, task in content["tasks"].items()}
+        skipped = [Skip(**skip) for skip in content["skipped"]]
+        suite = Suite.model_validate(content["suite"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read ({type(error).__name__}: {error}); collect the records again") from None
+    _check("methods", methods, {cell.row for cell in cells})
+    _check("tasks", tasks, set(facts))
+
+    def is_wanted(row: str, task: str) -> bool:
+        return (not methods or row in methods) and (not tasks or task in tasks)
+
+    return Plan(
+        suite,
+        tuple(cell for cell in cells if is_wanted(cell.row, cell.spec.task)),
+        tuple(skip for skip in skipped if is_wanted(skip.row, skip.task)),
+        facts,
+    )
+
+
+def _check(option: str, chosen: Collection[str], known: Collection[str]) -> None:
+    wrong = [f"the records have no {name!r}{did_you_mean(name, known)}" for name in chosen if name not in known]
+    raise_all(wrong, f"--{option}:")

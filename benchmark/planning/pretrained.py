@@ -1,0 +1,39 @@
+"""Where weights that were trained here lie, and the card that says so.
+
+``pretrained/<method>-<digest>/`` holds checkpoint.pt (to resume), weights.safetensors, history.csv, curves.svg and
+card.json, which is written last: where it is, the weights are complete.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmark import canonical
+from benchmark.registry import METHODS
+
+WEIGHTS, CARD, HISTORY, CHECKPOINT = "weights.safetensors", "card.json", "history.csv", "checkpoint.pt"
+CURVES = "curves.svg"
+
+
+def weights_folder(method: str, version: int, config: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """Return the name of the folder for the weights of a recipe: equal recipes share it."""
+    identity = [method, version, weight_options(method, config, recipe), recipe]
+    return f"{method}-{canonical.digest(identity)}"
+
+
+def weight_options(method: str, config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that shape weights: without `Method.readout_options`, unless these chose the epoch."""
+    if recipe["training"].get("select") == "zero_shot_val":
+        return config
+    return {name: value for name, value in config.items() if name not in METHODS.get(method).readout_options}
+
+
+def read_card(folder: Path) -> dict[str, Any] | None:
+    """Return the card of finished weights, or None; a folder without both files is unfinished."""
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return card if (folder / WEIGHTS).is_file() else None

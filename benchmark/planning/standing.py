@@ -1,0 +1,158 @@
+"""Where a cell stands: the one answer for `status`, `run`, tables, `--strict` and the cluster.
+
+It follows from the cell's record and from what is at hand now: the data that is prepared, the code of method and task,
+and the jobs that are queued or running.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from benchmark.canonical import digest
+from benchmark.data.store.preparation import open_dataset
+from benchmark.errors import BenchmarkError, MissingError
+from benchmark.paths import Home
+from benchmark.planning.plan import Cell, Plan
+from benchmark.planning.source_digest import cell_code, changed
+from benchmark.records.index import Entry, read_entry, read_index
+from benchmark.records.spec import datasets_of
+from benchmark.records.store import Store
+
+DONE = "done"  # finished, from the data and by the code at hand
+OUTDATED = "outdated"  # finished by other code: its number stays, marked, until `run --again`
+STALE = "stale"  # finished from other data: its number is not used, a run makes it anew
+FAILED = "failed"
+INCOMPLETE = "incomplete"  # something lies in the record's place that cannot be believed; a run sets it aside
+MISSING = "missing"
+QUEUED, RUNNING = "queued", "running"  # missing here, but under way on a cluster
+STATES = (DONE, OUTDATED, RUNNING, QUEUED, FAILED, STALE, INCOMPLETE, MISSING)
+PARTS = {"method": "its method", "task": "its task", "weights": "the training of its weights"}
+PLUGINS = {"method_plugin": "its method's plug-in", "task_plugin": "its task's plug-in"}
+
+
+class Standing(NamedTuple):
+    """A cell, one of `STATES`, and why it is not simply done; `entry` is its record in short."""
+
+    cell: Cell
+    state: str
+    why: str = ""
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What a record is held against. Where something is not known, nothing is held against the record."""
+
+    data: Mapping[str, str] = field(default_factory=dict)  # digest of name and options -> digest of the prepared data
+    code: Callable[[str, str], Mapping[str, str]] = lambda method, task: {}
+    under_way: Mapping[str, str] = field(default_factory=dict)  # key -> queued or running
+
+
+RECORDS_ALONE = AtHand()  # records of somebody else, or of another time, are what they were
+
+
+def at_hand(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> AtHand:
+    """Return the data that is prepared under `home` and the code of this installation."""
+    return AtHand(data_digests(plan, home), code_now, under_way or {})
+
+
+def data_digests(plan: Plan, home: Home) -> dict[str, str]:
+    """Return the digests of the plan's datasets that are prepared; those that are not have no entry."""
+    digests = {}
+    needed = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
+    for key, (name, config) in needed.items():
+        try:
+            digests[key] = open_dataset(name, config, home).digest
+        except MissingError:
+            continue
+    return digests
+
+
+@functools.lru_cache(maxsize=4096)
+def code_now(method: str, task: str) -> Mapping[str, str]:
+    """Return the digests of the code of this installation; {} where method or task is not installed."""
+    try:
+        code = cell_code(method, task)
+    except BenchmarkError:
+        return {}
+    return {**code, "weights": code["method"]} if "method" in code else code
+
+
+def stand(cell: Cell, entry: Entry | None, now: AtHand) -> Standing:
+    """Return where a cell stands, given its record in short."""
+    spec = cell.spec
+    if entry is None:
+        return Standing(cell, now.under_way.get(spec.key, MISSING))
+    if not entry.usable:
+        return Standing(cell, now.under_way.get(spec.key, INCOMPLETE), entry.message, entry)
+    if entry.protocol and entry.protocol != spec.protocol:
+        return Standing(cell, INCOMPLETE, f"it follows {entry.protocol}, the cell asks for {spec.protocol}", entry)
+    if entry.status == FAILED:
+        return Standing(cell, now.under_way.get(spec.key, FAILED), entry.message, entry)
+    if other := other_data(cell, entry, now):
+        return Standing(cell, now.under_way.get(spec.key, STALE), other, entry)
+    parts = changed(entry.code, dict(now.code(spec.method, spec.task))) if entry.code else []
+    if parts:
+        names = ", ".join({**PARTS, **PLUGINS}.get(part, part) for part in parts)
+        return Standing(cell, OUTDATED, f"the code of {names} has changed since", entry)
+    return Standing(cell, DONE, "", entry)
+
+
+def other_data(cell: Cell, entry: Entry, now: AtHand) -> str:
+    """Return a sentence where a record was made from other data than is prepared now, else ""."""
+    for (name, config), then in zip(datasets_of(cell.spec), (entry.data, entry.source), strict=False):
+        here = now.data.get(digest([name, config]))
+        if here is not None and here != then:
+            return f"it was made from other data of {name} ({then}) than is prepared now ({here})"
+    return ""
+
+
+class Standings:
+    """The cells of a plan by where they stand, in the order of the plan."""
+
+    def __init__(self, each: Iterable[Standing]) -> None:
+        self.each = tuple(each)
+
+    def cells(self, *states: str) -> list[Cell]:
+        return [standing.cell for standing in self.each if standing.state in states]
+
+    @property
+    def finished(self) -> list[Cell]:
+        """Cells with a number that a table shows."""
+        return self.cells(DONE, OUTDATED)
+
+    @property
+    def failed(self) -> list[Cell]:
+        return self.cells(FAILED)
+
+    @property
+    def to_run(self) -> list[Cell]:
+        """Cells that a run makes or makes anew; failed ones only when it is told to."""
+        return self.cells(STALE, INCOMPLETE, MISSING)
+
+    @property
+    def absent(self) -> list[Cell]:
+        """Cells that have neither a number nor a failure: those to run, and those under way on a cluster."""
+        return self.cells(STALE, INCOMPLETE, MISSING, QUEUED, RUNNING)
+
+    def reasons(self, *states: str) -> dict[str, list[Cell]]:
+        """Return the cells of these states by why they stand so."""
+        reasons: dict[str, list[Cell]] = {}
+        for standing in self.each:
+            if standing.state in states:
+                reasons.setdefault(standing.why, []).append(standing.cell)
+        return reasons
+
+
+def standings(plan: Plan, store: Store, now: AtHand) -> Standings:
+    """Return where every cell of a plan stands, by its record under `store`."""
+    return Standings(stand(cell, read_entry(store.root, cell.spec), now) for cell in plan.cells)
+
+
+def standings_at(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> Standings:
+    """As `standings`, of the records, data and code of a home; records are read again only where they changed."""
+    index, now = read_index(home), at_hand(plan, home, under_way)
+    return Standings(stand(cell, index.get(cell.spec.key), now) for cell in plan.cells)
