@@ -1,4 +1,4 @@
-"""One run at a time on a cell: the second one takes the next cell and comes back.
+"""A lock on a name: one run at a time on a cell, while a second one takes the next cell and comes back.
 
 The lock is the operating system's, on a file of the home, so that it goes with the process that holds it, however that
 ends. On a file system without locks every run has every cell to itself, and the store keeps the first record.
@@ -55,3 +55,26 @@ def _is_same(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
         return False
+
+
+def held(folder: Path) -> list[str]:
+    """Return the keys that some process holds now."""
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 (names are all that is wanted)
+    except OSError:
+        return []
+    return [name for name in names if _is_held(folder / name)]
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(handle)
+    return False

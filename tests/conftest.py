@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("ECGARENA_SHARED", ROOT.parent / "shared"))
 
@@ -89,3 +89,50 @@ def tiny_suite(tmp_path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY_SUITE, "utf-8")
     return path
+
+
+# --- made-up records: a plan of the tiny suite, an empty store, and what fills it ---
+
+CLASSES = ("NORM", "MI")
+
+
+@pytest.fixture
+def plan(tiny_suite):
+    from benchmark.planning.plan import make_plan
+    from benchmark.planning.suites import load_suite
+
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+@pytest.fixture
+def store(tmp_path):
+    from benchmark.records.store import Store
+
+    return Store(tmp_path / "records")
+
+
+@pytest.fixture
+def fill():
+    """Store a record per cell with `value(cell)` as its metric (None: no record); `noise(cell)` adds resamples."""
+    import numpy as np
+
+    from benchmark.records.record import RunRecord
+
+    def put(plan, store, value=lambda cell: 0.8, noise=None, **more):
+        for cell in plan.cells:
+            number = value(cell)
+            if number is None:
+                continue
+            record = RunRecord(cell.spec.key, cell.spec.to_json(), cell.question, "done", {"auroc_macro": number})
+            record.intervals, record.primary = {"auroc_macro": (number - 0.05, number + 0.04)}, "auroc_macro"
+            record.data_digest, record.synthetic, record.n = "d1", True, {"train": 9, "test": 30}
+            record.per_class = {name: {"auroc": number, "positives": 5} for name in CLASSES}
+            for name, given in more.items():
+                setattr(record, name, given)
+            resampled = None
+            if noise is not None and (draws := noise(cell)) is not None:
+                record.resampling = {"resamples": 200, "seed": 0, "recordings": "r"}
+                resampled = np.float32(number) + draws
+            store.put(cell.spec, record, resampled=resampled)
+
+    return put

@@ -116,7 +116,7 @@ def _check_plan(plan: Plan, options: argparse.Namespace) -> None:
 
 def exit_code_of(standings: Standings, suite: str, retried: bool = False) -> int:
     """Say what is left to do, with the command for it; `suite` is the name or the path that was given."""
-    failed, absent, suite = standings.failed, standings.absent, shlex.quote(suite)
+    failed, absent, suite = standings.failed, standings.to_run, shlex.quote(suite)
     if failed:
         again = "" if retried else "; 'run --retry-failed' runs them again"
         print(f"{len(failed)} cells failed ('ecgarena status {suite}' names them){again}")

@@ -204,7 +204,7 @@ def status(options: argparse.Namespace) -> int:
         print_json(rows)
     else:
         _print_counts(rows, standings)
-    return SOME_FAILED if standings.failed else (INCOMPLETE if standings.absent else COMPLETE)
+    return SOME_FAILED if standings.failed else (INCOMPLETE if standings.to_run else COMPLETE)
 
 
 def _standings_of(options: argparse.Namespace) -> Standings:

@@ -17,7 +17,7 @@ from benchmark.contract import Checks
 from benchmark.registry import METHODS
 
 if TYPE_CHECKING:
-    from benchmark.engine.context import MethodHandle
+    from benchmark.engine.method_handle import MethodHandle
 
 SMALL: Mapping[str, dict[str, Any]] = {  # methods that it may be asked of, the cheapest first
     "random_init": {"width": 8, "rate": 100.0},
@@ -127,7 +127,7 @@ class _World:
         return self.task.score(self.predictions, self.truth)
 
     def _source(self) -> MethodHandle:
-        from benchmark.engine.context import MethodHandle
+        from benchmark.engine.method_handle import MethodHandle
 
         reasons = []
         for name, config in SMALL.items():

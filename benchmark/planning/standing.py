@@ -14,6 +14,7 @@ from typing import NamedTuple
 from benchmark.canonical import digest
 from benchmark.data.store.preparation import open_dataset
 from benchmark.errors import BenchmarkError, MissingError
+from benchmark.locks import held
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.source_digest import cell_code, changed
@@ -130,12 +131,7 @@ class Standings:
 
     @property
     def to_run(self) -> list[Cell]:
-        """Cells that a run makes or makes anew; failed ones only when it is told to."""
-        return self.cells(STALE, INCOMPLETE, MISSING)
-
-    @property
-    def absent(self) -> list[Cell]:
-        """Cells that have neither a number nor a failure: those to run, and those under way on a cluster."""
+        """Cells that a run makes or makes anew, or waits for; failed ones only when it is told to."""
         return self.cells(STALE, INCOMPLETE, MISSING, QUEUED, RUNNING)
 
     def reasons(self, *states: str) -> dict[str, list[Cell]]:
@@ -153,6 +149,10 @@ def standings(plan: Plan, store: Store, now: AtHand) -> Standings:
 
 
 def standings_at(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> Standings:
-    """As `standings`, of the records, data and code of a home; records are read again only where they changed."""
-    index, now = read_index(home), at_hand(plan, home, under_way)
+    """As `standings`, of the records, data and code of a home; records are read again only where they changed.
+
+    Cells that a run on this machine is at count as running, beside those `under_way` on a cluster.
+    """
+    here = dict.fromkeys(held(home.locks), RUNNING)
+    index, now = read_index(home), at_hand(plan, home, {**here, **(under_way or {})})
     return Standings(stand(cell, index.get(cell.spec.key), now) for cell in plan.cells)

@@ -19,6 +19,7 @@ from benchmark.metrics.ranges import range_of
 Status = Literal["done", "failed"]
 Number = int | float
 _DIGEST = b',\n"sha256": "'  # begins the last line
+CHANGED = "it was changed after it was written, or is damaged: its digest is not that of its text"
 
 
 class UnusableRecordError(BenchmarkError):
@@ -81,33 +82,37 @@ def record_text(record: RunRecord) -> bytes:
         f"{json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)}"
         for name, value in sorted(record.to_json().items())
     )
-    body = ("{\n" + ",\n".join(lines)).encode("utf-8", "backslashreplace")  # a message may hold half a character
+    body = ("{\n" + ",\n".join(lines)).encode("utf-8", "replace")  # a message may hold half a character
     return body + _DIGEST + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
 def parse_record(content: bytes) -> RunRecord:
     """Decode a record; raise `UnusableRecordError` with the reason where it cannot be believed."""
     has_digest = check_digest(content)
-    record = decode(_decode, content)
+    record: RunRecord = decode(_decode, content)
     if not has_digest:
-        check_values(record.metrics, record.intervals)
+        _check_older(record)
     return record
 
 
 def check_content(content: bytes) -> None:
     """Raise `UnusableRecordError` unless `content` is a whole record; as `parse_record`, cheaper for new ones."""
     if not check_digest(content):
-        record = decode(_decode, content)
-        check_values(record.metrics, record.intervals)
+        _check_older(decode(_decode, content))
+
+
+def _check_older(record: RunRecord) -> None:
+    """Raise where a record without a digest at its end cannot be one of older code, or has impossible values."""
+    if record.sha256 or record.code or record.files:
+        raise UnusableRecordError(CHANGED)
+    check_values(record.metrics, record.intervals)
 
 
 def check_digest(content: bytes) -> bool:
     """Return whether the text carries a digest; raise where it is not that of the text."""
     body, mark, digest = content.rpartition(_DIGEST)
     if mark and digest != hashlib.sha256(body).hexdigest().encode() + b'"\n}\n':
-        raise UnusableRecordError(
-            "it was changed after it was written, or is damaged: its digest is not that of its text"
-        )
+        raise UnusableRecordError(CHANGED)
     return bool(mark)
 
 

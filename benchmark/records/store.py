@@ -76,7 +76,7 @@ class Store:
             if resampled is not None:
                 record.files[RESAMPLED] = _write(temporary / RESAMPLED, resampled.astype("<f4").tobytes())
             if texts:
-                content = json.dumps(dict(texts), ensure_ascii=False, indent=0).encode("utf-8", "backslashreplace")
+                content = json.dumps(dict(texts), ensure_ascii=False, indent=0).encode("utf-8", "replace")
                 record.files[TEXTS] = _write(temporary / TEXTS, content)
             _write(temporary / RECORD, record_text(record))
             return self._move(temporary, final, spec, record)

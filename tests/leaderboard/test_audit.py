@@ -3,8 +3,12 @@
 import json
 import shutil
 
+import numpy as np
+
 from benchmark.cli import main
 from benchmark.leaderboard.audit import audit
+from benchmark.planning.standing import AtHand
+from benchmark.records.paths import PREDICTIONS
 
 
 def by_hand(store, cell, **changes):
@@ -26,17 +30,19 @@ def test_missing_mixed_and_double_are_refused_together(plan, store, fill, tiny_s
     fill(plan, store)
     gone, other, twice, changed = plan.cells[0], plan.cells[1], plan.cells[2], plan.cells[3]
     store.set_aside(gone.spec)
-    by_hand(store, other, data_digest="d2")
+    record = store.get(other.spec)
+    record.data_digest = "d2"
+    store.put(other.spec, record)
     shutil.copytree(store.folder(twice.spec), store.folder(twice.spec).with_name("0123456789abcdef"))
-    by_hand(store, changed, spec={**changed.spec.to_json(), "protocol": "frozen-eval-0"})
+    by_hand(store, changed, metrics={"auroc_macro": 0.9})
     out = tmp_path / "out"
     arguments = ["leaderboard", str(tiny_suite), "--records", str(store.root), "--out", str(out), "--strict"]
     assert main(arguments) == 4
     said = capsys.readouterr().err
     assert "1 cells have no finished record" in said and gone.title in said
     assert "records from 2 preparations (d1, d2)" in said
-    assert "protocols are mixed: frozen-eval-0 and frozen-eval-1" in said
-    assert "claim one cell" in said and "changed by hand" in said
+    assert "claim one cell" in said and "it was changed after it was written, or is damaged" in said
+    assert changed.title in said
     assert not out.exists()
 
 
@@ -48,3 +54,41 @@ def test_two_versions_of_a_method_claim_one_cell(plan, store, fill):
     record.key, record.spec = older.key, older.to_json()
     store.put(older, record)
     assert any("claim one cell" in problem for problem in audit(plan, store))
+
+
+def test_files_beside_a_record_are_those_that_were_written_with_it(plan, store, fill):
+    fill(plan, store, noise=lambda cell: np.zeros(200, np.float32))
+    cell = plan.cells[0]
+    record = store.get(cell.spec)
+    store.set_aside(cell.spec)
+    store.put(cell.spec, record, {"logits": np.zeros((3, 2))}, np.full(200, 0.8, np.float32))
+    assert audit(plan, store) == []
+    path = store.folder(cell.spec) / PREDICTIONS
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    (problem,) = audit(plan, store)
+    assert f"{PREDICTIONS} in {path.parent} is not the one" in problem
+    path.unlink()
+    assert audit(plan, store) == [], "collected records come without predictions"
+
+
+def test_the_copy_of_another_cells_record_is_refused(plan, store, fill):
+    fill(plan, store)
+    first, second = (store.folder(cell.spec) / "record.json" for cell in plan.cells[:2])
+    second.write_bytes(first.read_bytes())
+    assert any("it is the record of another cell" in problem for problem in audit(plan, store))
+
+
+def test_outdated_and_mixed_code_is_refused(plan, store, fill):
+    fill(plan, store, code={"method": "m1", "task": "t1"})
+    assert audit(plan, store) == []
+    cell = plan.cells[0]
+    record = store.get(cell.spec)
+    record.code = {"method": "m2", "task": "t1"}
+    store.put(cell.spec, record)
+    assert any("different code made" in problem for problem in audit(plan, store))
+    now = AtHand(code=lambda method, task: {"method": "m1", "task": "t1"})
+    assert any(
+        "are outdated (the code of its method has changed since)" in problem for problem in audit(plan, store, now)
+    )

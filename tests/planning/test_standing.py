@@ -1,0 +1,86 @@
+"""Where a cell stands follows from its record and from what is at hand, and every command says the same."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark.canonical import digest
+from benchmark.cli import main
+from benchmark.locks import locked
+from benchmark.planning.standing import AtHand, at_hand, stand, standings, standings_at
+from benchmark.records.index import Entry
+from benchmark.records.paths import RECORD
+
+
+def entry(cell, status="done", **more):
+    return Entry(
+        cell.spec.key, cell.spec.task, cell.spec.method, status, **{"data": "d1", "code": {"method": "m1"}, **more}
+    )
+
+
+@pytest.fixture
+def cell(plan):
+    return plan.cells[0]
+
+
+def now(cell, data="d1", method="m1", **more):
+    key = digest([cell.spec.dataset, cell.spec.dataset_config])
+    return AtHand({key: data}, lambda *_: {"method": method, "task": "t1", "weights": method}, **more)
+
+
+@pytest.mark.parametrize(
+    "status, more, here, state, why",
+    [
+        ("done", {}, {}, "done", ""),
+        ("failed", {"message": "no memory"}, {}, "failed", "no memory"),
+        ("unusable", {"message": "it is no record"}, {}, "incomplete", "it is no record"),
+        ("done", {}, {"data": "d2"}, "stale", "other data of synthetic (d1) than is prepared now (d2)"),
+        ("done", {}, {"method": "m2"}, "outdated", "the code of its method has changed since"),
+        ("done", {"code": {}}, {"method": "m2"}, "done", ""),
+        ("done", {"code": {"weights": "m0"}}, {}, "outdated", "the code of the training of its weights"),
+        ("done", {"protocol": "frozen-eval-0"}, {}, "incomplete", "it follows frozen-eval-0"),
+    ],
+)
+def test_states_and_reasons(cell, status, more, here, state, why):
+    standing = stand(cell, entry(cell, status, **more), now(cell, **here))
+    assert standing.state == state and why in standing.why
+
+
+def test_a_missing_cell_is_under_way_where_a_cluster_says_so(cell):
+    assert stand(cell, None, now(cell)).state == "missing"
+    assert stand(cell, None, now(cell, under_way={cell.spec.key: "queued"})).state == "queued"
+
+
+def test_a_cell_that_a_run_is_at_counts_as_running(plan, home):
+    with locked(home.locks, plan.cells[0].spec.key):
+        assert standings_at(plan, home).each[0].state == "running"
+    assert standings_at(plan, home).each[0].state == "missing"
+
+
+def test_every_command_says_the_same_of_changed_data(plan, prepared_home, fill, tiny_suite, capsys):
+    """Prepared data that changed: `status` and `leaderboard --strict` agree that the old numbers do not count."""
+    from benchmark.records.store import Store
+
+    store = Store(prepared_home.records)
+    fill(plan, store)  # records of the data "d1", which is not what is prepared
+    assert main(["status", str(tiny_suite), "--json"]) == 4
+    assert all("stale" in row for row in json.loads(capsys.readouterr().out))
+    assert main(["leaderboard", str(tiny_suite), "--strict"]) == 4
+    assert "are stale (it was made from other data of synthetic (d1)" in capsys.readouterr().err
+    assert main(["leaderboard", str(tiny_suite)]) == 4
+    assert "0.800" not in (prepared_home.leaderboards / "tiny.md").read_text()
+    assert not standings(plan, store, at_hand(plan, prepared_home)).finished
+
+
+def test_a_damaged_record_is_told_and_made_room_for(plan, home, fill, tiny_suite, capsys):
+    from benchmark.records.store import Store
+
+    store = Store(home.records)
+    fill(plan, store)
+    path = Path(store.folder(plan.cells[0].spec)) / RECORD
+    path.write_bytes(path.read_bytes().replace(b"0.8", b"0.9"))
+    main(["status", str(tiny_suite)])
+    assert "incomplete: 1 cells, of random_init: it was changed after it was written" in capsys.readouterr().out
+    main(["leaderboard", str(tiny_suite)])
+    assert "UNUSABLE: 1 records count as missing" in (home.leaderboards / "tiny.md").read_text()

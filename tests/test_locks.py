@@ -1,0 +1,55 @@
+"""A lock is one process's at a time, goes with it, and leaves no file behind."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+from benchmark.locks import held, locked
+
+
+def test_a_second_holder_is_told_at_once(tmp_path):
+    with locked(tmp_path, "a") as ours, locked(tmp_path, "a") as second, locked(tmp_path, "b") as other:
+        assert ours and other and not second
+        assert held(tmp_path) == ["a", "b"]
+    assert held(tmp_path) == [] and not list(tmp_path.iterdir())
+
+
+def hold(folder, key, ready):
+    with locked(folder, key):
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_killed_holder_leaves_the_lock_free(tmp_path):
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    holder = context.Process(target=hold, args=(tmp_path, "a", ready))
+    holder.start()
+    assert ready.wait(10) and held(tmp_path) == ["a"]
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    assert held(tmp_path) == []
+    with locked(tmp_path, "a") as ours:
+        assert ours
+
+
+def count(folder, log, rounds):
+    for _ in range(rounds):
+        with locked(folder, "a") as ours:
+            if ours:
+                with log.open("a") as file:
+                    file.write("in ")
+                    file.flush()
+                    file.write("out\n")
+
+
+def test_sixteen_processes_never_hold_one_lock_together(tmp_path):
+    context = multiprocessing.get_context("fork")
+    log = tmp_path / "log"
+    workers = [context.Process(target=count, args=(tmp_path / "locks", log, 200)) for _ in range(16)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert set(log.read_text().splitlines()) == {"in out"}
