@@ -28,7 +28,7 @@ def write_plan(plan: Plan, folder: Path) -> None:
         "tasks": {name: asdict(facts) for name, facts in plan.tasks.items()},
         "skipped": [vars(skip) for skip in plan.skipped],
     }
-    lines = [json.dumps(cell.to_json(), sort_keys=True, ensure_ascii=False) for cell in cells]
+    lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
     head = json.dumps(content, sort_keys=True, ensure_ascii=False)
     write_text(folder / PLAN, head[:-1] + ',\n"cells": [\n' + ",\n".join(lines) + "\n]}\n")
 
