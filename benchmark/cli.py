@@ -15,6 +15,7 @@ from benchmark.commands import (
     cluster,
     completion,
     data,
+    discarding,
     inspection,
     leaderboards,
     pretraining,
@@ -26,7 +27,19 @@ from benchmark.commands.options import add_verbose
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 
-GROUPS = (inspection, data, pretraining, running, cluster, probing, leaderboards, reports, authoring, completion)
+GROUPS = (
+    inspection,
+    data,
+    pretraining,
+    running,
+    discarding,
+    cluster,
+    probing,
+    leaderboards,
+    reports,
+    authoring,
+    completion,
+)
 EPILOG = """environment:
   ECGARENA_DATA  folder with one folder per dataset, in its original layout
   ECGARENA_HOME  folder that a run writes to (default: ./runs)
