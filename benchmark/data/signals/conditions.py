@@ -128,7 +128,7 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         f"{where}: {key} of signal is an empty list: nothing would be asked"
         for table in given
         for key, value in table.items()
-        if value == []
+        if value == [] and key != "leads"  # for which the condition itself has a sentence
     ]
     raise_all(problems, "a signal condition is wrong:")
     for table in given:
