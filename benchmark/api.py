@@ -1,24 +1,23 @@
 """The contract: what the harness asks of a method, a task and a dataset, and what it gives them.
 
-Signals are ``(batch, lead, time)``, float32, millivolt, leads in the order of `LEADS` unless a
-method's `SignalSpec` asks for another form; the harness adapts them, no method resamples by itself.
-This module imports neither torch nor pandas, so that listing and planning stay fast.
+Signals are ``(batch, lead, time)``, float32, millivolt, leads in the order of `LEADS` unless a method's `SignalSpec`
+asks for another form; the harness adapts them, no method resamples by itself. This is one file, and a long one, because
+it is all that an author has to read and because other interpreters get it as a file: it imports nothing of ours, and
+Python 3.8 with numpy is enough for it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from benchmark.engine.context import TaskContext
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 LEAD_ORDERS = {
@@ -31,6 +30,9 @@ PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
 Crop = Literal["start", "centre"]
+# features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
+# sequence: the tokens themselves; short_sequence: few of them, each a mean of neighbours (`benchmark.layers`)
+Layer = Literal["features", "embeddings", "tokens", "sequence", "short_sequence"]
 
 
 # --- signals -------------------------------------------------------------------------------------
@@ -40,11 +42,10 @@ Crop = Literal["start", "centre"]
 class SignalSpec:
     """The form in which a method wants its signals; it travels with the weights.
 
-    `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are
-    padded with zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz
-    filter before resampling, `median_baseline` then takes away a running median over so many seconds, `scaling` is
-    applied last, per recording. A recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is
-    given as silence, all 0.
+    `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are padded with
+    zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz filter before resampling,
+    `median_baseline` then takes away a running median over so many seconds, `scaling` is applied last, per recording. A
+    recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
     """
 
     rate: float = 500.0
@@ -64,10 +65,7 @@ class SignalSpec:
 
 @dataclass(frozen=True)
 class RawSignal:
-    """A recording as its file holds it: integers, with what turns them into millivolt.
-
-    millivolt = (adc - baseline) / gain
-    """
+    """A recording as its file holds it, in integers; millivolt = (adc - baseline) / gain."""
 
     adc: np.ndarray  # (lead, time) int16
     gain: np.ndarray  # (lead,) float, units per millivolt
@@ -121,9 +119,7 @@ class Dataset(ABC):
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
-    warnings: tuple[
-        str, ...
-    ] = ()  # shown under every table that uses this configuration (another's faulty labels, say)
+    warnings: tuple[str, ...] = ()  # shown under every table that uses this configuration
     locations: ClassVar[tuple[str, ...]] = ()  # options that say where files lie; they never enter a key
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files
@@ -255,8 +251,7 @@ class BlindMethod(ReportingMethod):
 
     @property
     def signal(self) -> SignalSpec:
-        """The least there is: nobody looks at it."""
-        return SignalSpec(rate=100.0, seconds=1.0)
+        return SignalSpec(rate=100.0, seconds=1.0)  # the least there is: nobody looks at it
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """One constant: ``(batch, lead, time)`` -> ``(batch, 1)``."""
@@ -293,6 +288,93 @@ class SupervisedMethod(TrainableMethod):
 
 
 # --- tasks ---------------------------------------------------------------------------------------
+
+
+class SplitBatches(Protocol):
+    """Recordings of a split as signals, read when asked for."""
+
+    def __len__(self) -> int: ...
+    def batch(self, positions: np.ndarray) -> Batch:
+        """Return the recordings at `positions`, on the CPU; without labels for test."""
+
+
+class TokenSequences(Protocol):
+    """Recordings of a split as sequences of tokens, read when asked for."""
+
+    def __len__(self) -> int: ...
+    def batch(self, positions: np.ndarray) -> Tensor:
+        """Return ``(len(positions), token, dim)`` float32, on the CPU."""
+
+
+class TaskContext(Protocol):
+    """All that a task may use of a cell. Rows of a split have one order; what test hides raises TestSetLockedError."""
+
+    dataset: str
+    label_set: str
+    classes: tuple[str, ...]
+    method_name: str
+    method_class: type[Method]
+    device: str  # as torch names it
+    on_event: Callable[[Any], None]  # where the loops of `benchmark.reporting` tell their progress
+
+    @property
+    def method(self) -> Method:
+        """The method with the cell's weights, in eval mode; built on first use."""
+
+    @property
+    def source_dataset(self) -> TaskContext:
+        """The other dataset, of `Task.learns_from`, its test labels as locked as the cell's."""
+
+    def labels(self, split: str) -> np.ndarray:
+        """Return ``(recording, class)``, 0 or 1, of train or val."""
+
+    def reports(self, split: str) -> list[str]:
+        """Return the reports of train or val as the dataset has them."""
+
+    def record_ids(self, split: str) -> list[str]:
+        """Return the ids of a split's recordings."""
+
+    def candidate_reports(self) -> list[str]:
+        """Return the different reports of test, sorted: nothing says which recording one belongs to."""
+
+    def features(self, split: str, layer: Layer = "features") -> np.ndarray:
+        """Return ``(recording, dim)`` float32 of a layer with one vector per recording, from the cache."""
+
+    def tokens(self, split: str, layer: Layer = "sequence", positions: np.ndarray | None = None) -> TokenSequences:
+        """Return the token sequences of a split, or of its recordings at `positions`; they stay on disk."""
+
+    def signals(self, split: str, spec: SignalSpec, positions: np.ndarray | None = None) -> SplitBatches:
+        """Return the signals of a split, or of its recordings at `positions`, in the form of `spec`."""
+
+    def subset(self, fraction: float, seed: int, rule: str = "patients") -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw the labelled part of train: ascending positions in it, and a summary for ``details["subset"]``."""
+
+    def fresh_method(self, seed: int) -> Method:
+        """Return a method of its own, to be changed: with the cell's weights, else with random ones from `seed`."""
+
+    def train_and_choose(
+        self,
+        method: SupervisedMethod,
+        rows: np.ndarray,
+        options: Mapping[str, Any],
+        val_score: Callable[[np.ndarray], float],
+        groups: list[dict[str, Any]] | None = None,
+        resumable: bool = False,
+    ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        """Train on `rows` of train and keep the best of a few epochs by `val_score` of the logits of val.
+
+        `options` are those of `TrainingConfig`, before the suite's own; `groups` are torch's, of parameters. A
+        `resumable` training goes on after a kill, to the same bits. Returns logits of val and test, and the history.
+        """
+
+    def scratch(self, name: str) -> Path | None:
+        """Return where to keep what a killed cell goes on from; None where nothing is kept."""
+
+    def decoder_file(self, recipe: Mapping[str, Any]) -> Path:
+        """Return where to keep what was learnt by `recipe` from train and val, for other cells to use."""
+
+    def progress(self, text: str, done: int, total: int, values: Mapping[str, float] | None = None) -> None:
+        """Tell whoever waits how far the work is, with named values if there are any."""
 
 
 @dataclass(frozen=True)
@@ -337,9 +419,9 @@ class Truth:
 class Scores:
     """Metrics of one cell; NaN is kept out: a metric that cannot be computed has a reason instead.
 
-    `subgroups` maps an attribute ("sex") to what holds for each of its values; `analysis` has what the
-    scorer found beside metrics (calibration bins, chance levels), as JSON; `per_recording` are rows that only
-    the scorer can give (a rank per recording) and are kept beside those of the answer.
+    `subgroups` maps an attribute ("sex") to what holds for each of its values; `analysis` has what the scorer found
+    beside metrics (calibration bins, chance levels), as JSON; `per_recording` are rows that only the scorer can give (a
+    rank per recording) and are kept beside those of the predictions.
     """
 
     metrics: dict[str, float]
@@ -356,7 +438,7 @@ class Scores:
 class Task(ABC):
     """One kind of question. Subclasses are frozen dataclasses whose fields are the grid.
 
-    The harness calls `answer` with a context that cannot reach a test label, then `score` with the
+    The harness calls `predict` with a context that cannot reach a test label, then `score` with the
     truth: the test set is locked by construction.
     """
 
@@ -369,14 +451,9 @@ class Task(ABC):
     baselines: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder
 
-    @classmethod
     @abstractmethod
-    def cannot(cls, method: type[Method]) -> str | None:
-        """Return a sentence when the task cannot be asked of this method, else None."""
-
-    def refuses(self, method: type[Method]) -> str | None:
-        """As `cannot`, for what depends on the fields (a layer that the method lacks); asked only after it."""
-        return None
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
+        """Return why this question is not asked of the method on that label set, in a sentence, else None."""
 
     def reproduction_steps(self) -> tuple[Step, ...]:
         """How to get from this question to the way in which the field asks it, for ``ecgarena explain``."""
@@ -385,10 +462,6 @@ class Task(ABC):
     def canonical_form(self) -> Task:
         """The simplest equal question, so that a grid asks nothing twice (at 100 % every subset seed is the same)."""
         return self
-
-    def unsuited(self, dataset: str, label_set: str) -> str | None:
-        """Return a sentence when this question makes no sense for that label set, else None."""
-        return None
 
     def learns_from(self) -> tuple[str, str] | None:
         """Another dataset and label set to learn from (`context.source_dataset`); None for the cell's own."""
@@ -403,5 +476,5 @@ class Task(ABC):
         """Do the work: tune on validation, predict the test recordings."""
 
     @abstractmethod
-    def score(self, answer: Predictions, truth: Truth) -> Scores:
-        """Compare the answer with the truth; pure."""
+    def score(self, predictions: Predictions, truth: Truth) -> Scores:
+        """Compare the predictions with the truth; pure."""

@@ -43,6 +43,12 @@ class RecordingError(DataError):
         super().__init__(f"{file}: {problem}" + (f" ({remedy})" if remedy else ""))
 
 
+class TestSetLockedError(BenchmarkError):
+    """A task asked for what only the scorer may see."""
+
+    __test__ = False  # not a test, whatever pytest makes of the name
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'merl'?)"``, or the list of known names when nothing is near."""
     known = sorted(known)

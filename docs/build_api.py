@@ -9,7 +9,12 @@ import pdoc
 
 PUBLIC = (  # what a plug-in or a script may build on; everything else may move
     *("benchmark.api", "benchmark.registry", "benchmark.errors", "benchmark.testing", "benchmark.paths"),
-    *("benchmark.records.record", "benchmark.records.store", "benchmark.engine.executors", "benchmark.engine.context"),
+    *(
+        "benchmark.records.record",
+        "benchmark.records.store",
+        "benchmark.engine.executors",
+        "benchmark.probes.base_task",
+    ),
     *("benchmark.data.store.prepared", "benchmark.data.labels.subsets", "benchmark.data.signals.signal"),
     *("benchmark.metrics.classification", "benchmark.metrics.statistics", "benchmark.metrics.paired"),
     *("benchmark.metrics.calibration", "benchmark.metrics.retrieval"),

@@ -12,12 +12,10 @@ from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from benchmark.api import Method, Predictions, SupervisedMethod
-from benchmark.engine.context import TaskContext
-from benchmark.engine.features import layer_missing
+from benchmark.api import Layer, Predictions, TaskContext
 from benchmark.metrics.classification import auroc, macro
 from benchmark.probes.attention import AttentionProbe, Recipe, scores, token_statistics, train_epochs
-from benchmark.probes.base_task import ProbeTask, predictions_with
+from benchmark.probes.base_task import FrozenFeatureTask, predictions_with
 from benchmark.probes.journal import fingerprint
 from benchmark.probes.pruned import search_trainings
 from benchmark.registry import TASKS
@@ -31,7 +29,7 @@ SPACE: dict[str, BaseDistribution] = {
 
 @TASKS.register("attention_probe")
 @dataclass(frozen=True)
-class AttentionProbing(ProbeTask):
+class AttentionProbing(FrozenFeatureTask):
     """`fraction` of the training labels, drawn with `seed`, which also shuffles; `epochs` of AdamW per trial.
 
     `trials` are the budget of the search, and `seconds` of training one more (0: none; with it, results depend on
@@ -44,20 +42,16 @@ class AttentionProbing(ProbeTask):
     seconds: float = 0.0
 
     version: ClassVar[int] = 1
-
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
-        if issubclass(method, SupervisedMethod):
-            return "it is trained end to end, not probed"
-        return layer_missing("sequence", method)
+    layer: ClassVar[Layer] = "sequence"
+    layers: ClassVar[tuple[str, ...]] = ("sequence",)
 
     def problems(self) -> list[str]:
         counts = self.at_least(1, "trials", "epochs", "batch_size")
         return [*super().problems(), *counts, *self.at_least(0, "seconds")]
 
     def predict(self, context: TaskContext) -> Predictions:
-        subset = context.subset(self.fraction, self.seed, self.subset)
-        train, labels = context.tokens("train").take(subset.rows), context.labels("train")[subset.rows]
+        rows, summary = context.subset(self.fraction, self.seed, self.subset)
+        train, labels = context.tokens("train", positions=rows), context.labels("train")[rows]
         val, truth = context.tokens("val"), context.labels("val")
         mean, std = token_statistics(train)
         probe: AttentionProbe
@@ -77,5 +71,5 @@ class AttentionProbing(ProbeTask):
             if epoch == best["epoch"]:
                 break
         choice = {key: value for key, value in best.items() if key != "curve"}
-        details = {"subset": subset.summary(), "choice": choice, "trials": trials, "search": search}
+        details = {"subset": summary, "choice": choice, "trials": trials, "search": search}
         return predictions_with(scores(probe, val), scores(probe, context.tokens("test")), truth, details)

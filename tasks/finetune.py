@@ -11,10 +11,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from benchmark.api import Method, Predictions, SupervisedMethod
-from benchmark.engine.context import TaskContext
+from benchmark.api import Method, Predictions, SupervisedMethod, TaskContext
 from benchmark.metrics.classification import auroc, macro
-from benchmark.planning.training_config import TrainingConfig
 from benchmark.probes.base_task import ProbeTask, predictions_with
 from benchmark.probes.finetuning import FineTuned
 from benchmark.registry import TASKS
@@ -38,8 +36,7 @@ class FineTune(ProbeTask):
 
     version: ClassVar[int] = 1
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, SupervisedMethod):
             return "it is trained end to end by linear_probe already"
         if not issubclass(method, torch.nn.Module):
@@ -52,26 +49,20 @@ class FineTune(ProbeTask):
         return wrong + ([] if 0 < self.lowest <= 1 else [f"lowest is {self.lowest}, it must lie above 0 and up to 1"])
 
     def predict(self, context: TaskContext) -> Predictions:
-        subset, truth = context.subset(self.fraction, self.seed, self.subset), context.labels("val")
+        (rows, summary), truth = context.subset(self.fraction, self.seed, self.subset), context.labels("val")
         backbone = context.fresh_method(self.seed)
         sample = context.signals("train", backbone.signal).batch(np.arange(2)).ecg.to(context.device)
         method = FineTuned(backbone, len(context.classes), sample)
-        options = TrainingConfig(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            min_steps=self.min_steps,
-            seed=self.seed,
-        )
+        names = ("epochs", "batch_size", "lr", "weight_decay", "min_steps", "seed")
+        options = {name: getattr(self, name) for name in names}
         scores, history = context.train_and_choose(
             method,
-            subset,
+            rows,
             options,
             lambda val: macro(auroc(truth, val)),
             method.rate_groups(self.lowest),
             resumable=True,
         )
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
-        details = {"subset": subset.summary(), "choice": best, "history": history}
+        details = {"subset": summary, "choice": best, "history": history}
         return predictions_with(scores["val"], scores["test"], truth, details)

@@ -10,11 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Truth
-from benchmark.engine.context import TaskContext
-from benchmark.engine.features import Layer, layer_missing
+from benchmark.api import Layer, Predictions, Scores, TaskContext, Truth
 from benchmark.metrics.scoring import score_classes
-from benchmark.probes.base_task import ProbeTask, predictions_with
+from benchmark.probes.base_task import FrozenFeatureTask, predictions_with
 from benchmark.probes.knn import knn_scores
 from benchmark.probes.logistic import Standardiser
 from benchmark.probes.search import best_of_grid
@@ -26,22 +24,15 @@ WEIGHTED = (False, True)
 
 @TASKS.register("knn")
 @dataclass(frozen=True)
-class KNN(ProbeTask):
+class KNN(FrozenFeatureTask):
     """`fraction` of the training labels, drawn with `seed`; features of `layer`; eight k in two weightings."""
 
     layer: Layer = "features"
 
     version: ClassVar[int] = 1
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
-        return "it is trained end to end, not probed" if issubclass(method, SupervisedMethod) else None
-
-    def refuses(self, method: type[Method]) -> str | None:
-        return layer_missing(self.layer, method)
-
     def predict(self, context: TaskContext) -> Predictions:
-        subset, train, val, test = self.splits(context, self.layer)
+        subset, train, val, test = self.splits(context)
         standardiser = Standardiser.fit(train[0])
         known = standardiser(train[0])
         found = knn_scores(known, train[1], standardiser(val[0]), NEIGHBOURS, WEIGHTED).reshape(-1, *val[1].shape)

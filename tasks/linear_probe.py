@@ -10,20 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmark.api import Method, Predictions, Step, SupervisedMethod
-from benchmark.data.labels.subsets import Subset
-from benchmark.engine.context import TaskContext
-from benchmark.engine.features import Layer, layer_missing
+from benchmark.api import Layer, Method, Predictions, Step, SupervisedMethod, TaskContext
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc, macro
-from benchmark.probes.base_task import ProbeTask, predictions_with
+from benchmark.probes.base_task import FrozenFeatureTask, predictions_with
 from benchmark.probes.search import Space, tune
 from benchmark.registry import TASKS
 
 
 @TASKS.register("linear_probe")
 @dataclass(frozen=True)
-class LinearProbe(ProbeTask):
+class LinearProbe(FrozenFeatureTask):
     """`fraction` of the training labels, drawn with `seed` by `subset`, and how a probe is searched on `layer`.
 
     `trials` are the budget, and `seconds` of solving one more (0: none; with it, results depend on the
@@ -38,15 +35,13 @@ class LinearProbe(ProbeTask):
 
     version: ClassVar[int] = 1
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
-        return None  # every method has features
-
-    def refuses(self, method: type[Method]) -> str | None:
-        """A method without the layer; one that is trained end to end has the features that training gave it."""
-        if issubclass(method, SupervisedMethod) and self.layer != "features":
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
+        """A method that is trained end to end has the features that training gave it, and no other layer."""
+        if not issubclass(method, SupervisedMethod):
+            return super().skip_reason(method, dataset, label_set)
+        if self.layer != "features":
             return f"{method.__name__} is trained end to end, there is no layer to choose"
-        return layer_missing(self.layer, method)
+        return None
 
     def problems(self) -> list[str]:
         wrong = [*super().problems(), *self.at_least(1, "trials"), *self.at_least(0, "seconds")]
@@ -76,16 +71,22 @@ class LinearProbe(ProbeTask):
 
     def predict(self, context: TaskContext) -> Predictions:
         if issubclass(context.method_class, SupervisedMethod):
-            return self._end_to_end(context, context.subset(self.fraction, self.seed, self.subset))
-        subset, train, val, test = self.splits(context, self.layer)
+            return self._end_to_end(context)
+        subset, train, val, test = self.splits(context)
         journal = context.scratch("search.jsonl")
         tuned = tune(train, val, self.trials, self.seed, Space.of(self.search), self.seconds, journal)
         details = {"subset": subset, "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
         return predictions_with(tuned.scores(val[0]), tuned.scores(test), val[1], details)
 
-    def _end_to_end(self, context: TaskContext, subset: Subset) -> Predictions:
+    def _end_to_end(self, context: TaskContext) -> Predictions:
+        """Train a fresh method by the suite's options; at most five of its epochs are looked at."""
+        rows, summary = context.subset(self.fraction, self.seed, self.subset)
         labels = context.labels("val")
-        scores, history = context.train_end_to_end(subset, self.seed, lambda val: macro(auroc(labels, val)))
+        method = context.fresh_method(self.seed)
+        assert isinstance(method, SupervisedMethod)
+        method.start_task(len(context.classes))
+        options = {"seed": self.seed}
+        scores, history = context.train_and_choose(method, rows, options, lambda val: macro(auroc(labels, val)))
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
-        details = {"subset": subset.summary(), "trained": "end to end", "choice": best, "history": history}
+        details = {"subset": summary, "trained": "end to end", "choice": best, "history": history}
         return predictions_with(scores["val"], scores["test"], labels, details)

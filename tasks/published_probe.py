@@ -16,9 +16,7 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from benchmark.api import SPLITS, Method, Predictions, Scores, SupervisedMethod, Truth
-from benchmark.engine.context import TaskContext
-from benchmark.engine.events import Event
+from benchmark.api import SPLITS, Method, Predictions, Scores, SupervisedMethod, TaskContext, Truth
 from benchmark.errors import did_you_mean
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import score_classes
@@ -57,13 +55,9 @@ class PublishedProbe(ProbeTask):
     version: ClassVar[int] = 1
     protocol: ClassVar[str] = "merl-published"
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, SupervisedMethod):
             return "it is trained end to end, there is no backbone to probe"
-        return None
-
-    def refuses(self, method: type[Method]) -> str | None:
         if (self.batchnorm == "train" or not self.freeze) and not issubclass(method, torch.nn.Module):
             return f"{method.__name__} is no torch module, it has no train mode and nothing to train"
         return None
@@ -79,18 +73,18 @@ class PublishedProbe(ProbeTask):
         return wrong
 
     def predict(self, context: TaskContext) -> Predictions:
-        subset = context.subset(self.fraction, self.seed, self.subset)
+        rows, summary = context.subset(self.fraction, self.seed, self.subset)
         val, per_test = context.labels("val"), self.choose == "test"
         history: list[dict[str, float]] = []
         kept: list[tuple[np.ndarray, np.ndarray]] = []  # logits of val and test: of all epochs, or of the best
-        for logits in self._epochs(context, subset.rows):
+        for logits in self._epochs(context, rows):
             score = macro(auroc(val, logits[0]))
             better = not history or score > max(entry["val_score"] for entry in history)
             history.append({"epoch": len(history) + 1, "val_score": score})
             kept = [*kept, logits] if per_test else [logits] if better else kept
             title = f"published probe of {context.method_class.__name__}"
-            context.on_event(Event("step", title, len(history), self.epochs, {"val_score": score}))
-        details: dict[str, Any] = {"subset": subset.summary(), "history": history}
+            context.progress(title, len(history), self.epochs, {"val_score": score})
+        details: dict[str, Any] = {"subset": summary, "history": history}
         if per_test:
             thresholds = np.stack([f1_thresholds(val, logits) for logits, _ in kept])
             return Predictions({"epochs": np.stack([test for _, test in kept])}, thresholds, details)
@@ -110,13 +104,13 @@ class PublishedProbe(ProbeTask):
             seed=self.seed,
         )
         labels = context.labels("train")[rows]
-        sizes = {"val": context.size("val"), "test": context.size("test")}
+        sizes = {split: len(context.record_ids(split)) for split in ("val", "test")}
         if self.batchnorm == "eval":  # nothing changes from epoch to epoch: the cached features will do
             features = {split: context.features(split) for split in SPLITS}
             encode = fixed({**features, "train": features["train"][rows]}, context.device)
             return run(encode, None, labels, sizes, loop, context.device)
         method = context.fresh_method(self.seed)
-        assert isinstance(method, torch.nn.Module)  # `refuses` has said so
+        assert isinstance(method, torch.nn.Module)  # `skip_reason` has seen to it
         signals = {split: context.signals(split, method.signal, rows if split == "train" else None) for split in SPLITS}
         encode = live(method, lambda split, positions: signals[split].batch(positions).ecg, context.device)
         return run(encode, method, labels, sizes, loop, context.device)

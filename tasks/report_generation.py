@@ -19,6 +19,7 @@ from torch import nn
 from benchmark.api import (
     AlignedMethod,
     BlindMethod,
+    Layer,
     Method,
     Predictions,
     ReportingMethod,
@@ -26,15 +27,16 @@ from benchmark.api import (
     SequenceMethod,
     SupervisedMethod,
     Task,
+    TaskContext,
     Truth,
 )
 from benchmark.data.reports.report_cleaning import clean_reports
 from benchmark.data.reports.report_texts import report_key
-from benchmark.engine.context import Sequences, TaskContext
-from benchmark.engine.features import SHORT, Layer, layer_missing
 from benchmark.errors import check_choices, raise_all
+from benchmark.layers import SHORT, layer_missing
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.probes.knn import nearest
+from benchmark.probes.sequences import Sequences
 from benchmark.registry import TASKS
 from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
@@ -141,11 +143,7 @@ class ReportGeneration(Task):
             wrong.append("decoding is 'none', but a decoder writes by beam, greedy or sample")
         return wrong
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
-        return None
-
-    def refuses(self, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, BlindMethod):
             return None
         if self.self_score and not issubclass(method, AlignedMethod):
@@ -200,12 +198,13 @@ class ReportGeneration(Task):
     def _marked_by_itself(self, context: TaskContext, written: list[str]) -> dict[str, np.ndarray]:
         """Nearest prompts of the written reports, and of every different text among the true ones: whose is whose, the
         scorer alone knows."""
-        prompts = class_prompts(self.self_score, context.dataset, context.classes)
+        method, prompts = context.method, class_prompts(self.self_score, context.dataset, context.classes)
+        assert isinstance(method, AlignedMethod)  # `skip_reason` has seen to it
         texts = [text for text in self._cleaned(context.candidate_reports(), context.dataset) if text]
         return {
-            "self_written": nearest_prompts(context.aligned_method, written, prompts),
+            "self_written": nearest_prompts(method, written, prompts),
             "self_texts": np.array([report_key(text) for text in texts], dtype=object),
-            "self_true": nearest_prompts(context.aligned_method, texts, prompts),
+            "self_true": nearest_prompts(method, texts, prompts),
         }
 
     def _add_self_score(self, result: Scores, scratch: dict[str, np.ndarray], truth: Truth) -> None:
@@ -221,7 +220,7 @@ class ReportGeneration(Task):
     def _own(self, context: TaskContext) -> Predictions:
         """What the method itself writes of each recording."""
         method = context.method
-        assert isinstance(method, ReportingMethod)  # the plan has checked it
+        assert isinstance(method, ReportingMethod)  # `skip_reason` has seen to it
         method.start_reporting([text for text in self._reports(context, "train") if text.strip()])
         signals = Signals(context.signals("test", method.signal))
         texts: list[str] = []

@@ -1,6 +1,6 @@
 """Retrieval: find the report of a recording, and recordings of a report, in the space that a method shares with text.
 
-Reports are no labels, but which recording a report belongs to is what this task asks. So `answer` sees the
+Reports are no labels, but which recording a report belongs to is what this task asks. So `predict` sees the
 signals of the test split and the *sorted list of its different texts*, and gives the method's own similarity
 of each with each; only the scorer knows the pairs. How duplicates count: `benchmark.metrics.retrieval`.
 """
@@ -13,9 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, Truth
+from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, TaskContext, Truth
 from benchmark.data.reports.report_texts import report_key
-from benchmark.engine.context import TaskContext
 from benchmark.errors import BenchmarkError
 from benchmark.metrics.retrieval import DEPTHS, chance, place, resampled_means, resampled_medians
 from benchmark.metrics.scoring import RESAMPLES, SEED, resampling
@@ -60,8 +59,7 @@ class Retrieval(Task):
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "recall_at_10"
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, AlignedMethod):
             return None
         return "it has no space shared by recordings and texts"
@@ -69,7 +67,8 @@ class Retrieval(Task):
     def predict(self, context: TaskContext) -> Predictions:
         import torch
 
-        method, texts = context.aligned_method, context.candidate_reports()
+        method, texts = context.method, context.candidate_reports()
+        assert isinstance(method, AlignedMethod)  # `skip_reason` has seen to it
         ecg = torch.from_numpy(np.array(context.features("test", "embeddings")))
         with torch.inference_mode():
             starts = range(0, len(texts), TEXTS_AT_A_TIME)

@@ -10,11 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Truth
-from benchmark.engine.context import TaskContext
-from benchmark.engine.features import Layer, layer_missing
+from benchmark.api import Layer, Predictions, Scores, TaskContext, Truth
 from benchmark.metrics.scoring import score_classes
-from benchmark.probes.base_task import ProbeTask, predictions_with
+from benchmark.probes.base_task import FrozenFeatureTask, predictions_with
 from benchmark.probes.logistic import ProbeBasis, Standardiser
 from benchmark.probes.ridge import ridge_scores
 from benchmark.probes.search import best_of_grid
@@ -26,22 +24,15 @@ PENALTIES = tuple(float(value) for value in np.geomspace(1e4, 1e-4, 25))
 
 @TASKS.register("ridge")
 @dataclass(frozen=True)
-class Ridge(ProbeTask):
+class Ridge(FrozenFeatureTask):
     """`fraction` of the training labels, drawn with `seed`; features of `layer`; 25 penalties tried on validation."""
 
     layer: Layer = "features"
 
     version: ClassVar[int] = 1
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
-        return "it is trained end to end, not probed" if issubclass(method, SupervisedMethod) else None
-
-    def refuses(self, method: type[Method]) -> str | None:
-        return layer_missing(self.layer, method)
-
     def predict(self, context: TaskContext) -> Predictions:
-        subset, train, val, test = self.splits(context, self.layer)
+        subset, train, val, test = self.splits(context)
         standardiser = Standardiser.fit(train[0])
         basis = ProbeBasis(standardiser(train[0]))
         penalties = [share * len(train[0]) for share in PENALTIES]

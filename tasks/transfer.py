@@ -15,9 +15,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
-from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Task, Truth
+from benchmark.api import Method, Predictions, Scores, SupervisedMethod, Task, TaskContext, Truth
 from benchmark.data.labels.class_maps import ClassMap, find_map, label_set_of, strongest
-from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import f1_thresholds
 from benchmark.metrics.scoring import PRIMARY, score_classes
@@ -46,13 +45,9 @@ class Transfer(Task):
         if self.trials < 1:
             raise UsageError(f"transfer: trials is {self.trials}, it must be at least 1")
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, SupervisedMethod):
             return "it is trained end to end on the labels of the cell's own dataset"
-        return None
-
-    def unsuited(self, dataset: str, label_set: str) -> str | None:
         if self.source == f"{dataset}/{label_set}":
             return "transfer to itself is the task linear_probe"
         if find_map(self.source, f"{dataset}/{label_set}", self.class_map) is None:
@@ -75,13 +70,13 @@ class Transfer(Task):
         found = self._map(target)
         found.columns(target, context.classes)  # a map that does not fit fails here, before any work
         columns = found.columns(self.source, source.classes)
-        subset = source.subset(self.fraction, self.seed)
-        train = source.features("train")[subset.rows], source.labels("train")[subset.rows]
+        rows, summary = source.subset(self.fraction, self.seed)
+        train = source.features("train")[rows], source.labels("train")[rows]
         val = source.features("val"), source.labels("val")
         tuned = tune(train, val, trials=self.trials, seed=self.seed)
         logits = strongest(tuned.scores(context.features("test")), columns)
         thresholds = f1_thresholds(strongest(val[1], columns), strongest(tuned.scores(val[0]), columns))
-        details = {"subset": subset.summary(), "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
+        details = {"subset": summary, "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
         details["class_map"] = {"members": dict(found.members), "source": found.source}
         return Predictions({"logits": logits.astype(np.float32)}, thresholds, details)
 

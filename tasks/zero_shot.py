@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, Truth
+from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, TaskContext, Truth
 from benchmark.canonical import digest
 from benchmark.data.labels.prompts import load_prompts
-from benchmark.engine.context import TaskContext
 from benchmark.errors import UsageError, did_you_mean
 from benchmark.metrics.classification import auroc, macro
 from benchmark.metrics.scoring import PRIMARY, score_classes
@@ -50,8 +49,7 @@ class ZeroShot(Task):
         if self.centre not in CENTRES:
             raise UsageError(f"zero_shot: centre is {self.centre!r}{did_you_mean(self.centre, CENTRES)}")
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, AlignedMethod):
             return None
         return "it has no space shared by recordings and texts"
@@ -64,7 +62,8 @@ class ZeroShot(Task):
         import torch
 
         phrases = load_prompts(self.prompts).phrases(context.dataset, context.label_set, context.classes)
-        method = context.aligned_method
+        method = context.method
+        assert isinstance(method, AlignedMethod)  # `skip_reason` has seen to it
         ecg = torch.from_numpy(np.array(context.features("test", "embeddings")))
         with torch.inference_mode():
             vectors = [phrase_embeddings(method, group) for group in phrases]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+TORCHLESS = ("records", "planning", "leaderboard")
 METHOD_MAY = ("benchmark.api", "benchmark.registry", "benchmark.errors", "methods.nn")
 
 
@@ -55,6 +56,34 @@ def test_the_blocks_import_neither_harness_nor_methods():
 
 def test_a_task_imports_no_method_and_no_other_task():
     assert not broken("tasks", lambda _, name: name.split(".")[0] in ("methods", "tasks", "slurm"))
+
+
+def test_the_contract_imports_nothing_of_ours():
+    """Other interpreters get `benchmark/api.py` as a file, and a task's author reads no other."""
+    assert not [(line, name) for line, name in imports(ROOT / "benchmark" / "api.py") if ours(name)]
+
+
+@pytest.mark.parametrize("folder", ["tasks", *(f"benchmark/{room}" for room in ("probes", *TORCHLESS))])
+def test_no_engine_is_imported_by(folder):
+    assert not broken(folder, lambda _, name: name.startswith("benchmark.engine"))
+
+
+def test_a_task_written_from_the_template_imports_no_engine():
+    assert "benchmark.engine" not in (ROOT / "benchmark" / "templates" / "task.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize("room", TORCHLESS)
+def test_records_plans_and_tables_load_no_torch(room):
+    """Not even through what they import: whoever has records makes tables, and a login node lays out plans."""
+    modules = [
+        f"benchmark.{room}.{path.stem}" for path in (ROOT / "benchmark" / room).glob("*.py") if path.stem != "__init__"
+    ]
+    assert modules
+    code = (
+        f"import sys, importlib\nfor name in {modules!r}: importlib.import_module(name)\n"
+        "heavy = {'torch', 'benchmark.engine'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_tests_and_results_are_no_packages():

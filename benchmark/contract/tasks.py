@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.api import REPORTS, Method, Predictions, Scores, Task, TrainableMethod, Truth
+from benchmark.api import REPORTS, Method, Predictions, Scores, Task, TaskContext, TrainableMethod, Truth
 from benchmark.contract import Checks
 from benchmark.registry import METHODS
 
@@ -100,45 +100,32 @@ class _World:
         self.home = Home(Path(self._folder.name))
         self.data = prepare("synthetic", {"patients": PATIENTS}, self.home)
         self.label_set = "conditions" if task.needs_labels else REPORTS
-        view = LabelledRows.of(self.data, self.label_set, None)
-        self.truth: Truth = view.truth(self.data)
-        self.view = view.without_test()
-        self.source = self._source()
+        self.rows = LabelledRows.of(self.data, self.label_set, None)
+        self.truth: Truth = self.rows.truth(self.data)
+        self.handle = self._handle()
         self.predictions = task.predict(self.context())
 
-    def context(self) -> Any:
-        from benchmark.engine.context import TaskContext
-        from benchmark.engine.events import discard_event
+    def context(self) -> TaskContext:
+        from benchmark.engine.context import CellContext, CellInputs
 
-        home = self.home
-        places = home.features, home.subsets
-        return TaskContext(
-            self.data,
-            self.view,
-            self.source,
-            "synthetic",
-            self.label_set,
-            *places,
-            discard_event,
-            decoders=home.decoders,
-        )
+        return CellContext(CellInputs(self.data, self.rows, self.handle, "synthetic", self.label_set, self.home))
 
     def scores(self) -> Scores:
         return self.task.score(self.predictions, self.truth)
 
-    def _source(self) -> MethodHandle:
+    def _handle(self) -> MethodHandle:
         from benchmark.engine.method_handle import MethodHandle
 
         reasons = []
         for name, config in SMALL.items():
             cls: type[Method] = METHODS.get(name)
-            reason = self.task.cannot(cls) or self.task.refuses(cls)
+            reason = self.task.skip_reason(cls, "synthetic", self.label_set)
             if reason is None:
-                source = MethodHandle(name, config, cls.card.version, None, None, "cpu")
+                handle = MethodHandle(name, config, cls.card.version, None, None, "cpu")
                 if issubclass(cls, TrainableMethod) and name == "merl":
-                    source.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
-                return source
+                    handle.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
+                return handle
             reasons.append(f"{name}: {reason}")
         raise AssertionError(
-            "cannot: it can be asked of none of these methods (Task.cannot):\n  " + "\n  ".join(reasons)
+            "skip_reason: it can be asked of none of these methods (Task.skip_reason):\n  " + "\n  ".join(reasons)
         )

@@ -16,10 +16,11 @@ from benchmark.engine.run import run_group
 from benchmark.errors import UsageError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup
+from benchmark.planning.skips import skip_reason_of
 from benchmark.records.record import RunRecord
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
-from benchmark.registry import METHODS, TASKS
+from benchmark.registry import TASKS
 
 
 def explain(
@@ -38,13 +39,13 @@ def explain(
         raise UsageError(f"the cell {record.key} cannot be explained: {reason}")
     if spec.weights is not None and (weights is None or file_sha256(weights) != spec.weights):
         raise UsageError(f"the cell was made with a checkpoint of sha256 {spec.weights}; name it with --weights FILE")
-    method, store, rows = METHODS.get(spec.method), Store(home.records), [_row("as it is here", record)]
+    store, rows = Store(home.records), [_row("as it is here", record)]
     for step in steps:
         task_class: Any = TASKS.get(step.task)
         question = task_class(**{**step.fields, **changes})
-        refusal = task_class.cannot(method) or question.refuses(method)
-        if refusal:
-            rows.append({"change": step.change, "status": "skipped", "reason": refusal})
+        skipped = skip_reason_of(question, spec.method, spec.dataset, spec.label_set)
+        if skipped:
+            rows.append({"change": step.change, "status": "skipped", "reason": skipped})
             continue
         cell = _cell(spec, step.task, question, weights)
         run_group(CellGroup([cell]), home, device, on_event)

@@ -6,62 +6,46 @@ A file is named after the digest of everything that shapes its content and appea
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import AlignedMethod, Method, SequenceMethod, SignalSpec
+from benchmark.api import AlignedMethod, Layer, Method, SequenceMethod, SignalSpec
 from benchmark.atomic import atomic_path, write_text
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.cost import model_cost
 from benchmark.engine.events import Event, EventSink
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.prefetch import on_gpu, pinned, read_ahead, run_pipelined
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.layers import SEQUENCES, SHORT, shortened
 
-# features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
-# sequence: the tokens themselves; short_sequence: at most SHORT of them, each a mean of neighbours, in float16
-Layer = Literal["features", "embeddings", "tokens", "sequence", "short_sequence"]
-SEQUENCES = ("sequence", "short_sequence")
-SHORT = 64
-POOLED_LAYERS = ("features", "embeddings", "tokens")  # one vector per recording: what a probe can take
-PRECISIONS = ("auto", "fp32", "bf16")
-PRECISION_VARIABLE = "ECGARENA_PRECISION"  # a variable, so that worker processes inherit it
 BATCH_GPU = 512
 
 
 def cached_features(
-    identity: dict[str, Any],
-    layer: Layer,
-    method: Callable[[], Method],
-    data: PreparedDataset,
-    rows: np.ndarray,
-    folder: Path,
-    on_event: EventSink,
-    device: str,
-    precision: str = "fp32",
+    handle: MethodHandle, layer: Layer, data: PreparedDataset, rows: np.ndarray, folder: Path, on_event: EventSink
 ) -> np.memmap:
-    """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; `method` is called only if it must be.
+    """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; the method is built only if it must be.
 
     A sequence is ``(len(rows), token, dim)``, a short one float16, and written as it comes: it may be larger than the
-    memory.
-
-    `identity` says which weights these are; the signal form, being part of the method, is in it.
+    memory. The signal form, being part of the method, is in the handle's identity.
     """
+    identity, precision, device = handle.identity, handle.precision, handle.device
     whole = {**identity, "layer": layer, "precision": precision, "data": data.digest, "rows": _rows_digest(rows, data)}
     path = folder / f"{identity['method']}-{layer}-{canonical.digest(whole)}.npy"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             started = time.monotonic()
-            plain = method()  # its operations can be counted, those of a faster form cannot
+            plain = handle.method  # its operations can be counted, those of a faster form cannot
             ready = plain.for_inference(precision)
             with atomic_path(path) as temporary:
                 extract(ready, layer, data, rows, on_event, device, temporary)
@@ -100,42 +84,6 @@ def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder
         spec = method().signal
         write_text(path, json.dumps(asdict(spec)))
         return spec
-
-
-def chosen_precision(method: type[Method], device: str) -> str:
-    """What features of `method` are computed in: bf16 where it has such a form and the device has the arithmetic.
-
-    ``ECGARENA_PRECISION=fp32`` (or bf16) overrules the device; a method without a bf16 form stays at fp32.
-    """
-    wanted = os.environ.get(PRECISION_VARIABLE, "auto")
-    if wanted not in PRECISIONS:
-        raise UsageError(f"{PRECISION_VARIABLE} is {wanted!r}; it must be one of {', '.join(PRECISIONS)}")
-    if "bf16" not in method.precisions or wanted == "fp32":
-        return "fp32"
-    return "bf16" if wanted == "bf16" or has_bf16(device) else "fp32"
-
-
-def has_bf16(device: str) -> bool:
-    """Whether the device multiplies bf16 in hardware; a CPU that only emulates it is many times slower than in fp32."""
-    if on_gpu(device):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def layer_missing(layer: str, method: type[Method]) -> str | None:
-    """A sentence when methods of that class do not have that layer, else None."""
-    if layer == "embeddings" and not issubclass(method, AlignedMethod):
-        return f"{method.__name__} has no embeddings in a space shared with text"
-    if layer in ("tokens", *SEQUENCES) and not issubclass(method, SequenceMethod):
-        return f"{method.__name__} gives no tokens"
-    return None
-
-
-def shortened(tokens: torch.Tensor, most: int) -> torch.Tensor:
-    """``(batch, token, dim)`` -> at most `most` tokens, each the mean of neighbours."""
-    if tokens.shape[1] <= most:
-        return tokens
-    return torch.nn.functional.adaptive_avg_pool1d(tokens.transpose(1, 2), most).transpose(1, 2)
 
 
 def _space(like: np.ndarray, rows: int, file: Path | None) -> np.ndarray:

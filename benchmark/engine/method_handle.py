@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.api import Method
 from benchmark.engine.building import build
-from benchmark.engine.features import chosen_precision
+from benchmark.engine.precision import chosen_precision
 from benchmark.planning.source_digest import method_code
 from benchmark.registry import METHODS
 
@@ -29,9 +29,11 @@ class MethodHandle:
 
     @functools.cached_property
     def method(self) -> Method:
+        """The method with its weights, in eval mode on its device."""
         return build(self.name, self.config, self.weights, self.device)
 
     def fresh(self, seed: int) -> Method:
+        """Build a method of its own, to be changed: with the weights, else with random ones from `seed`."""
         return build(self.name, self.config, self.weights, self.device, seed)
 
     @property

@@ -15,7 +15,7 @@ from benchmark.api import Predictions, Task
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.engine.context import TaskContext
+from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import Event, EventSink, ParentGoneError
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
@@ -147,28 +147,28 @@ class _GroupRun:
             spec.method, spec.method_config, spec.method_version, weights, weights_digest, self.device, code
         )
 
-    def _context(self, spec: RunSpec, scratch: Path) -> TaskContext:
+    def _context(self, spec: RunSpec, scratch: Path) -> CellContext:
         """What a task sees of the cell's dataset, with the one that it learns from if that is another."""
-        learns_from = None
+        source_dataset = None
         if spec.source is not None:
             place = {name: spec.source[name] for name in ("dataset", "dataset_config", "label_set")}
-            learns_from = self._context(replace(spec, **place, source=None), scratch)
+            source_dataset = self._context(replace(spec, **place, source=None), scratch)
         data = self.data.data(spec.dataset, spec.dataset_config)
-        return TaskContext(
-            data,
-            self.data.view(data, spec.label_set),
-            self.handle,
-            spec.dataset,
-            spec.label_set,
-            self.home.features,
-            self.home.subsets,
-            self.on_event,
-            spec.training,
-            self.data.rows(data),
-            SignalCondition.from_json(spec.signal),
-            learns_from,
-            scratch,
-            self.home.decoders,
+        return CellContext(
+            CellInputs(
+                data=data,
+                rows=self.data.view(data, spec.label_set),
+                handle=self.handle,
+                dataset=spec.dataset,
+                label_set=spec.label_set,
+                home=self.home,
+                on_event=self.on_event,
+                training=spec.training,
+                extracted=self.data.rows(data),
+                condition=SignalCondition.from_json(spec.signal),
+                source_dataset=source_dataset,
+                scratch=scratch,
+            )
         )
 
     def _store_failure(self, cell: Cell, error: BaseException, seconds: float) -> str:

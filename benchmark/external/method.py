@@ -144,7 +144,7 @@ def external_class(name: str, python: str) -> type[ExternalMethod]:
         "__doc__": f"{found['class']} of {python}.",
         "__signature__": _signature(found["options"], found["required"]),
         "card": MethodCard(**{key: _tuples(value) for key, value in card.items()}, weights=weights),
-        "outputs": tuple(found["outputs"]),
+        "readout_options": tuple(found["readout_options"]),
         "python": python,
         "name": name,
         "environment": found["environment"],

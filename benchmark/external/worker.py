@@ -81,7 +81,7 @@ class Server:
             "abilities": [name for name in ABILITIES if issubclass(self.cls, getattr(self.api, name))],
             "options": {p.name: None if p.default is p.empty else p.default for p in plain},
             "required": [p.name for p in plain if p.default is p.empty],
-            "outputs": list(self.cls.readout_options),
+            "readout_options": list(self.cls.readout_options),
             "environment": {"python": platform.python_version(), "packages": _versions()},
             "harness": getattr(sys.modules["benchmark"], "__version__", None),
         }

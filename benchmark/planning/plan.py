@@ -10,13 +10,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from benchmark.api import REPORTS, BlindMethod, Dataset, Method, SupervisedMethod, Task, TrainableMethod
+from benchmark.api import REPORTS, Dataset, Method, SupervisedMethod, Task, TrainableMethod
 from benchmark.canonical import canonical, digest
 from benchmark.configuration import distinct
 from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
 from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, no_label_set, raise_all
 from benchmark.planning.pretrained import weights_folder
+from benchmark.planning.skips import Skip, skip_reasons, skips, unmet_label_sets
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.planning.weights import locate
@@ -52,13 +53,6 @@ class Cell:
     def condition(self) -> str:
         """Under which signals are read: ``as recorded``, ``leads I, II``."""
         return SignalCondition.from_json(self.spec.signal).title
-
-
-@dataclass(frozen=True)
-class Skip:
-    row: str
-    task: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -140,6 +134,8 @@ def make_plan(
     problems: list[str] = []
     missing = False
     asked = [_Questions(task) for task in suite.tasks]
+    for task in suite.tasks:
+        skipped += unmet_label_sets(suite, task) if not tasks or task.name in tasks else []
     for method in rivals:
         if methods and method.row not in methods:
             continue
@@ -153,26 +149,21 @@ def make_plan(
             if tasks and task.name not in tasks:
                 continue
             try:
-                reason = _impossible(TASKS.get(task.name), method.name)
-                if reason:
-                    skipped += [Skip(method.row, task.name, reason)] if method in suite.methods else []
-                    continue
-                found = list(_cells(suite, method, task, questions, limit))
+                laid_out, reasons = _cells(suite, method, task, questions, limit)
             except BenchmarkError as error:
                 missing = missing or isinstance(error, MissingError)
                 problems += [str(error)] if str(error) not in problems else []
                 continue
-            for cell in found:
-                if isinstance(cell, Skip):
-                    skipped += [cell] if cell not in skipped else []
-                    continue
+            if method in suite.methods or method.name in TASKS.get(task.name).baselines:
+                skipped += reasons  # that a baseline of one task serves no other one is not worth a line
+            for cell in laid_out:
                 other = cells.setdefault(cell.spec.key, cell)
                 if other.row != cell.row:
                     problems.append(f"the rows {other.row!r} and {cell.row!r} ask the same question; remove one")
                     break
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
     facts = {name: TaskFacts.of(TASKS.get(name)) for name in dict.fromkeys(cell.spec.task for cell in cells.values())}
-    return Plan(suite, tuple(cells.values()), tuple(skipped), facts, given)
+    return Plan(suite, tuple(cells.values()), tuple(dict.fromkeys(skipped)), facts, given)
 
 
 def find_method(name: str, python: str | None) -> type[Method]:
@@ -192,14 +183,6 @@ def _floors(suite: Suite) -> list[MethodBlock]:
             wanted |= dict.fromkeys(TASKS.get(task.name).baselines)
     named = {method.name for method in suite.methods}
     return [MethodBlock(name=name) for name in wanted if name not in named]
-
-
-def _impossible(task: type[Task], name: str) -> str | None:
-    """A sentence when the task cannot be asked of that method, else None."""
-    method: type[Method] = METHODS.get(name)
-    if issubclass(method, BlindMethod) and name not in task.baselines:
-        return "it never looks at a recording"
-    return task.cannot(method)
 
 
 def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
@@ -226,46 +209,40 @@ class _Questions:
 
 def _cells(
     suite: Suite, method: MethodBlock, task: TaskBlock, questions: _Questions, limit: int | None
-) -> Iterator[Cell | Skip]:
-    task_class: type[Task] = TASKS.get(task.name)
+) -> tuple[list[Cell], list[Skip]]:
+    """Lay out the cells of a row and a task, and the reasons for those that there are not."""
+    shared = _shared(suite, method, task, limit)
+    places = [(block.name, name) for block in suite.datasets for name in _label_sets(block, task)]
+    reasons = skip_reasons((question for question, _, _ in questions.grid), method.name, places)
+    skipped = skips(method.row, task.name, reasons, places)
+    if len(reasons) == len(questions.grid) * len(places):
+        return [], skipped  # weights that nobody will use need not be there
     conditions = list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
     card = METHODS.get(method.name).card
     file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
-    shared = replace(_shared(suite, method, task_class, task, limit), weights=weights)
-    folder = _weights_folder(shared)
+    shared = replace(shared, weights=weights)
+    path, folder, cells = str(file) if file else None, _weights_folder(shared), []
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
-        config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
-        version = dataset_class.card.version
-        base = replace(shared, dataset=dataset.name, dataset_version=version, dataset_config=config)
         _check_rate(conditions, dataset, dataset_class)
-        for label_set in _label_sets(dataset, dataset_class, task):
+        config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
+        base = replace(shared, dataset=dataset.name, dataset_version=dataset_class.card.version, dataset_config=config)
+        for label_set in _label_sets(dataset, task):
             classes = tuple(dataset_class.label_sets.get(label_set, ()))
-            for question, values, asked in questions.grid:
-                unsuited = _unsuited(question, dataset.name, label_set)
-                refusal = question.refuses(METHODS.get(method.name))
-                if unsuited or refusal:
-                    yield Skip(method.row, task.name, refusal or f"{dataset.name}/{label_set}: {unsuited}")
+            for number, (question, values, distinct_fields) in enumerate(questions.grid):
+                if (number, (dataset.name, label_set)) in reasons:
                     continue
-                inputs = question.inputs(dataset.name, label_set, classes)
                 own: dict[str, Any] = {
                     "label_set": label_set,
-                    "task_config": asked,
-                    "task_inputs": inputs,
+                    "task_config": distinct_fields,
+                    "task_inputs": question.inputs(dataset.name, label_set, classes),
                     "source": _source(suite, question),
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
-                    yield Cell(
-                        spec,
-                        method.row,
-                        values,
-                        str(file) if file else None,
-                        method.trained_on,
-                        method.python,
-                        folder,
-                        METHODS.get(method.name).card.is_baseline,
-                    )
+                    known = (path, method.trained_on, method.python, folder, card.is_baseline)
+                    cells.append(Cell(spec, method.row, values, *known))
+    return cells, skipped
 
 
 def _weights_folder(spec: RunSpec) -> str | None:
@@ -274,15 +251,10 @@ def _weights_folder(spec: RunSpec) -> str | None:
     return weights_folder(spec.method, spec.method_version, spec.method_config, spec.pretraining)
 
 
-def _unsuited(question: Task, dataset: str, label_set: str) -> str | None:
-    if label_set == REPORTS and question.needs_labels:
-        return "it learns from labels, and these are all recordings with a report"
-    return question.unsuited(dataset, label_set)
-
-
-def _shared(suite: Suite, method: MethodBlock, task_class: type[Task], task: TaskBlock, limit: int | None) -> RunSpec:
-    """What all cells of a method and a task have in common."""
+def _shared(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> RunSpec:
+    """Return what the specs of all cells of a method and a task have in common."""
     method_class: type[Method] = METHODS.get(method.name)
+    task_class: type[Task] = TASKS.get(task.name)
     return RunSpec(
         method=method.name,
         method_version=method_class.card.version,
@@ -330,6 +302,9 @@ def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterat
     """The grid of a task: the product over all fields that got a list; equal questions appear once."""
     known = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
     wrong = [f"{where} has no field {name!r}{did_you_mean(name, known)}" for name in config if name not in known]
+    wrong += [
+        f"{name} of {where} is an empty list: nothing would be asked" for name, value in config.items() if value == []
+    ]
     raise_all(wrong, f"the configuration of {where} is wrong:")
     values = [value if isinstance(value, list) else [value] for value in config.values()]
     seen = set()
@@ -340,8 +315,8 @@ def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterat
             yield question
 
 
-def _label_sets(dataset: DatasetBlock, dataset_class: type[Dataset], task: TaskBlock) -> list[str]:
-    known = dataset_class.label_sets
+def _label_sets(dataset: DatasetBlock, task: TaskBlock) -> list[str]:
+    known = DATASETS.get(dataset.name).label_sets
     wrong = [
         no_label_set(dataset.name, name, known)
         for name in [*dataset.label_sets, *(task.label_sets or [])]

@@ -10,7 +10,8 @@ from typing import Any
 
 from benchmark.atomic import write_text
 from benchmark.errors import DataError, did_you_mean, raise_all
-from benchmark.planning.plan import CellGroup, Plan, Skip, TaskFacts
+from benchmark.planning.plan import CellGroup, Plan, TaskFacts
+from benchmark.planning.skips import ALL_ROWS, Skip
 from benchmark.planning.suites import Suite
 from benchmark.records.paths import PLAN
 
@@ -57,7 +58,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
     _check("tasks", tasks, set(facts))
 
     def is_wanted(row: str, task: str) -> bool:
-        return (not methods or row in methods) and (not tasks or task in tasks)
+        return (not methods or row in (*methods, ALL_ROWS)) and (not tasks or task in tasks)
 
     return Plan(
         suite,

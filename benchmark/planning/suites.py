@@ -39,7 +39,7 @@ class TaskBlock(Block):
 class MethodBlock(Block):
     """One row of the leaderboard. `weights` names a checkpoint (see `planning.weights`), `pretrain` makes one.
 
-    `python` is the interpreter of another environment, in which the method runs (see `benchmark.elsewhere`).
+    `python` is the interpreter of another environment, in which the method runs (see `benchmark.external`).
     """
 
     name: str
@@ -47,7 +47,7 @@ class MethodBlock(Block):
     config: dict[str, Any] = {}
     weights: str | None = None
     trained_on: list[str] | None = None  # what `weights` saw, where the card does not tell: "ptbxl:train", ...
-    pretrain: dict[str, Any] | None = None  # dataset, and options of benchmark.engine.training.TrainingConfig
+    pretrain: dict[str, Any] | None = None  # dataset, and options of benchmark.planning.training_config
     python: str | None = None
     training: dict[str, Any] | None = None  # for methods trained end to end on the labelled subset
 

@@ -1,18 +1,19 @@
-"""What the tasks share that learn from a labelled subset: its fraction and seed, their checks, and the scoring."""
+"""Bases of tasks that learn from a labelled subset: its fraction and seed, their checks, and the scoring."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import expit
 
-from benchmark.api import Predictions, Scores, Task, Truth
+from benchmark.api import Layer, Method, Predictions, Scores, SupervisedMethod, Task, TaskContext, Truth
 from benchmark.data.labels.merl_subset import merl_digest
-from benchmark.engine.context import SUBSET_RULES, TaskContext
-from benchmark.engine.features import POOLED_LAYERS
+from benchmark.data.labels.subsets import SUBSET_RULES
 from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.layers import POOLED_LAYERS, layer_missing
 from benchmark.metrics.classification import f1_thresholds
 from benchmark.metrics.scoring import PRIMARY, score_classes
 
@@ -44,10 +45,6 @@ class ProbeTask(Task):
             wrong.append(
                 f"subset is {self.subset!r}{did_you_mean(self.subset, SUBSET_RULES)}, it must be one of {known}"
             )
-        layer = getattr(self, "layer", POOLED_LAYERS[0])
-        if layer not in POOLED_LAYERS:
-            known = ", ".join(POOLED_LAYERS)
-            wrong.append(f"layer is {layer!r}{did_you_mean(layer, POOLED_LAYERS)}, it must be one of {known}")
         return wrong
 
     def at_least(self, least: float, *names: str) -> list[str]:
@@ -65,19 +62,45 @@ class ProbeTask(Task):
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
         return {"subset": merl_digest(dataset, label_set)} if self.subset == "merl" else {}
 
-    def splits(self, context: TaskContext, layer: Any = "features") -> tuple[dict[str, Any], Split, Split, np.ndarray]:
-        """The subset's summary, features and labels of it and of validation, and the features of test."""
-        subset = context.subset(self.fraction, self.seed, self.subset)
-        train = context.features("train", layer)[subset.rows], context.labels("train")[subset.rows]
-        val = context.features("val", layer), context.labels("val")
-        return subset.summary(), train, val, context.features("test", layer)
-
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Logits against the truth, with their sigmoids as probabilities."""
         logits = predictions.arrays["logits"].astype(np.float64)
         return score_classes(truth, logits, predictions.thresholds, expit(logits))
 
 
+class FrozenFeatureTask(ProbeTask):
+    """A probe on the frozen features of `layer`, which a subclass declares: as a field, or as the one that it needs.
+
+    (Here it is no field: one of a base comes before all others, and records and tables keep the order of fields.)
+    """
+
+    layers: ClassVar[tuple[str, ...]] = POOLED_LAYERS  # those that there are to choose from
+
+    @property
+    @abstractmethod
+    def layer(self) -> Layer:
+        """The layer that the features come from."""
+
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
+        if issubclass(method, SupervisedMethod):
+            return "it is trained end to end, not probed"
+        return layer_missing(self.layer, method)
+
+    def problems(self) -> list[str]:
+        wrong = super().problems()
+        if self.layer not in self.layers:
+            known = ", ".join(self.layers)
+            wrong.append(f"layer is {self.layer!r}{did_you_mean(self.layer, self.layers)}, it must be one of {known}")
+        return wrong
+
+    def splits(self, context: TaskContext) -> tuple[dict[str, Any], Split, Split, np.ndarray]:
+        """The subset's summary, features and labels of it and of validation, and the features of test."""
+        rows, summary = context.subset(self.fraction, self.seed, self.subset)
+        train = context.features("train", self.layer)[rows], context.labels("train")[rows]
+        val = context.features("val", self.layer), context.labels("val")
+        return summary, train, val, context.features("test", self.layer)
+
+
 def predictions_with(val: np.ndarray, test: np.ndarray, labels: np.ndarray, details: dict[str, Any]) -> Predictions:
-    """Logits of validation (for the thresholds) and test, and the labels of validation: an predictions."""
+    """Logits of validation (for the thresholds) and test, and the labels of validation, as `Predictions`."""
     return Predictions({"logits": test.astype(np.float32)}, f1_thresholds(labels, val), details)

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Method, MethodCard, SignalSpec, TrainableMethod
-from benchmark.engine.features import Layer
+from benchmark.api import Batch, Layer, Method, MethodCard, SignalSpec, TrainableMethod
 from benchmark.reporting.decoder import ReportDecoder
 from benchmark.reporting.recordings import tokens_of
 

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.api import AlignedMethod, Batch, Method, SequenceMethod
-from benchmark.engine.context import SplitSignals
-from benchmark.engine.features import Layer, shortened
+from benchmark.api import AlignedMethod, Batch, Layer, Method, SequenceMethod, SplitBatches
+from benchmark.layers import shortened
 
 SAMPLE = 2048  # recordings that mean and standard deviation are taken from
 READ = 256
@@ -28,7 +27,7 @@ class Recordings(Protocol):
 class Signals:
     """Signals of a split without their labels."""
 
-    def __init__(self, signals: SplitSignals) -> None:
+    def __init__(self, signals: SplitBatches) -> None:
         self.signals = signals
 
     def __len__(self) -> int:

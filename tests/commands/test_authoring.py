@@ -118,7 +118,7 @@ def test_a_task_that_draws_and_one_that_forgets_its_metric(new):
     @dataclass(frozen=True)
     class Random(fine):
         def predict(self, context):
-            scores = torch.rand(context.size("test"), len(context.classes)).numpy()
+            scores = torch.rand(len(context.record_ids("test")), len(context.classes)).numpy()
             return Predictions({"scores": scores})
 
         def score(self, predictions, truth):

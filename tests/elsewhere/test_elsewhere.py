@@ -269,3 +269,7 @@ def test_the_process_ends_with_the_method(bare):
 def test_the_far_side_parses_on_python_3_8():
     for module in (server, benchmark.api):
         ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
+
+
+def test_options_that_share_weights_are_known_of_the_method_there(full):
+    assert external_class("deri", full).readout_options == METHODS.get("deri").readout_options != ()

@@ -6,10 +6,11 @@ import torch
 
 from benchmark.api import SequenceMethod
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine import features
+from benchmark.engine import precision
 from benchmark.engine.events import discard_event
-from benchmark.engine.features import cached_features, extract, layer_missing
+from benchmark.engine.features import cached_features, extract
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.layers import layer_missing
 from benchmark.registry import METHODS
 from benchmark.testing import FakeMethod
 
@@ -21,9 +22,22 @@ def data(synthetic_home):
     return open_dataset("synthetic", {"patients": 120}, synthetic_home)
 
 
+class Handle:
+    """As much of a `MethodHandle` as the cache uses; `build` is called for each method that it asks for."""
+
+    device = "cpu"
+
+    def __init__(self, build, identity=IDENTITY, precision="fp32"):
+        self.build, self.identity, self.precision = build, identity, precision
+
+    @property
+    def method(self):
+        return self.build()
+
+
 def cached(data, folder, identity=IDENTITY, layer="features", method=FakeMethod, rows=None):
     rows = np.arange(len(data)) if rows is None else rows
-    return cached_features(identity, layer, method, data, rows, folder, discard_event, "cpu")
+    return cached_features(Handle(method, identity), layer, data, rows, folder, discard_event)
 
 
 def test_rows_come_in_order_and_from_the_cache(data, tmp_path):
@@ -113,25 +127,25 @@ class TwoPrecisions(FakeMethod):
 def test_each_precision_has_its_own_file_and_its_own_form_of_the_method(data, tmp_path):
     rows = np.arange(5)
     made = [
-        cached_features(IDENTITY, "features", TwoPrecisions, data, rows, tmp_path, discard_event, "cpu", precision)
-        for precision in TwoPrecisions.precisions
+        cached_features(Handle(TwoPrecisions, precision=name), "features", data, rows, tmp_path, discard_event)
+        for name in TwoPrecisions.precisions
     ]
     assert np.allclose(made[0] + 1, made[1]) and len(list(tmp_path.glob("*.npy"))) == 2
 
 
 @pytest.mark.parametrize("hardware", [True, False])
 def test_the_precision_follows_the_device_the_variable_and_the_method(hardware, monkeypatch):
-    monkeypatch.setattr(features, "has_bf16", lambda device: hardware)
-    monkeypatch.delenv(features.PRECISION_VARIABLE, raising=False)
-    assert features.chosen_precision(TwoPrecisions, "cpu") == ("bf16" if hardware else "fp32")
-    assert features.chosen_precision(FakeMethod, "cpu") == "fp32"
+    monkeypatch.setattr(precision, "has_bf16", lambda device: hardware)
+    monkeypatch.delenv(precision.PRECISION_VARIABLE, raising=False)
+    assert precision.chosen_precision(TwoPrecisions, "cpu") == ("bf16" if hardware else "fp32")
+    assert precision.chosen_precision(FakeMethod, "cpu") == "fp32"
     for wanted in ("fp32", "bf16"):
-        monkeypatch.setenv(features.PRECISION_VARIABLE, wanted)
-        assert features.chosen_precision(TwoPrecisions, "cpu") == wanted
-        assert features.chosen_precision(FakeMethod, "cpu") == "fp32"
-    monkeypatch.setenv(features.PRECISION_VARIABLE, "fp8")
+        monkeypatch.setenv(precision.PRECISION_VARIABLE, wanted)
+        assert precision.chosen_precision(TwoPrecisions, "cpu") == wanted
+        assert precision.chosen_precision(FakeMethod, "cpu") == "fp32"
+    monkeypatch.setenv(precision.PRECISION_VARIABLE, "fp8")
     with pytest.raises(UsageError, match="ECGARENA_PRECISION is 'fp8'"):
-        features.chosen_precision(FakeMethod, "cpu")
+        precision.chosen_precision(FakeMethod, "cpu")
 
 
 def test_a_cpu_gets_batches_of_the_size_that_the_method_asks_for(data):

@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import TaskContext, TestSetLockedError
+from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.run import run_group
+from benchmark.errors import TestSetLockedError
 from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.standing import standings_at
 from benchmark.planning.suites import load_suite
@@ -182,10 +183,8 @@ def world(prepared_home):
 
 def context(world, view=None):
     data, truth, home = world
-    source = MethodHandle("handcrafted", {}, 1, None, None, "cpu")
-    return TaskContext(
-        data, view or truth, source, "synthetic", "conditions", home.features, home.subsets, discard_event
-    )
+    handle = MethodHandle("handcrafted", {}, 1, None, None, "cpu")
+    return CellContext(CellInputs(data, view or truth, handle, "synthetic", "conditions", home))
 
 
 def test_splits_share_no_patient_and_no_recording(world):
@@ -199,7 +198,7 @@ def test_splits_share_no_patient_and_no_recording(world):
 def test_a_task_cannot_ask_for_test_labels(world):
     with pytest.raises(TestSetLockedError):
         context(world).labels("test")
-    assert "test" not in context(world)._view.labels
+    assert "test" not in context(world)._rows.labels
 
 
 def test_no_test_label_reaches_the_tuning(world):
@@ -238,8 +237,8 @@ def test_zero_shot_uses_no_labels_at_all(prepared_home, world, monkeypatch):
     data, view, home = world
     METHODS._classes["fake"] = FakeMethod
     try:
-        source = MethodHandle("fake", {}, 1, None, None, "cpu")
-        seen = TaskContext(data, view, source, "synthetic", "conditions", home.features, home.subsets, discard_event)
+        handle = MethodHandle("fake", {}, 1, None, None, "cpu")
+        seen = CellContext(CellInputs(data, view, handle, "synthetic", "conditions", home))
         monkeypatch.setattr(seen, "labels", lambda split: pytest.fail(f"zero-shot asked for {split} labels"))
         task = TASKS.get("zero_shot")()
         predictions = task.predict(seen)

@@ -56,8 +56,7 @@ class Chore(Task):
 
     primary: ClassVar[str] = "number"
 
-    @classmethod
-    def cannot(cls, method: type[Method]) -> str | None:
+    def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         return None
 
     def predict(self, context):

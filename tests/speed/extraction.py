@@ -23,7 +23,8 @@ from benchmark.data.store.preparation import prepare
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.building import build
 from benchmark.engine.events import discard_event
-from benchmark.engine.features import BATCH_GPU, extract, has_bf16
+from benchmark.engine.features import BATCH_GPU, extract
+from benchmark.engine.precision import has_bf16
 from benchmark.paths import Home
 
 ENCODERS = ("resnet18", "vit_tiny", "vit_small")

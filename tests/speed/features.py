@@ -23,7 +23,8 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmark.api import Method
-from benchmark.engine.features import BATCH_GPU, has_bf16
+from benchmark.engine.features import BATCH_GPU
+from benchmark.engine.precision import has_bf16
 from benchmark.engine.prefetch import pinned, read_ahead, run_pipelined
 from methods.nn.fold import inference_copy
 from methods.nn.resnet1d import ResNet1D

@@ -35,8 +35,7 @@ class NoOp(Task):
     seed: int = 0
     primary: ClassVar[str] = "nothing"
 
-    @classmethod
-    def cannot(cls, method):
+    def skip_reason(self, method, dataset, label_set):
         return None
 
     def predict(self, context):

@@ -41,9 +41,9 @@ from benchmark.api import RecordingEntry, Truth
 from benchmark.data.labels.subsets import draw
 from benchmark.data.store.preparation import open_dataset, prepare
 from benchmark.datasets.ptbxl import CLASSES, PTBXL
-from benchmark.engine.building import build
 from benchmark.engine.events import discard_event
 from benchmark.engine.features import cached_features
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.metrics.classification import f1_thresholds
 from benchmark.metrics.scoring import score_classes
 from benchmark.paths import Home
@@ -96,15 +96,10 @@ class World:
         """Prepare and extract, or open what is there already."""
         prepare("ptbxl", {}, self.home, self.root)
         self.data = open_dataset("ptbxl", {}, self.home)
-        identity = {"method": "random_init", "width": self.width}
+        handle = MethodHandle("random_init", {"width": self.width, "rate": 100.0}, 1, None, None, "cpu")
         rows = np.arange(len(self.data))
         with threadpool_limits(1):
-            self.features = cached_features(
-                identity, "features", self.method, self.data, rows, self.home.features, discard_event, "cpu"
-            )
-
-    def method(self) -> torch.nn.Module:
-        return build("random_init", {"width": self.width, "rate": 100.0})
+            self.features = cached_features(handle, "features", self.data, rows, self.home.features, discard_event)
 
     def rows(self, name: str, split: str) -> np.ndarray:
         found = self.data.label_set(name)

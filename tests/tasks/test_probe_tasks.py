@@ -11,10 +11,10 @@ from benchmark.api import PROTOCOL, AlignedMethod, MethodCard, SequenceMethod, S
 from benchmark.cli import main
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import TaskContext, TestSetLockedError
-from benchmark.engine.events import discard_event
+from benchmark.engine import supervised
+from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.method_handle import MethodHandle
-from benchmark.errors import UsageError
+from benchmark.errors import TestSetLockedError, UsageError
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suite_files import suite_names
 from benchmark.planning.suites import load_suite
@@ -73,10 +73,8 @@ def world(prepared_home, small):
 
 def context(world, view=None, scratch=None):
     data, truth, home = world
-    source = MethodHandle("small", {}, 1, None, None, "cpu")
-    return TaskContext(
-        data, view or truth, source, "synthetic", "groups", home.features, home.subsets, discard_event, scratch=scratch
-    )
+    handle = MethodHandle("small", {}, 1, None, None, "cpu")
+    return CellContext(CellInputs(data, view or truth, handle, "synthetic", "groups", home, scratch=scratch))
 
 
 def question(name, **more):
@@ -108,9 +106,7 @@ def test_an_answer_is_seeded_scored_and_blind_to_test_labels(world, name):
     scores = task.score(predictions, view.truth(data))
     assert 0.3 < scores.metrics["auroc_macro"] < 1 and "auroc_macro" in scores.intervals
     assert scores.metrics["auroc_macro"] != task.score(predictions, turned["test"].truth(data)).metrics["auroc_macro"]
-    assert (
-        predictions.details["subset"]["n"] == context(world).subset(0.5, 0).summary()["n"] or name == "published_probe"
-    )
+    assert predictions.details["subset"]["n"] == context(world).subset(0.5, 0)[1]["n"] or name == "published_probe"
 
 
 def test_test_signals_come_without_labels(world):
@@ -171,16 +167,16 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypa
     task = question("finetune", epochs=6)
     whole = task.predict(context(world))
     scored = []
-    original = TaskContext._class_scores
+    original = supervised.class_scores
 
-    def dies(self, method, split, size=64):
+    def dies(context, method, split):
         scored.append(split)
         if len(scored) > 3:
             raise KeyboardInterrupt
-        return original(self, method, split, size)
+        return original(context, method, split)
 
     with monkeypatch.context() as patched:
-        patched.setattr(TaskContext, "_class_scores", dies)
+        patched.setattr(supervised, "class_scores", dies)
         with pytest.raises(KeyboardInterrupt):
             task.predict(context(world, scratch=tmp_path / "scratch"))
     assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"best.pt", "training.pt"}

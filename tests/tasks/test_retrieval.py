@@ -8,8 +8,7 @@ from benchmark.api import Predictions, Truth
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.reports.report_texts import report_key
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import TaskContext
-from benchmark.engine.events import discard_event
+from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.errors import BenchmarkError
 from benchmark.registry import METHODS
@@ -109,8 +108,8 @@ def world(prepared_home, monkeypatch):
 
 def answer(data, home):
     view = LabelledRows.of(data, "groups", None)
-    source = MethodHandle("fake", {}, 1, None, None, "cpu")
-    context = TaskContext(data, view, source, "synthetic", "groups", home.features, home.subsets, discard_event)
+    handle = MethodHandle("fake", {}, 1, None, None, "cpu")
+    context = CellContext(CellInputs(data, view, handle, "synthetic", "groups", home))
     return Retrieval().predict(context), view.truth(data), context
 
 
@@ -118,7 +117,7 @@ def test_the_task_does_not_see_which_recording_a_report_belongs_to(world):
     """With the reports of test dealt out anew, the answer is the same bit by bit; the score is not."""
     data, home = world
     honest, right, context = answer(data, home)
-    rows = context._view.rows["test"]
+    rows = context._rows.rows["test"]
     data.reports[rows] = data.reports[rows[::-1]]
     dealt, other, _ = answer(data, home)
     assert list(other.reports) == list(right.reports)[::-1] != list(right.reports)

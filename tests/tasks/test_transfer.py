@@ -9,7 +9,7 @@ from benchmark.api import Truth
 from benchmark.data.labels.class_maps import find_map, own_maps, read_map, strongest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
-from benchmark.engine.context import TaskContext
+from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor
 from benchmark.engine.method_handle import MethodHandle
@@ -19,7 +19,7 @@ from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.standing import at_hand, standings
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
-from benchmark.registry import DATASETS
+from benchmark.registry import DATASETS, METHODS
 from tasks.transfer import Transfer
 
 SUITE = """
@@ -111,9 +111,8 @@ def test_cells_name_both_datasets_and_impossible_ones_are_skipped(suite):
     )
     assert plan.cells[0].spec.source["dataset_config"] == {"patients": 120}
     assert "class_map" in plan.cells[0].spec.task_inputs
-    assert (
-        Transfer(source="synthetic/groups").unsuited("ptbxl", "form") == "there is no class map from synthetic/groups"
-    )
+    reason = Transfer(source="synthetic/groups").skip_reason(METHODS.get("handcrafted"), "ptbxl", "form")
+    assert reason == "there is no class map from synthetic/groups"
     with pytest.raises(UsageError, match="no label set"):
         Transfer(source="ptbxl")
 
@@ -140,13 +139,12 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
 def test_no_test_label_of_either_side_reaches_the_answer(prepared_home):
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     method = MethodHandle("random_init", {"width": 8, "rate": 100.0}, 1, None, None, "cpu")
-    folders = (prepared_home.features, prepared_home.subsets, discard_event)
 
     def context(label_set, turned, source=None):
         view = LabelledRows.of(data, label_set, None)
         labels = {**view.labels, "test": 1 - view.labels["test"]} if turned else view.labels
         view = LabelledRows(view.classes, view.rows, labels, view.name)
-        return TaskContext(data, view, method, "synthetic", label_set, *folders, learns_from=source)
+        return CellContext(CellInputs(data, view, method, "synthetic", label_set, prepared_home, source_dataset=source))
 
     task = Transfer(source="synthetic/groups", trials=2)
     honest, turned = (task.predict(context("conditions", t, context("groups", t))) for t in (False, True))

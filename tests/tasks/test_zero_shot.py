@@ -25,7 +25,7 @@ class Context:
     """As much of a `TaskContext` as the task may use."""
 
     dataset, label_set, classes = "d", "l", ("left", "right")
-    aligned_method = Known()
+    method = Known()
 
     def __init__(self, ecg):
         self.ecg = ecg

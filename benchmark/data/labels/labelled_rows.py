@@ -1,4 +1,4 @@
-"""The recordings of a label set by split, with their labels: what a task sees of a dataset, and its scorer."""
+"""The recordings of a label set by split, with their labels: what a cell is made of."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class LabelledRows:
 
     @classmethod
     def of(cls, data: PreparedDataset, label_set: str, limit: int | None) -> LabelledRows:
+        """Return at most `limit` recordings per split; raise `UsageError` where a split has none."""
         labelled = data.label_set(label_set)
         where = {split: np.flatnonzero(data.splits[labelled.rows] == split)[:limit] for split in SPLITS}
         empty = [split for split, positions in where.items() if not len(positions)]
@@ -49,4 +50,5 @@ class LabelledRows:
         )
 
     def without_test(self) -> LabelledRows:
+        """The same without the labels of test, for the task."""
         return replace(self, labels={split: self.labels[split] for split in ("train", "val")})

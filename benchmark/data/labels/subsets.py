@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmark.canonical import digest
 
+SUBSET_RULES = ("patients", "recordings", "merl")  # `draw`, `draw_recordings`, and `merl_subset.merl_subset`
 FLOOR_FRACTION = 0.01  # from this fraction on, every label that has a positive keeps at least one
 
 

@@ -124,6 +124,12 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         for key in table
         if key not in names
     ]
+    problems += [
+        f"{where}: {key} of signal is an empty list: nothing would be asked"
+        for table in given
+        for key, value in table.items()
+        if value == [] and key != "leads"  # for which the condition itself has a sentence
+    ]
     raise_all(problems, "a signal condition is wrong:")
     for table in given:
         leads = table.get("leads", 12)

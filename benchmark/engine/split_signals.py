@@ -1,0 +1,26 @@
+"""The signals of a split, as a training loop or a task reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmark.api import Batch, SignalSpec
+from benchmark.data.store.prepared import PreparedDataset
+
+
+class SplitSignals:
+    """Recordings of a split as a loop draws them, with their labels; those of test have none."""
+
+    def __init__(self, data: PreparedDataset, rows: np.ndarray, labels: np.ndarray | None, spec: SignalSpec) -> None:
+        self.data, self.rows, self.labels, self.spec = data, rows, labels, spec
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, positions: np.ndarray) -> Batch:
+        """Read the recordings at `positions` of the split, tensors on the CPU."""
+        rows = self.rows[positions]
+        ecg = torch.from_numpy(self.data.read(rows, self.spec))
+        labels = None if self.labels is None else torch.from_numpy(self.labels[positions].astype(np.float32))
+        return Batch(ecg, list(self.data.record_ids[rows]), labels=labels)

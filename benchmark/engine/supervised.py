@@ -1,0 +1,75 @@
+"""Train a method on a labelled subset and keep its best epoch by validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.api import SupervisedMethod, TaskContext
+from benchmark.atomic import atomic_path
+from benchmark.engine.training import Progress, train
+from benchmark.planning.training_config import TrainingConfig, number_of_epochs
+
+VALIDATIONS = 5  # at most so many per training: one costs as much as training on the 1 % subset
+AT_ONCE = 64  # recordings that are scored in one batch
+
+History = list[dict[str, float]]
+
+
+def train_and_choose(
+    context: TaskContext,
+    method: SupervisedMethod,
+    rows: np.ndarray,
+    options: Mapping[str, Any],
+    val_score: Callable[[np.ndarray], float],
+    groups: list[dict[str, Any]] | None = None,
+    resumable: bool = False,
+) -> tuple[dict[str, np.ndarray], History]:
+    """Train `method` on `rows` of train; keep the best of `VALIDATIONS` epochs by `val_score`.
+
+    Returns logits of val and test, and the history of the training. `resumable` means after a kill, and to the same
+    bits.
+    """
+    assert isinstance(method, torch.nn.Module)
+    signals = context.signals("train", method.signal, rows)
+    config = TrainingConfig.from_options(dict(options), "training")
+    best_file = context.scratch("best.pt") if resumable else None
+    best: dict[str, Any] = {"score": -np.inf, "state": None}
+    if best_file is not None and best_file.is_file():
+        best = torch.load(best_file, map_location="cpu", weights_only=True)
+
+    epochs = number_of_epochs(len(signals), config)
+    watched = {round(epochs * (part + 1) / VALIDATIONS) for part in range(VALIDATIONS)}
+
+    def validate(progress: Progress) -> dict[str, float]:
+        if progress.epoch not in watched:
+            return {}
+        score = val_score(class_scores(context, method, "val"))
+        if score > best["score"]:
+            best.update(score=score, state={k: v.clone() for k, v in method.state_dict().items()})
+            if best_file is not None:
+                with atomic_path(best_file) as temporary:
+                    torch.save(best, temporary)
+        return {"val_score": score}
+
+    title = f"training {context.method_name} on {len(signals)} recordings"
+    checkpoint = context.scratch("training.pt") if resumable else None
+    progress = train(
+        method, signals, config, title, context.on_event, context.device, checkpoint, validate, groups=groups
+    )
+    method.load_state_dict(best["state"])
+    return {split: class_scores(context, method, split) for split in ("val", "test")}, progress.history
+
+
+def class_scores(context: TaskContext, method: SupervisedMethod, split: str) -> np.ndarray:
+    """Return logits ``(recording, class)`` of a split."""
+    signals = context.signals(split, method.signal)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(signals), AT_ONCE):
+            ecg = signals.batch(np.arange(start, min(start + AT_ONCE, len(signals)))).ecg
+            parts.append(method.class_scores(ecg.to(context.device)).float().cpu().numpy())
+    return np.concatenate(parts)
