@@ -3,7 +3,7 @@
 ``python tests/fuzz/kills.py [KILLS] [SEED]`` sends SIGKILL to a run's whole process group or to its parent alone, in
 turn, while it prepares data, pre-trains, probes, writes reports and makes the tables; between two kills the same
 command goes on. When a suite is complete, its results are compared with those of the undisturbed run and the home is
-emptied. Exit code 1 where something was lost, differs or was left behind. SYNTHETIC data; 200 kills take about 20 minutes.
+emptied. Exit code 1 where something was lost, differs or was left behind. The data is synthetic.
 """
 
 from __future__ import annotations
