@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.api import SPLITS
+from benchmark.api import SPLITS, Truth
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
@@ -22,6 +22,7 @@ class GroupData:
         self._home, self._limit = home, limit
         self._data: dict[str, PreparedDataset] = {}
         self._views: dict[tuple[str, str], LabelledRows] = {}
+        self._truths: dict[tuple[str, str], Truth] = {}
         self._rows: dict[str, np.ndarray] = {}
 
     def data(self, name: str, config: dict[str, Any]) -> PreparedDataset:
@@ -44,6 +45,13 @@ class GroupData:
         if key not in self._views:
             self._views[key] = LabelledRows.of(data, label_set, self._limit)
         return self._views[key]
+
+    def truth(self, data: PreparedDataset, label_set: str) -> Truth:
+        """Return the test split for the scorer; read once for all cells of a label set."""
+        key = (str(data.path), label_set)
+        if key not in self._truths:
+            self._truths[key] = self.view(data, label_set).truth(data)
+        return self._truths[key]
 
     def rows(self, data: PreparedDataset) -> np.ndarray:
         """The rows that features are extracted for: all, or those that any limited label set can name."""

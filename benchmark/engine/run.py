@@ -116,7 +116,7 @@ class _GroupRun:
             scratch = self.home.scratch / f"{spec.key}-{data.digest}"
             context = self._context(spec, scratch)
             predictions = task.predict(context)
-            scores = task.score(predictions, view.truth(data))
+            scores = task.score(predictions, self.data.truth(data, spec.label_set))
             signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features)
             seconds = time.monotonic() - started
             outcome = Outcome(cell, task, predictions, scores, signal, context.cost, seconds)

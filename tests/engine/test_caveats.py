@@ -19,7 +19,7 @@ from benchmark.engine.executors import InlineExecutor
 from benchmark.engine.pretraining import ReportedRecordings
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.record import RunRecord
 from benchmark.records.store import Store
@@ -171,7 +171,7 @@ def test_records_and_tables_carry_the_caveats(plan, prepared_home, tiny_suite):
         cell for cell in plan.cells if cell.row in ("merl", "handcrafted") and cell.question.get("fraction", 1) == 1
     ]
     store = Store(prepared_home.records)
-    InlineExecutor().run(plan.jobs(cells), prepared_home, "cpu", discard_event)
+    InlineExecutor().run(group_cells(cells), prepared_home, "cpu", discard_event)
     records = {cell.row: store.get(cell.spec) for cell in cells}
     assert records["merl"].leak["state"] == "contaminated" and records["handcrafted"].leak["state"] == "clean"
     assert any("resampled to 200 Hz" in note for note in records["handcrafted"].notes)

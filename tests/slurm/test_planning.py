@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.index import read_index
 from slurm.estimates import DEFAULTS, Estimates
@@ -44,7 +44,7 @@ def planned(chores, home):
         todo, finished = made.cells[done:], made.cells[:done]
         estimates = Estimates(read_index(home).values(), home)
         return made, lay_out(
-            made.jobs(todo), finished, load_profile("default", resources), estimates, home, array_size, room
+            group_cells(todo), finished, load_profile("default", resources), estimates, home, array_size, room
         )
 
     return plan

@@ -12,7 +12,7 @@ import pytest
 
 import slurm.supervision
 from benchmark.data.store.preparation import prepare
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.index import read_index
 from slurm.submission import SubmittedCell, SubmittedUnit, new_folder, write_submission
@@ -70,7 +70,7 @@ def unit(chores, home, monkeypatch):
     def make(*tasks, cell_minutes=None):
         path = chores / "s.toml"
         path.write_text(SUITE + "".join(f'[[tasks]]\nname = "chore"\nconfig = {task}\n' for task in tasks))
-        (group,) = make_plan(load_suite(str(path))).jobs(make_plan(load_suite(str(path))).cells)
+        (group,) = group_cells(make_plan(load_suite(str(path))).cells)
         keys = [cell.spec.key for cell in group.cells]
         cells = [SubmittedCell(c.spec.key, c.row, c.spec.method, c.spec.task, c.title, 0) for c in group.cells]
         request = {

@@ -22,7 +22,7 @@ from benchmark.data.store.preparation import prepare
 from benchmark.engine.events import discard_event
 from benchmark.engine.run import run_group
 from benchmark.paths import Home
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod
@@ -62,9 +62,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         prepare("synthetic", {"patients": 60}, home)
-        (job,) = make_plan(suite).jobs(make_plan(suite).cells)
+        (group,) = group_cells(make_plan(suite).cells)
         start = time.perf_counter()
-        ended = run_group(job, home, "cpu", discard_event)
+        ended = run_group(group, home, "cpu", discard_event)
         spent = time.perf_counter() - start
     assert ended == {"done": cells}
     print(f"a cell that does nothing, record and predictions stored: {1e3 * spent / cells:.2f} ms (mean of {cells})")

@@ -17,7 +17,7 @@ from benchmark.engine.events import discard_event
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.run import run_group
 from benchmark.errors import BenchmarkError, TestSetLockedError, UsageError
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 from benchmark.registry import METHODS
@@ -269,7 +269,7 @@ def test_floors_join_every_table_and_no_question_is_asked_twice(suite):
 
 def test_a_run_keeps_its_texts_beside_the_record(suite, prepared_home):
     made = make_plan(suite, ["frequent_report"])
-    for job in made.jobs(made.cells[:1]):
+    for job in group_cells(made.cells[:1]):
         assert run_group(job, prepared_home, "cpu", discard_event)["done"] == 1
     store = Store(prepared_home.records)
     cell = made.cells[0]
