@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ dataset = "synthetic"
 epochs = 2
 batch_size = 32
 """
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible():
+    """A shell starts its background jobs with SIGINT ignored, and so would the tests of Ctrl-C be, in `make test &`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """The command line as a user meets it: output, exit codes, errors of one message."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -113,7 +116,8 @@ def test_an_interrupt_keeps_what_is_finished(prepared_home, tiny_suite, monkeypa
     def interrupted(self, context):
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
         return original(self, context)
 
     monkeypatch.setattr(LinearProbe, "predict", interrupted)

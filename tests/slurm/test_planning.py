@@ -89,7 +89,8 @@ def test_earlier_records_replace_the_default(planned, home):
     (home.features / "plain-x.json").write_text('{"method": "plain"}')  # of another kind: it tells no time
     folder = home.records / "chore" / "plain" / cell.spec.key
     folder.mkdir(parents=True)
-    record = {"key": cell.spec.key, "spec": {"task": "chore", "method": "plain"}, "status": "done", "seconds": 600.0}
+    record = {"key": cell.spec.key, "spec": {"task": "chore", "method": "plain"}, "question": {}}
+    record |= {"status": "done", "seconds": 600.0}
     (folder / "record.json").write_text(json.dumps(record))
     _, layout = planned(done=1)
     assert layout.measured == 29 and not layout.guessed

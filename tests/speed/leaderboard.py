@@ -20,8 +20,9 @@ import numpy as np
 
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import load_suite
+from benchmark.records.paths import RECORD
 from benchmark.records.record import RunRecord
-from benchmark.records.store import RECORD, RESAMPLED, Store
+from benchmark.records.store import Store
 
 ROWS, SEEDS = 30, 30
 FORMATS = "md,csv,tex,html,pdf,png,svg"
@@ -65,11 +66,8 @@ def fill(path: Path, store: Store) -> int:
         own |= {"metrics": {"auroc_macro": value}, "intervals": {"auroc_macro": (value - 0.02, value + 0.02)}}
         per_class = {name: {"auroc": value, "auprc": value, "f1": value, "positives": 9} for name in classes}
         cost = {"parameters": 1e5 * (row + 1), "flops": 1e6 * (row + 1), "feature_seconds": 1e-3}
-        folder = store.folder(cell.spec)
-        folder.mkdir(parents=True)
-        record = {**common.to_json(), **own, "per_class": per_class, "cost": cost}
-        (folder / RECORD).write_text(json.dumps(record), "utf-8")
-        (np.float32(value) + noise[row]).tofile(folder / RESAMPLED)
+        record = RunRecord(**{**common.to_json(), **own, "per_class": per_class, "cost": cost, "files": {}})
+        store.put(cell.spec, record, resampled=np.float32(value) + noise[row])
     return len(plan.cells)
 
 
