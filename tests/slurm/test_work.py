@@ -55,7 +55,8 @@ for cell in (cell for group in request["groups"] for cell in group):
         sys.exit("no more")
     ballast = bytearray(does.get("megabytes", 0) << 20)
     time.sleep(30 if ballast else 0)
-    record = {{"key": key, "spec": spec, "question": {{}}, "status": "failed" if does.get("does") == "raise" else "done"}}
+    status = "failed" if does.get("does") == "raise" else "done"
+    record = {{"key": key, "spec": spec, "question": {{}}, "status": status}}
     folder = pathlib.Path(request["home"]) / "records" / spec["task"] / spec["method"] / key
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps(record))
