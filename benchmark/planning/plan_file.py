@@ -75,9 +75,10 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
 
 def _check_paths(cells: Collection[Cell], path: Path) -> None:
     """Raise `DataError` where what becomes part of a path is no name that `write_plan` could have written."""
-    parts = [(cell.spec.task, cell.spec.method, cell.spec.dataset, cell.weights_folder or "none") for cell in cells]
-    wrong = {part: problem for several in parts for part in several if (problem := name_problem(part))}
-    problems = [f"{shown(part)}: {problem}" for part, problem in wrong.items()]
+    parts = {part for cell in cells for part in (cell.spec.task, cell.spec.method, cell.spec.dataset)}
+    parts |= {cell.weights_folder for cell in cells if cell.weights_folder is not None}
+    wrong = {part: name_problem(part) if isinstance(part, str) else "it is no text" for part in parts}
+    problems = [f"{shown(part)}: {problem}" for part, problem in wrong.items() if problem]
     raise_all(problems, f"{path} has names that cannot be part of a path:", DataError)
 
 
