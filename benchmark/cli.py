@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark import __version__
 from benchmark.commands import (
@@ -26,6 +28,7 @@ from benchmark.commands import (
 from benchmark.commands.options import add_verbose
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
+from benchmark.streams import guarded
 
 GROUPS = (
     inspection,
@@ -52,6 +55,7 @@ exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomp
 """
 
 
+@guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, dispatch, and turn errors into one message and an exit code."""
     top = parser()
@@ -72,13 +76,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Preempted as stopped:
         print(f"ecgarena: {stopped}; {again}", file=sys.stderr)
         return INCOMPLETE
-    except BrokenPipeError:  # `ecgarena list | head`
-        sys.stderr.close()
-        return 0
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes options by their whole names alone (``--task`` is not ``--tasks``), and names the nearest one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # also what a subcommand goes through
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            hints = (f"{word}{self._nearest(word)}" for word in unknown)
+            self.error(f"unrecognized arguments: {', '.join(hints)}")
+        return found, unknown
+
+    def _nearest(self, word: str) -> str:
+        near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, n=1)
+        return f" (did you mean {near[0]!r}?)" if near and word.startswith("--") else ""
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="ecgarena",
         description="Compare multimodal ECG methods under one protocol.",
         epilog=EPILOG,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmark.canonical import canonical
-from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.errors import UsageError, did_you_mean, raise_all, shown
+from benchmark.option_types import converted, fits, option_types, wanted
+from benchmark.toml_values import parse_value as parse_value
+from benchmark.toml_values import value_problems
 
 
 @functools.cache
@@ -21,20 +23,26 @@ def options(cls: Callable[..., Any]) -> dict[str, Any]:
 
 
 def complete(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the whole configuration: defaults overlaid with `given`; one error lists every wrong key."""
-    known = options(cls)
+    """Return the whole configuration: defaults overlaid with `given`; one error lists every wrong key and value."""
+    known, kinds = options(cls), option_types(cls)
     problems = [f"{where} has no option {key!r}{did_you_mean(key, known)}" for key in given if key not in known]
     merged = {**known, **given}
     problems += [
         f"{where} needs a value for {key!r}" for key, value in merged.items() if value is inspect.Parameter.empty
     ]
-    problems += [
-        f"{where}: {key} must be {_wanted(known[key])}, it is {value!r}"
-        for key, value in given.items()
-        if key in known and not _fits(value, known[key])
-    ]
+    problems += type_problems(cls, {key: value for key, value in given.items() if key in known}, where)
     raise_all(problems, f"the configuration of {where} is wrong:")
-    return {key: int(value) if _is_whole(known[key], value) else value for key, value in merged.items()}
+    return {key: converted(value, kinds[key]) if key in given else value for key, value in merged.items()}
+
+
+def type_problems(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> list[str]:
+    """A sentence for each value that does not fit its option's type; all keys are options of `cls`."""
+    kinds = option_types(cls)
+    return [
+        f"{where}: {key} must be {wanted(kinds[key])}, it is {shown(value)}"
+        for key, value in given.items()
+        if not fits(value, kinds[key])
+    ]
 
 
 def distinct(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -55,45 +63,19 @@ def distinct(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> d
     }
 
 
-def _fits(value: Any, default: Any) -> bool:
-    """A value fits when it has its default's type; None and missing defaults accept anything."""
-    if default is None or value is None or default is inspect.Parameter.empty:
-        return True
-    if default is dataclasses.MISSING or isinstance(default, tuple | list | dict):
-        return isinstance(value, tuple | list | dict)
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if _is_whole(default, value):
-        return True
-    return isinstance(value, type(default))
-
-
-def _is_whole(default: Any, value: Any) -> bool:
-    """JSON and TOML users write 10.0 where 10 is meant."""
-    return type(default) is int and isinstance(value, float) and value.is_integer()
-
-
-def _wanted(default: Any) -> str:
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(
-        type(default), f"a {type(default).__name__}"
-    )
-
-
-def parse_value(text: str) -> Any:
-    """Read the right side of ``--set key=value`` as TOML; anything that is no TOML value is a text."""
-    import tomllib
-
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def parse_assignments(pairs: list[str]) -> dict[str, Any]:
-    """Turn ``["a.b=1", "c=x"]`` into ``{"a.b": 1, "c": "x"}``."""
-    wrong = [f"{pair!r} is not of the form key=value" for pair in pairs if "=" not in pair]
-    raise_all(wrong, "--set:", UsageError)
-    split = (pair.split("=", 1) for pair in pairs)
-    return {key.strip(): parse_value(value.strip()) for key, value in split}
+    """Turn ``["a.b=1", "c=x"]`` into ``{"a.b": 1, "c": "x"}``; one error lists all that no option can be."""
+    parsed: dict[str, Any] = {}
+    problems = []
+    for pair in pairs:
+        key, sign, text = (part.strip() for part in pair.partition("="))
+        if not sign or not key:
+            problems.append(f"{shown(pair)} is not of the form key=value")
+            continue
+        try:
+            parsed[key] = parse_value(text)
+        except ValueError as error:
+            problems.append(f"{key}: {error}")
+    problems += [problem for key, value in parsed.items() for problem in value_problems({key: value})]
+    raise_all(problems, "--set:", UsageError)
+    return parsed

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
+from benchmark.names import check_name
 
 if TYPE_CHECKING:
     from benchmark.api import Dataset, Method, Task
@@ -33,6 +34,7 @@ class Registry(Generic[T]):
         """Class decorator: ``@METHODS.register("merl")`` in ``methods/merl.py``."""
 
         def add(cls: type[T]) -> type[T]:
+            check_name(name, f"the name of the {self.kind} {cls.__module__}.{cls.__qualname__}")
             known = self._classes.get(name)
             if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise UsageError(
@@ -108,6 +110,7 @@ class Registry(Generic[T]):
 
     def _load_plugin(self, point: EntryPoint) -> type[T]:
         whose = f"the plug-in {self.kind} {point.name!r} of {_distribution(point)}"
+        check_name(point.name, f"the name of {whose}")
         module = self._import(point.module, point.name, f" of {_distribution(point)}")
         cls: type[T] | None = getattr(module, point.attr, None)
         if cls is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -50,12 +51,12 @@ def class_name(name: str) -> str:
 
 def next_steps(kind: str, name: str, out: Path | None) -> list[str]:
     """What to type next, in this order."""
-    steps = [] if out is None else [f"pip install --no-deps -e {out}"]
-    steps += [f"ecgarena check {name}"]
+    steps = [] if out is None else [["pip", "install", "--no-deps", "-e", str(out)]]
+    steps.append(["ecgarena", "check", name])
     if kind in DEMOS:
-        steps.append(f"ecgarena run {name}_demo" if out is None else f"ecgarena run {out / (name + '_demo.toml')}")
+        steps.append(["ecgarena", "run", f"{name}_demo" if out is None else str(out / f"{name}_demo.toml")])
     test = PLACES[kind][1].format(name=name) if out is None else str(out / f"test_{name}.py")
-    return [*steps, f"python -m pytest {test}"]
+    return [shlex.join(step) for step in [*steps, ["python", "-m", "pytest", test]]]
 
 
 def _name_problems(kind: str, name: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError
+from submitit.slurm.slurm import _make_sbatch_string
 
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.executors import Executor
@@ -29,6 +30,7 @@ from benchmark.records.provenance import CODE_VARIABLE
 from benchmark.records.store import Store
 from slurm import queue
 from slurm.estimates import Estimates
+from slurm.log_paths import PLACE, escaped, keep_folders
 from slurm.planner import Array, Layout, Unit, lay_out
 from slurm.profiles import Profile, Resources, load_profile
 from slurm.snapshot import snapshot
@@ -182,6 +184,7 @@ class SlurmExecutor(Executor):
 
     def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
         found, limits = array.resources, self.profile.limits
+        keep_folders()
         with _srun_found(self.dry_run):
             runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=found.python)
         runner.update_parameters(**parameters(found, f"ecgarena-{array.stage}", limits.array_parallelism))
@@ -221,6 +224,9 @@ class _Submitit(submitit.SlurmExecutor):
     @property
     def _submitit_command_str(self) -> str:
         return f"{self.python} -u -m slurm.launch {shlex.quote(str(self.folder))}"
+
+    def _make_submission_file_text(self, command: str, uid: str) -> str:
+        return escaped(_make_sbatch_string(command=command, folder=PLACE, **self.parameters), self.folder)
 
 
 def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:

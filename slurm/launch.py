@@ -15,6 +15,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     from submitit.core.submission import submitit_main
 
+    from slurm.log_paths import keep_folders
+
+    keep_folders()
     submitit_main()
 
 

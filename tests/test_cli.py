@@ -44,7 +44,7 @@ def test_collected_records_make_the_same_leaderboard(ran, tiny_suite, tmp_path):
 def test_incomplete_and_failed_have_their_exit_codes(prepared_home, tiny_suite, monkeypatch, capsys):
     assert main(["status", str(tiny_suite)]) == 4
     assert main(["leaderboard", str(tiny_suite)]) == 4
-    assert f"cells are missing; 'ecgarena run {tiny_suite}' runs them" in capsys.readouterr().out
+    assert f"cells are missing; run them with: ecgarena run {tiny_suite}\n" in capsys.readouterr().out
     monkeypatch.setattr("tasks.linear_probe.LinearProbe.predict", lambda *_: 1 / 0)
     assert main(["run", str(tiny_suite), "--methods", "handcrafted", "-q"]) == 3
     assert main(["status", str(tiny_suite), "--methods", "handcrafted"]) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ from benchmark.commands.options import (
     print_json,
     records_of,
 )
-from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
+from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, UsageError, did_you_mean, raise_all
+from benchmark.names import file_name
 from benchmark.paths import Home
 from benchmark.records.paths import RECORD, RESAMPLED
 
 if TYPE_CHECKING:
+    from benchmark.leaderboard.comparison import Line
     from benchmark.leaderboard.tables import Leaderboard
+    from benchmark.planning.plan import Plan
 
 TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
 
@@ -78,27 +82,35 @@ def leaderboard(options: argparse.Namespace) -> int:
         raise_all(problems, f"--strict: the leaderboard of {plan.suite.name} is refused:", NotStrictError)
     board = Leaderboard(plan, store, now)
     write_leaderboard(board, options.out or home_of(options).leaderboards, formats, show=True)
-    return exit_code_of(board.standings, options.suite)
+    return exit_code_of(board.standings, plan, options)
 
 
 def compare(options: argparse.Namespace) -> int:
     """Print the comparison of two rows, and write it where a folder is given."""
-    from benchmark.atomic import write_bytes, write_text
     from benchmark.leaderboard import comparison
     from benchmark.leaderboard.tables import Leaderboard
 
     formats = _formats(options.format, ("md", *FIGURES))
     options.methods = [options.a, options.b]
-    board = Leaderboard(*records_of(options))
+    plan, store, now = records_of(options)
+    board = Leaderboard(replace(plan, part=()), store, now)  # a comparison is of two rows by its nature
     lines = comparison.compare(board, options.a, options.b)
     text = comparison.markdown(lines, options.a, options.b)
+    if options.out is not None:
+        _write_comparison(board, lines, text, options, formats)
     if options.json:
         print_json({"a": options.a, "b": options.b, "warnings": board.warnings()} | comparison.to_json(lines))
     else:
         print("\n".join([*board.warnings(), text]))
-    if options.out is None:
-        return COMPLETE
-    name = f"{board.name}-{options.a}-against-{options.b}"
+    return COMPLETE
+
+
+def _write_comparison(
+    board: Leaderboard, lines: list[Line], text: str, options: argparse.Namespace, formats: tuple[str, ...]
+) -> None:
+    from benchmark.atomic import write_bytes, write_text
+
+    name = f"{board.name}-{file_name(options.a, 50)}-against-{file_name(options.b, 50)}"
     write_text(options.out / f"{name}.md", text)
     for kind in formats:
         if kind in FIGURES:
@@ -106,7 +118,6 @@ def compare(options: argparse.Namespace) -> int:
 
             figure = difference.draw(board, lines, options.a, options.b)
             write_bytes(options.out / f"{name}.{kind}", style.save(figure, kind))
-    return COMPLETE
 
 
 def collect(options: argparse.Namespace) -> int:
@@ -117,6 +128,7 @@ def collect(options: argparse.Namespace) -> int:
     from benchmark.records.store import Store
 
     plan, home = plan_of(options), home_of(options)
+    _check_room(plan, options.out)
     source, target = Store(home.records), Store(options.out)
     standings = standings_at(plan, home)
     for cell in standings.finished:
@@ -126,7 +138,19 @@ def collect(options: argparse.Namespace) -> int:
         _copy(home.pretrained / name, Home(options.out).pretrained / name, (CARD, HISTORY, CURVES))
     write_plan(plan, options.out)
     print(f"{len(standings.finished)} of {len(plan.cells)} records in {options.out}")
-    return exit_code_of(standings, options.suite)
+    return exit_code_of(standings, plan, options)
+
+
+def _check_room(plan: Plan, folder: Path) -> None:
+    """Refuse to put the plan of a part in the place of one that holds more, which tables would then miss."""
+    from benchmark.planning.plan_file import read_plan
+
+    there = read_plan(folder)
+    if plan.part and there and {cell.spec.key for cell in there.cells} - {cell.spec.key for cell in plan.cells}:
+        raise UsageError(
+            f"{folder} holds records of more than {' '.join(plan.part)}, and their plan: collect the whole suite "
+            "there, or this part in another folder"
+        )
 
 
 def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
@@ -142,21 +166,23 @@ def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], s
     from benchmark.atomic import write_bytes, write_text
     from benchmark.leaderboard import published, terminal
 
-    if show:
-        terminal.show(board)
     beside = published.beside(board.entries, published.load())
-    figures = _figures(board) if {"html", *FIGURES} & set(formats) else {}
+    figures, reasons = _figures(board) if {"html", *FIGURES} & set(formats) else ({}, {})
+    said = [f"no figure {name}: {reason}" for name, reason in reasons.items()]
     for name, text in _texts(board, beside, figures, out, formats).items():
         write_text(out / name, text)
-        print(f"written: {out / name}")
+        said.append(f"written: {out / name}")
     for kind in formats:
         if kind in FIGURES and figures:
             from benchmark.leaderboard.figures.style import save
 
             folder = out / f"{board.name}-figures"
             for name, figure in figures.items():
-                write_bytes(folder / f"{_file_name(name)}.{kind}", save(figure, kind))
-            print(f"written: {folder}: {len(figures)} figures as {kind}")
+                write_bytes(folder / f"{file_name(name)}.{kind}", save(figure, kind))
+            said.append(f"written: {folder}: {len(figures)} figures as {kind}")
+    if show:  # last, so that a terminal that fails costs no file
+        terminal.show(board)
+    print("\n".join(said))
 
 
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
@@ -180,18 +206,11 @@ def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats:
     return texts
 
 
-def _figures(board: Any) -> dict[str, Any]:
+def _figures(board: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """The figures by name, and why others cannot be drawn."""
     from benchmark.leaderboard.figures import draw_all
 
-    figures, reasons = draw_all(board)
-    for name, reason in reasons.items():
-        print(f"no figure {name}: {reason}")
-    return figures
-
-
-def _file_name(name: str) -> str:
-    """Class and label set names may hold what a file name must not."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+    return draw_all(board)
 
 
 def _formats(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,13 @@ def add_json(sub: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    """Print JSON; letters that stdout's encoding lacks are written as escapes, so that a reader gets them whole."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=1)
+    print(text)
 
 
 def add_quiet(sub: argparse.ArgumentParser) -> None:
@@ -80,7 +87,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     if options.limit is not None and options.limit < 1:
         raise UsageError(f"--limit is {options.limit}, it must be at least 1")
     suite = load_suite(options.suite, configuration.parse_assignments(options.assignments))
-    return make_plan(suite, options.methods, options.tasks, options.limit, options.suite)
+    return make_plan(suite, options.methods, options.tasks, options.limit, given_of(options))
 
 
 def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
@@ -98,7 +105,7 @@ def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
     plan_beside = read_plan(options.records, options.methods, options.tasks)
     if plan_beside is not None:
         _check_plan(plan_beside, options)
-        return plan_beside, Store(options.records), RECORDS_ALONE
+        return replace(plan_beside, given=given_of(options)), Store(options.records), RECORDS_ALONE
     return plan_of(options), Store(options.records), RECORDS_ALONE
 
 
@@ -114,14 +121,33 @@ def _check_plan(plan: Plan, options: argparse.Namespace) -> None:
     raise_all(problems, f"the records in {options.records} come with their plan:")
 
 
-def exit_code_of(standings: Standings, suite: str, retried: bool = False) -> int:
-    """Say what is left to do, with the command for it; `suite` is the name or the path that was given."""
-    failed, absent, suite = standings.failed, standings.to_run, shlex.quote(suite)
-    if failed:
-        again = "" if retried else "; 'run --retry-failed' runs them again"
-        print(f"{len(failed)} cells failed ('ecgarena status {suite}' names them){again}")
+def given_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """The suite as the user gave it: its name or its path, and what ``--set`` changes."""
+    return (options.suite, *(part for pair in options.assignments for part in ("--set", pair)))
+
+
+def exit_code_of(standings: Standings, plan: Plan, options: argparse.Namespace, retried: bool = False) -> int:
+    """Say what is left to do, with the command for it, as the user gave suite, rows, tasks and home."""
+    scope = scope_of(options)
+    if standings.failed:
+        print(f"{len(standings.failed)} cells failed; which ones: {plan.command('status', *scope)}")
+        if not retried:
+            print(f"run them again with: {plan.command('run', *scope, '--retry-failed')}")
         return SOME_FAILED
-    if absent:
-        print(f"{len(absent)} cells are missing; 'ecgarena run {suite}' runs them")
+    if standings.to_run:
+        print(f"{len(standings.to_run)} cells are missing; run them with: {plan.command('run', *scope)}")
         return INCOMPLETE
     return COMPLETE
+
+
+def scope_of(options: argparse.Namespace) -> list[str]:
+    """``--methods``, ``--tasks``, ``--limit`` and ``--home`` as they were given, for a command to type next."""
+    given = {name: getattr(options, name) for name in ("methods", "tasks")}
+    lists = [part for name, chosen in given.items() if chosen for part in (f"--{name}", *chosen)]
+    limit = [] if options.limit is None else ["--limit", str(options.limit)]
+    return [*lists, *limit, *home_options(options)]
+
+
+def home_options(options: argparse.Namespace) -> list[str]:
+    """``--home`` as it was given."""
+    return ["--home", str(options.home)] if options.home else []

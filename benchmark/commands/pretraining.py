@@ -41,7 +41,7 @@ def pretrain(options: argparse.Namespace) -> int:
     from benchmark.data.store.preparation import prepare
     from benchmark.engine import distributed, pretraining
     from benchmark.engine.preemption import stopping_on_signals
-    from benchmark.planning.plan import recipe
+    from benchmark.planning.blocks import recipe
 
     given = configuration.parse_assignments(options.assignments)
     training = {key.removeprefix("training."): value for key, value in given.items() if key.startswith("training.")}

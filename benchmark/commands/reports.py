@@ -25,6 +25,7 @@ def reports(options: argparse.Namespace) -> int:
     from benchmark.atomic import write_text
     from benchmark.leaderboard.generated_reports import collect_written
     from benchmark.leaderboard.generated_reports_page import written_page
+    from benchmark.leaderboard.tables import base_name
 
     if options.show < 1:
         raise UsageError(f"--show is {options.show}, it must be at least 1")
@@ -33,8 +34,7 @@ def reports(options: argparse.Namespace) -> int:
     sections = collect_written(plan, store, now, home, options.show, options.order, options.seed)
     how = {"random": f"Recordings drawn at random with seed {options.seed}, not chosen."}
     chosen = how.get(options.order, f"Recordings with the {options.order} scores, mean over all rows: no fair sample.")
-    name = plan.suite.name + ("-partial" if options.limit else "")
-    path = options.out or home.leaderboards / f"{name}-reports.html"
+    path = options.out or home.leaderboards / f"{base_name(plan)}-reports.html"
     write_text(path, written_page(plan, sections, chosen))
     print(f"written: {path}: {sum(len(section.shown) for section in sections)} recordings")
     return COMPLETE

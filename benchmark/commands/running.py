@@ -155,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
         weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
         with reporter_of(options) as on_event:
             explain_cell(options, options.explain, Path(weights) if weights else None, {}, on_event)
-    return exit_code_of(board.standings, options.suite, retried=options.retry_failed)
+    return exit_code_of(board.standings, plan, options, retried=options.retry_failed)
 
 
 def _check_rows(plan: Plan, again: list[str]) -> None:

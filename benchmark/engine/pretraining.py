@@ -26,6 +26,7 @@ from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.errors import DataError, UsageError
+from benchmark.inert import csv_text
 from benchmark.paths import Home
 from benchmark.planning.pretrained import (
     CARD,
@@ -211,9 +212,8 @@ class _Pretraining:
         return zero_shot_val(self.method, self.data, self.recipe["dataset"], self.device)
 
     def _write_history(self, history: list[dict[str, float]]) -> None:
-        import pandas as pd
-
-        write_text(self.folder / HISTORY, pd.DataFrame(history).to_csv(index=False))
+        names = list(dict.fromkeys(name for epoch in history for name in epoch))
+        write_text(self.folder / HISTORY, csv_text(names, ([epoch.get(name) for name in names] for epoch in history)))
 
     def _finish(self, progress: Progress, seconds: float) -> dict[str, Any]:
         assert isinstance(self.method, torch.nn.Module)

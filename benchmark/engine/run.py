@@ -27,7 +27,8 @@ from benchmark.engine.pretraining import pretrain
 from benchmark.errors import DiskError
 from benchmark.locks import locked
 from benchmark.paths import Home
-from benchmark.planning.plan import Cell, CellGroup, find_method
+from benchmark.planning.blocks import find_method
+from benchmark.planning.plan import Cell, CellGroup
 from benchmark.planning.standing import AtHand, Standing, code_now, stand
 from benchmark.records.index import Entry, read_entry
 from benchmark.records.spec import RunSpec

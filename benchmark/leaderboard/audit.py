@@ -34,7 +34,7 @@ def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
 
 def _not_finished(plan: Plan, standings: Standings) -> Iterator[str]:
     """Sentences on the cells that are not simply done, a line per state and reason."""
-    command = f"ecgarena run {plan.command}"
+    command = plan.command("run", *plan.part)
     states = [state for state in dict.fromkeys(standing.state for standing in standings.each) if state != DONE]
     remedy = {OUTDATED: f"{command} --again ROW", FAILED: f"{command} --retry-failed"}
     for state in states:

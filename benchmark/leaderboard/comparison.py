@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmark.errors import UsageError
+from benchmark.inert import markdown_row, markdown_text
 from benchmark.leaderboard.ranking import LEVEL, comparable
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
@@ -82,31 +83,30 @@ def markdown(lines: list[Line], a: str, b: str, moved: int = 3) -> str:
     wins = {
         outcome: sum(line.winner == outcome for line in lines) for outcome in ("a", "b", "not separated", "not tested")
     }
+    untested = f", not tested (records keep no resamples): {wins['not tested']}" if wins["not tested"] else ""
+    counts = f"{a} better: {wins['a']}, {b} better: {wins['b']}, not separated: {wins['not separated']}{untested}"
+    head = ["question", a, b, "difference", "95 % interval", "p, corrected", "better"]
     parts = [
-        f"# {a} against {b}",
-        f"{a} better: {wins['a']}, {b} better: {wins['b']}, not separated: {wins['not separated']}"
-        + (f", not tested (records keep no resamples): {wins['not tested']}" if wins["not tested"] else "")
-        + f". Paired bootstrap over patients, 95 % interval, Holm over these {len(lines)} questions, {LEVEL:.0%}.",
-        "\n".join(
-            [
-                f"| question | {a} | {b} | difference | 95 % interval | p, corrected | better |",
-                "|---" * 7 + "|",
-                *(_row(line, a, b) for line in lines),
-            ]
-        ),
+        f"# {markdown_text(f'{a} against {b}')}",
+        f"{markdown_text(counts)}. Paired bootstrap over patients, 95 % interval, Holm over these {len(lines)} "
+        f"questions, {LEVEL:.0%}.",
+        "\n".join([_row(head), "|---" * len(head) + "|", *(_row(_cells(line, a, b)) for line in lines)]),
         "## Classes that moved most (AUROC, mean over seeds)",
-        "\n".join(f"- {line.title}: {_moved(line, moved)}" for line in lines if line.classes)
+        "\n".join(f"- {markdown_text(f'{line.title}: {_moved(line, moved)}')}" for line in lines if line.classes)
         or "No per-class results.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _row(line: Line, a: str, b: str) -> str:
+def _row(texts: list[str]) -> str:
+    return markdown_row([markdown_text(text) for text in texts])
+
+
+def _cells(line: Line, a: str, b: str) -> list[str]:
     found = line.difference
     numbers = [f"{line.a:.3f}", f"{line.b:.3f}", f"{line.a - line.b:+.3f}"]
     numbers += [f"{found.low:+.3f} to {found.high:+.3f}", f"{line.p_corrected:.3f}"] if found else ["–", "–"]
-    better = {"a": a, "b": b}.get(line.winner, line.winner)
-    return "| " + " | ".join(text.replace("|", "\\|") for text in [line.title, *numbers, better]) + " |"
+    return [line.title, *numbers, {"a": a, "b": b}.get(line.winner, line.winner)]
 
 
 def _moved(line: Line, count: int) -> str:

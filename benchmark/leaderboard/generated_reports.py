@@ -80,13 +80,13 @@ def collect_written(
     if not groups:
         raise MissingError(
             f"no finished cell of {plan.suite.name} under {store.root} keeps written reports (collected records leave "
-            f"them out); 'ecgarena run {plan.suite.name}' writes them"
+            f"them out); to write them: {plan.command('run')}"
         )
     number = 0
     sections = []
     for (dataset, label_set), cells in groups.items():
         data = open_dataset(dataset, cells[0].spec.dataset_config, home)
-        sources = [_source(cell, store, data, columns) for cell in cells]
+        sources = [_source(plan, cell, store, data, columns) for cell in cells]
         ids = _chosen(sources, show, order, seed)
         section = Section(f"{dataset} / {label_set}", sources[0].primary, len(sources[0].texts))
         rows = {str(name): row for row, name in enumerate(data.record_ids)}
@@ -107,13 +107,13 @@ def _columns(plan: Plan, store: Store, now: AtHand) -> tuple[dict[str, str], Sta
     return found, standings
 
 
-def _source(cell: Cell, store: Store, data: PreparedDataset, columns: dict[str, str]) -> _Source:
+def _source(plan: Plan, cell: Cell, store: Store, data: PreparedDataset, columns: dict[str, str]) -> _Source:
     record, kept = store.get(cell.spec), store.texts(cell.spec)
     assert record is not None and kept is not None  # chosen for having both
     if record.data_digest != data.digest:
         raise DataError(
-            f"{store.folder(cell.spec)} was made from other data than {data.path}; 'ecgarena run "
-            f"{cell.spec.dataset}' makes it anew"
+            f"{store.folder(cell.spec)} was made from other data than {data.path}; to make it anew: "
+            f"{plan.command('run')}"
         )
     ids, path = kept["record_ids"], store.folder(cell.spec) / PREDICTIONS
     values = load_file(path).get(record.primary) if path.is_file() else None

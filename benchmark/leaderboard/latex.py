@@ -8,6 +8,7 @@ from __future__ import annotations
 from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.ranking import LEVEL
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table
+from benchmark.names import one_line
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -55,9 +56,12 @@ def document(board: Leaderboard, tables_name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Plain text for LaTeX; letters that it does not know become a question mark rather than an error."""
-    known = (SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in text)
-    return "".join(known)
+    """Plain text for LaTeX, in one line; letters that it does not know become a question mark rather than an error.
+
+    ``{}`` comes before what a rule or the end of a line above would take for its own option: ``[``, ``(`` and ``*``.
+    """
+    known = "".join(SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in one_line(text))
+    return f"{{}}{known}" if known.lstrip().startswith(("[", "(", "*")) else known
 
 
 def _table(board: Leaderboard, table: Table) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.inert import markdown_row, markdown_text
 from benchmark.leaderboard import metric_grid as beside
 from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.published import Comparison
@@ -10,43 +11,40 @@ from benchmark.leaderboard.tables import Leaderboard, Table
 
 def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     suite = board.plan.suite
-    parts = [f"# {suite.title}", f"Suite `{suite.name}` v{suite.version}. {suite.about}".strip()]
-    parts += [f"> **{line}**" for line in board.warnings()]
+    about = f"Suite `{suite.name}` v{markdown_text(suite.version)}. {markdown_text(suite.about)}"
+    parts = [f"# {markdown_text(suite.title)}", about.strip()]
+    parts += [f"> **{markdown_text(line)}**" for line in board.warnings()]
     parts += [_section(table) for table in board.tables]
     parts += [beside.markdown(grid) for grid in beside.grids(board)]
     if published:
         parts.append(_published(published))
-    parts.append("## Notes\n\n" + "\n".join(f"- {line}" for line in board.notes()))
+    parts.append("## Notes\n\n" + "\n".join(f"- {markdown_text(line)}" for line in board.notes()))
     return "\n\n".join(parts) + "\n"
 
 
 def _section(table: Table) -> str:
     sizes = table.sizes()
-    said = f"{table.metric}; {sizes}.\n\n" if sizes else ""
+    said = f"{markdown_text(f'{table.metric}; {sizes}.')}\n\n" if sizes else ""
     if is_transposed(table):
         said += TRANSPOSED + "\n\n"
-    return f"## {table.title}\n\n{said}{_table(table)}"
+    return f"## {markdown_text(table.title)}\n\n{said}{_table(table)}"
 
 
 def _table(table: Table) -> str:
-    titles = head(table)
+    titles = [markdown_text(title) for title in head(table)]
     body = [_line(table, line) for line in lines(table)]
     baselines = [_line(table, line) for line in baseline_lines(table)]
     if baselines:
-        baselines.insert(0, _row(["*baselines*", *("" for _ in table.columns)]))
-    return "\n".join([_row(titles), "|---" * len(titles) + "|", *body, *baselines])
+        baselines.insert(0, markdown_row(["*baselines*", *("" for _ in table.columns)]))
+    return "\n".join([markdown_row(titles), "|---" * len(titles) + "|", *body, *baselines])
 
 
 def _line(table: Table, line: Line) -> str:
-    return _row([line.title, *(_cell(table, row, column) for row, column in line.places)])
-
-
-def _row(texts: list[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+    return markdown_row([markdown_text(line.title), *(_cell(table, row, column) for row, column in line.places)])
 
 
 def _cell(table: Table, row: str, column: str) -> str:
-    text = table.text(row, column)
+    text = markdown_text(table.text(row, column))
     if table.is_best(row, column):
         return f"**{text}**"
     return f"<ins>{text}</ins>" if table.is_second(row, column) else text
@@ -59,10 +57,11 @@ def _published(found: list[Comparison]) -> str:
         "Published numbers follow their papers' protocols, data and model sizes, not this one; a difference is a "
         "question, not an error of either.",
         "",
-        _row(["method", "question", "metric", "published", "here", "difference", "source", "evidence"]),
+        markdown_row(["method", "question", "metric", "published", "here", "difference", "source", "evidence"]),
         "|---" * 8 + "|",
     ]
     for one in found:
         numbers = [f"{one.published:.3f}", f"{one.here:.3f}", f"{one.here - one.published:+.3f}"]
-        lines.append(_row([one.row, one.question, one.metric, *numbers, one.source, one.evidence]))
+        texts = [one.row, one.question, one.metric, *numbers, one.source, one.evidence]
+        lines.append(markdown_row([markdown_text(text) for text in texts]))
     return "\n".join(lines)

@@ -5,12 +5,11 @@ No marks and no tests: whoever looks at ten metrics at once finds a best row in 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import mean
 
+from benchmark.inert import csv_text, markdown_row, markdown_text
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard, Table
 
@@ -51,21 +50,21 @@ def _mean(entry: Entry, metric: str) -> float | None:
 
 def markdown(grid: MetricGrid) -> str:
     """A section of the leaderboard's Markdown file."""
-    lines = [["method", *(name.replace("_", " ") for name in grid.metrics)], ["---"] * (len(grid.metrics) + 1)]
+    head = ["method", *(markdown_text(name.replace("_", " ")) for name in grid.metrics)]
+    lines = [markdown_row(head), markdown_row(["---"] * len(head))]
     for row, values in grid.rows.items():
-        name = row.replace("|", "\\|") + (" *(baseline)*" if row in grid.table.baselines else "")
-        lines.append([name, *("–" if value is None else f"{value:.3f}" for value in values)])
-    return f"## {grid.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        name = markdown_text(row) + (" *(baseline)*" if row in grid.table.baselines else "")
+        lines.append(markdown_row([name, *("–" if value is None else f"{value:.3f}" for value in values)]))
+    return f"## {markdown_text(grid.title)}\n\n" + "\n".join(lines)
 
 
 def spreadsheet(found: list[MetricGrid]) -> str:
     """One line per row, column and metric."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "task", "dataset", "label_set", "column", "metric", "mean"])
-    for grid in found:
-        place = [grid.table.task, grid.table.dataset, grid.table.label_set, grid.column]
-        for row, values in grid.rows.items():
-            for name, value in zip(grid.metrics, values, strict=True):
-                writer.writerow([row, *place, name, "" if value is None else f"{value:.6f}"])
-    return buffer.getvalue()
+    rows = [
+        [row, table.task, table.dataset, table.label_set, grid.column, name, "" if value is None else f"{value:.6f}"]
+        for grid in found
+        for table in [grid.table]
+        for row, values in grid.rows.items()
+        for name, value in zip(grid.metrics, values, strict=True)
+    ]
+    return csv_text(("method", "task", "dataset", "label_set", "column", "metric", "mean"), rows)

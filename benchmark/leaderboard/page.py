@@ -13,6 +13,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -86,7 +87,7 @@ class _Entries:
     def _record(self, entry: Entry, result: Result) -> list[Any]:
         """Key, seed, value, seconds, place of its origin; as the dialog prints them."""
         origin = {
-            "folder": self._folder(entry.task, result.method),
+            "folder": self._folder(entry.task, entry.method),
             "data": result.data_digest,
             "protocol": result.protocol,
             **result.provenance,
@@ -98,7 +99,7 @@ class _Entries:
         """Of a method's records, from the page's place."""
         if (task, method) not in self._folders:
             folder = os.path.relpath(self.board.store.root / task / method, self.out)
-            self._folders[task, method] = Path(folder).as_posix()
+            self._folders[task, method] = f"./{quote(Path(folder).as_posix())}"  # no scheme, whatever a name is
         return self._folders[task, method]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
+from benchmark.inert import csv_text
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
 
@@ -16,9 +14,7 @@ COLUMNS = (
 
 
 def spreadsheet(board: Leaderboard) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    lines = []
     for table in board.tables:
         for column in table.columns:
             ranking = table.rankings[column]
@@ -27,8 +23,8 @@ def spreadsheet(board: Leaderboard) -> str:
                 entry = table.body.get((row, column))
                 if entry is not None:
                     mark = "+".join(name for rows, name in marks if row in rows)
-                    writer.writerow(_line(entry, mark, ranking.p_values.get(row)))
-    return buffer.getvalue()
+                    lines.append(_line(entry, mark, ranking.p_values.get(row)))
+    return csv_text(COLUMNS, ([line[name] for name in COLUMNS] for line in lines))
 
 
 def _line(entry: Entry, mark: str, p: float | None) -> dict[str, object]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from benchmark.leaderboard.contamination import contaminated, leak_lines
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
+from benchmark.names import file_name
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan, TaskFacts
 from benchmark.planning.pretrained import HISTORY
@@ -107,8 +107,8 @@ class Leaderboard:
 
     @property
     def name(self) -> str:
-        """Of the files: a partial run has a leaderboard of its own."""
-        return self.plan.suite.name + ("-partial" if self.partial else "")
+        """Of the files: a partial run, and a part of the suite, has a leaderboard of its own."""
+        return base_name(self.plan)
 
     @property
     def synthetic(self) -> bool:
@@ -116,7 +116,7 @@ class Leaderboard:
 
     @property
     def partial(self) -> bool:
-        return any(cell.spec.limit is not None for cell in self.plan.cells)
+        return self.plan.limit is not None
 
     @property
     def absent(self) -> int:
@@ -142,10 +142,12 @@ class Leaderboard:
             lines.append("SYNTHETIC DATA: generated signals and reports; the numbers say nothing about medicine.")
         if self.partial:
             lines.append("PARTIAL: made with --limit on a part of the recordings; these are no final results.")
+        if part := self.plan.part:
+            lines.append(f"PART OF A SUITE: {' '.join(part)}; the whole suite has a table of its own.")
         if leaked := contaminated(self.entries):
             lines.append(f"CONTAMINATED: {', '.join(leaked)}: test data was seen before the test; the notes say how.")
         if self.absent:
-            lines.append(f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgarena run {self.plan.command}`.")
+            lines.append(f"INCOMPLETE: {self.absent} cells are missing or failed; `{self._command(*self.plan.part)}`.")
         lines += self._outdated()
         lines += [f"UNUSABLE: {len(cells)} records count as missing: {why}." for why, cells in self._unusable().items()]
         return lines + protocol_warnings(self.entries)
@@ -156,7 +158,7 @@ class Leaderboard:
         counts = Counter(cell.row for cell in self.standings.cells(OUTDATED))
         if counts:
             named = ", ".join(f"{row} ({count})" for row, count in counts.items())
-            command = f"ecgarena run {self.plan.command} --again {' '.join(shlex.quote(row) for row in counts)}"
+            command = self._command("--again", *counts)
             lines.append(f"OUTDATED: numbers of other code than is installed: {named}; `{command}` makes them anew.")
         if mixed := mixed_code(self.standings):
             lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
@@ -209,12 +211,24 @@ class Leaderboard:
         ):
             found = list(group)
             missing, failed = sum(e.missing for e in found), sum(e.failed for e in found)
-            command = f"ecgarena run {self.plan.command} --methods {shlex.quote(row)} --tasks {task}"
+            options = ("--methods", row, "--tasks", task)
             if missing:
-                lines.append(f"{row} × {task}: {missing} cells missing; `{command}`.")
+                lines.append(f"{row} × {task}: {missing} cells missing; `{self._command(*options)}`.")
             if failed:
-                lines.append(f"{row} × {task}: {failed} cells failed; `{command} --retry-failed`.")
+                command = self._command(*options, "--retry-failed")
+                lines.append(f"{row} × {task}: {failed} cells failed; `{command}`.")
         return lines
+
+    def _command(self, *options: str) -> str:
+        """What to type for cells that are missing."""
+        limit = () if self.plan.limit is None else ("--limit", str(self.plan.limit))
+        return self.plan.command("run", *options, *limit)
+
+
+def base_name(plan: Plan) -> str:
+    """What the files of a plan's tables are called, without their endings: a part never replaces the whole."""
+    part = f"-part-{file_name('+'.join(word for word in plan.part if word[:2] != '--'), 60)}" if plan.part else ""
+    return plan.suite.name + part + ("-partial" if plan.limit is not None else "")
 
 
 def mixed_code(standings: Standings) -> list[str]:

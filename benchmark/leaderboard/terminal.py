@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.names import one_line
+from benchmark.streams import READABLE
 
 
 def show(board: Leaderboard) -> None:
+    """Print all tables, warnings and notes, in letters that stdout can show."""
     console = Console(highlight=False)
     for table in board.tables:
-        shown = RichTable(title=table.title, title_justify="left")
+        shown = RichTable(title=_text(table.title), title_justify="left")
         roomy = _width(table) <= console.width
         for column in ("method", *table.columns):
-            shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=roomy)
+            shown.add_column(_text(column), justify="left" if column == "method" else "right", no_wrap=roomy)
         for rows in (table.rows, table.baselines):
             for row in rows:
-                shown.add_row(escape(row), *(_cell(table, row, column, roomy) for column in table.columns))
+                shown.add_row(_text(row), *(_cell(table, row, column, roomy) for column in table.columns))
             shown.add_section()
         console.print(shown)
     for line in board.warnings():
-        console.print(line, style="bold", markup=False, soft_wrap=True)
+        console.print(_text(line, "bold"), soft_wrap=True)
     for line in board.notes():
-        console.print(line, style="dim", markup=False, soft_wrap=True)
+        console.print(_text(line, "dim"), soft_wrap=True)
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text that steers nothing, in letters that stdout has, so that columns are measured as they are printed."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return Text(one_line(text).encode(encoding, READABLE).decode(encoding), style)
 
 
 def _width(table: Table) -> int:
@@ -33,8 +44,8 @@ def _width(table: Table) -> int:
     return sum(widest) + 3 * len(table.columns) + max(map(len, [*table.all_rows, "method"])) + 4
 
 
-def _cell(table: Table, row: str, column: str, roomy: bool) -> str:
-    text = escape(table.text(row, column, roomy))
+def _cell(table: Table, row: str, column: str, roomy: bool) -> Text:
+    text = table.text(row, column, roomy)
     if table.is_best(row, column):
-        return f"[bold green]{text}[/]"
-    return f"[underline]{text}[/]" if table.is_second(row, column) else text
+        return _text(text, "bold green")
+    return _text(text, "underline") if table.is_second(row, column) else _text(text)

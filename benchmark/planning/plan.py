@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from benchmark.api import REPORTS, Dataset, Method, SupervisedMethod, Task, TrainableMethod
+from benchmark.api import Dataset, Method, Task
 from benchmark.canonical import canonical, digest
 from benchmark.configuration import distinct
-from benchmark.data.signals.conditions import SignalCondition, expand_conditions
-from benchmark.data.signals.perturbations import check
-from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, no_label_set, raise_all
+from benchmark.data.signals.conditions import SignalCondition
+from benchmark.errors import BenchmarkError, MissingError, UsageError, did_you_mean, raise_all
+from benchmark.planning.blocks import (
+    block_errors,
+    check_rate,
+    conditions_of,
+    dataset_config,
+    expand,
+    find_method,
+    label_sets_of,
+    method_config,
+    recipe_of,
+    source_of,
+    training_of,
+)
 from benchmark.planning.pretrained import weights_folder
 from benchmark.planning.skips import Skip, skip_reasons, skips, unmet_label_sets
-from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
-from benchmark.planning.training_config import TrainingConfig
+from benchmark.planning.suites import MethodBlock, Suite, TaskBlock
 from benchmark.planning.weights import locate
 from benchmark.records.spec import RunSpec
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -94,12 +104,17 @@ class Plan:
     cells: tuple[Cell, ...]
     skipped: tuple[Skip, ...]
     tasks: Mapping[str, TaskFacts]
-    given: str = ""  # the suite as the user named it: by name or by path; printed commands repeat it
+    given: tuple[str, ...] = ()  # the suite as the user gave it: its name or path, and ``--set`` options
+    part: tuple[str, ...] = ()  # ``--methods`` and ``--tasks`` as given, where they leave out a part of the suite
 
     @property
-    def command(self) -> str:
-        """The suite as a shell takes it."""
-        return shlex.quote(self.given or self.suite.name)
+    def limit(self) -> int | None:
+        """Recordings per split."""
+        return self.cells[0].spec.limit if self.cells else None
+
+    def command(self, verb: str, *options: str) -> str:
+        """``ecgarena run path/to/suite.toml --set a=1 ...``, for a shell: what to type to get at this suite again."""
+        return shlex.join(["ecgarena", verb, *(self.given or (self.suite.name,)), *options])
 
 
 def group_cells(cells: Iterable[Cell]) -> list[CellGroup]:
@@ -123,16 +138,18 @@ def make_plan(
     methods: Collection[str] = (),
     tasks: Collection[str] = (),
     limit: int | None = None,
-    given: str = "",
+    given: Collection[str] = (),
 ) -> Plan:
     """Lay out the grid. Every mistake in the suite's names and options is reported at once."""
     rivals = [*suite.methods, *_floors(suite)]
     _check_choice("methods", methods, [method.row for method in rivals])
-    _check_choice("tasks", tasks, [task.name for task in suite.tasks])
+    task_names = [task.name for task in suite.tasks]
+    _check_choice("tasks", tasks, task_names)
     cells: dict[str, Cell] = {}
     skipped: list[Skip] = []
-    problems: list[str] = []
-    missing = False
+    errors = block_errors(suite, methods, tasks)
+    problems = list(dict.fromkeys(map(str, errors)))
+    missing = any(isinstance(error, MissingError) for error in errors)
     asked = [_Questions(task) for task in suite.tasks]
     for task in suite.tasks:
         skipped += unmet_label_sets(suite, task) if not tasks or task.name in tasks else []
@@ -143,7 +160,7 @@ def make_plan(
             find_method(method.name, method.python)
         except BenchmarkError as error:
             missing = missing or isinstance(error, MissingError)
-            problems.append(str(error))
+            problems += [str(error)] if str(error) not in problems else []
             continue
         for task, questions in zip(suite.tasks, asked, strict=True):
             if tasks and task.name not in tasks:
@@ -163,16 +180,8 @@ def make_plan(
                     break
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
     facts = {name: TaskFacts.of(TASKS.get(name)) for name in dict.fromkeys(cell.spec.task for cell in cells.values())}
-    return Plan(suite, tuple(cells.values()), tuple(dict.fromkeys(skipped)), facts, given)
-
-
-def find_method(name: str, python: str | None) -> type[Method]:
-    """The class called `name`, of another interpreter if one is given."""
-    if python is not None:
-        from benchmark.external.method import use_interpreter  # torch: only where it is needed
-
-        use_interpreter(name, python)
-    return METHODS.get(name)
+    part = chosen_part(methods, [method.row for method in rivals], tasks, task_names)
+    return Plan(suite, tuple(cells.values()), tuple(dict.fromkeys(skipped)), facts, tuple(given), part)
 
 
 def _floors(suite: Suite) -> list[MethodBlock]:
@@ -188,6 +197,14 @@ def _floors(suite: Suite) -> list[MethodBlock]:
 def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
     wrong = [f"the suite has no {name!r}{did_you_mean(name, known)}" for name in chosen if name not in known]
     raise_all(wrong, f"--{what}:")
+
+
+def chosen_part(
+    methods: Collection[str], rows: Collection[str], tasks: Collection[str], names: Collection[str]
+) -> tuple[str, ...]:
+    """The options that choose a part of a suite with these rows and tasks; nothing where they leave nothing out."""
+    chosen = (("--methods", methods, rows), ("--tasks", tasks, names))
+    return tuple(word for option, some, all_ in chosen if some and set(all_) - set(some) for word in (option, *some))
 
 
 class _Questions:
@@ -212,22 +229,22 @@ def _cells(
 ) -> tuple[list[Cell], list[Skip]]:
     """Lay out the cells of a row and a task, and the reasons for those that there are not."""
     shared = _shared(suite, method, task, limit)
-    places = [(block.name, name) for block in suite.datasets for name in _label_sets(block, task)]
+    places = [(block.name, name) for block in suite.datasets for name in label_sets_of(block, task)]
     reasons = skip_reasons((question for question, _, _ in questions.grid), method.name, places)
     skipped = skips(method.row, task.name, reasons, places)
     if len(reasons) == len(questions.grid) * len(places):
         return [], skipped  # weights that nobody will use need not be there
-    conditions = list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
+    conditions = conditions_of(task)
     card = METHODS.get(method.name).card
     file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
     shared = replace(shared, weights=weights)
     path, folder, cells = str(file) if file else None, _weights_folder(shared), []
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
-        _check_rate(conditions, dataset, dataset_class)
-        config = distinct(dataset_class, dataset.config, f"dataset {dataset.name}")
+        check_rate(conditions, dataset, dataset_class)
+        config = dataset_config(dataset)
         base = replace(shared, dataset=dataset.name, dataset_version=dataset_class.card.version, dataset_config=config)
-        for label_set in _label_sets(dataset, task):
+        for label_set in label_sets_of(dataset, task):
             classes = tuple(dataset_class.label_sets.get(label_set, ()))
             for number, (question, values, distinct_fields) in enumerate(questions.grid):
                 if (number, (dataset.name, label_set)) in reasons:
@@ -236,7 +253,7 @@ def _cells(
                     "label_set": label_set,
                     "task_config": distinct_fields,
                     "task_inputs": question.inputs(dataset.name, label_set, classes),
-                    "source": _source(suite, question),
+                    "source": source_of(suite, question),
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
@@ -258,7 +275,7 @@ def _shared(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | Non
     return RunSpec(
         method=method.name,
         method_version=method_class.card.version,
-        method_config=distinct(method_class, method.config, f"method {method.row}"),
+        method_config=method_config(method),
         task=task.name,
         task_version=task_class.version,
         task_config={},
@@ -267,106 +284,7 @@ def _shared(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | Non
         dataset_config={},
         label_set="",
         protocol=task_class.protocol,
-        pretraining=_recipe(suite, method, method_class, limit),
-        training=_training(method, method_class),
+        pretraining=recipe_of(suite, method, limit),
+        training=training_of(method),
         limit=limit,
     )
-
-
-def _source(suite: Suite, question: Task) -> dict[str, Any] | None:
-    """The dataset that a task learns from, in the suite's configuration of it where the suite has it."""
-    wanted = question.learns_from()
-    if wanted is None:
-        return None
-    name, label_set = wanted
-    cls: type[Dataset] = DATASETS.get(name)
-    if label_set not in cls.label_sets:
-        raise UsageError(f"{name} has no label set {label_set!r}{did_you_mean(label_set, cls.label_sets)}")
-    config = next((block.config for block in suite.datasets if block.name == name), {})
-    return {
-        "dataset": name,
-        "dataset_version": cls.card.version,
-        "dataset_config": distinct(cls, config, f"dataset {name}"),
-        "label_set": label_set,
-    }
-
-
-def _check_rate(conditions: list[SignalCondition], dataset: DatasetBlock, dataset_class: type[Dataset]) -> None:
-    """Raise where a perturbation cannot exist at the dataset's rate."""
-    for condition in conditions:
-        if condition.perturb:
-            check(condition.perturb, condition.strength, dataset_class(**dataset.config).rate)
-
-
-def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
-    """The grid of a task: the product over all fields that got a list; equal questions appear once."""
-    known = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
-    wrong = [f"{where} has no field {name!r}{did_you_mean(name, known)}" for name in config if name not in known]
-    wrong += [
-        f"{name} of {where} is an empty list: nothing would be asked" for name, value in config.items() if value == []
-    ]
-    raise_all(wrong, f"the configuration of {where} is wrong:")
-    values = [value if isinstance(value, list) else [value] for value in config.values()]
-    seen = set()
-    for combination in itertools.product(*values):
-        question = task_class(**dict(zip(config, combination, strict=True))).canonical_form()
-        if question not in seen:
-            seen.add(question)
-            yield question
-
-
-def _label_sets(dataset: DatasetBlock, task: TaskBlock) -> list[str]:
-    known = DATASETS.get(dataset.name).label_sets
-    wrong = [
-        no_label_set(dataset.name, name, known)
-        for name in [*dataset.label_sets, *(task.label_sets or [])]
-        if name not in known and name != REPORTS
-    ]
-    raise_all(wrong, "label_sets:")
-    return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]
-
-
-def _training(method: MethodBlock, method_class: type[Method]) -> dict[str, Any] | None:
-    if not issubclass(method_class, SupervisedMethod):
-        if method.training is not None:
-            raise UsageError(f"{method.row} is not trained on labels; it takes no 'training'")
-        return None
-    if (method.training or {}).get("select", "last") != "last":
-        raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
-    return distinct(TrainingConfig, method.training or {}, f"training of {method.row}")
-
-
-def _recipe(suite: Suite, method: MethodBlock, method_class: type[Method], limit: int | None) -> dict[str, Any] | None:
-    if method.pretrain is None:
-        return None
-    if method.weights is not None:
-        raise UsageError(f"{method.row} has both 'weights' and 'pretrain'; keep one")
-    options = dict(method.pretrain)
-    dataset = options.pop("dataset", None)
-    if dataset is None:
-        raise UsageError(f"the pretrain table of {method.row} names no dataset")
-    configs = {block.name: block.config for block in suite.datasets}
-    return recipe(
-        method.row, method_class, dataset, options.pop("dataset_config", configs.get(dataset, {})), options, limit
-    )
-
-
-def recipe(
-    row: str,
-    method_class: type[Method],
-    dataset: str,
-    dataset_config: dict[str, Any],
-    options: dict[str, Any],
-    limit: int | None = None,
-) -> dict[str, Any]:
-    """What makes weights: dataset and training options; part of the key of every cell that uses them."""
-    if issubclass(method_class, SupervisedMethod) or not issubclass(method_class, TrainableMethod):
-        raise UsageError(f"{row} cannot be pre-trained; remove its 'pretrain'")
-    dataset_class = DATASETS.get(dataset)
-    return {
-        "dataset": dataset,
-        "dataset_version": dataset_class.card.version,
-        "dataset_config": distinct(dataset_class, dataset_config, f"dataset {dataset}"),
-        "training": distinct(TrainingConfig, options, f"pretrain of {row}"),
-        "limit": limit,
-    }

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.atomic import write_text
-from benchmark.errors import DataError, did_you_mean, raise_all
-from benchmark.planning.plan import CellGroup, Plan, TaskFacts
+from benchmark.errors import DataError, did_you_mean, raise_all, shown
+from benchmark.names import name_problem
+from benchmark.planning.plan import Cell, CellGroup, Plan, TaskFacts, chosen_part
 from benchmark.planning.skips import ALL_ROWS, Skip
 from benchmark.planning.suites import Suite
 from benchmark.records.paths import PLAN
@@ -27,6 +28,7 @@ def write_plan(plan: Plan, folder: Path) -> None:
         "version": VERSION,
         "suite": suite,
         "tasks": {name: asdict(facts) for name, facts in plan.tasks.items()},
+        "part": plan.part,
         "skipped": [vars(skip) for skip in plan.skipped],
     }
     lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
@@ -54,7 +56,9 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
         suite = Suite.model_validate(content["suite"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({type(error).__name__}: {error}); collect the records again") from None
-    _check("methods", methods, {cell.row for cell in cells})
+    _check_paths(cells, path)
+    rows = {cell.row for cell in cells}
+    _check("methods", methods, rows)
     _check("tasks", tasks, set(facts))
 
     def is_wanted(row: str, task: str) -> bool:
@@ -65,7 +69,17 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
         tuple(cell for cell in cells if is_wanted(cell.row, cell.spec.task)),
         tuple(skip for skip in skipped if is_wanted(skip.row, skip.task)),
         facts,
+        part=(*content.get("part", ()), *chosen_part(methods, rows, tasks, set(facts))),
     )
+
+
+def _check_paths(cells: Collection[Cell], path: Path) -> None:
+    """Raise `DataError` where what becomes part of a path is no name that `write_plan` could have written."""
+    parts = {part for cell in cells for part in (cell.spec.task, cell.spec.method, cell.spec.dataset)}
+    parts |= {cell.weights_folder for cell in cells if cell.weights_folder is not None}
+    wrong = {part: name_problem(part) if isinstance(part, str) else "it is no text" for part in parts}
+    problems = [f"{shown(part)}: {problem}" for part, problem in wrong.items() if problem]
+    raise_all(problems, f"{path} has names that cannot be part of a path:", DataError)
 
 
 def _check(option: str, chosen: Collection[str], known: Collection[str]) -> None:

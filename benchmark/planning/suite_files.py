@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 from benchmark.errors import UsageError, did_you_mean
+from benchmark.toml_values import read_toml
 
 
 def suite_names() -> list[str]:
@@ -26,8 +26,8 @@ def suite_path(name: str) -> Path:
 def suite_name(given: str) -> str:
     """Return the name of a suite that was given by name or by path; of a file that is not there its stem."""
     try:
-        return str(tomllib.loads(suite_path(given).read_text("utf-8"))["name"])
-    except (UsageError, OSError, ValueError, KeyError):
+        return str(read_toml(suite_path(given))["name"])
+    except (UsageError, KeyError):
         return Path(given).stem if given.endswith(".toml") else given
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.errors import did_you_mean, raise_all, shown
+from benchmark.names import name_problem, one_line
 from benchmark.planning.suite_files import suite_path
+from benchmark.toml_values import read_toml, value_problems
+
+LONGEST_LABEL = 200  # characters of a row's title
 
 
 class Block(BaseModel):
@@ -32,7 +34,7 @@ class TaskBlock(Block):
 
     name: str
     config: dict[str, Any] = {}
-    label_sets: list[str] | None = None  # default: all of the suite
+    label_sets: list[str] | None = Field(default=None, min_length=1)  # default: all of the suite
     signal: list[dict[str, Any]] = Field(default=[{}], min_length=1)
 
 
@@ -51,6 +53,15 @@ class MethodBlock(Block):
     python: str | None = None
     training: dict[str, Any] | None = None  # for methods trained end to end on the labelled subset
 
+    @field_validator("label")
+    @classmethod
+    def _one_line(cls, label: str) -> str:
+        if one_line(label) != label or label != label.strip():
+            raise ValueError("a row's title is one line, without control characters and blanks around it")
+        if len(label) > LONGEST_LABEL:
+            raise ValueError(f"a row's title has at most {LONGEST_LABEL} characters, this one has {len(label)}")
+        return label
+
     @property
     def row(self) -> str:
         return self.label or self.name
@@ -65,55 +76,71 @@ class Suite(Block):
     tasks: list[TaskBlock] = Field(min_length=1)
     methods: list[MethodBlock] = Field(min_length=1)
 
+    @field_validator("name")
+    @classmethod
+    def _part_of_a_path(cls, name: str) -> str:
+        if problem := name_problem(name):
+            raise ValueError(f"files are named after it: {problem}")
+        return name
+
 
 def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
-    """Load a built-in suite by name or any suite by its path; `overrides` are dotted keys of ``--set``."""
+    """Load a built-in suite by name or any suite by its path; `overrides` are dotted keys of ``--set``.
+
+    Raises `UsageError` with every mistake in the file's form: keys, types, values and names.
+    """
     path = suite_path(name)
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no readable TOML file: {error}") from None
-    for key, value in (overrides or {}).items():
-        _assign(raw, key, value)
+    raw = read_toml(path)
+    problems = [problem for key, value in (overrides or {}).items() for problem in _assign(raw, key, value)]
+    problems += value_problems(raw)
     try:
         suite = Suite.model_validate(raw)
+        problems += _repeated(suite)
     except ValidationError as error:
-        raise_all([_explain(fault) for fault in error.errors()], f"{path} is wrong:")
-        raise
-    _check_names(suite, path)
+        problems += [_explain(fault) for fault in error.errors()]
+    raise_all(problems, f"{path} is wrong:")
     return suite
 
 
-def _check_names(suite: Suite, path: Path) -> None:
+def _repeated(suite: Suite) -> list[str]:
+    """Rows and datasets that stand twice."""
     rows = [method.row for method in suite.methods]
-    problems = [
-        f"two methods share the row {row!r}; give one a label" for row in sorted(set(rows)) if rows.count(row) > 1
-    ]
     names = [dataset.name for dataset in suite.datasets]
-    problems += [f"dataset {name!r} stands twice" for name in sorted(set(names)) if names.count(name) > 1]
-    raise_all(problems, f"{path} is wrong:")
+    return [
+        *(f"two methods share the row {row!r}; give one a label" for row in sorted(set(rows)) if rows.count(row) > 1),
+        *(f"dataset {name!r} stands twice" for name in sorted(set(names)) if names.count(name) > 1),
+    ]
 
 
-def _assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set ``methods.merl.config.width``: tables by key, entries of a list by their label or name."""
+def _assign(raw: dict[str, Any], dotted: str, value: Any) -> Iterator[str]:
+    """Set ``methods.merl.config.width``: tables by key, entries of a list by label or name; yield what is wrong."""
     *path, last = dotted.split(".")
     node: Any = raw
     for depth, part in enumerate(path):
         where = ".".join(path[:depth]) or "the suite"
         if isinstance(node, list):
-            entries = {entry.get("label") or entry.get("name", ""): entry for entry in node}
+            entries = {_called(entry): entry for entry in node if isinstance(entry, dict)}
             if part not in entries:
-                raise UsageError(f"--set {dotted}: {where} has no entry {part!r}{did_you_mean(part, entries)}")
+                yield f"--set {dotted}: {where} has no entry {shown(part)}{did_you_mean(part, entries)}"
+                return
             node = entries[part]
         elif isinstance(node, dict):
             if part not in node and part not in MethodBlock.model_fields:
-                raise UsageError(f"--set {dotted}: {where} has no key {part!r}{did_you_mean(part, node)}")
+                yield f"--set {dotted}: {where} has no key {shown(part)}{did_you_mean(part, node)}"
+                return
             node = node.setdefault(part, {})
         else:
-            raise UsageError(f"--set {dotted}: {where} is a plain value")
-    if not isinstance(node, dict):
-        raise UsageError(f"--set {dotted}: name an entry of {'.'.join(path)} and its key: methods.merl.config.width=32")
-    node[last] = value
+            yield f"--set {dotted}: {where} is a plain value"
+            return
+    if isinstance(node, dict):
+        node[last] = value
+    elif path:
+        yield f"--set {dotted}: name an entry of {'.'.join(path)} and its key: methods.merl.config.width=32"
+
+
+def _called(entry: dict[str, Any]) -> str:
+    """An entry's label, else its name; both may be anything yet."""
+    return str(entry.get("label") or entry.get("name", ""))
 
 
 def _explain(fault: Any) -> str:
@@ -125,4 +152,6 @@ def _explain(fault: Any) -> str:
         return f"{where} is no key{did_you_mean(key, block.model_fields)}"
     if fault["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {fault['msg']}, it is {fault['input']!r}"
+    if fault["type"] == "value_error":
+        return f"{where} = {shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {fault['msg']}, it is {shown(fault['input'])}"

@@ -7,7 +7,7 @@ from benchmark.engine import preemption, pretraining
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, pretrain, pretrained_folder
 from benchmark.paths import Home
-from benchmark.planning.plan import recipe
+from benchmark.planning.blocks import recipe
 from benchmark.registry import METHODS
 
 OPTIONS = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}

@@ -12,7 +12,7 @@ from benchmark.engine.checkpoints import load_weights
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import pretrain
 from benchmark.errors import MissingError, UsageError
-from benchmark.planning.plan import recipe
+from benchmark.planning.blocks import recipe
 from benchmark.registry import METHODS
 from methods.merl import MERL
 from methods.nn.text import HubTextEncoder, TokeniserMissing

@@ -9,7 +9,7 @@ from benchmark.engine.building import build
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import ReportedRecordings, pretrain
 from benchmark.engine.training import train
-from benchmark.planning.plan import recipe
+from benchmark.planning.blocks import recipe
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
 

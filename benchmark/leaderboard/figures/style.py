@@ -36,6 +36,7 @@ RC: Any = {
     "svg.hashsalt": "ecgarena",  # else every SVG has other ids
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # fonts that a publisher accepts
+    "text.parse_math": False,  # a $ in a row's title is a $
 }
 
 

@@ -1,0 +1,208 @@
+"""The blocks of a suite one by one: each is checked and completed by itself, before and while a grid is laid out."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import fields
+from typing import Any
+
+from benchmark.api import REPORTS, Dataset, Method, SupervisedMethod, Task, TrainableMethod
+from benchmark.configuration import distinct, type_problems
+from benchmark.data.signals.conditions import SignalCondition, expand_conditions
+from benchmark.data.signals.perturbations import check
+from benchmark.errors import BenchmarkError, UsageError, did_you_mean, no_label_set, raise_all, shown
+from benchmark.names import check_name
+from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
+from benchmark.planning.training_config import TrainingConfig
+from benchmark.registry import DATASETS, METHODS, TASKS
+
+
+def block_errors(suite: Suite, rows: Collection[str], tasks: Collection[str]) -> list[BenchmarkError]:
+    """Check every block by itself; of methods and tasks those in `rows` and `tasks`, or all where none is named."""
+    checks: list[Callable[[], object]] = []
+    for dataset in suite.datasets:
+        checks += [functools.partial(dataset_config, dataset), functools.partial(_check_label_sets, dataset)]
+    for task in suite.tasks:
+        if not tasks or task.name in tasks:
+            checks += [functools.partial(_check_grid, task), functools.partial(conditions_of, task)]
+    for method in suite.methods:
+        if not rows or method.row in rows:
+            parts = (method_config, training_of, _check_pretraining, functools.partial(recipe_of, suite))
+            checks += [functools.partial(part, method) for part in parts]
+    return [error for check in checks if (error := _error_of(check)) is not None]
+
+
+def _error_of(check: Callable[[], object]) -> BenchmarkError | None:
+    try:
+        check()
+    except BenchmarkError as error:
+        return error
+    return None
+
+
+# --- datasets ------------------------------------------------------------------------------------
+
+
+def dataset_config(dataset: DatasetBlock) -> dict[str, Any]:
+    """The options that differ from their defaults."""
+    return distinct(DATASETS.get(dataset.name), dataset.config, f"dataset {dataset.name}")
+
+
+def _check_label_sets(dataset: DatasetBlock) -> None:
+    """Refuse label sets that the dataset lacks, and those of a plug-in that no file can be named after."""
+    refuse_unknown(dataset, dataset.label_sets)
+    for name in dataset.label_sets:
+        check_name(name, f"a label set of the dataset {dataset.name}")
+
+
+def refuse_unknown(dataset: DatasetBlock, names: Collection[str]) -> None:
+    known = DATASETS.get(dataset.name).label_sets
+    wrong = [no_label_set(dataset.name, name, known) for name in names if name not in known and name != REPORTS]
+    raise_all(wrong, "label_sets:")
+
+
+def label_sets_of(dataset: DatasetBlock, task: TaskBlock) -> list[str]:
+    """The label sets on which the task is asked of the dataset."""
+    refuse_unknown(dataset, [*dataset.label_sets, *(task.label_sets or [])])
+    return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]
+
+
+def check_rate(conditions: list[SignalCondition], dataset: DatasetBlock, dataset_class: type[Dataset]) -> None:
+    """Raise where a perturbation cannot exist at the dataset's rate."""
+    for condition in conditions:
+        if condition.perturb:
+            check(condition.perturb, condition.strength, dataset_class(**dataset.config).rate)
+
+
+# --- tasks ---------------------------------------------------------------------------------------
+
+
+def conditions_of(task: TaskBlock) -> list[SignalCondition]:
+    """The conditions under which signals are read, each once."""
+    return list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
+
+
+def _check_grid(task: TaskBlock) -> None:
+    for _ in expand(TASKS.get(task.name), task.config, f"task {task.name}"):
+        pass
+
+
+def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
+    """The grid of a task: the product over all fields that got a list; equal questions appear once."""
+    known = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
+    wrong = [f"{where} has no field {name!r}{did_you_mean(name, known)}" for name in config if name not in known]
+    values = [value if isinstance(value, list) else [value] for value in config.values()]
+    wrong += [
+        f"{name} of {where} is an empty list: nothing would be asked" for name, value in config.items() if value == []
+    ]
+    single = [{name: value} for name, several in zip(config, values, strict=True) if name in known for value in several]
+    wrong += [line for given in single for line in type_problems(task_class, given, where)]
+    raise_all(list(dict.fromkeys(wrong)), f"the configuration of {where} is wrong:")
+    seen = set()
+    for combination in itertools.product(*values):
+        question = task_class(**dict(zip(config, combination, strict=True))).canonical_form()
+        if question not in seen:
+            seen.add(question)
+            yield question
+
+
+def source_of(suite: Suite, question: Task) -> dict[str, Any] | None:
+    """The dataset that a task learns from, in the suite's configuration of it where the suite has it."""
+    wanted = question.learns_from()
+    if wanted is None:
+        return None
+    name, label_set = wanted
+    cls: type[Dataset] = DATASETS.get(name)
+    if label_set not in cls.label_sets:
+        raise UsageError(f"{name} has no label set {label_set!r}{did_you_mean(label_set, cls.label_sets)}")
+    config = next((block.config for block in suite.datasets if block.name == name), {})
+    return {
+        "dataset": name,
+        "dataset_version": cls.card.version,
+        "dataset_config": distinct(cls, config, f"dataset {name}"),
+        "label_set": label_set,
+    }
+
+
+# --- methods -------------------------------------------------------------------------------------
+
+
+def find_method(name: str, python: str | None) -> type[Method]:
+    """The class called `name`, of another interpreter if one is given."""
+    if python is not None:
+        from benchmark.external.method import use_interpreter  # torch: only where it is needed
+
+        use_interpreter(name, python)
+    return METHODS.get(name)
+
+
+def method_config(method: MethodBlock) -> dict[str, Any]:
+    """The options that differ from their defaults."""
+    return distinct(find_method(method.name, method.python), method.config, f"method {method.row}")
+
+
+def training_of(method: MethodBlock) -> dict[str, Any] | None:
+    """How a supervised method is trained on the subset: the options that differ from their defaults."""
+    method_class: type[Method] = find_method(method.name, method.python)
+    if not issubclass(method_class, SupervisedMethod):
+        if method.training is not None:
+            raise UsageError(f"{method.row} is not trained on labels; it takes no 'training'")
+        return None
+    if (method.training or {}).get("select", "last") != "last":
+        raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
+    return _training_options(method.training or {}, f"training of {method.row}")
+
+
+def _training_options(options: dict[str, Any], where: str) -> dict[str, Any]:
+    """Those that differ from their defaults; raises where a training cannot run with them."""
+    TrainingConfig.from_options(options, where)
+    return distinct(TrainingConfig, options, where)
+
+
+def _check_pretraining(method: MethodBlock) -> None:
+    """Refuse wrong training options, whatever is wrong with the dataset beside them."""
+    options = {key: value for key, value in (method.pretrain or {}).items() if key not in ("dataset", "dataset_config")}
+    _training_options(options, f"pretrain of {method.row}")
+
+
+def recipe_of(suite: Suite, method: MethodBlock, limit: int | None = None) -> dict[str, Any] | None:
+    """The recipe of weights that are made here, if the row has any."""
+    method_class: type[Method] = find_method(method.name, method.python)
+    if method.pretrain is None:
+        return None
+    if method.weights is not None:
+        raise UsageError(f"{method.row} has both 'weights' and 'pretrain'; keep one")
+    options = dict(method.pretrain)
+    dataset = options.pop("dataset", None)
+    if dataset is None:
+        raise UsageError(f"the pretrain table of {method.row} names no dataset")
+    if not isinstance(dataset, str):
+        raise UsageError(f"the pretrain table of {method.row}: dataset must be a text, it is {shown(dataset)}")
+    configs = {block.name: block.config for block in suite.datasets}
+    config = options.pop("dataset_config", configs.get(dataset, {}))
+    if not isinstance(config, dict):
+        raise UsageError(f"the pretrain table of {method.row}: dataset_config must be a table, it is {shown(config)}")
+    return recipe(method.row, method_class, dataset, config, options, limit)
+
+
+def recipe(
+    row: str,
+    method_class: type[Method],
+    dataset: str,
+    dataset_config: dict[str, Any],
+    options: dict[str, Any],
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """What makes weights: dataset and training options; part of the key of every cell that uses them."""
+    if issubclass(method_class, SupervisedMethod) or not issubclass(method_class, TrainableMethod):
+        raise UsageError(f"{row} cannot be pre-trained; remove its 'pretrain'")
+    dataset_class = DATASETS.get(dataset)
+    return {
+        "dataset": dataset,
+        "dataset_version": dataset_class.card.version,
+        "dataset_config": distinct(dataset_class, dataset_config, f"dataset {dataset}"),
+        "training": _training_options(options, f"pretrain of {row}"),
+        "limit": limit,
+    }
