@@ -1,4 +1,4 @@
-"""What the leak gate says, for the tables: one line per dataset, state and reason, with the rows that it concerns."""
+"""Contamination notes for the tables: one line per dataset, state and reasons, with the rows that it concerns."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from benchmark.leaderboard.summary import Entry
 
 
-def leak_lines(entries: Iterable[Entry]) -> list[str]:
-    """``ptbxl, leaks: merl contaminated: its weights saw ...``; records from before the gate say nothing."""
+def contamination_notes(entries: Iterable[Entry]) -> list[str]:
+    """Return lines such as ``ptbxl, leaks: merl contaminated: its weights saw ...``.
+
+    Records that were made before there was a verdict add nothing.
+    """
     rows: dict[tuple[str, str, str], list[str]] = {}
     for entry in entries:
         for result in entry.results:
@@ -21,12 +24,12 @@ def leak_lines(entries: Iterable[Entry]) -> list[str]:
     ]
 
 
-def contaminated(entries: Iterable[Entry]) -> list[str]:
-    """``merl on ptbxl``: rows with a number that the gate calls contaminated."""
-    found = [
+def contaminated_rows(entries: Iterable[Entry]) -> list[str]:
+    """Return ``merl on ptbxl`` for each row with a number whose record says that it is contaminated."""
+    rows = [
         f"{entry.row} on {entry.dataset}"
         for entry in entries
         for result in entry.results
         if result.leak is not None and result.leak["state"] == "contaminated"
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(rows))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
-from benchmark.leaderboard.contamination import contaminated, leak_lines
+from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
@@ -142,8 +142,10 @@ class Leaderboard:
             lines.append("SYNTHETIC DATA: generated signals and reports; the numbers say nothing about medicine.")
         if self.partial:
             lines.append("PARTIAL: made with --limit on a part of the recordings; these are no final results.")
-        if leaked := contaminated(self.entries):
-            lines.append(f"CONTAMINATED: {', '.join(leaked)}: test data was seen before the test; the notes say how.")
+        if contaminated := contaminated_rows(self.entries):
+            lines.append(
+                f"CONTAMINATED: {', '.join(contaminated)}: test data was seen before the test; the notes say how."
+            )
         if self.absent:
             lines.append(f"INCOMPLETE: {self.absent} cells are missing or failed; `ecgarena run {self.plan.command}`.")
         lines += self._outdated()
@@ -177,7 +179,7 @@ class Leaderboard:
             f"{e.dataset}/{e.label_set}: {note}." for e in self.entries for result in e.results for note in result.notes
         }
         analysis = sensitivity_notes(self.entries) + chance_notes(self.entries)
-        return [*lines, *leak_lines(self.entries), *sorted(notes), *analysis]
+        return [*lines, *contamination_notes(self.entries), *sorted(notes), *analysis]
 
     def _how_to_read(self) -> str:
         return (
