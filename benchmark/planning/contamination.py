@@ -38,7 +38,7 @@ COMPLETE = 0.99  # of a dataset's recordings: so many make a preparation as good
 
 
 @dataclass(frozen=True)
-class Finding:
+class Judgement:
     """What is known of one exposure, `name` its dataset or collection; `compared`: recordings were."""
 
     state: State
@@ -60,7 +60,7 @@ class Gate:
 
     def __init__(self, home: Home, quick: bool = False) -> None:
         self._folder, self._quick = home.fingerprints, quick
-        self._prepared = Preparations(home)
+        self._preparations = Preparations(home)
         self._verdicts: dict[str, Verdict] = {}
 
     def verdict(self, cell: Cell) -> Verdict:
@@ -68,9 +68,9 @@ class Gate:
         sources = sources_of(cell)
         key = digest([cell.spec.dataset, cell.spec.dataset_config, asdict(sources)])
         if key not in self._verdicts:
-            findings = [self._judge(exposure, cell) for exposure in sources.exposures]
-            remarks = [Finding(remark.state, remark.reason) for remark in sources.remarks]
-            self._verdicts[key] = _join([*findings, *remarks])
+            judgements = [self._judge(exposure, cell) for exposure in sources.exposures]
+            remarks = [Judgement(remark.state, remark.reason) for remark in sources.remarks]
+            self._verdicts[key] = _join([*judgements, *remarks])
         return self._verdicts[key]
 
     def verdicts(self, cells: Iterable[Cell]) -> dict[Verdict, list[Cell]]:
@@ -80,19 +80,19 @@ class Gate:
             groups.setdefault(self.verdict(cell), []).append(cell)
         return groups
 
-    def _judge(self, exposure: Exposure, cell: Cell) -> Finding:
+    def _judge(self, exposure: Exposure, cell: Cell) -> Judgement:
         tested = cell.spec.dataset
         if reason := proof(tested, exposure):
-            return Finding("contaminated", reason, exposure.name)
+            return Judgement("contaminated", reason, exposure.name)
         if relation(tested, exposure.name) == "unknown":
             return _by_cards(exposure, tested, "nothing is known of it here")
-        data = self._prepared.find(tested, cell.spec.dataset_config)
-        seen = self._find(exposure)
-        if data is not None and seen is not None:
-            return self._compare(exposure, data, seen)
-        if data is not None and not exposure.splits and (finding := self._compare_parts(exposure, data)):
-            return finding
-        if self._quick and (exposure.here or seen is not None):
+        data = self._preparations.find(tested, cell.spec.dataset_config)
+        other = self._find(exposure)
+        if data is not None and other is not None:
+            return self._compare(exposure, data, other)
+        if data is not None and not exposure.splits and (judgement := self._compare_parts(exposure, data)):
+            return judgement
+        if self._quick and (exposure.here or other is not None):
             return _by_cards(exposure, tested, LEFT_TO_RUN)
         if exposure.name in DATASETS.names():
             return _by_cards(exposure, tested, f"not prepared here{_options(exposure)}")
@@ -100,49 +100,53 @@ class Gate:
 
     def _find(self, exposure: Exposure) -> PreparedDataset | None:
         """Return the recordings that were seen, if they are prepared; of a whole dataset any preparation serves."""
-        seen = self._prepared.find(exposure.name, exposure.config or {}, exposure.digest)
-        return seen or (None if exposure.splits else self._prepared.largest(exposure.name))
+        other = self._preparations.find(exposure.name, exposure.config or {}, exposure.digest)
+        return self._preparations.largest(exposure.name) if other is None and not exposure.splits else other
 
-    def _compare(self, exposure: Exposure, data: PreparedDataset, seen: PreparedDataset) -> Finding:
+    def _compare(self, exposure: Exposure, data: PreparedDataset, other: PreparedDataset) -> Judgement:
         tested = data.manifest["dataset"]
-        if self._quick and not is_quick(data, "test", seen, self._folder):
+        if self._quick and not is_quick(data, "test", other, self._folder):
             return _by_cards(exposure, tested, LEFT_TO_RUN)
         try:
-            by_split = shared_recordings(data, "test", seen, self._folder)
-            doubt = _incomplete(exposure, seen) or self._not_located(exposure, data, seen, by_split)
+            state, result = self._result(exposure, data, other)
         except DataError:
             return _by_cards(exposure, tested, "what is prepared of it here is damaged")
         except OSError:
             if not self._quick:
                 raise
             return _by_cards(exposure, tested, LEFT_TO_RUN)  # a plan needs no room on the disk
-        shared = together(by_split[split] for split in exposure.splits or SPLITS)
-        same = tested == seen.manifest["dataset"]
-        result = _overlap(shared, same, data.manifest["splits"].get("test", 0))
-        state: State = "contaminated" if result else "unknown" if doubt else "clean"
-        if not result:
-            absent = f"no {'patient and no signal' if same else 'signal'} of the test split"
-            result = f"{absent} is among its {shared.recordings:,} recordings" + (f", but {doubt}" if doubt else "")
         reason = f"{exposure}{describe_relation(tested, exposure.name)} (compared: {result})"
-        return Finding(state, reason, exposure.name, compared=True)
+        return Judgement(state, reason, exposure.name, compared=True)
 
-    def _compare_parts(self, exposure: Exposure, data: PreparedDataset) -> Finding | None:
+    def _result(self, exposure: Exposure, data: PreparedDataset, other: PreparedDataset) -> tuple[State, str]:
+        """Compare the test split of `data` with what was seen of `other`, and say what was found."""
+        by_split = shared_recordings(data, "test", other, self._folder)
+        shared = together(by_split[split] for split in exposure.splits or SPLITS)
+        same = data.manifest["dataset"] == other.manifest["dataset"]
+        if overlap := _overlap(shared, same, data.manifest["splits"].get("test", 0)):
+            return "contaminated", overlap
+        absent = f"no {'patient and no signal' if same else 'signal'} of the test split"
+        result = f"{absent} is among its {shared.recordings:,} recordings"
+        doubt = _incomplete(exposure, other) or self._not_located(exposure, data, other, by_split)
+        return ("unknown", f"{result}, but {doubt}") if doubt else ("clean", result)
+
+    def _compare_parts(self, exposure: Exposure, data: PreparedDataset) -> Judgement | None:
         """Compare what is prepared of a collection that no loader reads: it can prove contamination and no more."""
-        findings = []
-        for name in self._prepared.names():
-            part = self._prepared.largest(name) if exposure.name in containers(name) else None
+        judgements = []
+        for name in self._preparations.names():
+            part = self._preparations.largest(name) if exposure.name in containers(name) else None
             if part is not None:
-                findings.append(self._compare(Exposure(f"{exposure}, a part of which is", name), data, part))
-        compared = [finding for finding in findings if finding.compared]
-        proofs = [finding for finding in compared if finding.state == "contaminated"]
-        if proofs or not compared:
+                judgements.append(self._compare(Exposure(f"{exposure}, a part of which is", name), data, part))
+        comparisons = [judgement for judgement in judgements if judgement.compared]
+        proofs = [judgement for judgement in comparisons if judgement.state == "contaminated"]
+        if proofs or not comparisons:
             return proofs[0] if proofs else None
-        parts = ", ".join(finding.name for finding in compared)
+        parts = ", ".join(judgement.name for judgement in comparisons)
         result = f"no signal of the test split is in the parts of it that are prepared here, {parts}"
-        return Finding("unknown", f"{exposure} (compared: {result})", exposure.name, compared=True)
+        return Judgement("unknown", f"{exposure} (compared: {result})", exposure.name, compared=True)
 
     def _not_located(
-        self, exposure: Exposure, data: PreparedDataset, seen: PreparedDataset, by_split: Mapping[str, Shared]
+        self, exposure: Exposure, data: PreparedDataset, other: PreparedDataset, by_split: Mapping[str, Shared]
     ) -> str:
         """Return a doubt where one dataset holds the other's recordings and yet they are not found there.
 
@@ -152,30 +156,30 @@ class Gate:
         related = relation(tested, exposure.name)
         if related == "contains":
             total, whole, what = data.manifest["splits"].get("test", 0), exposure.name, "test recordings"
-            located = set(together(by_split.values()).copies)
+            matches = set(together(by_split.values()).copies)
         elif related == "part":
             splits = exposure.splits or SPLITS
             total, whole, what = sum(by_split[split].recordings for split in splits), tested, "recordings that it saw"
-            back = [shared_recordings(seen, split, data, self._folder) for split in splits]
-            located = {name for parts in back for name in together(parts.values()).copies}
+            back = [shared_recordings(other, split, data, self._folder) for split in splits]
+            matches = {name for parts in back for name in together(parts.values()).copies}
         else:
             return ""
-        lost = total - len(located)
+        missing = total - len(matches)
         where = f"are nowhere in {whole}, perhaps shifted or cut elsewhere"
-        return f"{lost:,} of the {total:,} {what} {where}" if lost else ""
+        return f"{missing:,} of the {total:,} {what} {where}" if missing else ""
 
 
-def _by_cards(exposure: Exposure, tested: str, why: str) -> Finding:
-    return Finding("unknown", f"{exposure}{describe_relation(tested, exposure.name)} ({why})", exposure.name)
+def _by_cards(exposure: Exposure, tested: str, why: str) -> Judgement:
+    return Judgement("unknown", f"{exposure}{describe_relation(tested, exposure.name)} ({why})", exposure.name)
 
 
-def _join(findings: list[Finding]) -> Verdict:
+def _join(judgements: list[Judgement]) -> Verdict:
     """Return the gravest state with all reasons; an unknown one begins with what only cards speak of."""
-    findings = sorted(findings, key=lambda finding: -SEVERITY.index(finding.state))
-    state, reasons = findings[0].state, [finding.reason for finding in findings]
-    names = dict.fromkeys(finding.name for finding in findings if finding.by_cards)
+    judgements = sorted(judgements, key=lambda judgement: -SEVERITY.index(judgement.state))
+    state, reasons = judgements[0].state, [judgement.reason for judgement in judgements]
+    names = dict.fromkeys(judgement.name for judgement in judgements if judgement.by_cards)
     if state == "unknown" and names:
-        in_part = any(finding.compared for finding in findings)
+        in_part = any(judgement.compared for judgement in judgements)
         reasons.insert(0, f"{ONLY_CARDS} with {', '.join(names)}" if in_part else ONLY_CARDS)
     return Verdict(state, tuple(dict.fromkeys(reasons)))
 
@@ -193,14 +197,14 @@ def _overlap(shared: Shared, same_dataset: bool, tested: int) -> str:
     return "; ".join(parts)
 
 
-def _incomplete(exposure: Exposure, seen: PreparedDataset) -> str:
+def _incomplete(exposure: Exposure, other: PreparedDataset) -> str:
     """Return a doubt where what is prepared here is less than what was seen, or perhaps something else."""
-    if exposure.here or exposure.digest == seen.digest:
+    if exposure.here or exposure.digest == other.digest:
         return ""
     expected = DATASETS.get(exposure.name).card.recordings
     if expected is not None:
-        few = len(seen) < COMPLETE * expected
-        return f"{len(seen):,} of all {expected:,} recordings of it are prepared here" if few else ""
+        few = len(other) < COMPLETE * expected
+        return f"{len(other):,} of all {expected:,} recordings of it are prepared here" if few else ""
     return "other data than these were seen" if exposure.digest is not None else ""
 
 

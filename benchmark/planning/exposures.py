@@ -56,15 +56,15 @@ def sources_of(cell: Cell) -> Sources:
 
 
 def _of_weights(cell: Cell) -> Sources:
-    declared = tuple(Exposure.of(SAW, name) for name in cell.trained_on or ())
+    by_suite = tuple(Exposure.of(SAW, name) for name in cell.trained_on or ())
     if cell.spec.pretraining is not None:
-        return Sources((*_of_recipe(cell.spec.pretraining, here=True), *declared))
+        return Sources((*_of_recipe(cell.spec.pretraining, here=True), *by_suite))
     card = _card_beside(cell)
     if card is not None:
-        return Sources((*_of_recipe(card["recipe"], digest=card.get("data_digest")), *declared))
+        return Sources((*_of_recipe(card["recipe"], digest=card.get("data_digest")), *by_suite))
     if cell.spec.weights is not None:
-        return _of_file(cell, declared)
-    return Sources(declared) if declared else Sources(remarks=(WITHOUT_WEIGHTS,))
+        return _of_file(cell, by_suite)
+    return Sources(by_suite) if by_suite else Sources(remarks=(WITHOUT_WEIGHTS,))
 
 
 def _of_recipe(recipe: Mapping[str, Any], here: bool = False, digest: str | None = None) -> list[Exposure]:
@@ -77,18 +77,18 @@ def _of_recipe(recipe: Mapping[str, Any], here: bool = False, digest: str | None
     return [Exposure(how, recipe["dataset"], (split,), config, here, digest) for split, how in parts.items()]
 
 
-def _of_file(cell: Cell, declared: tuple[Exposure, ...]) -> Sources:
+def _of_file(cell: Cell, by_suite: tuple[Exposure, ...]) -> Sources:
     """Return what weights from a file saw; a method's card speaks of the published ones, told by their checksum."""
     card = METHODS.get(cell.spec.method).card
     published = cell.spec.weights in {weights.sha256 for weights in card.weights.values()}
     if cell.trained_on is not None and not published:
-        return Sources(declared) if declared else Sources(remarks=(SAW_NOTHING,))
-    trained = [Exposure.of(SAW, name) for name in card.trained_on]
-    chosen = [Exposure.of(CHOSEN, name) for name in card.selected_on]
+        return Sources(by_suite) if by_suite else Sources(remarks=(SAW_NOTHING,))
+    training = [Exposure.of(SAW, name) for name in card.trained_on]
+    choice = [Exposure.of(CHOSEN, name) for name in card.selected_on]
     remarks = [] if published else [NOT_PUBLISHED]
-    if not trained and not declared:
+    if not training and not by_suite:
         remarks = [NOT_SAID]
-    return Sources((*trained, *chosen, *declared), tuple(remarks))
+    return Sources((*training, *choice, *by_suite), tuple(remarks))
 
 
 def _card_beside(cell: Cell) -> dict[str, Any] | None:

@@ -81,30 +81,30 @@ class Exposure:
         return f"{self.how} {part}{self.name}"
 
 
-def relation(tested: str, seen: str) -> Relation:
-    """Return what the cards say of two datasets: `seen` is the same, contains `tested`, is a part of it, or neither."""
-    if seen == tested:
+def relation(dataset: str, other: str) -> Relation:
+    """Return what the cards say of `other`: it is the same as `dataset`, contains it, is a part of it, or neither."""
+    if other == dataset:
         return "same"
-    if parents(seen) is None:
+    if parents(other) is None:
         return "unknown"
-    if seen in containers(tested):
+    if other in containers(dataset):
         return "contains"
-    return "part" if tested in containers(seen) else "none"
+    return "part" if dataset in containers(other) else "none"
 
 
-def describe_relation(tested: str, seen: str) -> str:
-    """``, which contains ptbxl``; empty where there is nothing to say."""
-    words = {"contains": f", which contains {tested}", "part": f", which is a part of {tested}"}
-    return words.get(relation(tested, seen), "")
+def describe_relation(dataset: str, other: str) -> str:
+    """Return ``, which contains ptbxl``, to go on from the name of `other`; empty where there is nothing to say."""
+    words = {"contains": f", which contains {dataset}", "part": f", which is a part of {dataset}"}
+    return words.get(relation(dataset, other), "")
 
 
-def proof(tested: str, exposure: Exposure) -> str | None:
-    """Return why cards alone prove that test recordings of `tested` were seen; None where they do not."""
-    related = relation(tested, exposure.name)
+def proof(dataset: str, exposure: Exposure) -> str | None:
+    """Return why cards alone prove that test recordings of `dataset` were seen; None where they do not."""
+    related = relation(dataset, exposure.name)
     if related == "same" and (not exposure.splits or "test" in exposure.splits):
-        return f"{exposure.how} {tested} itself, test recordings not excepted"
+        return f"{exposure.how} {dataset} itself, test recordings not excepted"
     if related in ("contains", "part") and not exposure.splits:
-        return f"{exposure}{describe_relation(tested, exposure.name)}"
+        return f"{exposure}{describe_relation(dataset, exposure.name)}"
     return None
 
 

@@ -34,24 +34,24 @@ class Preparations:
         self._home = home
 
     @functools.cached_property
-    def each(self) -> list[Preparation]:
+    def listing(self) -> list[Preparation]:
         paths = sorted(path.parent for path in self._home.data.glob(f"*/{MANIFEST}"))
         return [preparation for path in paths if (preparation := _read(path)) is not None]
 
     def names(self) -> list[str]:
-        return list(dict.fromkeys(preparation.dataset for preparation in self.each))
+        return list(dict.fromkeys(preparation.dataset for preparation in self.listing))
 
     def find(self, name: str, config: Mapping[str, Any], digest: str | None = None) -> PreparedDataset | None:
         """Open the dataset prepared as `digest` or with these options, or else with others that keep the splits."""
-        wanted = _splitting(config)
-        matches = [each for each in self.each if each.dataset == name and _splitting(each.config) == wanted]
-        matches.sort(key=lambda each: (each.digest != digest, each.config != config))
+        splitting = _splitting(config)
+        matches = [entry for entry in self.listing if entry.dataset == name and _splitting(entry.config) == splitting]
+        matches.sort(key=lambda entry: (entry.digest != digest, entry.config != config))
         return _open(matches[0]) if matches else None
 
     def largest(self, name: str) -> PreparedDataset | None:
         """Open the preparation of a dataset that holds most recordings, whatever its options."""
-        matches = [each for each in self.each if each.dataset == name]
-        return _open(max(matches, key=lambda each: each.recordings)) if matches else None
+        matches = [entry for entry in self.listing if entry.dataset == name]
+        return _open(max(matches, key=lambda entry: entry.recordings)) if matches else None
 
 
 def _splitting(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,10 @@ QUICK_PAIRS = 5e7  # of fingerprints: comparing them takes about two seconds
 
 @dataclass(frozen=True)
 class Shared:
-    """What one split of a dataset (`recordings` of them) has in common with the wanted recordings of another.
+    """What a dataset's recordings have in common with one split of another dataset, which has `recordings`.
 
-    `patients` counts equal ids, which mean something within one dataset only. `copies` maps a wanted recording to the
-    one with the same signal.
+    `patients` counts equal ids, which mean something within one dataset only. `copies` maps a recording to the one
+    there that has the same signal.
     """
 
     recordings: int
@@ -34,51 +34,51 @@ class Shared:
     copies: Mapping[str, str]
 
 
-def shared_recordings(wanted: PreparedDataset, split: str, among: PreparedDataset, folder: Path) -> dict[str, Shared]:
-    """Look for the recordings of a split of `wanted` in every split of `among`."""
-    path = _result_file(wanted, split, among, folder)
-    known = _read(path)
-    if known is None:
-        known = _compare(wanted, split, among, folder)
-        write_text(path, json.dumps({name: asdict(shared) for name, shared in known.items()}))
-    return known
+def shared_recordings(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> dict[str, Shared]:
+    """Look for the recordings of a split of `data` in every split of `other`; `folder` keeps the result."""
+    path = _result_file(data, split, other, folder)
+    result = _read(path)
+    if result is None:
+        result = _compare(data, split, other, folder)
+        write_text(path, json.dumps({name: asdict(shared) for name, shared in result.items()}))
+    return result
 
 
-def is_quick(wanted: PreparedDataset, split: str, among: PreparedDataset, folder: Path) -> bool:
-    """Whether `shared_recordings` answers within a few seconds, for a part of its work is done or there is little."""
-    if _result_file(wanted, split, among, folder).is_file():
+def is_quick(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> bool:
+    """Whether `shared_recordings` takes seconds at most: the result is kept, or the datasets are small."""
+    if _result_file(data, split, other, folder).is_file():
         return True
-    new = {data.digest: data for data in (wanted, among) if not fingerprints_file(data, folder).is_file()}
-    pairs = wanted.manifest["splits"].get(split, 0) * len(among)
-    return sum(data.manifest["signal_bytes"] for data in new.values()) <= QUICK_BYTES and pairs <= QUICK_PAIRS
+    new = {one.digest: one for one in (data, other) if not fingerprints_file(one, folder).is_file()}
+    pairs = data.manifest["splits"].get(split, 0) * len(other)
+    return sum(one.manifest["signal_bytes"] for one in new.values()) <= QUICK_BYTES and pairs <= QUICK_PAIRS
 
 
 def together(parts: Iterable[Shared]) -> Shared:
     """Return what several splits share."""
     parts = list(parts)
-    copies = {name: other for part in parts for name, other in part.copies.items()}
+    copies = {name: copy for part in parts for name, copy in part.copies.items()}
     return Shared(sum(part.recordings for part in parts), sum(part.patients for part in parts), copies)
 
 
-def _compare(wanted: PreparedDataset, split: str, among: PreparedDataset, folder: Path) -> dict[str, Shared]:
-    rows = np.flatnonzero(wanted.splits == split)
-    patients = set(wanted.patient_ids[rows])
-    sought, searched = fingerprints(wanted, folder)[rows], fingerprints(among, folder)
+def _compare(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> dict[str, Shared]:
+    rows = np.flatnonzero(data.splits == split)
+    patients = set(data.patient_ids[rows])
+    queries, candidates = fingerprints(data, folder)[rows], fingerprints(other, folder)
     result = {}
     for part in SPLITS:
-        others = np.flatnonzero(among.splits == part)
-        copies = find_copies(sought, searched, others)
-        named = {str(wanted.record_ids[rows[position]]): str(among.record_ids[row]) for position, row in copies}
-        result[part] = Shared(len(others), len(patients & set(among.patient_ids[others])), named)
+        among = np.flatnonzero(other.splits == part)
+        pairs = find_copies(queries, candidates, among)
+        copies = {str(data.record_ids[rows[position]]): str(other.record_ids[row]) for position, row in pairs}
+        result[part] = Shared(len(among), len(patients & set(other.patient_ids[among])), copies)
     return result
 
 
-def _result_file(wanted: PreparedDataset, split: str, among: PreparedDataset, folder: Path) -> Path:
-    return folder / f"{wanted.digest}-{split}-{among.digest}.json"
+def _result_file(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> Path:
+    return folder / f"{data.digest}-{split}-{other.digest}.json"
 
 
 def _read(path: Path) -> dict[str, Shared] | None:
-    """Return a stored comparison; None where there is none that can be read."""
+    """Return a comparison that was kept; None where there is none that can be read."""
     try:
         return {name: Shared(**shared) for name, shared in json.loads(path.read_text("utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError):
