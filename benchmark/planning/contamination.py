@@ -24,7 +24,7 @@ from benchmark.data.labels.contamination import (
 from benchmark.data.store.preparations import Preparations
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.shared_recordings import Shared, is_quick, shared_recordings, together
-from benchmark.errors import DataError
+from benchmark.errors import BenchmarkError, DataError
 from benchmark.paths import Home
 from benchmark.planning.exposures import sources_of
 from benchmark.planning.plan import Cell
@@ -111,7 +111,7 @@ class Gate:
             state, result = self._result(exposure, data, other)
         except DataError:
             return _by_cards(exposure, tested, "what is prepared of it here is damaged")
-        except OSError:
+        except (OSError, BenchmarkError):
             if not self._quick:
                 raise
             return _by_cards(exposure, tested, LEFT_TO_RUN)  # a plan needs no room on the disk

@@ -1,30 +1,18 @@
-"""The datasets that are prepared under a home, found by name where the options are not known."""
+"""The datasets that are prepared under a home, found by name and by what is known of their options."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.store.prepared import MANIFEST, PreparedDataset, read_manifest
-from benchmark.errors import BenchmarkError, DataError
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
 
 SAME_SPLITS = {"rate"}  # options that leave recordings and splits as they are
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """A prepared dataset that is not opened yet: where it lies, and the options that differ from their defaults."""
-
-    path: Path
-    dataset: str
-    config: Mapping[str, Any]
-    digest: str
-    recordings: int
 
 
 class Preparations:
@@ -34,44 +22,39 @@ class Preparations:
         self._home = home
 
     @functools.cached_property
-    def listing(self) -> list[Preparation]:
-        paths = sorted(path.parent for path in self._home.data.glob(f"*/{MANIFEST}"))
-        return [preparation for path in paths if (preparation := _read(path)) is not None]
+    def listing(self) -> list[PreparedDataset]:
+        folders = sorted(path for path in self._home.data.glob("*") if path.is_dir())
+        return [data for folder in folders if (data := _open(folder)) is not None]
 
     def names(self) -> list[str]:
-        return list(dict.fromkeys(preparation.dataset for preparation in self.listing))
+        return list(dict.fromkeys(data.manifest["dataset"] for data in self.listing))
 
     def find(self, name: str, config: Mapping[str, Any], digest: str | None = None) -> PreparedDataset | None:
-        """Open the dataset prepared as `digest` or with these options, or else with others that keep the splits."""
-        splitting = _splitting(config)
-        matches = [entry for entry in self.listing if entry.dataset == name and _splitting(entry.config) == splitting]
-        matches.sort(key=lambda entry: (entry.digest != digest, entry.config != config))
-        return _open(matches[0]) if matches else None
+        """Return the dataset as it was prepared with these options, or with others that keep its splits.
+
+        `config` holds the options that differ from their defaults. Where there are several, the one of that `digest`
+        comes first, then the one with the very same options.
+        """
+        matches = [data for data in self._of(name) if _splitting(data.manifest["config"]) == _splitting(config)]
+        matches.sort(key=lambda data: (data.digest != digest, data.manifest["config"] != config))
+        return matches[0] if matches else None
 
     def largest(self, name: str) -> PreparedDataset | None:
-        """Open the preparation of a dataset that holds most recordings, whatever its options."""
-        matches = [entry for entry in self.listing if entry.dataset == name]
-        return _open(max(matches, key=lambda entry: entry.recordings)) if matches else None
+        """Return the preparation of a dataset that holds most recordings, whatever its options."""
+        return max(self._of(name), key=len, default=None)
+
+    def _of(self, name: str) -> list[PreparedDataset]:
+        return [data for data in self.listing if data.manifest["dataset"] == name]
 
 
 def _splitting(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in SAME_SPLITS}
 
 
-def _read(path: Path) -> Preparation | None:
-    """Return what a manifest says; None for one that is damaged, or of a dataset that is not here in this version."""
+def _open(folder: Path) -> PreparedDataset | None:
+    """Open a prepared dataset; None for one that is not finished, damaged, or not here in this version."""
     try:
-        manifest = read_manifest(path)
-        name = manifest["dataset"]
-        if manifest["version"] != DATASETS.get(name).card.version:
-            return None
-        return Preparation(path, name, manifest["config"], manifest["digest"], manifest["recordings"])
+        data = PreparedDataset(folder)
+        return data if data.manifest["version"] == DATASETS.get(data.manifest["dataset"]).card.version else None
     except (BenchmarkError, OSError, KeyError):
-        return None
-
-
-def _open(preparation: Preparation) -> PreparedDataset | None:
-    try:
-        return PreparedDataset(preparation.path)
-    except (DataError, OSError):
         return None
