@@ -15,8 +15,6 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.signal_notes import signal_notes
-from benchmark.paths import Home
-from benchmark.planning.contamination import Gate
 from benchmark.planning.plan import Cell
 from benchmark.planning.standing import code_now
 from benchmark.planning.training_config import SELECTIONS, TrainingConfig
@@ -39,7 +37,7 @@ class Outcome:
     seconds: float
 
 
-def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandle, home: Home) -> RunRecord:
+def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandle) -> RunRecord:
     """Return the record of a finished cell, complete."""
     cell, predictions, scores = outcome.cell, outcome.predictions, outcome.scores
     spec = cell.spec
@@ -67,7 +65,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
         analysis=scores.analysis,
         data_digest=data_digest,
         source_digest=source_digest,
-        leak=Gate(home).verdict(cell).to_json(),
+        leak=group_data.gate.verdict(cell).to_json(),
         synthetic=any(group_data.data(*dataset).synthetic for dataset in datasets_of(spec)),
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,

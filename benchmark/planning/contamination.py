@@ -14,10 +14,11 @@ from benchmark.api import SPLITS
 from benchmark.canonical import digest
 from benchmark.data.labels.contamination import (
     Exposure,
+    Relation,
     State,
     Verdict,
     containers,
-    describe_relation,
+    describe,
     proof,
     relation,
 )
@@ -51,6 +52,31 @@ class Judgement:
         return self.state == "unknown" and bool(self.name) and not self.compared
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A tested dataset and one that was seen, both prepared; `subject` begins the sentence about them."""
+
+    exposure: Exposure
+    subject: str
+    related: Relation
+    data: PreparedDataset
+    other: PreparedDataset
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self.exposure.splits or SPLITS
+
+    @property
+    def same_dataset(self) -> bool:
+        """Whether the ids of patients mean the same in both."""
+        return bool(self.data.manifest["dataset"] == self.other.manifest["dataset"])
+
+    @property
+    def tests(self) -> int:
+        """How many test recordings there are."""
+        return int(self.data.manifest["splits"].get("test", 0))
+
+
 class Gate:
     """Judges cells by cards, and by whatever recordings are prepared under `home`.
 
@@ -82,53 +108,71 @@ class Gate:
 
     def _judge(self, exposure: Exposure, cell: Cell) -> Judgement:
         tested = cell.spec.dataset
-        if reason := proof(tested, exposure):
+        related = relation(tested, exposure.name)
+        if reason := proof(exposure, related, tested):
             return Judgement("contaminated", reason, exposure.name)
-        if relation(tested, exposure.name) == "unknown":
-            return _by_cards(exposure, tested, "nothing is known of it here")
+        subject = f"{exposure}{describe(related, tested)}"
+        if related == "unknown":
+            return _by_cards(exposure, subject, "nothing is known of it here")
         data = self._preparations.find(tested, cell.spec.dataset_config)
         other = self._find(exposure)
         if data is not None and other is not None:
-            return self._compare(exposure, data, other)
+            return self._compare(Pair(exposure, subject, related, data, other))
         if data is not None and not exposure.splits and (judgement := self._compare_parts(exposure, data)):
             return judgement
         if self._quick and (exposure.here or other is not None):
-            return _by_cards(exposure, tested, LEFT_TO_RUN)
+            return _by_cards(exposure, subject, LEFT_TO_RUN)
         if exposure.name in DATASETS.names():
-            return _by_cards(exposure, tested, f"not prepared here{_options(exposure)}")
-        return _by_cards(exposure, tested, "no loader here reads it")
+            return _by_cards(exposure, subject, f"not prepared here{_options(exposure)}")
+        return _by_cards(exposure, subject, "no loader here reads it")
 
     def _find(self, exposure: Exposure) -> PreparedDataset | None:
         """Return the recordings that were seen, if they are prepared; of a whole dataset any preparation serves."""
         other = self._preparations.find(exposure.name, exposure.config or {}, exposure.digest)
         return self._preparations.largest(exposure.name) if other is None and not exposure.splits else other
 
-    def _compare(self, exposure: Exposure, data: PreparedDataset, other: PreparedDataset) -> Judgement:
-        tested = data.manifest["dataset"]
-        if self._quick and not is_quick(data, "test", other, self._folder):
-            return _by_cards(exposure, tested, LEFT_TO_RUN)
+    def _compare(self, pair: Pair) -> Judgement:
+        exposure, data = pair.exposure, pair.data
+        if self._quick and not is_quick(data, "test", pair.other, self._folder):
+            return _by_cards(exposure, pair.subject, LEFT_TO_RUN)
         try:
-            state, result = self._result(exposure, data, other)
+            state, result = self._result(pair)
         except DataError:
-            return _by_cards(exposure, tested, "what is prepared of it here is damaged")
+            return _by_cards(exposure, pair.subject, "what is prepared of it here is damaged")
         except (OSError, BenchmarkError):
             if not self._quick:
                 raise
-            return _by_cards(exposure, tested, LEFT_TO_RUN)  # a plan needs no room on the disk
-        reason = f"{exposure}{describe_relation(tested, exposure.name)} (compared: {result})"
-        return Judgement(state, reason, exposure.name, compared=True)
+            return _by_cards(exposure, pair.subject, LEFT_TO_RUN)  # a plan needs no room on the disk
+        return Judgement(state, f"{pair.subject} (compared: {result})", exposure.name, compared=True)
 
-    def _result(self, exposure: Exposure, data: PreparedDataset, other: PreparedDataset) -> tuple[State, str]:
-        """Compare the test split of `data` with what was seen of `other`, and say what was found."""
-        by_split = shared_recordings(data, "test", other, self._folder)
-        shared = together(by_split[split] for split in exposure.splits or SPLITS)
-        same = data.manifest["dataset"] == other.manifest["dataset"]
-        if overlap := _overlap(shared, same, data.manifest["splits"].get("test", 0)):
+    def _result(self, pair: Pair) -> tuple[State, str]:
+        """Compare the test split with what was seen, and say in words what both have in common."""
+        by_split = shared_recordings(pair.data, "test", pair.other, self._folder)
+        shared = together(by_split[split] for split in pair.splits)
+        if overlap := _overlap(shared, pair.same_dataset, pair.tests):
             return "contaminated", overlap
-        absent = f"no {'patient and no signal' if same else 'signal'} of the test split"
+        absent = f"no {'patient and no signal' if pair.same_dataset else 'signal'} of the test split"
         result = f"{absent} is among its {shared.recordings:,} recordings"
-        doubt = _incomplete(exposure, other) or self._not_located(exposure, data, other, by_split)
+        doubt = _incomplete(pair.exposure, pair.other) or self._not_located(pair, by_split)
         return ("unknown", f"{result}, but {doubt}") if doubt else ("clean", result)
+
+    def _not_located(self, pair: Pair, by_split: Mapping[str, Shared]) -> str:
+        """Return a doubt where one dataset holds the other's recordings and yet they are not found there.
+
+        Then they were shifted or cut elsewhere on the way, and that no signal is equal proves nothing.
+        """
+        if pair.related == "contains":
+            total, what, whole = pair.tests, "test recordings", pair.other
+            matches = set(together(by_split.values()).copies)
+        elif pair.related == "part":
+            total, what, whole = sum(by_split[split].recordings for split in pair.splits), "recordings", pair.data
+            back = [shared_recordings(pair.other, split, pair.data, self._folder) for split in pair.splits]
+            matches = {name for parts in back for name in together(parts.values()).copies}
+        else:
+            return ""
+        missing = total - len(matches)
+        where = f"are nowhere in {whole.manifest['dataset']}, perhaps shifted or cut elsewhere"
+        return f"{missing:,} of the {total:,} {what} {where}" if missing else ""
 
     def _compare_parts(self, exposure: Exposure, data: PreparedDataset) -> Judgement | None:
         """Compare what is prepared of a collection that no loader reads: it can prove contamination and no more."""
@@ -136,7 +180,8 @@ class Gate:
         for name in self._preparations.names():
             part = self._preparations.largest(name) if exposure.name in containers(name) else None
             if part is not None:
-                judgements.append(self._compare(Exposure(f"{exposure}, a part of which is", name), data, part))
+                subject = f"{exposure}, a part of which is {name}"
+                judgements.append(self._compare(Pair(Exposure(exposure.how, name), subject, "none", data, part)))
         comparisons = [judgement for judgement in judgements if judgement.compared]
         proofs = [judgement for judgement in comparisons if judgement.state == "contaminated"]
         if proofs or not comparisons:
@@ -145,32 +190,9 @@ class Gate:
         result = f"no signal of the test split is in the parts of it that are prepared here, {parts}"
         return Judgement("unknown", f"{exposure} (compared: {result})", exposure.name, compared=True)
 
-    def _not_located(
-        self, exposure: Exposure, data: PreparedDataset, other: PreparedDataset, by_split: Mapping[str, Shared]
-    ) -> str:
-        """Return a doubt where one dataset holds the other's recordings and yet they are not found there.
 
-        Then they were shifted or cut elsewhere on the way, and that no signal is equal proves nothing.
-        """
-        tested = data.manifest["dataset"]
-        related = relation(tested, exposure.name)
-        if related == "contains":
-            total, whole, what = data.manifest["splits"].get("test", 0), exposure.name, "test recordings"
-            matches = set(together(by_split.values()).copies)
-        elif related == "part":
-            splits = exposure.splits or SPLITS
-            total, whole, what = sum(by_split[split].recordings for split in splits), tested, "recordings that it saw"
-            back = [shared_recordings(other, split, data, self._folder) for split in splits]
-            matches = {name for parts in back for name in together(parts.values()).copies}
-        else:
-            return ""
-        missing = total - len(matches)
-        where = f"are nowhere in {whole}, perhaps shifted or cut elsewhere"
-        return f"{missing:,} of the {total:,} {what} {where}" if missing else ""
-
-
-def _by_cards(exposure: Exposure, tested: str, why: str) -> Judgement:
-    return Judgement("unknown", f"{exposure}{describe_relation(tested, exposure.name)} ({why})", exposure.name)
+def _by_cards(exposure: Exposure, subject: str, why: str) -> Judgement:
+    return Judgement("unknown", f"{subject} ({why})", exposure.name)
 
 
 def _join(judgements: list[Judgement]) -> Verdict:

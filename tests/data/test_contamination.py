@@ -41,7 +41,8 @@ def test_relations(dataset, other, expected):
     ],
 )
 def test_cards_prove_contamination_where_test_recordings_must_have_been_seen(dataset, name, reason):
-    assert proof(dataset, Exposure.of("its weights saw", name)) == reason
+    exposure = Exposure.of("its weights saw", name)
+    assert proof(exposure, relation(dataset, exposure.name), dataset) == reason
 
 
 def test_an_exposure_reads_like_a_sentence():

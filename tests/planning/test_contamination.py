@@ -231,7 +231,7 @@ def test_options_that_are_not_prepared_are_named(judge):
 
 
 def test_a_part_that_is_not_found_again_in_the_whole_is_never_clean(judge):
-    for tested, other, what in (("shifted", "base", "test recordings"), ("base", "shifted", "recordings that it saw")):
+    for tested, other, what in (("shifted", "base", "test recordings"), ("base", "shifted", "recordings")):
         verdict = judge(cell(tested, f"{other}:train", weights="abc"), "base", "shifted")
         assert verdict.state == "unknown"
         assert f"{what} are nowhere in base, perhaps shifted or cut elsewhere" in str(verdict)

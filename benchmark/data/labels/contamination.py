@@ -92,28 +92,27 @@ def relation(dataset: str, other: str) -> Relation:
     return "part" if dataset in containers(other) else "none"
 
 
-def describe_relation(dataset: str, other: str) -> str:
-    """Return ``, which contains ptbxl``, to go on from the name of `other`; empty where there is nothing to say."""
+def describe(related: Relation, dataset: str) -> str:
+    """Return ``, which contains ptbxl``, to go on from the other's name; empty where there is nothing to say."""
     words = {"contains": f", which contains {dataset}", "part": f", which is a part of {dataset}"}
-    return words.get(relation(dataset, other), "")
+    return words.get(related, "")
 
 
-def proof(dataset: str, exposure: Exposure) -> str | None:
+def proof(exposure: Exposure, related: Relation, dataset: str) -> str | None:
     """Return why cards alone prove that test recordings of `dataset` were seen; None where they do not."""
-    related = relation(dataset, exposure.name)
     if related == "same" and (not exposure.splits or "test" in exposure.splits):
         return f"{exposure.how} {dataset} itself, test recordings not excepted"
     if related in ("contains", "part") and not exposure.splits:
-        return f"{exposure}{describe_relation(dataset, exposure.name)}"
+        return f"{exposure}{describe(related, dataset)}"
     return None
 
 
 def parents(name: str) -> tuple[str, ...] | None:
     """Return what directly contains a dataset; None for a name that nothing is known of."""
-    known = CONTAINED_IN.get(name)
-    if name in DATASETS.names():
-        return (*DATASETS.get(name).card.derives_from, *(known or ()))
-    return known
+    collections = CONTAINED_IN.get(name)
+    if DATASETS.registered(name) is not None or name in DATASETS.names():
+        return (*DATASETS.get(name).card.derives_from, *(collections or ()))
+    return collections
 
 
 def containers(name: str) -> set[str]:
