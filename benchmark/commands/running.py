@@ -31,7 +31,8 @@ from benchmark.registry import DATASETS
 
 if TYPE_CHECKING:
     from benchmark.engine.executors import Executor
-    from benchmark.planning.plan import Plan
+    from benchmark.planning.contamination import Gate
+    from benchmark.planning.plan import CellGroup, Plan
     from benchmark.planning.standing import Standings
 
 
@@ -73,16 +74,16 @@ def plan(options: argparse.Namespace) -> int:
     """Print what a run would do."""
     if options.cost:
         return answered_by("cost")(options)
-    from benchmark.engine.caveats import card_verdict
+    from benchmark.planning.contamination import Gate
     from benchmark.planning.plan import group_cells
     from benchmark.planning.standing import standings_at
 
     home, plan = home_of(options), plan_of(options)
-    standings = standings_at(plan, home)
+    standings, gate = standings_at(plan, home), Gate(home, quick=True)
     if options.json:
         states = {"done": standings.finished, "failed": standings.failed, "todo": standings.to_run}
         listed = {
-            state: [{"key": cell.spec.key, "cell": cell.title, "leak": card_verdict(cell).to_json()} for cell in cells]
+            state: [{"key": cell.spec.key, "cell": cell.title, "leak": gate.verdict(cell).to_json()} for cell in cells]
             for state, cells in states.items()
         }
         print_json(listed | {"skipped": [vars(skip) for skip in plan.skipped]})
@@ -92,11 +93,21 @@ def plan(options: argparse.Namespace) -> int:
         print(f"  {group.title}: {len(group.cells)} cells")
     for line in _reasons(standings):
         print(f"  {line}")
-    for group in group_cells(plan.cells):  # by the cards; a run also compares patients and signals
-        print(f"  leaks: {group.title}: {card_verdict(group.cells[0])}")
+    for group in group_cells(plan.cells):
+        for line in _contamination(group, gate):
+            print(f"  leaks: {line}")
     for skip in plan.skipped:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
     return COMPLETE
+
+
+def _contamination(group: CellGroup, gate: Gate) -> list[str]:
+    """``merl on ptbxl: clean: ...``; with its tasks where they differ, as one that learns from another dataset does."""
+    verdicts = gate.verdicts(group.cells)
+    if len(verdicts) == 1:
+        return [f"{group.title}: {verdict}" for verdict in verdicts]
+    tasks = {verdict: ", ".join(dict.fromkeys(cell.spec.task for cell in cells)) for verdict, cells in verdicts.items()}
+    return [f"{group.title} ({tasks[verdict]}): {verdict}" for verdict in verdicts]
 
 
 def _counts(standings: Standings) -> str:

@@ -1,4 +1,4 @@
-"""The prepared datasets and label sets of a job, each opened once."""
+"""The prepared datasets and label sets of a job, each opened once, and its contamination gate."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.paths import Home
+from benchmark.planning.contamination import Gate
 from benchmark.records.spec import RunSpec, datasets_of
 
 
@@ -20,6 +21,7 @@ class GroupData:
 
     def __init__(self, home: Home, limit: int | None) -> None:
         self._home, self._limit = home, limit
+        self.gate = Gate(home)
         self._data: dict[str, PreparedDataset] = {}
         self._views: dict[tuple[str, str], LabelledRows] = {}
         self._truths: dict[tuple[str, str], Truth] = {}

@@ -12,10 +12,9 @@ from benchmark.canonical import canonical
 from benchmark.configuration import complete
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.engine.caveats import signal_caveats, verdict
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.method_handle import MethodHandle
-from benchmark.paths import Home
+from benchmark.engine.signal_notes import signal_notes
 from benchmark.planning.plan import Cell
 from benchmark.planning.standing import code_now
 from benchmark.planning.training_config import SELECTIONS, TrainingConfig
@@ -38,7 +37,7 @@ class Outcome:
     seconds: float
 
 
-def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandle, home: Home) -> RunRecord:
+def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandle) -> RunRecord:
     """Return the record of a finished cell, complete."""
     cell, predictions, scores = outcome.cell, outcome.predictions, outcome.scores
     spec = cell.spec
@@ -66,7 +65,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
         analysis=scores.analysis,
         data_digest=data_digest,
         source_digest=source_digest,
-        leak=verdict(cell, data, home).to_json(),
+        leak=group_data.gate.verdict(cell).to_json(),
         synthetic=any(group_data.data(*dataset).synthetic for dataset in datasets_of(spec)),
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,
@@ -133,7 +132,7 @@ def _notes(outcome: Outcome, data: PreparedDataset, view: LabelledRows) -> list[
     return [
         *data.warnings,
         *outcome.scores.notes,
-        *signal_caveats(data, view.rows, outcome.signal, outcome.cell.spec.method),
+        *signal_notes(data, view.rows, outcome.signal, outcome.cell.spec.method),
         *([subset["note"]] if "note" in subset else []),
         *_selection_notes(outcome.cell),
     ]

@@ -121,7 +121,7 @@ class _GroupRun:
             signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features)
             seconds = time.monotonic() - started
             outcome = Outcome(cell, task, predictions, scores, signal, context.cost, seconds)
-            record = finished_record(outcome, self.data, self.handle, self.home)
+            record = finished_record(outcome, self.data, self.handle)
             arrays = {**predictions.arrays, **scores.per_recording}
             aside = self.store.put(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
         except BaseException as error:

@@ -1,14 +1,19 @@
-"""What the leak gate says, for the tables: one line per dataset, state and reason, with the rows that it concerns."""
+"""Contamination notes for the tables: one line per dataset, state and reasons, with the rows that it concerns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from benchmark.data.labels.contamination import Verdict
 from benchmark.leaderboard.summary import Entry
+from benchmark.planning.plan import Cell
 
 
-def leak_lines(entries: Iterable[Entry]) -> list[str]:
-    """``ptbxl, leaks: merl contaminated: its weights saw ...``; records from before the gate say nothing."""
+def contamination_notes(entries: Iterable[Entry]) -> list[str]:
+    """Return lines such as ``ptbxl, leaks: merl contaminated: its weights saw ...``.
+
+    Records that were made before there was a verdict add nothing.
+    """
     rows: dict[tuple[str, str, str], list[str]] = {}
     for entry in entries:
         for result in entry.results:
@@ -21,12 +26,35 @@ def leak_lines(entries: Iterable[Entry]) -> list[str]:
     ]
 
 
-def contaminated(entries: Iterable[Entry]) -> list[str]:
-    """``merl on ptbxl``: rows with a number that the gate calls contaminated."""
-    found = [
-        f"{entry.row} on {entry.dataset}"
+def contaminated_rows(entries: Iterable[Entry]) -> list[str]:
+    """Return ``merl on ptbxl`` for each row with a number whose record says that it is contaminated."""
+    rows = [
+        entry_name(entry)
         for entry in entries
         for result in entry.results
         if result.leak is not None and result.leak["state"] == "contaminated"
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(rows))
+
+
+def entry_name(entry: Entry) -> str:
+    return f"{entry.row} on {entry.dataset}"
+
+
+def newly_contaminated(
+    cells: Iterable[Cell], entries: Iterable[Entry], verdict: Callable[[Cell], Verdict | None]
+) -> list[tuple[str, str]]:
+    """Return row and dataset where test recordings are known by now to have been seen, and no record says so.
+
+    A dataset that was prepared after the run shows it, say; `verdict` is what is known of a cell now.
+    """
+    entries = list(entries)
+    in_records = set(contaminated_rows(entries))
+    results = {(entry.row, entry.dataset) for entry in entries if entry.results and entry_name(entry) not in in_records}
+    places = {(cell.row, cell.spec.dataset, str(cell.spec.source)): cell for cell in cells}
+    rows = []
+    for (row, dataset, _), cell in places.items():
+        now = verdict(cell) if (row, dataset) in results else None
+        if now is not None and now.state == "contaminated":
+            rows.append((row, dataset))
+    return list(dict.fromkeys(rows))

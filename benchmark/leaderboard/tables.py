@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
-from benchmark.leaderboard.contamination import contaminated, leak_lines
+from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
@@ -101,7 +101,7 @@ class Leaderboard:
     """All tables of a plan."""
 
     def __init__(self, plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> None:
-        self.plan, self.store = plan, store
+        self.plan, self.store, self._now = plan, store, now
         self.entries, self.standings = summarise(plan, store, now)
         self.tables = list(_tables(self.entries))
 
@@ -144,13 +144,27 @@ class Leaderboard:
             lines.append("PARTIAL: made with --limit on a part of the recordings; these are no final results.")
         if part := self.plan.part:
             lines.append(f"PART OF A SUITE: {' '.join(part)}; the whole suite has a table of its own.")
-        if leaked := contaminated(self.entries):
-            lines.append(f"CONTAMINATED: {', '.join(leaked)}: test data was seen before the test; the notes say how.")
+        if contaminated := contaminated_rows(self.entries):
+            lines.append(
+                f"CONTAMINATED: {', '.join(contaminated)}: test data was seen before the test; the notes say how."
+            )
+        lines += self._contaminated_since()
         if self.absent:
             lines.append(f"INCOMPLETE: {self.absent} cells are missing or failed; `{self._command(*self.plan.part)}`.")
         lines += self._outdated()
         lines += [f"UNUSABLE: {len(cells)} records count as missing: {why}." for why, cells in self._unusable().items()]
         return lines + protocol_warnings(self.entries)
+
+    def _contaminated_since(self) -> list[str]:
+        """Rows that their records call clean or unknown, and what is prepared here by now does not."""
+        places = newly_contaminated(self.plan.cells, self.entries, self._now.contamination)
+        if not places:
+            return []
+        named = ", ".join(f"{row} on {dataset}" for row, dataset in places)
+        rows = " ".join(shlex.quote(row) for row in dict.fromkeys(row for row, _ in places))
+        command = self.plan.command
+        how = f"`ecgarena plan {command}` says how, `ecgarena run {command} --again {rows}` makes them anew"
+        return [f"CONTAMINATED: {named}: known since the records were made; {how}."]
 
     def _outdated(self) -> list[str]:
         """Rows with numbers that other code made than is installed now, or that code of several kinds made."""
@@ -179,7 +193,7 @@ class Leaderboard:
             f"{e.dataset}/{e.label_set}: {note}." for e in self.entries for result in e.results for note in result.notes
         }
         analysis = sensitivity_notes(self.entries) + chance_notes(self.entries)
-        return [*lines, *leak_lines(self.entries), *sorted(notes), *analysis]
+        return [*lines, *contamination_notes(self.entries), *sorted(notes), *analysis]
 
     def _how_to_read(self) -> str:
         return (

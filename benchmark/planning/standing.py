@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from benchmark.canonical import digest
+from benchmark.data.labels.contamination import Verdict
 from benchmark.data.store.preparation import open_dataset
 from benchmark.errors import BenchmarkError, MissingError
 from benchmark.locks import held
 from benchmark.paths import Home
+from benchmark.planning.contamination import Gate
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.source_digest import cell_code, changed
 from benchmark.records.index import Entry, read_entry, read_index
@@ -50,14 +52,15 @@ class AtHand:
     data: Mapping[str, str] = field(default_factory=dict)  # digest of name and options -> digest of the prepared data
     code: Callable[[str, str], Mapping[str, str]] = lambda method, task: {}
     under_way: Mapping[str, str] = field(default_factory=dict)  # key -> queued or running
+    contamination: Callable[[Cell], Verdict | None] = lambda cell: None
 
 
 RECORDS_ALONE = AtHand()  # records of somebody else, or of another time, are what they were
 
 
 def at_hand(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> AtHand:
-    """Return the data that is prepared under `home` and the code of this installation."""
-    return AtHand(data_digests(plan, home), code_now, under_way or {})
+    """Return the data that is prepared under `home`, its contamination gate, and the code of this installation."""
+    return AtHand(data_digests(plan, home), code_now, under_way or {}, Gate(home, quick=True).verdict)
 
 
 def data_digests(plan: Plan, home: Home) -> dict[str, str]:

@@ -128,8 +128,8 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
     assert record.details["subset"]["n"] == record.n["train"] and record.metrics["f1_macro"] > 0
     assert record.key == plan.cells[0].spec.key and record.spec["source"] == plan.cells[0].spec.source
     reasons = "; ".join(record.leak["reasons"])  # what taught the probe is held against the test split as weights are
-    assert record.leak["state"] == "clean" and "its probe learnt from the train split of synthetic" in reasons
-    assert "checked: no patient and no signal" in reasons
+    assert record.leak["state"] == "clean" and "its probe learnt from the train and val splits of synthetic" in reasons
+    assert "compared: no patient and no signal" in reasons
     record.source_digest = "another"
     store.set_aside(plan.cells[0].spec)
     store.put(plan.cells[0].spec, record)

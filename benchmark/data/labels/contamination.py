@@ -1,21 +1,22 @@
-"""The leak gate: have a method's weights seen the recordings that a cell tests it on?
+"""What cards say of contamination: which datasets hold each other's recordings, and when that alone is a proof.
 
-Cards say what weights saw (`MethodCard.trained_on`, or the recipe of weights made here) and what datasets derive from
-(`DatasetCard.derives_from`); here one is held against the other. A name is a dataset or a collection, whole, or one
-split of a dataset as this project divides it: ``ptbxl:train``. `benchmark.engine.caveats` adds what the recordings say.
+Cards say what weights saw (`MethodCard.trained_on`, or the recipe of weights made here) and which collections contain
+a dataset (`DatasetCard.derives_from`). Names can prove that test recordings were seen, never that they were not: only
+recordings can show that (`benchmark.planning.contamination`). A name is a dataset or a collection, whole, or one
+split of a dataset as this project divides it: ``ptbxl:train``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.api import SPLITS, MethodCard
+from benchmark.api import SPLITS
 from benchmark.registry import DATASETS
 
 State = Literal["clean", "contaminated", "unknown"]
-SEVERITY: tuple[State, ...] = ("clean", "unknown", "contaminated")
+Relation = Literal["same", "contains", "part", "none", "unknown"]
 
 # Sets and collections that no loader here reads, and what contains them (PhysioNet/CinC Challenges 2020 and 2021).
 # A name that is neither here nor a dataset of the registry is unknown.
@@ -39,7 +40,7 @@ CONTAINED_IN: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a cell, and why."""
+    """Whether the recordings that a cell is tested on were seen before, and why we say so."""
 
     state: State
     reasons: tuple[str, ...]
@@ -51,70 +52,75 @@ class Verdict:
         return f"{self.state}: {'; '.join(self.reasons)}"
 
 
-def join(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst state of several verdicts, with the reasons of all."""
-    found = list(verdicts)
-    worst = max((verdict.state for verdict in found), key=SEVERITY.index)
-    reasons = [reason for verdict in found for reason in verdict.reasons]
-    return Verdict(worst, tuple(dict.fromkeys(reasons)))
+@dataclass(frozen=True)
+class Exposure:
+    """Recordings that taught or chose what a cell is judged by: a dataset or collection, whole or some of its splits.
+
+    `how` begins the sentence about it ("its weights saw"). `config` holds the options of the dataset; None: its
+    default ones, or not known. `here` says that whatever is prepared here with these options is what was seen;
+    elsewhere, `digest` names the prepared data that was seen, if that is known.
+    """
+
+    how: str
+    name: str
+    splits: tuple[str, ...] = ()  # none: all of it
+    config: Mapping[str, Any] | None = None
+    here: bool = False
+    digest: str | None = None
+
+    @classmethod
+    def of(cls, how: str, name: str) -> Exposure:
+        """Read ``ptbxl`` or ``ptbxl:train``; a set that no loader divides counts whole, whatever split is named."""
+        dataset, _, split = name.partition(":")
+        return cls(how, dataset, (split,) if split in SPLITS and dataset in DATASETS.names() else ())
+
+    def __str__(self) -> str:
+        """``its weights saw the train and val splits of ptbxl``"""
+        plural = "s" if len(self.splits) > 1 else ""
+        part = f"the {' and '.join(self.splits)} split{plural} of " if self.splits else ""
+        return f"{self.how} {part}{self.name}"
+
+
+def relation(dataset: str, other: str) -> Relation:
+    """Return what the cards say of `other`: it is the same as `dataset`, contains it, is a part of it, or neither."""
+    if other == dataset:
+        return "same"
+    if parents(other) is None:
+        return "unknown"
+    if other in containers(dataset):
+        return "contains"
+    return "part" if dataset in containers(other) else "none"
+
+
+def describe(related: Relation, dataset: str) -> str:
+    """Return ``, which contains ptbxl``, to go on from the other's name; empty where there is nothing to say."""
+    words = {"contains": f", which contains {dataset}", "part": f", which is a part of {dataset}"}
+    return words.get(related, "")
+
+
+def proof(exposure: Exposure, related: Relation, dataset: str) -> str | None:
+    """Return why cards alone prove that test recordings of `dataset` were seen; None where they do not."""
+    if related == "same" and (not exposure.splits or "test" in exposure.splits):
+        return f"{exposure.how} {dataset} itself, test recordings not excepted"
+    if related in ("contains", "part") and not exposure.splits:
+        return f"{exposure}{describe(related, dataset)}"
+    return None
 
 
 def parents(name: str) -> tuple[str, ...] | None:
-    """What directly contains a dataset; None for a name that nothing is known of."""
-    known = CONTAINED_IN.get(name)
-    if name in DATASETS.names():
-        return (*DATASETS.get(name).card.derives_from, *(known or ()))
-    return known
+    """Return what directly contains a dataset; None for a name that nothing is known of."""
+    collections = CONTAINED_IN.get(name)
+    if DATASETS.registered(name) is not None or name in DATASETS.names():
+        return (*DATASETS.get(name).card.derives_from, *(collections or ()))
+    return collections
 
 
 def containers(name: str) -> set[str]:
-    """A dataset and everything that contains it."""
-    found, ahead = {name}, [name]
+    """Return a dataset and everything that contains it."""
+    names, ahead = {name}, [name]
     while ahead:
         for parent in parents(ahead.pop()) or ():
-            if parent not in found:
-                found.add(parent)
+            if parent not in names:
+                names.add(parent)
                 ahead.append(parent)
-    return found
-
-
-def judge(dataset: str, seen: str, verb: str = "saw", who: str = "its weights") -> Verdict:
-    """Hold one thing that weights `saw` (or were chosen on) against the dataset whose test split is in question."""
-    name, _, split = seen.partition(":")
-    if name == dataset and split in SPLITS and split != "test":
-        reason = f"{who} {verb} the {split} split of {dataset}, which shares no patient with test"
-        return Verdict("clean", (reason,))
-    if name == dataset:
-        return Verdict("contaminated", (f"{who} {verb} {dataset} itself, test recordings not excepted",))
-    if parents(name) is None:
-        return Verdict("unknown", (f"{who} {verb} {name}, of which nothing is known here",))
-    if name in containers(dataset):
-        return Verdict("contaminated", (f"{who} {verb} {name}, which contains {dataset}",))
-    if dataset in containers(name):
-        return Verdict("contaminated", (f"{who} {verb} {name}, which is a part of {dataset}",))
-    return Verdict("clean", (f"{who} {verb} {name}, which shares no recording with {dataset}",))
-
-
-def judge_published(dataset: str, card: MethodCard, sha256: str, declared: Iterable[str] | None = None) -> Verdict:
-    """Weights from a file: by what the suite declares, else by the card; a checksum that it lacks leaves doubt."""
-    if declared is not None:
-        given = [judge(dataset, name) for name in declared]
-        return join(given) if given else Verdict("clean", ("by the suite, its weights saw no recording",))
-    if not card.trained_on:
-        return Verdict("unknown", ("neither the card nor the suite (trained_on) says what its weights saw",))
-    trained = [judge(dataset, name) for name in card.trained_on]
-    said = join([*trained, *(_selected(dataset, name) for name in card.selected_on)])
-    if sha256 in {weights.sha256 for weights in card.weights.values()} or said.state == "contaminated":
-        return said
-    doubt = "the file is not known to be the published one, of which the card speaks: say trained_on in the suite"
-    return Verdict("unknown", (*said.reasons, doubt))
-
-
-def _selected(dataset: str, name: str) -> Verdict:
-    """Being chosen by labels matters where those of the tested dataset were among them."""
-    found = judge(dataset, name, "were chosen by labels of")
-    return found if name.partition(":")[0] == dataset or found.state != "clean" else Verdict("clean", ())
-
-
-def untouched() -> Verdict:
-    return Verdict("clean", ("it comes without weights: before this task it has seen no recording",))
+    return names

@@ -39,7 +39,7 @@ def fingerprint(ecg: np.ndarray, rate: float) -> np.ndarray:
 
 def fingerprints(data: PreparedDataset, folder: Path) -> np.ndarray:
     """One row per recording of a prepared dataset, float16 and memory-mapped; computed once, kept under its digest."""
-    path = folder / f"{data.digest}.npy"
+    path = fingerprints_file(data, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
@@ -50,6 +50,11 @@ def fingerprints(data: PreparedDataset, folder: Path) -> np.ndarray:
                     out[rows] = fingerprint(data.millivolt(rows), data.rate)
                 out.flush()
     return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def fingerprints_file(data: PreparedDataset, folder: Path) -> Path:
+    """Where the fingerprints of a prepared dataset are kept."""
+    return folder / f"{data.digest}.npy"
 
 
 def find_copies(wanted: np.ndarray, among: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:

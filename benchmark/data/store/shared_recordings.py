@@ -1,0 +1,85 @@
+"""Which recordings two prepared datasets share: patients by their ids, signals by their fingerprints.
+
+A comparison is made once and kept in the folder of the fingerprints, under the digests of both datasets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.api import SPLITS
+from benchmark.atomic import write_text
+from benchmark.data.store.fingerprints import find_copies, fingerprints, fingerprints_file
+from benchmark.data.store.prepared import PreparedDataset
+
+QUICK_BYTES = 6e8  # of signals: their fingerprints take about two seconds
+QUICK_PAIRS = 5e7  # of fingerprints: comparing them takes about two seconds
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a dataset's recordings have in common with one split of another dataset, which has `recordings`.
+
+    `patients` counts equal ids, which mean something within one dataset only. `copies` maps a recording to the one
+    there that has the same signal.
+    """
+
+    recordings: int
+    patients: int
+    copies: Mapping[str, str]
+
+
+def shared_recordings(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> dict[str, Shared]:
+    """Look for the recordings of a split of `data` in every split of `other`; `folder` keeps the result."""
+    path = _result_file(data, split, other, folder)
+    result = _read(path)
+    if result is None:
+        result = _compare(data, split, other, folder)
+        write_text(path, json.dumps({name: asdict(shared) for name, shared in result.items()}))
+    return result
+
+
+def is_quick(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> bool:
+    """Whether `shared_recordings` takes seconds at most: the result is kept, or the datasets are small."""
+    if _result_file(data, split, other, folder).is_file():
+        return True
+    new = {one.digest: one for one in (data, other) if not fingerprints_file(one, folder).is_file()}
+    pairs = data.manifest["splits"].get(split, 0) * len(other)
+    return sum(one.manifest["signal_bytes"] for one in new.values()) <= QUICK_BYTES and pairs <= QUICK_PAIRS
+
+
+def together(parts: Iterable[Shared]) -> Shared:
+    """Return what several splits share."""
+    parts = list(parts)
+    copies = {name: copy for part in parts for name, copy in part.copies.items()}
+    return Shared(sum(part.recordings for part in parts), sum(part.patients for part in parts), copies)
+
+
+def _compare(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> dict[str, Shared]:
+    rows = np.flatnonzero(data.splits == split)
+    patients = set(data.patient_ids[rows])
+    queries, candidates = fingerprints(data, folder)[rows], fingerprints(other, folder)
+    result = {}
+    for part in SPLITS:
+        among = np.flatnonzero(other.splits == part)
+        pairs = find_copies(queries, candidates, among)
+        copies = {str(data.record_ids[rows[position]]): str(other.record_ids[row]) for position, row in pairs}
+        result[part] = Shared(len(among), len(patients & set(other.patient_ids[among])), copies)
+    return result
+
+
+def _result_file(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> Path:
+    return folder / f"{data.digest}-{split}-{other.digest}.json"
+
+
+def _read(path: Path) -> dict[str, Shared] | None:
+    """Return a comparison that was kept; None where there is none that can be read."""
+    try:
+        return {name: Shared(**shared) for name, shared in json.loads(path.read_text("utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
