@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

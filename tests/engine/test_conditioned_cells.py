@@ -48,7 +48,7 @@ def test_keys_of_committed_records_hold():
     found = sorted((ROOT / "results" / "records").rglob("record.json"))[::20]
     assert found
     for path in found:
-        record = RunRecord.from_json(json.loads(path.read_text("utf-8")))
+        record = parse_record(path.read_text("utf-8"))
         assert RunSpec(**record.spec).key == record.key == path.parent.name
 
 
