@@ -1,6 +1,5 @@
 """Cells under a condition: their keys, what is read under it and what is not, and how tables name them."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
-from benchmark.records.record import RunRecord
+from benchmark.records.record import parse_record
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
 from benchmark.registry import METHODS
@@ -48,7 +47,7 @@ def test_keys_of_committed_records_hold():
     found = sorted((ROOT / "results" / "records").rglob("record.json"))[::20]
     assert found
     for path in found:
-        record = parse_record(path.read_text("utf-8"))
+        record = parse_record(path.read_bytes())
         assert RunSpec(**record.spec).key == record.key == path.parent.name
 
 
