@@ -12,12 +12,15 @@ from benchmark.leaderboard.figures import draw_all
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import TaskFacts, make_plan
 from benchmark.planning.suites import load_suite
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(0, 0.02, 200).astype(np.float32)
 VALUES = {"random_init": 0.6, "handcrafted": 0.75, "merl": 0.8}
+
+
+FACTS = TaskFacts("auroc_macro", "frozen-eval-1")
 
 
 def made(plan, store, fill):
@@ -107,7 +110,7 @@ def test_latex_compiles_as_it_is(plan, store, fill, tiny_suite, tmp_path, capsys
 
 def entry(**more):
     given = {"row": "mine", "method": "merl", "task": "linear_probe", "dataset": "ptbxl", "label_set": "super"}
-    return Entry(**{**given, "variant": {"fraction": 0.01, "trials": 16}, **more})
+    return Entry(**{**given, "variant": {"fraction": 0.01, "trials": 16}, "facts": FACTS, **more})
 
 
 def test_published_numbers_stand_beside_ours_with_their_source(plan, store, fill):
