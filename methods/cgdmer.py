@@ -29,11 +29,11 @@ from methods.nn.batch_norm import BatchNorm
 from methods.nn.cgdmer.disentangle import cross_correlation, squared_cosines
 from methods.nn.cgdmer.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
 from methods.nn.cgdmer.lead_time_mask import LIMB_RULES, MODES, draw_visible, shares
+from methods.nn.cgdmer.transformer import Block, masked_mean, xavier
 from methods.nn.contrastive import clip_loss, equal_texts, siglip_loss
 from methods.nn.gather import global_mean
 from methods.nn.masked_words import MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
-from methods.nn.transformer import Block, masked_mean, xavier
 
 CHOICES = {
     "mask_mode": ("none", *MODES),

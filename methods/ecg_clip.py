@@ -17,8 +17,8 @@ from benchmark.errors import UsageError, did_you_mean
 from benchmark.registry import METHODS
 from methods.nn.attention_pool import AttentionPool
 from methods.nn.backbone import ResNetBackbone
-from methods.nn.caption import CaptionHead
 from methods.nn.contrastive import clip_loss, siglip_loss
+from methods.nn.ecg_clip.caption import CaptionHead
 from methods.nn.fold import inference_copy
 from methods.nn.resnet1d import steps
 from methods.nn.text_side import TextSide

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.api import MethodCard, SequenceMethod, SignalSpec, Weights
 from benchmark.registry import METHODS
-from methods.nn.net1d import BLOCKS, FILTERS, Net1D
+from methods.nn.ecgfounder.net1d import BLOCKS, FILTERS, Net1D
 
 UNUSED = ("first_bn.", "bn1.", "bn2.", "bn3.", "dense.")  # norms that the published network skips; its output layer
 

@@ -14,7 +14,7 @@ from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
 from methods.nn.fold import inference_copy
-from methods.nn.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, xavier
+from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, xavier
 
 ALIAS = "to_patch_embedding."  # the official class registers the encoder's patch embedding a second time
 

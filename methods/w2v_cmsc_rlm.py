@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.lead_masking import mask_leads
-from methods.nn.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
 from methods.nn.two_views import nt_xent
+from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
 from methods.nn.wav2vec import Convolutions, Positions, Transformer
 
 

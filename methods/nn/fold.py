@@ -13,13 +13,11 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from methods.nn.encoder import Encoder
 from methods.nn.fused import available, fuse
-from methods.nn.masked_vit import SpatioTemporalViT
-from methods.nn.resnet1d import Conv, Norm, ResNet1D
+from methods.nn.resnet1d import Conv, Norm
 from methods.nn.vit1d import ViT1D
-from methods.nn.xresnet1d import XResNet1D
 
-ENCODERS = (ResNet1D, XResNet1D, ViT1D, SpatioTemporalViT)
 VIT_BF16_SAMPLES = 160_000  # in a batch on a CPU: measured faster than fewer, for ViTs in bf16 alone
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -32,7 +30,7 @@ def inference_copy(module: M, precision: str, *shared: nn.Module | None) -> M:
     `shared` parts (a large text model, say) are not copied.
     """
     made = copy.deepcopy(module, {id(part): part for part in shared if part is not None}).eval()
-    encoders = [part for part in made.modules() if isinstance(part, ENCODERS)]
+    encoders = [part for part in made.modules() if isinstance(part, Encoder)]
     if precision == "bf16" and {type(encoder) for encoder in encoders} == {ViT1D}:
         vars(made)["cpu_batch_samples"] = VIT_BF16_SAMPLES
     for encoder in encoders:

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.nn.cmelt.coattention import EPSILON
-
+EPSILON = 1e-12  # of BERT's layer norms
 IGNORED = -100  # the label of a word that is not to be predicted
 
 

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.encoder import Encoder
+
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}  # basic blocks in each stage
 MINIMUM_WIDTH = 8  # with fewer, the backward pass of torch 2.13's channels-last convolutions corrupts the heap (AVX2)
 
@@ -51,7 +53,7 @@ class BasicBlock(nn.Module):
         return F.relu_(self.bn2(self.conv2(y)).add_(self.shortcut(x)))
 
 
-class ResNet1D(nn.Module):
+class ResNet1D(Encoder):
     """Feature maps of ``8 * width`` channels, one step for 16 samples (width 64: the official one).
 
     `classes` is the size of the official classes' output layer ``linear``, which pre-training never

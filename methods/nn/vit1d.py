@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.encoder import Encoder
+
 WIDTHS = {"vit_tiny": 192, "vit_small": 384, "vit_middle": 512, "vit_base": 768}
 HEAD = 64  # channels of one attention head, whatever the width
 
@@ -71,7 +73,7 @@ class Block(nn.Module):
         return x + self.ff(x)
 
 
-class ViT1D(nn.Module):
+class ViT1D(Encoder):
     """``(batch, lead, time)`` -> ``(batch, width)``; `samples` fixes how many tokens there are.
 
     Samples behind the last whole patch are not seen. Positions are drawn from N(0, 1), unscaled, as

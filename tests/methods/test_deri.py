@@ -10,8 +10,6 @@ from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
 from methods.deri import DERI
 from methods.nn.contrastive import clip_loss
-from methods.nn.deri.random_views import random_views
-from methods.nn.deri.token_decoder import DropPath, TokenDecoder
 from methods.nn.official import PartMissing
 from methods.nn.text_side import NoTextModel
 
@@ -148,36 +146,6 @@ def test_what_a_configuration_lacks_is_said():
     ):
         with pytest.raises(UsageError, match=message):
             build("deri", {**TINY, "text_model": "none", **options})
-
-
-def test_views_are_two_independent_subsets():
-    tokens = torch.arange(20.0)[None, :, None].expand(3, -1, 2)
-    torch.manual_seed(0)
-    first, second = random_views(tokens, 15)
-    for view in (first, second):
-        assert view.shape == (3, 15, 2) and all(len(set(row.tolist())) == 15 for row in view[..., 0])
-        assert not torch.equal(view.sort(dim=1).values, view)  # the release loses their order
-    assert set(first[0, :, 0].tolist()) != set(second[0, :, 0].tolist())
-    torch.manual_seed(0)
-    kept, _ = random_views(tokens, 15, keep_order=True)
-    assert torch.equal(kept, first.sort(dim=1).values)
-
-
-def test_a_decoder_ignores_padding_and_drops_paths_in_training_only():
-    torch.manual_seed(0)
-    decoder = TokenDecoder(6, 16, 8, heads=1).eval()
-    tokens, mask = torch.randn(2, 5, 16), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    other = torch.where(mask.unsqueeze(-1), tokens, torch.randn(2, 5, 16))
-    torch.testing.assert_close(decoder(tokens, mask)[mask], decoder(other, mask)[mask])
-    torch.testing.assert_close(decoder(tokens, mask)[0], decoder(tokens)[0])
-    assert not torch.allclose(decoder(tokens, mask)[1, :3], decoder(tokens)[1, :3], atol=1e-3)
-    with pytest.raises(ValueError, match="6 tokens and was given 7"):
-        decoder(torch.zeros(1, 7, 16))
-    drop, ones = DropPath(0.5), torch.ones(4000, 2)
-    assert torch.equal(drop.eval()(ones), ones)
-    dropped = drop.train()(ones)
-    assert set(dropped.flatten().tolist()) == {0.0, 2.0} and dropped.mean().item() == pytest.approx(1, abs=0.1)
-    assert torch.equal(dropped[:, 0], dropped[:, 1])
 
 
 def test_lead_orders_hold_the_same_leads():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from methods.nn.transformer import Block, sine_positions, xavier
+from methods.nn.cgdmer.transformer import Block, sine_positions, xavier
 
 
 def patchify(ecg: Tensor, patch: int) -> Tensor:

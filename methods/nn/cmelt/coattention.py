@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPSILON = 1e-12  # of BERT's layer norms
+from methods.nn.masked_words import EPSILON
 
 
 class CoAttentionLayer(nn.Module):

@@ -9,7 +9,7 @@ from methods.nn.fold import inference_copy
 from methods.nn.fused import FusedBasicBlock, FusedBlock
 from methods.nn.resnet1d import Norm, ResNet1D
 from methods.nn.vit1d import ViT1D
-from methods.nn.xresnet1d import XResNet1D
+from methods.nn.xresnet1d101.xresnet1d import XResNet1D
 
 
 def trained(encoder):

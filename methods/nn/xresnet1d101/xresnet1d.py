@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.batch_norm import BatchNorm
+from methods.nn.encoder import Encoder
 from methods.nn.resnet1d import Conv, Norm
 
 DEPTHS = {"xresnet1d50": (3, 4, 6, 3), "xresnet1d101": (3, 4, 23, 3)}  # bottlenecks in each stage
@@ -53,7 +54,7 @@ class Bottleneck(nn.Module):
         return F.relu_(self.convs(x) + self.shortcut(same))
 
 
-class XResNet1D(nn.Module):
+class XResNet1D(Encoder):
     """Feature maps of ``4 * width`` channels, one step for 32 samples; the published width is 64 in every stage."""
 
     def __init__(self, encoder: str = "xresnet1d101", width: int = 64, leads: int = 12, kernel: int = 5) -> None:

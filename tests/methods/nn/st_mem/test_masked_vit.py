@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from methods.nn.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, time_positions
+from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, time_positions
 
 
 @pytest.fixture

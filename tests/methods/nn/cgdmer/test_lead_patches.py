@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from methods.nn.cgdmer.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
-from methods.nn.transformer import Block, masked_mean
+from methods.nn.cgdmer.transformer import Block, masked_mean
 
 
 def test_patches_lie_lead_by_lead():

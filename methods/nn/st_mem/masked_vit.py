@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.encoder import Encoder
 from methods.nn.vit1d import HEAD, Block
 
 
@@ -23,7 +24,7 @@ class Masked(NamedTuple):
     hidden: Tensor  # (batch, lead, patch), 1 where hidden
 
 
-class SpatioTemporalViT(nn.Module):
+class SpatioTemporalViT(Encoder):
     """Encoder: one shared linear map of patches, fixed positions in time, a learned vector per lead, separators.
 
     Official sizes are width 768 and depth 12 (base) or 384 and 12 (small); a head has 64 channels.

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from methods.nn.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
+from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
 
 
 def test_spans_hide_the_same_number_in_each_row():

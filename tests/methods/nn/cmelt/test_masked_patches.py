@@ -1,23 +1,9 @@
-"""What pre-training hides: leads, patches, words; how much of it, and what is never hidden."""
-
-import math
+"""Masked patches: how many are hidden, what the decoder has to reconstruct, and what the loss counts."""
 
 import pytest
 import torch
 
 from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
-from methods.nn.lead_masking import mask_leads
-from methods.nn.masked_words import IGNORED, MaskedWordHead, mask_words
-
-
-def test_half_of_the_leads_fall_silent_each_on_its_own():
-    torch.manual_seed(0)
-    ecg = torch.ones(200, 12, 3)
-    silent = mask_leads(ecg) == 0
-    assert (silent.all(-1) == silent.any(-1)).all()  # a lead is silent as a whole
-    assert 0.46 < silent.float().mean() < 0.54
-    assert len({tuple(row) for row in silent[..., 0].tolist()}) > 150
-    assert torch.equal(mask_leads(ecg, 0.0), ecg) and not mask_leads(ecg, 1.0).any()
 
 
 @pytest.mark.parametrize("patches, ratio, seen", [(312, 0.75, 78), (62, 0.75, 15), (62, 0.0, 62), (3, 0.9, 1)])
@@ -60,27 +46,3 @@ def test_the_decoder_puts_patches_back_where_they_were():
     first = torch.zeros(3, 1, 8)
     shuffled = decoder(torch.cat([first, all_seen.select(states)], 1), all_seen)
     torch.testing.assert_close(shuffled, decoder(torch.cat([first, states], 1), whole))
-
-
-def test_a_quarter_of_the_words_is_hidden_and_special_tokens_never():
-    torch.manual_seed(0)
-    ids = torch.randint(10, 1000, (200, 20))
-    ids[:, 0], ids[:, -3:] = 1, 0
-    hidden, labels = mask_words(ids, special=(0, 1), mask_id=9, words=1000)
-    asked = labels != IGNORED
-    assert 0.23 < asked[:, 1:-3].float().mean() < 0.27
-    assert not asked[:, 0].any() and not asked[:, -3:].any()
-    assert torch.equal(labels[asked], ids[asked]) and torch.equal(hidden[~asked], ids[~asked])
-    assert 0.76 < (hidden[asked] == 9).float().mean() < 0.84
-    assert 0.07 < (hidden[asked] == ids[asked]).float().mean() < 0.13
-
-
-def test_the_word_loss_of_an_untrained_head_is_near_chance_and_empty_where_nothing_is_asked():
-    torch.manual_seed(0)
-    head = MaskedWordHead(8, 50)
-    torch.nn.init.zeros_(head.decoder.weight)
-    labels = torch.full((2, 3), IGNORED)
-    labels[0, 1], labels[1, 2] = 7, 49
-    losses = head.losses(torch.randn(2, 3, 8), labels)
-    torch.testing.assert_close(losses, torch.full((2,), math.log(50)))
-    assert len(head.losses(torch.randn(2, 3, 8), torch.full((2, 3), IGNORED))) == 0

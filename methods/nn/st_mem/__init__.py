@@ -1,0 +1,1 @@
+"""Blocks that only ST-MEM uses."""

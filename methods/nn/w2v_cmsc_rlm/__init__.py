@@ -1,0 +1,1 @@
+"""Blocks that only W2V + CMSC + RLM uses."""

@@ -1,0 +1,1 @@
+"""Blocks that only xresnet1d101 uses."""
