@@ -28,7 +28,7 @@ from benchmark.api import (
 from benchmark.errors import UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler
-from methods.nn.cmelt.dbeta_files import used_entries
+from methods.nn.cmelt.dbeta_files import select_entries
 from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
 from methods.nn.cmelt.masked_text_batch import Shown, clean, replace_some, show, show_as_released
 from methods.nn.cmelt.n3s import HardNegatives, embedding
@@ -351,7 +351,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """What a D-BETA file has for this configuration: all of it, or the ECG side alone."""
-        return used_entries(state, text=self.language_encoder is not None)
+        return select_entries(state, text=self.language_encoder is not None)
 
     def _text(self, purpose: str) -> TextEncoder:
         if self.language_encoder is None:

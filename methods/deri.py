@@ -31,8 +31,8 @@ from methods.nn.contrastive import clip_loss
 from methods.nn.deri.random_views import random_views
 from methods.nn.deri.separator_attention import SeparatorAttention
 from methods.nn.deri.token_decoder import TokenDecoder
-from methods.nn.official import PARTS, Parts, require_all, used_entries
-from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
+from methods.nn.official import PARTS, Parts, require_whole_model, select_entries
+from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 from methods.nn.text import TextOutput
 from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
@@ -132,7 +132,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
             if features != "encoder":
                 raise ValueError(f"features = {features!r} need the whole model: set features = 'encoder'")
             return
-        count = -(-steps(self._signal.samples) // stride)  # tokens: 105 for 5,000 samples
+        count = -(-count_steps(self._signal.samples) // stride)  # tokens: 105 for 5,000 samples
         self.kept = int(count * (1 - mask_ratio))  # 94 of them in a view
         if not 0 <= mask_ratio < 1 or not self.kept:
             raise ValueError(f"mask_ratio = {mask_ratio} keeps {self.kept} of {count} tokens in a view")
@@ -183,7 +183,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def encode(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> tokens ``(batch, 105, embed_dim)``."""
-        require_all(self.parts, "tokens and embeddings")
+        require_whole_model(self.parts, "tokens and embeddings")
         every = self.ecg_encoder(ecg).transpose(1, 2)[:, :: self.stride]
         # a convolution over one step is a linear map of each step
         return F.linear(every, self.downconv.weight.squeeze(-1), self.downconv.bias)
@@ -240,4 +240,4 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files hold the language model or the encoder alone; take what this configuration has."""
-        return used_entries(state, self.parts, text=self.reads)
+        return select_entries(state, self.parts, text=self.reads)

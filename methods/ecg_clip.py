@@ -20,7 +20,7 @@ from methods.nn.backbone import ResNetBackbone
 from methods.nn.contrastive import clip_loss, siglip_loss
 from methods.nn.ecg_clip.caption import CaptionHead
 from methods.nn.fold import inference_copy
-from methods.nn.resnet1d import steps
+from methods.nn.resnet1d import count_steps
 from methods.nn.text_side import TextSide
 
 LOSSES = ("infonce", "siglip", "coca")
@@ -67,7 +67,7 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width)
         self.objective, self.caption_weight = objective, caption_weight
         self.downconv = nn.Linear(self.ecg_encoder.channels, embed_dim)
-        self.att_pool_head = AttentionPool(steps(self.signal.samples), embed_dim, heads)
+        self.att_pool_head = AttentionPool(count_steps(self.signal.samples), embed_dim, heads)
         self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10 if objective == "siglip" else 1 / 0.07)))
         self.bias = nn.Parameter(torch.tensor(-10.0)) if objective == "siglip" else None

@@ -28,8 +28,8 @@ from methods.nn.attention_pool import AttentionPool
 from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss
 from methods.nn.fold import inference_copy
-from methods.nn.official import PARTS, Parts, require_all, used_entries
-from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
+from methods.nn.official import PARTS, Parts, require_whole_model, select_entries
+from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
 from methods.nn.vit1d import WIDTHS, ViT1D
@@ -116,7 +116,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _add_resnet_heads(self, embed_dim: int, heads: int) -> None:
         self.downconv = nn.Conv1d(self.ecg_encoder.channels, embed_dim, 1)
-        self.att_pool_head = AttentionPool(steps(self.signal.samples), embed_dim, heads)
+        self.att_pool_head = AttentionPool(count_steps(self.signal.samples), embed_dim, heads)
         self.linear1 = nn.Linear(embed_dim, embed_dim, bias=False)
         self.linear2 = nn.Linear(embed_dim, embed_dim, bias=False)
 
@@ -143,19 +143,19 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
         """The vector that meets the text, not normalised: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
-        require_all(self.parts, "embeddings")
+        require_whole_model(self.parts, "embeddings")
         return self._align(self._encode(ecg))
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
         """What the pooling reads: ``(batch, 313, embed_dim)`` at 5,000 samples; ViT: its tokens, normalised each."""
         if isinstance(self.ecg_encoder, ViT1D):
             return self.ecg_encoder.norm(self.ecg_encoder.tokens(ecg))
-        require_all(self.parts, "tokens")
+        require_whole_model(self.parts, "tokens")
         return self._encode(ecg)
 
     def ecg_views(self, ecg: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One forward pass: the aligned vector and two dropout views, ``(batch, embed_dim)`` each."""
-        require_all(self.parts, "views")
+        require_whole_model(self.parts, "views")
         encoded = self._encode(ecg)
         mean = encoded.mean(1) if self.convolutional else encoded
         first, second = self.dropout1(self.linear1(mean)), self.dropout2(self.linear2(mean))
@@ -178,7 +178,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files hold the language model or the encoder alone; take what this configuration has."""
-        return used_entries(state, self.parts, text=self.reads)
+        return select_entries(state, self.parts, text=self.reads)
 
     # --- pre-training ---
 

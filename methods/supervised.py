@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmark.api import MethodCard, Scaling, SequenceMethod, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
 from methods.nn.backbone import ResNetBackbone
-from methods.nn.supervision import Supervision, crop_samples
+from methods.nn.supervision import Supervision, count_crop_samples
 
 
 @METHODS.register("supervised")
@@ -41,7 +41,7 @@ class Supervised(Supervision, ResNetBackbone, SequenceMethod, SupervisedMethod):
         crop_seconds: float = 0.0,
     ) -> None:
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width)
-        self.crop = crop_samples(crop_seconds, seconds, rate)
+        self.crop = count_crop_samples(crop_seconds, seconds, rate)
         self.dropout = nn.Dropout(dropout)
 
     def output_layer(self, classes: int) -> nn.Module:
@@ -50,4 +50,4 @@ class Supervised(Supervision, ResNetBackbone, SequenceMethod, SupervisedMethod):
 
     def class_scores(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> logits ``(batch, class)``."""
-        return self.trained_head()(self.dropout(self.ecg_features(ecg)))
+        return self.require_head()(self.dropout(self.ecg_features(ecg)))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.api import MethodCard, Scaling, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
 from methods.nn.fold import inference_copy
-from methods.nn.supervision import Supervision, crop_samples
+from methods.nn.supervision import Supervision, count_crop_samples
 from methods.nn.xresnet1d101.xresnet1d import XResNet1D, concat_pool, concat_pool_head
 
 
@@ -49,7 +49,7 @@ class XResNet1D101(Supervision, SupervisedMethod):
     ) -> None:
         super().__init__()
         self._signal = SignalSpec(rate, seconds, scaling=scaling)
-        self.crop = crop_samples(crop_seconds, seconds, rate) or self._signal.samples
+        self.crop = count_crop_samples(crop_seconds, seconds, rate) or self._signal.samples
         self.hidden, self.dropout = hidden, dropout
         self.ecg_encoder = XResNet1D(encoder, width, len(self._signal.leads))
 
@@ -64,7 +64,7 @@ class XResNet1D101(Supervision, SupervisedMethod):
 
     def class_scores(self, ecg: Tensor) -> Tensor:
         """``(batch, lead, time)`` -> logits ``(batch, class)``, mean over crops."""
-        head = self.trained_head()
+        head = self.require_head()
         return self._over_crops(ecg, lambda crops: head(self._pooled(crops)))
 
     def output_layer(self, classes: int) -> nn.Module:

@@ -220,7 +220,7 @@ def test_the_target_is_the_recording_before_lead_masking_unless_released():
         clean_target, masked = ready(**silent).loss(batch_of(4)), ready(released=True, **silent).loss(batch_of(4))
         switched = ready(released=True, mem_target="clean", **silent).loss(batch_of(4))
     assert 0.8 < clean_target["mem"] < 3 and 0.8 < switched["mem"] < 3
-    assert masked["mem"] < 0.5 * clean_target["mem"]  # silence is easier to foretell
+    assert masked["mem"] < 0.5 * clean_target["mem"]  # draw_time_out is easier to foretell
 
 
 def test_bf16_autocast_keeps_the_losses_near():

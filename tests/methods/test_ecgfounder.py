@@ -1,6 +1,5 @@
 """ECGFounder: files with the official names, and the input that its weights expect."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -16,7 +16,7 @@ UNUSED = "ecg_encoder.mask_emb"  # of a pre-training of the encoder alone; the r
 TIED = ("language_encoder.shared.weight", "language_encoder.encoder.embed_tokens.weight")
 
 
-def used_entries(state: dict[str, Tensor], text: bool) -> dict[str, Tensor]:
+def select_entries(state: dict[str, Tensor], text: bool) -> dict[str, Tensor]:
     """Select and rename; without `text` whatever serves the text or the fusion is left out.
 
     One of T5's two tied tables may be missing; anything else that is, is for the strict loader to refuse.

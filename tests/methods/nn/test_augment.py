@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from methods.nn.augment import Augmentation, random_crop, silence
+from methods.nn.augment import Augmentation, draw_time_out, random_crop
 
 
 def ramp(batch=6, leads=12, samples=100):
@@ -23,7 +23,7 @@ def test_a_crop_is_contiguous_and_the_same_in_all_leads():
 
 def test_a_silence_is_one_stretch_of_limited_length():
     torch.manual_seed(0)
-    kept = silence(200, 100, 0.3)
+    kept = draw_time_out(200, 100, 0.3)
     lengths = (kept == 0).sum(-1)
     assert lengths.max() <= 30 + 1 and lengths.float().std() > 3
     assert ((kept.diff(dim=-1) != 0).sum(-1) <= 2).all()

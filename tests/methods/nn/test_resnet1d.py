@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
+from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 
 
 def reference(net, x):
@@ -38,11 +38,11 @@ def test_equals_plain_conv1d_in_values_and_gradients(training):
 @pytest.mark.parametrize("samples", [1000, 203, 17, 16])
 def test_shape_follows_width_and_length(encoder, samples):
     net = ResNet1D(encoder, width=8, leads=3).eval()
-    assert net(torch.randn(2, 3, samples)).shape == (2, 64, steps(samples))
+    assert net(torch.randn(2, 3, samples)).shape == (2, 64, count_steps(samples))
 
 
 def test_official_sizes():
-    assert steps(5000) == 313
+    assert count_steps(5000) == 313
     assert sum(p.numel() for p in ResNet1D("resnet18").parameters()) == 3_853_962
     assert sum(p.numel() for p in ResNet1D("resnet34").parameters()) == 7_228_298
 

@@ -24,7 +24,7 @@ def test_targets_are_standard_leads_cut_into_patches():
     whole = target.transpose(1, 2).flatten(2)  # (batch, lead, sample)
     torch.testing.assert_close(whole.mean(-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(whole.var(-1), torch.ones(2, 3), atol=1e-4, rtol=0)
-    assert not patch_targets(torch.zeros(1, 1, 8), 2, 4).any()  # a silent lead asks for silence
+    assert not patch_targets(torch.zeros(1, 1, 8), 2, 4).any()  # a silent lead asks for draw_time_out
 
 
 def test_only_hidden_patches_count():
