@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import TwoViews, mlp, redundancy
+from methods.nn.two_views import TwoViews, barlow_twins_loss, build_mlp
 
 
 @METHODS.register("barlow_twins")
@@ -49,11 +49,11 @@ class BarlowTwins(TwoViews, SequenceMethod, TrainableMethod):
         scale: float = 0.1,
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
-        projector = mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
+        projector = build_mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width, augmentation, projector)
         self.off_diagonal, self.scale = off_diagonal, scale
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The redundancy-reduction loss (``barlow``), times `scale`."""
         first, second = self.views(batch.ecg)
-        return {"barlow": self.scale * redundancy(self.project(first), self.project(second), self.off_diagonal)}
+        return {"barlow": self.scale * barlow_twins_loss(self.project(first), self.project(second), self.off_diagonal)}

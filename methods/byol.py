@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import SlowCopy, TwoViews, mlp, regression
+from methods.nn.two_views import MomentumCopy, TwoViews, build_mlp, byol_loss
 
 
 @METHODS.register("byol")
@@ -49,15 +49,15 @@ class BYOL(TwoViews, SequenceMethod, TrainableMethod):
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
         signal = SignalSpec(rate, seconds, scaling=scaling)
-        super().__init__(signal, encoder, width, augmentation, mlp(8 * width, hidden, outputs))
-        self.predictor = mlp(outputs, hidden, outputs)
-        self.target = SlowCopy(self, momentum)
+        super().__init__(signal, encoder, width, augmentation, build_mlp(8 * width, hidden, outputs))
+        self.predictor = build_mlp(outputs, hidden, outputs)
+        self.target = MomentumCopy(self, momentum)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The mean squared error of unit vectors, both views predicting each other (``byol``)."""
         first, second = self.views(batch.ecg)
         online = self.predictor(self.project(first)), self.predictor(self.project(second))
-        return {"byol": regression(online[0], self.target(second)) + regression(online[1], self.target(first))}
+        return {"byol": byol_loss(online[0], self.target(second)) + byol_loss(online[1], self.target(first))}
 
     def after_step(self) -> None:
         """Let the target follow."""

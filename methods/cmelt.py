@@ -37,7 +37,7 @@ from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_words import MaskedWordHead
 from methods.nn.text import HubTextEncoder, TextEncoder, text_encoder
-from methods.nn.wav2vec import Wav2Vec, initialise
+from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
 MAX_TOKENS = 254
@@ -189,7 +189,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             )
         for name, module in self.named_children():
             if name not in ("ecg_encoder", "language_encoder"):
-                initialise(module, width)
+                init_bert_weights(module, width)
 
     def _build_fusion(self, text: TextEncoder, width: int, layers: int, heads: int, dropout: float) -> None:
         self.multi_modal_language_proj = nn.Linear(text.width, width)

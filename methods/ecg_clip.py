@@ -19,7 +19,7 @@ from methods.nn.attention_pool import AttentionPool
 from methods.nn.backbone import ResNetBackbone
 from methods.nn.contrastive import clip_loss, siglip_loss
 from methods.nn.ecg_clip.caption import CaptionHead
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.resnet1d import count_steps
 from methods.nn.text_side import TextSide
 
@@ -82,7 +82,7 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
 
     def for_inference(self, precision: str) -> ECGCLIP:
         """A copy with folded batch norms, its ECG encoder in `precision`; the text model is shared, not copied."""
-        return inference_copy(self, precision, self.lm_model)
+        return copy_for_inference(self, precision, self.lm_model)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """``contrast`` of recordings and reports, and for coca the weighted ``caption``."""

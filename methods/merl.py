@@ -27,7 +27,7 @@ from benchmark.registry import METHODS
 from methods.nn.attention_pool import AttentionPool
 from methods.nn.batch_norm import BatchNorm
 from methods.nn.contrastive import clip_loss
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.official import PARTS, Parts, require_whole_model, select_entries
 from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 from methods.nn.text_cache import TextCache
@@ -174,7 +174,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def for_inference(self, precision: str) -> MERL:
         """A copy with folded batch norms, its ECG encoder in `precision`; the text model is shared, not copied."""
-        return inference_copy(self, precision, self.lm_model)
+        return copy_for_inference(self, precision, self.lm_model)
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files hold the language model or the encoder alone; take what this configuration has."""

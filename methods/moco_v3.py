@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import SlowCopy, TwoViews, mlp, query_key
+from methods.nn.two_views import MomentumCopy, TwoViews, build_mlp, moco_loss
 
 
 @METHODS.register("moco_v3")
@@ -50,17 +50,17 @@ class MoCoV3(TwoViews, SequenceMethod, TrainableMethod):
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
         signal = SignalSpec(rate, seconds, scaling=scaling)
-        super().__init__(signal, encoder, width, augmentation, mlp(8 * width, hidden, outputs, last_norm=True))
-        self.predictor = mlp(outputs, hidden, outputs, last_norm=True)
+        super().__init__(signal, encoder, width, augmentation, build_mlp(8 * width, hidden, outputs, last_norm=True))
+        self.predictor = build_mlp(outputs, hidden, outputs, last_norm=True)
         self.temperature = temperature
-        self.target = SlowCopy(self, momentum)
+        self.target = MomentumCopy(self, momentum)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """InfoNCE of queries and keys, both ways (``moco``)."""
         first, second = self.views(batch.ecg)
         queries = self.predictor(self.project(first)), self.predictor(self.project(second))
         keys = self.target(second), self.target(first)
-        return {"moco": sum(query_key(q, k, self.temperature) for q, k in zip(queries, keys, strict=True))}
+        return {"moco": sum(moco_loss(q, k, self.temperature) for q, k in zip(queries, keys, strict=True))}
 
     def after_step(self) -> None:
         """Let the copy follow."""

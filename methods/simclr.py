@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import TwoViews, mlp, nt_xent
+from methods.nn.two_views import TwoViews, build_mlp, nt_xent_loss
 
 
 @METHODS.register("simclr")
@@ -49,10 +49,10 @@ class SimCLR(TwoViews, SequenceMethod, TrainableMethod):
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
         signal = SignalSpec(rate, seconds, scaling=scaling)
-        super().__init__(signal, encoder, width, augmentation, mlp(8 * width, hidden, outputs))
+        super().__init__(signal, encoder, width, augmentation, build_mlp(8 * width, hidden, outputs))
         self.temperature = temperature
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The normalised temperature-scaled cross entropy (``nt_xent``)."""
         first, second = self.views(batch.ecg)
-        return {"nt_xent": nt_xent(self.project(first), self.project(second), self.temperature)}
+        return {"nt_xent": nt_xent_loss(self.project(first), self.project(second), self.temperature)}

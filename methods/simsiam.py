@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import TwoViews, mlp, regression
+from methods.nn.two_views import TwoViews, build_mlp, byol_loss
 
 
 @METHODS.register("simsiam")
@@ -48,12 +48,12 @@ class SimSiam(TwoViews, SequenceMethod, TrainableMethod):
         bottleneck: int = 128,
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
-        projector = mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
+        projector = build_mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width, augmentation, projector)
-        self.predictor = mlp(outputs, bottleneck, outputs)
+        self.predictor = build_mlp(outputs, bottleneck, outputs)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """2 - 2 cos, both views predicting each other, half of each (``simsiam``)."""
         first, second = (self.project(view) for view in self.views(batch.ecg))
-        ahead, back = regression(self.predictor(first), second), regression(self.predictor(second), first)
+        ahead, back = byol_loss(self.predictor(first), second), byol_loss(self.predictor(second), first)
         return {"simsiam": (ahead + back) / 2}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, xavier
 
 ALIAS = "to_patch_embedding."  # the official class registers the encoder's patch embedding a second time
@@ -80,7 +80,7 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
 
     def for_inference(self, precision: str) -> STMEM:
         """A copy whose encoder is in `precision`."""
-        return inference_copy(self, precision)
+        return copy_for_inference(self, precision)
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files: the whole model (decoder at the top level), or the encoder alone without its prefix."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.lead_masking import mask_leads
-from methods.nn.two_views import nt_xent
+from methods.nn.two_views import nt_xent_loss
 from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
 from methods.nn.wav2vec import Convolutions, Positions, Transformer
 
@@ -116,7 +116,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
             "w2v": contrast(predicted, targets, self.negatives, self.temperature),
             "diversity": self.diversity * (most - quantised.perplexity) / most,
             "penalty": self.penalty * stem.float().square().mean(),
-            "cmsc": nt_xent(first, second, self.temperature),
+            "cmsc": nt_xent_loss(first, second, self.temperature),
         }
 
     @property

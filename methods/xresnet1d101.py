@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmark.api import MethodCard, Scaling, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.supervision import Supervision, count_crop_samples
 from methods.nn.xresnet1d101.xresnet1d import XResNet1D, concat_pool, concat_pool_head
 
@@ -73,7 +73,7 @@ class XResNet1D101(Supervision, SupervisedMethod):
 
     def for_inference(self, precision: str) -> XResNet1D101:
         """A copy with folded batch norms, its encoder in `precision`."""
-        return inference_copy(self, precision)
+        return copy_for_inference(self, precision)
 
     def _pooled(self, crops: Tensor) -> Tensor:
         return concat_pool(self.ecg_encoder(crops))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.augment import random_crop
+
+if TYPE_CHECKING:
+    from benchmark.api import Batch
 
 
 class Supervision(nn.Module):
@@ -41,7 +44,7 @@ class Supervision(nn.Module):
             raise RuntimeError("there is no output layer yet: call start_task(classes) before training or loading")
         return self.head
 
-    def loss(self, batch: Any) -> dict[str, Tensor]:
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the binary cross-entropy, mean over recordings and classes (``bce``)."""
         if batch.labels is None:
             raise ValueError("supervised training learns from labels: this batch has none")

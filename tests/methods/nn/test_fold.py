@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from benchmark.registry import METHODS
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.fused import FusedBasicBlock, FusedBlock
 from methods.nn.resnet1d import Norm, ResNet1D
 from methods.nn.vit1d import ViT1D
@@ -37,7 +37,7 @@ def test_equal_up_to_rounding(name, precision, tolerance):
     encoder = trained(ENCODERS[name]())
     ecg = torch.randn(3, 12, 200)
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
-    fast = inference_copy(encoder, precision)
+    fast = copy_for_inference(encoder, precision)
     with torch.no_grad():
         plain, found = encoder(ecg), fast(ecg)
     assert found.dtype == torch.float32
@@ -51,9 +51,9 @@ def test_equal_up_to_rounding(name, precision, tolerance):
 def test_without_fused_products_the_numbers_are_the_same(name, monkeypatch):
     torch.manual_seed(0)
     encoder, ecg = trained(ENCODERS[name]()), torch.randn(3, 12, 200)
-    fused = inference_copy(encoder, "fp32")
-    monkeypatch.setattr("methods.nn.fold.available", lambda device, dtype: False)
-    plain = inference_copy(encoder, "fp32")
+    fused = copy_for_inference(encoder, "fp32")
+    monkeypatch.setattr("methods.nn.fold.can_fuse", lambda device, dtype: False)
+    plain = copy_for_inference(encoder, "fp32")
     assert any(isinstance(part, FusedBlock | FusedBasicBlock) for part in fused.modules()) or name == "xresnet"
     assert not any(isinstance(part, FusedBlock | FusedBasicBlock) for part in plain.modules())
     with torch.inference_mode():
@@ -63,7 +63,7 @@ def test_without_fused_products_the_numbers_are_the_same(name, monkeypatch):
 
 def test_a_fused_block_writes_over_nothing_that_is_read_again():
     torch.manual_seed(0)
-    fast = inference_copy(trained(ResNet1D("resnet18", 8, classes=0)), "fp32")
+    fast = copy_for_inference(trained(ResNet1D("resnet18", 8, classes=0)), "fp32")
     ecg = torch.randn(2, 12, 200)
     with torch.inference_mode():
         assert torch.equal(fast(ecg), fast(ecg))
@@ -83,5 +83,5 @@ def test_shared_parts_are_not_copied():
             self.text, self.ecg = nn.Linear(2, 2), ResNet1D("resnet18", 8, classes=0)
 
     pair = Pair()
-    made = inference_copy(pair, "bf16", pair.text, None)
+    made = copy_for_inference(pair, "bf16", pair.text, None)
     assert made.text is pair.text and made.ecg is not pair.ecg and pair.text.weight.requires_grad
