@@ -36,7 +36,7 @@ from methods.nn.contrastive import sigmoid_loss
 from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_words import MaskedWordHead
-from methods.nn.text import HubTextEncoder, TextEncoder, text_encoder
+from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder
 from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
@@ -175,7 +175,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.class_embedding = nn.Parameter(torch.rand(width))
         self.multi_modal_ecg_proj = nn.Linear(width, width)
         self.unimodal_ecg_pooler = Pooler(width)
-        self.language_encoder = text_encoder(text_model, MAX_TOKENS, mask_token=True)
+        self.language_encoder = build_text_encoder(text_model, MAX_TOKENS, mask_token=True)
         if self.language_encoder is not None and self.language_encoder.mask_id is None:
             raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
         published = isinstance(self.language_encoder, HubTextEncoder)

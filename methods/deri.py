@@ -141,7 +141,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         self.linear1 = SeparatorAttention(self.kept, embed_dim, view_heads)
         self.linear2 = SeparatorAttention(self.kept, embed_dim, view_heads)
         cache = TextCache(tokens=True, pad_to=self.pad_to) if cache_text else None
-        text_width = self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
+        text_width = self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
         if self.lm_model is not None:
             self.lm_model.max_tokens = min(self.lm_model.max_tokens, text_tokens)
         sizes = {"depth": decoder_depth, "heads": decoder_heads, "dropout": dropout, "drop_path": drop_path}
@@ -229,7 +229,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         """The terms of the objective, of equal weight: ``cma``, ``mix``, ``rme``, ``rec_ecg`` and ``rec_text``."""
         if batch.reports is None:
             raise UsageError("deri learns from pairs: this batch has recordings but no reports")
-        return self.losses(self.pairs(batch.ecg, self.read(batch.reports, self.pad_to)))
+        return self.losses(self.pairs(batch.ecg, self.encode_texts(batch.reports, self.pad_to)))
 
     def losses(self, pairs: Pairs) -> dict[str, Tensor]:
         """Each pair's contrast against the batch; "reconstruction" is contrast too, not distance."""
@@ -240,4 +240,4 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files hold the language model or the encoder alone; take what this configuration has."""
-        return select_entries(state, self.parts, text=self.reads)
+        return select_entries(state, self.parts, text=self.has_text_model)

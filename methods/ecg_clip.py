@@ -68,7 +68,7 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         self.objective, self.caption_weight = objective, caption_weight
         self.downconv = nn.Linear(self.ecg_encoder.channels, embed_dim)
         self.att_pool_head = AttentionPool(count_steps(self.signal.samples), embed_dim, heads)
-        self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train=False)
+        self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10 if objective == "siglip" else 1 / 0.07)))
         self.bias = nn.Parameter(torch.tensor(-10.0)) if objective == "siglip" else None
         self.captions: CaptionHead | None = None

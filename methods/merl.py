@@ -112,7 +112,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
             self._add_vit_heads(embed_dim)
         self.dropout1, self.dropout2 = nn.Dropout(dropout), nn.Dropout(dropout)
         cache = TextCache(tokens=False) if cache_text else None
-        self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
+        self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
 
     def _add_resnet_heads(self, embed_dim: int, heads: int) -> None:
         self.downconv = nn.Conv1d(self.ecg_encoder.channels, embed_dim, 1)
@@ -178,7 +178,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Official files hold the language model or the encoder alone; take what this configuration has."""
-        return select_entries(state, self.parts, text=self.reads)
+        return select_entries(state, self.parts, text=self.has_text_model)
 
     # --- pre-training ---
 

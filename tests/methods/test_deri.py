@@ -38,7 +38,7 @@ def test_the_objective_has_five_terms_and_the_release_four(quiet):
     torch.manual_seed(1)
     losses = method.loss(batch)
     torch.manual_seed(1)
-    pairs = method.pairs(batch.ecg, method.read(REPORTS))
+    pairs = method.pairs(batch.ecg, method.encode_texts(REPORTS))
     assert list(losses) == ["cma", "mix", "rme", "rec_ecg", "rec_text"]
     assert list(released.loss(batch)) == ["cma", "mix", "rme", "rec_ecg"]
     for name, pair in zip(losses, (pairs.aligned, pairs.mixed, pairs.views, pairs.ecg, pairs.text), strict=True):
@@ -72,7 +72,7 @@ def test_variants_of_inference(quiet):
 def test_consistent_norm_is_what_training_computes(quiet):
     method = tiny(**quiet, consistent_norm=True)
     ecg = ecg_of(method)
-    pairs = method.pairs(ecg, method.read(REPORTS))
+    pairs = method.pairs(ecg, method.encode_texts(REPORTS))
     torch.testing.assert_close(method.ecg_embeddings(ecg), pairs.mixed[0])
     torch.testing.assert_close(F.normalize(method.text_embeddings(REPORTS), dim=-1), pairs.aligned[1])
 
@@ -83,13 +83,14 @@ def test_padding_changes_nothing_unless_the_release_is_asked_for(quiet):
     for method in (masked, full):
         alone = torch.cat([decoded_ecg(method, [text]) for text in REPORTS])
         torch.testing.assert_close(decoded_ecg(method, longer)[:4], alone, rtol=1e-4, atol=1e-5)
-    assert masked.read(REPORTS, masked.pad_to).tokens.shape[1] < full.read(REPORTS, full.pad_to).tokens.shape[1] == 64
+    lengths = [method.encode_texts(REPORTS, method.pad_to).tokens.shape[1] for method in (masked, full)]
+    assert lengths[0] < lengths[1] == 64
     assert not torch.allclose(decoded_ecg(masked, REPORTS), decoded_ecg(full, REPORTS), atol=1e-3)
 
 
 def decoded_ecg(method, texts):
     with torch.no_grad():
-        return method.pairs(ecg_of(method, len(texts)), method.read(texts, method.pad_to)).ecg[1]
+        return method.pairs(ecg_of(method, len(texts)), method.encode_texts(texts, method.pad_to)).ecg[1]
 
 
 def test_cached_text_is_the_same_text_read_once(quiet):

@@ -72,11 +72,11 @@ def test_equal_reports_are_positives_or_not_judged():
     logits = scale * cosine_similarity(x, y) + bias
     as_positive, as_negative = -F.logsigmoid(logits[[0, 2], [2, 0]]), -F.logsigmoid(-logits[[0, 2], [2, 0]])
     plain = siglip_loss(x, y, scale, bias).item()
-    moved = plain + (as_positive - as_negative).sum().item() / 3
-    assert siglip_loss(x, y, scale, bias, same).item() == pytest.approx(moved, rel=1e-5)
+    expected = plain + (as_positive - as_negative).sum().item() / 3
+    assert siglip_loss(x, y, scale, bias, same).item() == pytest.approx(expected, rel=1e-5)
     without = plain - as_negative.sum().item() / 3
-    judged = torch.eye(3, dtype=torch.bool) | ~same
-    assert siglip_loss(x, y, scale, bias, judged=judged).item() == pytest.approx(without, rel=1e-5)
+    mask = torch.eye(3, dtype=torch.bool) | ~same
+    assert siglip_loss(x, y, scale, bias, mask=mask).item() == pytest.approx(without, rel=1e-5)
 
 
 def test_several_positives_share_the_target():
