@@ -28,7 +28,7 @@ from benchmark.api import (
 from benchmark.errors import UsageError, check_choice
 from benchmark.registry import METHODS
 from methods.nn.contrastive import clip_loss
-from methods.nn.deri.random_views import random_views
+from methods.nn.deri.random_views import draw_random_views
 from methods.nn.deri.separator_attention import SeparatorAttention
 from methods.nn.deri.token_decoder import TokenDecoder
 from methods.nn.official import PARTS, Parts, require_whole_model, select_entries
@@ -212,7 +212,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     def pairs(self, ecg: Tensor, text: TextOutput) -> Pairs:
         """The training forward pass; recordings ``(batch, lead, time)`` and what the text model says of the reports."""
         encoded = self.encode(ecg)
-        first, second = random_views(encoded, self.kept, self.keep_order)
+        first, second = draw_random_views(encoded, self.kept, self.keep_order)
         tokens = F.normalize(self.aligned_tokens(encoded), dim=-1)
         recording = tokens.mean(1)
         report = F.normalize(self.project_text(text.pooled), dim=-1)

@@ -1,6 +1,6 @@
 """ST-MEM: hide three quarters of the patches of every lead and reconstruct them from what is left of all leads.
 
-Na et al., "Guiding Masked Representation Learning to Capture Spatio-Temporal Relationship of Electrocardiogram",
+Na et al., "Guiding MaskedTokens Representation Learning to Capture Spatio-Temporal Relationship of Electrocardiogram",
 ICLR 2024, arXiv 2402.09450.
 """
 
@@ -14,7 +14,8 @@ from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
 from methods.nn.fold import copy_for_inference
-from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, xavier
+from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction_loss
+from methods.nn.xavier import init_xavier
 
 ALIAS = "to_patch_embedding."  # the official class registers the encoder's patch embedding a second time
 
@@ -63,7 +64,7 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         self.decoder: LeadwiseDecoder | None = None
         if decoder_depth:
             self.decoder = LeadwiseDecoder(width, self.encoder.patches, patch, decoder_width, decoder_depth)
-        self.apply(xavier)
+        self.apply(init_xavier)
 
     @property
     def signal(self) -> SignalSpec:
@@ -97,6 +98,6 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         """Mean squared error over hidden patches (``reconstruction``)."""
         if self.decoder is None:
             raise UsageError("st_mem cannot be pre-trained with decoder_depth = 0")
-        masked = self.encoder.masked(batch.ecg, self.mask_ratio)
+        masked = self.encoder.encode_visible(batch.ecg, self.mask_ratio)
         patches = self.encoder.patchify(batch.ecg)
-        return {"reconstruction": reconstruction(self.decoder(masked), patches, masked.hidden, self.standardise)}
+        return {"reconstruction": reconstruction_loss(self.decoder(masked), patches, masked.hidden, self.standardise)}

@@ -16,7 +16,7 @@ from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec
 from benchmark.registry import METHODS
 from methods.nn.lead_masking import mask_leads
 from methods.nn.two_views import nt_xent_loss
-from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
+from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrastive_loss, mask_spans
 from methods.nn.wav2vec import Convolutions, Positions, Transformer
 
 
@@ -113,7 +113,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         most = self.quantizer.groups * self.quantizer.entries
         first, second = self._encode(tokens).mean(1).chunk(2)
         return {
-            "w2v": contrast(predicted, targets, self.negatives, self.temperature),
+            "w2v": contrastive_loss(predicted, targets, self.negatives, self.temperature),
             "diversity": self.diversity * (most - quantised.perplexity) / most,
             "penalty": self.penalty * stem.float().square().mean(),
             "cmsc": nt_xent_loss(first, second, self.temperature),

@@ -83,9 +83,9 @@ def test_disentangling_is_zero_for_orthogonal_parts_and_two_for_equal_ones():
     method = tiny(specific_weight=0.5)
     x, y = torch.eye(4)[:2], torch.eye(4)[2:]
     apart = Parts(None, x, x, y)
-    assert method.keep_apart(apart, Parts(None, x, y, x)) == 0  # own parts x and y, orthogonal as well
+    assert method.orthogonality_loss(apart, Parts(None, x, y, x)) == 0  # own parts x and y, orthogonal as well
     same = Parts(None, x, x, 2 * x)
-    assert method.keep_apart(same, same).item() == pytest.approx(2.5)
+    assert method.orthogonality_loss(same, same).item() == pytest.approx(2.5)
 
 
 def test_only_hidden_patches_count_and_only_visible_ones_are_seen():
@@ -94,16 +94,16 @@ def test_only_hidden_patches_count_and_only_visible_ones_are_seen():
     seen = {}
 
     def oracle(tokens, order):
-        from methods.nn.cgdmer.lead_patches import patchify, standardised
+        from methods.nn.cgdmer.lead_patches import patchify, standardise_patches
 
         shown = tokens.shape[1]
-        rebuilt = standardised(patchify(batch.ecg, 25).flatten(1, 2)).clone()
+        rebuilt = standardise_patches(patchify(batch.ecg, 25).flatten(1, 2)).clone()
         rebuilt.scatter_(1, order[:, :shown, None].expand(-1, -1, 25), 99.0)
         seen["shown"] = shown
         return rebuilt
 
     method.ecg_decoder.forward = oracle
-    assert method.rebuild_ecg(batch.ecg)[0] == 0
+    assert method.reconstruct_ecg(batch.ecg)[0] == 0
     assert seen["shown"] == 9 * 3  # 9 of 12 leads, 3 of 8 instants
 
 
@@ -128,7 +128,8 @@ def test_equal_reports_are_no_negatives():
     batch, by_rule = batch_of(), {}
     for rule in ("positive", "negative", "left_out"):
         method = tiny(duplicates=rule)
-        by_rule[rule] = method.align(method.ecg_embeddings(batch.ecg), method.text_embeddings(REPORTS), REPORTS).item()
+        ecg, text = method.ecg_embeddings(batch.ecg), method.text_embeddings(REPORTS)
+        by_rule[rule] = method.alignment_loss(ecg, text, REPORTS).item()
     # the bias starts at -10: a positive costs 10 or so, a negative next to nothing
     assert by_rule["positive"] > by_rule["negative"] + 3 and by_rule["left_out"] <= by_rule["negative"]
 

@@ -14,7 +14,7 @@ from benchmark.errors import MissingError, UsageError
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
 from methods.cmelt import CMELT
-from methods.nn.cmelt.masked_text_batch import Shown, clean, show, show_as_released
+from methods.nn.cmelt.masked_text_batch import MaskedTextBatch, clean_report, mask_texts, mask_texts_as_released
 from methods.nn.masked_words import IGNORED
 
 TINY = {"width": 32, "depth": 1, "heads": 2, "channels": 16, "position_kernel": 8, "fusion_layers": 2, "mem_layer": 1,
@@ -58,7 +58,7 @@ def t5(tmp_path_factory):
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
     path = tmp_path_factory.mktemp("t5")
-    words = ["<pad>", "</s>", "<unk>", "<extra_id_0>", *clean(" ".join(REPORTS)).replace(".", "").split()]
+    words = ["<pad>", "</s>", "<unk>", "<extra_id_0>", *clean_report(" ".join(REPORTS)).replace(".", "").split()]
     tokeniser = Tokenizer(models.WordLevel({w: i for i, w in enumerate(dict.fromkeys(words))}, unk_token="<unk>"))
     tokeniser.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(
@@ -122,8 +122,8 @@ def test_similarity_is_the_raw_dot_product():
 
 
 def test_reports_are_cleaned_as_in_the_release():
-    assert clean("  **== Normal EKG - sinus ==** ") == "normal ecg - sinus"
-    assert clean("") == clean(" * ") == ""
+    assert clean_report("  **== Normal EKG - sinus ==** ") == "normal ecg - sinus"
+    assert clean_report("") == clean_report(" * ") == ""
 
 
 def test_negatives_are_shown_before_words_are_hidden():
@@ -131,11 +131,11 @@ def test_negatives_are_shown_before_words_are_hidden():
     encoder = method.language_encoder
     own, said = ["sinus rhythm", "av block"] * 50, ["sinus rhythm", "paced rhythm"] * 50
     torch.manual_seed(0)
-    shown = show(encoder, own, said, 0.25)
+    shown = mask_texts(encoder, own, said, 0.25)
     assert shown.aligned.tolist() == [True, False] * 50
     asked = shown.labels != IGNORED
     assert asked[::2].any() and not asked[1::2].any()  # nothing is asked about another recording's words
-    whole = show(encoder, own, said, 0.0)
+    whole = mask_texts(encoder, own, said, 0.0)
     assert torch.equal(whole.ids, encoder.tokenise(said)[0])
 
 
@@ -143,7 +143,7 @@ def test_the_release_hides_words_of_the_lost_originals():
     encoder = ready().language_encoder
     own, said = ["sinus rhythm", "av block"] * 50, ["sinus rhythm", "paced rhythm, left axis, av block"] * 50
     torch.manual_seed(0)
-    shown = show_as_released(encoder, own, said, 0.25)
+    shown = mask_texts_as_released(encoder, own, said, 0.25)
     asked = shown.labels != IGNORED
     assert asked[1::2].any()
     originals = encoder.tokenise([*own, *said])[0][:100]
@@ -154,24 +154,24 @@ def test_the_release_hides_words_of_the_lost_originals():
 
 def test_half_of_the_reports_are_replaced():
     method = ready()
-    reports = [clean(report) for report in REPORTS * 8]
+    reports = [clean_report(report) for report in REPORTS * 8]
     torch.manual_seed(0)
-    shares = [method._show(reports).aligned.float().mean().item() for _ in range(20)]
+    shares = [method._mask_texts(reports).aligned.float().mean().item() for _ in range(20)]
     assert all(0.4 < share < 0.6 for share in shares) and 0.47 < np.mean(shares) < 0.53
-    assert ready(replaced=0.0)._show(reports).aligned.sum() >= len(reports) - 1
+    assert ready(replaced=0.0)._mask_texts(reports).aligned.sum() >= len(reports) - 1
 
 
 def test_equal_reports_are_positive_pairs_and_the_release_takes_them_for_negatives():
     ecg = text = torch.eye(3)
     own, said = torch.tensor([7, 7, 8]), torch.tensor([7, 7, 9])  # one report twice; the third shows a negative
-    shown = Shown(*(torch.zeros(3, 1, dtype=torch.long),) * 3, own, said)
+    shown = MaskedTextBatch(*(torch.zeros(3, 1, dtype=torch.long),) * 3, own, said)
     plus, minus = math.log1p(math.exp(-1)), math.log1p(math.exp(1))  # on the diagonal, as + and as -
     zero = math.log(2)
-    assert tiny().sigmoid(ecg, text, shown).item() == pytest.approx((2 * plus + minus + 6 * zero) / 3)
-    assert tiny(released=True).sigmoid(ecg, text, shown).item() == pytest.approx((2 * plus + minus + 6 * zero) / 9)
+    assert tiny().ets_loss(ecg, text, shown).item() == pytest.approx((2 * plus + minus + 6 * zero) / 3)
+    assert tiny(released=True).ets_loss(ecg, text, shown).item() == pytest.approx((2 * plus + minus + 6 * zero) / 9)
     text = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])  # the equal texts change places
-    assert tiny().sigmoid(ecg, text, shown).item() == pytest.approx((2 * plus + 7 * zero) / 3)
-    assert tiny(released=True).sigmoid(ecg, text, shown).item() == pytest.approx((2 * minus + 7 * zero) / 9)
+    assert tiny().ets_loss(ecg, text, shown).item() == pytest.approx((2 * plus + 7 * zero) / 3)
+    assert tiny(released=True).ets_loss(ecg, text, shown).item() == pytest.approx((2 * minus + 7 * zero) / 9)
 
 
 # --- losses --------------------------------------------------------------------------------------
@@ -312,9 +312,9 @@ def test_a_published_text_model_trains_and_its_padding_is_read_only_if_released(
 
 
 def _all_patches(method):
-    from methods.nn.cmelt.masked_patches import keep_patches
+    from methods.nn.cmelt.masked_patches import draw_visible_patches
 
-    return keep_patches(2, method.signal.samples // 16, 0.0)
+    return draw_visible_patches(2, method.signal.samples // 16, 0.0)
 
 
 @pytest.mark.parametrize("text_model", ["small", "tiny", None])
@@ -325,9 +325,9 @@ def test_negatives_need_no_download_where_the_text_model_is_ours(text_model):
 def test_published_models_embed_the_reports_for_n3s(t5):
     method = build("cmelt", {**TINY, "text_model": "small", "negative_model": t5})
     method.start_pretraining(REPORTS * 2)
-    assert method._far.vectors.shape == (4, 16)
-    torch.testing.assert_close(method._far.vectors.norm(dim=1), torch.ones(4))
-    assert not any("far" in name for name in method.state_dict())
+    assert method._hard_negatives.vectors.shape == (4, 16)
+    torch.testing.assert_close(method._hard_negatives.vectors.norm(dim=1), torch.ones(4))
+    assert not any("negatives" in name for name in method.state_dict())
 
 
 # --- errors --------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from benchmark.engine.building import build
-from methods.cmelt import Shown
-from methods.nn.cmelt.masked_patches import keep_patches, patch_targets, reconstruction_loss
+from methods.cmelt import MaskedTextBatch
+from methods.nn.cmelt.masked_patches import draw_visible_patches, patch_targets, reconstruction_loss
 
 SHARED = Path(os.environ.get("ECGARENA_SHARED", Path(__file__).parents[2] / "../shared"))
 GOLDEN = SHARED / "golden" / "cmelt.json"
@@ -101,11 +101,12 @@ def activations(method):
     ecg, ids, mask, labels = inputs()
     swapped = ecg[:, [0, 1, 2, 3, 5, 4, *range(6, 12)]]
     torch.manual_seed(123)
-    kept = keep_patches(2, 312, method.mem_ratio)
+    kept = draw_visible_patches(2, 312, method.mem_ratio)
     fused = method.fuse(ecg, ids, mask, kept, padding_is_text=True)
-    patches = method.mim_head(fused.halfway, kept)
+    patches = method.mim_head(fused.decoder_input, kept)
     pair = method.itm_head(fused.pair)
-    shown = Shown(ids, mask, labels, own=torch.tensor([0, 1]), said=torch.tensor([0, 2]))  # is_aligned = [1, 0]
+    # is_aligned = [1, 0]
+    texts = MaskedTextBatch(ids, mask, labels, torch.tensor([0, 1]), torch.tensor([0, 2]))
     return {
         "patch_embeddings": method.ecg_encoder.embed(ecg),
         "encoder_tokens": method.ecg_tokens(ecg),
@@ -124,8 +125,8 @@ def activations(method):
         "official.losses (is_aligned = [1,0])": {
             "mlm": method.mlm_head.losses(fused.text, labels).mean(),
             "mem": reconstruction_loss(patches, patch_targets(ecg, 312, 16), kept.hidden),
-            "etm": F.cross_entropy(pair, shown.aligned.long()),
-            "ets": method.sigmoid(fused.ecg_feature, fused.text_feature, shown),
+            "etm": F.cross_entropy(pair, texts.aligned.long()),
+            "ets": method.ets_loss(fused.ecg_feature, fused.text_feature, texts),
         },
     }
 

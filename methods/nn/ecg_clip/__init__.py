@@ -1,1 +1,1 @@
-"""Blocks that only ECG-CLIP uses."""
+"""Blocks of ECG-CLIP alone."""

@@ -1,1 +1,1 @@
-"""Blocks that only ECGFounder uses."""
+"""Blocks of ECGFounder alone."""

@@ -1,1 +1,1 @@
-"""Blocks that only ST-MEM uses."""
+"""Blocks of ST-MEM alone."""

@@ -1,1 +1,1 @@
-"""Blocks that only W2V + CMSC + RLM uses."""
+"""Blocks of W2V + CMSC + RLM alone."""

@@ -1,1 +1,1 @@
-"""Blocks that only xresnet1d101 uses."""
+"""Blocks of xresnet1d101 alone."""

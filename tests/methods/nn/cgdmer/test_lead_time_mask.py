@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from benchmark.api import LEADS
-from methods.nn.cgdmer.lead_time_mask import LIMB, LIMB_RULES, MODES, draw_visible, shares
+from methods.nn.cgdmer.lead_time_mask import LIMB, LIMB_RULES, MODES, draw_visible, hidden_shares
 
 PATCHES = 48
 
 
 def drawn(mode, limb="free", batch=6, seed=0):
     torch.manual_seed(seed)
-    return draw_visible(batch, PATCHES, shares(mode, 0.25, 2 / 3), limb)
+    return draw_visible(batch, PATCHES, hidden_shares(mode, 0.25, 2 / 3), limb)
 
 
 @pytest.mark.parametrize("limb", LIMB_RULES)

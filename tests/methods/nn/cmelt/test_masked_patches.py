@@ -3,13 +3,19 @@
 import pytest
 import torch
 
-from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
+from methods.nn.cmelt.masked_patches import (
+    PatchDecoder,
+    VisiblePatches,
+    draw_visible_patches,
+    patch_targets,
+    reconstruction_loss,
+)
 
 
 @pytest.mark.parametrize("patches, ratio, seen", [(312, 0.75, 78), (62, 0.75, 15), (62, 0.0, 62), (3, 0.9, 1)])
 def test_each_recording_keeps_patches_of_its_own(patches, ratio, seen):
     torch.manual_seed(0)
-    kept = keep_patches(4, patches, ratio)
+    kept = draw_visible_patches(4, patches, ratio)
     assert kept.order.shape == (4, seen) and (kept.hidden.sum(1) == patches - seen).all()
     for order, hidden in zip(kept.order, kept.hidden, strict=True):
         assert not hidden[order].any() and len(order.unique()) == seen
@@ -37,12 +43,12 @@ def test_only_hidden_patches_count():
 def test_the_decoder_puts_patches_back_where_they_were():
     torch.manual_seed(0)
     decoder = PatchDecoder(inputs=8, width=8, depth=0, heads=1, patches=5, patch=4, leads=2)
-    kept = keep_patches(3, 5, 0.5)
+    kept = draw_visible_patches(3, 5, 0.5)
     assert decoder(torch.randn(3, 3, 8), kept).shape == (3, 5, 2, 4)
     states = torch.randn(3, 5, 8)
     order = torch.randperm(5).expand(3, 5)
-    all_seen = Kept(order, order.argsort(1))
-    whole = Kept(torch.arange(5).expand(3, 5), torch.arange(5).expand(3, 5))
+    all_seen = VisiblePatches(order, order.argsort(1))
+    whole = VisiblePatches(torch.arange(5).expand(3, 5), torch.arange(5).expand(3, 5))
     first = torch.zeros(3, 1, 8)
     shuffled = decoder(torch.cat([first, all_seen.select(states)], 1), all_seen)
     torch.testing.assert_close(shuffled, decoder(torch.cat([first, states], 1), whole))

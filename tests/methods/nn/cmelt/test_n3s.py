@@ -2,7 +2,7 @@
 
 import torch
 
-from methods.nn.cmelt.n3s import HardNegatives, hashed_words
+from methods.nn.cmelt.n3s import HardNegatives, embed_hashed_words
 
 ANGLES = {"east": 0.0, "north": 90.0, "west": 180.0, "south west": 230.0}
 
@@ -28,14 +28,14 @@ def test_a_draw_is_uniform_over_the_count_and_repeats_with_the_seed():
 
 def test_a_duplicate_is_one_text_and_never_its_own_negative():
     corpus = ["a b", "c d", "a b", "a b", "e f"]
-    far = HardNegatives(corpus, hashed_words)  # 64 are wanted, two others are there
+    far = HardNegatives(corpus, embed_hashed_words)  # 64 are wanted, two others are there
     assert far.texts == ["a b", "c d", "e f"] and far.table.shape == (3, 2)
     for _ in range(20):
         assert all(negative != text for negative, text in zip(far(corpus), corpus, strict=True))
 
 
 def test_a_corpus_of_one_text_has_no_negatives():
-    far = HardNegatives(["sinus rhythm"] * 3, hashed_words)
+    far = HardNegatives(["sinus rhythm"] * 3, embed_hashed_words)
     assert far(["sinus rhythm", "unheard of"]) == ["sinus rhythm", "unheard of"]
 
 
@@ -47,9 +47,9 @@ def test_an_unknown_text_gets_its_row_when_it_is_seen():
 
 def test_hashed_words_are_of_length_one_and_alike_where_words_are():
     same, other, empty = (
-        hashed_words(["sinus rhythm", "Sinus rhythm.", "paced"]),
-        hashed_words(["x"]),
-        hashed_words([""]),
+        embed_hashed_words(["sinus rhythm", "Sinus rhythm.", "paced"]),
+        embed_hashed_words(["x"]),
+        embed_hashed_words([""]),
     )
     torch.testing.assert_close(same.norm(dim=1), torch.ones(3))
     assert same[0] @ same[1] > 0.99 and abs(same[0] @ other[0]) < 0.5 and empty.isfinite().all()

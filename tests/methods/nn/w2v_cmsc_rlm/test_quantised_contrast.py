@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
+from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrastive_loss, mask_spans
 
 
 def test_spans_hide_the_same_number_in_each_row():
@@ -35,10 +35,10 @@ def test_codes_are_rows_of_the_books_and_learn():
 def test_contrast_prefers_the_right_token_and_takes_equal_codes_for_no_negatives():
     torch.manual_seed(0)
     targets = torch.randn(2, 12, 6)
-    assert contrast(targets, targets, 20, 0.1) < 0.2 < contrast(targets.roll(1, 1), targets, 20, 0.1)
+    assert contrastive_loss(targets, targets, 20, 0.1) < 0.2 < contrastive_loss(targets.roll(1, 1), targets, 20, 0.1)
     same = targets[:, :1].expand(-1, 12, -1)
-    assert contrast(torch.randn(2, 12, 6), same, 20, 0.1).item() == pytest.approx(0, abs=1e-6)
-    chance = contrast(torch.zeros(2, 12, 6), targets, 20, 0.1)
+    assert contrastive_loss(torch.randn(2, 12, 6), same, 20, 0.1).item() == pytest.approx(0, abs=1e-6)
+    chance = contrastive_loss(torch.zeros(2, 12, 6), targets, 20, 0.1)
     assert chance.item() == pytest.approx(math.log(21), rel=1e-5)
 
 
