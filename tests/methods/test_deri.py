@@ -38,7 +38,7 @@ def test_the_objective_has_five_terms_and_the_release_four(quiet):
     torch.manual_seed(1)
     losses = method.loss(batch)
     torch.manual_seed(1)
-    pairs = method.pairs(batch.ecg, method.encode_texts(REPORTS))
+    pairs = method.compute_pairs(batch.ecg, method.encode_texts(REPORTS))
     assert list(losses) == ["cma", "mix", "rme", "rec_ecg", "rec_text"]
     assert list(released.loss(batch)) == ["cma", "mix", "rme", "rec_ecg"]
     for name, pair in zip(losses, (pairs.aligned, pairs.mixed, pairs.views, pairs.ecg, pairs.text), strict=True):
@@ -51,14 +51,14 @@ def test_tokens_follow_rate_and_seconds():
     assert DERI(text_model=None, width=8).ecg_tokens(torch.rand(1, 12, 5000)).shape == (1, 105, 256)
     method = tiny()
     assert method.ecg_tokens(ecg_of(method)).shape == (4, 9, 16)  # 400 samples, 25 steps, every third
-    assert method.kept == 8 and tiny(mask_ratio=0.5).kept == 4
+    assert method.view_tokens == 8 and tiny(mask_ratio=0.5).view_tokens == 4
     assert tiny(stride=1).ecg_tokens(ecg_of(method)).shape == (4, 25, 16)
 
 
 def test_variants_of_inference(quiet):
     ecg = ecg_of(tiny())
     mix = tiny()
-    tokens = mix.aligned_tokens(mix.encode(ecg))
+    tokens = mix.align_tokens(mix.encode(ecg))
     torch.testing.assert_close(tiny(features="aligned").ecg_features(ecg), tokens.mean(1))
     torch.testing.assert_close(tiny(embeddings="aligned").ecg_embeddings(ecg), tokens.mean(1))
     torch.testing.assert_close(tiny(tokens="aligned").ecg_tokens(ecg), tokens)
@@ -72,7 +72,7 @@ def test_variants_of_inference(quiet):
 def test_consistent_norm_is_what_training_computes(quiet):
     method = tiny(**quiet, consistent_norm=True)
     ecg = ecg_of(method)
-    pairs = method.pairs(ecg, method.encode_texts(REPORTS))
+    pairs = method.compute_pairs(ecg, method.encode_texts(REPORTS))
     torch.testing.assert_close(method.ecg_embeddings(ecg), pairs.mixed[0])
     torch.testing.assert_close(F.normalize(method.text_embeddings(REPORTS), dim=-1), pairs.aligned[1])
 
@@ -90,7 +90,7 @@ def test_padding_changes_nothing_unless_the_release_is_asked_for(quiet):
 
 def decoded_ecg(method, texts):
     with torch.no_grad():
-        return method.pairs(ecg_of(method, len(texts)), method.encode_texts(texts, method.pad_to)).ecg[1]
+        return method.compute_pairs(ecg_of(method, len(texts)), method.encode_texts(texts, method.pad_to)).ecg[1]
 
 
 def test_cached_text_is_the_same_text_read_once(quiet):

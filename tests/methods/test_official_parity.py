@@ -149,12 +149,12 @@ def deri(method):
     ecg, text = inputs()
     encoded = method.encode(ecg)
     torch.manual_seed(123)
-    pairs = method.pairs(ecg, text)
+    pairs = method.compute_pairs(ecg, text)
     (recording, report), (mixed_ecg, mixed_text) = pairs.aligned, pairs.mixed
     return {
         "encoder_out": method.ecg_encoder(ecg),
         "downconv": encoded.transpose(1, 2),
-        "att_pool_tokens": method.aligned_tokens(encoded),
+        "att_pool_tokens": method.align_tokens(encoded),
         "ext_ecg_emb_zeroshot": method.ecg_embeddings(ecg),
         "forward.ecg_emb[0]": pairs.views[0],
         "forward.ecg_emb[1]": pairs.views[1],
