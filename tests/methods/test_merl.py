@@ -18,7 +18,7 @@ from methods.merl import MERL
 from methods.nn.text import HubTextEncoder, TokeniserMissing
 from methods.nn.text_side import NoTextModel
 
-RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window
+RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window_mask
 SIDES = {"left axis": 0.0, "right axis": 1.5}  # phase between leads
 
 
