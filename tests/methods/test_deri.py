@@ -1,4 +1,4 @@
-"""DERI's behaviour: its terms, its variants, what padding may not change, what needs which part."""
+"""DERI's behaviour: its loss terms, its variants, padding, cached texts and missing parts."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def ecg_of(method, count=4):
 
 @pytest.fixture
 def quiet(bert):
-    """A frozen text model without dropout, so that two computations can be compared."""
+    """Options for a frozen text model without dropout, so that two computations can be compared."""
     return {"text_model": bert, "text_dropout_in_train": False}
 
 
@@ -77,7 +77,7 @@ def test_consistent_norm_is_what_training_computes(quiet):
     torch.testing.assert_close(F.normalize(method.text_embeddings(REPORTS), dim=-1), pairs.aligned[1])
 
 
-def test_padding_changes_nothing_unless_the_release_is_asked_for(quiet):
+def test_padding_changes_nothing_unless_configured_as_released(quiet):
     longer = [*REPORTS, "sinus rhythm with first degree av block, " * 4]
     masked, full = tiny(**quiet), tiny(**quiet, text_padding="full")
     for method in (masked, full):
@@ -99,12 +99,12 @@ def test_cached_text_is_the_same_text_read_once(quiet):
         sizes = TINY if name == "deri" else {"width": 8, "rate": 100.0, "seconds": 4.0, "embed_dim": 16}
         plain = build(name, {**sizes, **quiet}).train()
         cached = build(name, {**sizes, **quiet, "cache_text": True}).train()
-        read = []
-        cached.lm_model.register_forward_hook(lambda *call, read=read: read.extend(call[1][0]))
+        inputs = []
+        cached.lm_model.register_forward_hook(lambda *call, inputs=inputs: inputs.extend(call[1][0]))
         for _ in range(2):
-            expected, found = (losses(method, batch) for method in (plain, cached))
-            assert found == pytest.approx(expected, rel=1e-5)
-        assert sorted(read) == sorted(REPORTS[:3])
+            expected, values = (losses(method, batch) for method in (plain, cached))
+            assert values == pytest.approx(expected, rel=1e-5)
+        assert sorted(inputs) == sorted(REPORTS[:3])
         with torch.inference_mode():
             cached.text_embeddings(["paced rhythm"])
         losses(cached, Batch(batch.ecg, list("abcd"), ["paced rhythm"] * 4))  # inference tensors cannot train
@@ -114,19 +114,19 @@ def test_cached_text_is_the_same_text_read_once(quiet):
 
 def losses(method, batch):
     torch.manual_seed(2)
-    found = method.loss(batch)
-    sum(found.values()).backward()
-    return {name: value.item() for name, value in found.items()}
+    tensors = method.loss(batch)
+    sum(tensors.values()).backward()
+    return {name: value.item() for name, value in tensors.items()}
 
 
-def test_a_cache_of_what_changes_is_refused(bert):
+def test_a_cache_of_a_trained_text_model_is_refused(bert):
     with pytest.raises(UsageError, match="text_dropout_in_train = false"):
         build("deri", {**TINY, "text_model": bert, "cache_text": True})
     with pytest.raises(UsageError, match="freeze_text = true"):
         build("merl", {"width": 8, "text_model": "small", "text_dropout_in_train": False, "cache_text": True})
 
 
-def test_what_a_configuration_lacks_is_said():
+def test_an_error_names_the_missing_part():
     encoder = tiny(parts="encoder", features="encoder")
     ecg = ecg_of(encoder)
     assert {name.split(".")[0] for name in encoder.state_dict()} == {"ecg_encoder"}

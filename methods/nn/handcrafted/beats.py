@@ -150,11 +150,11 @@ def align_beats(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.n
     Maps ``(lead, time), (beat,)`` to the new times and the correlations, ``(beat,)`` each.
     """
     shapes = _qrs_shapes(signal, times)  # (beat, lag, feature)
-    still = shapes[:, SHIFT]
-    likeness = still @ still.T
+    unshifted = shapes[:, SHIFT]
+    likeness = unshifted @ unshifted.T
     neighbours = (likeness > ALIKE).sum(-1) + likeness.mean(-1) / 2  # the mean breaks ties
     reference = int(neighbours.argmax())
-    fit = shapes @ still[reference]  # (beat, lag)
+    fit = shapes @ unshifted[reference]  # (beat, lag)
     fit[reference, SHIFT] = 1.0  # even a flat beat equals itself, so the group is never empty
     best = fit.argmax(-1)
     return times + best - SHIFT, fit[np.arange(len(times)), best]

@@ -1,4 +1,4 @@
-"""Losses of two views against their definitions written out, and the slow copy."""
+"""Losses of two views against their definitions written out."""
 
 import math
 

@@ -12,15 +12,15 @@ from methods.nn.cmelt.masked_patches import (
 )
 
 
-@pytest.mark.parametrize("patches, ratio, seen", [(312, 0.75, 78), (62, 0.75, 15), (62, 0.0, 62), (3, 0.9, 1)])
-def test_each_recording_keeps_patches_of_its_own(patches, ratio, seen):
+@pytest.mark.parametrize("patches, ratio, count", [(312, 0.75, 78), (62, 0.75, 15), (62, 0.0, 62), (3, 0.9, 1)])
+def test_each_recording_keeps_patches_of_its_own(patches, ratio, count):
     torch.manual_seed(0)
-    kept = draw_visible_patches(4, patches, ratio)
-    assert kept.order.shape == (4, seen) and (kept.hidden.sum(1) == patches - seen).all()
-    for order, hidden in zip(kept.order, kept.hidden, strict=True):
-        assert not hidden[order].any() and len(order.unique()) == seen
+    visible = draw_visible_patches(4, patches, ratio)
+    assert visible.order.shape == (4, count) and (visible.hidden.sum(1) == patches - count).all()
+    for order, hidden in zip(visible.order, visible.hidden, strict=True):
+        assert not hidden[order].any() and len(order.unique()) == count
     x = torch.arange(4 * patches).view(4, patches, 1)
-    assert torch.equal(kept.select(x), x[torch.arange(4)[:, None], kept.order])
+    assert torch.equal(visible.select(x), x[torch.arange(4)[:, None], visible.order])
 
 
 def test_targets_are_standard_leads_cut_into_patches():
@@ -34,21 +34,21 @@ def test_targets_are_standard_leads_cut_into_patches():
 
 
 def test_only_hidden_patches_count():
-    target, found = torch.zeros(1, 3, 2, 4), torch.ones(1, 3, 2, 4)
-    found[0, 1] = 100.0
+    target, prediction = torch.zeros(1, 3, 2, 4), torch.ones(1, 3, 2, 4)
+    prediction[0, 1] = 100.0
     hidden = torch.tensor([[True, False, True]])
-    assert reconstruction_loss(found, target, hidden).item() == 1.0
+    assert reconstruction_loss(prediction, target, hidden).item() == 1.0
 
 
 def test_the_decoder_puts_patches_back_where_they_were():
     torch.manual_seed(0)
     decoder = PatchDecoder(inputs=8, width=8, depth=0, heads=1, patches=5, patch=4, leads=2)
-    kept = draw_visible_patches(3, 5, 0.5)
-    assert decoder(torch.randn(3, 3, 8), kept).shape == (3, 5, 2, 4)
+    visible = draw_visible_patches(3, 5, 0.5)
+    assert decoder(torch.randn(3, 3, 8), visible).shape == (3, 5, 2, 4)
     states = torch.randn(3, 5, 8)
     order = torch.randperm(5).expand(3, 5)
-    all_seen = VisiblePatches(order, order.argsort(1))
+    all_visible = VisiblePatches(order, order.argsort(1))
     whole = VisiblePatches(torch.arange(5).expand(3, 5), torch.arange(5).expand(3, 5))
     first = torch.zeros(3, 1, 8)
-    shuffled = decoder(torch.cat([first, all_seen.select(states)], 1), all_seen)
+    shuffled = decoder(torch.cat([first, all_visible.select(states)], 1), all_visible)
     torch.testing.assert_close(shuffled, decoder(torch.cat([first, states], 1), whole))

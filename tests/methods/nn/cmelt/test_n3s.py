@@ -1,4 +1,4 @@
-"""N3S: nearest neighbours of the opposite vector, never the text itself."""
+"""N3S: negatives are nearest neighbours of the opposite vector, never the text itself."""
 
 import torch
 
@@ -13,36 +13,36 @@ def on_a_circle(texts):
 
 
 def test_negatives_are_the_nearest_to_the_opposite():
-    far = HardNegatives(list(ANGLES), on_a_circle, count=1)
-    assert far(["east", "north", "west", "south west"]) == ["west", "south west", "east", "north"]
+    negatives = HardNegatives(list(ANGLES), on_a_circle, count=1)
+    assert negatives(["east", "north", "west", "south west"]) == ["west", "south west", "east", "north"]
 
 
 def test_a_draw_is_uniform_over_the_count_and_repeats_with_the_seed():
-    far = HardNegatives(list(ANGLES), on_a_circle, count=2)
+    negatives = HardNegatives(list(ANGLES), on_a_circle, count=2)
     torch.manual_seed(0)
-    first = far(["east"] * 400)
+    first = negatives(["east"] * 400)
     torch.manual_seed(0)
-    assert far(["east"] * 400) == first
+    assert negatives(["east"] * 400) == first
     assert set(first) == {"west", "south west"} and 160 < first.count("west") < 240
 
 
 def test_a_duplicate_is_one_text_and_never_its_own_negative():
     corpus = ["a b", "c d", "a b", "a b", "e f"]
-    far = HardNegatives(corpus, embed_hashed_words)  # 64 are wanted, two others are there
-    assert far.texts == ["a b", "c d", "e f"] and far.table.shape == (3, 2)
+    negatives = HardNegatives(corpus, embed_hashed_words)  # 64 are requested, but there are only two others
+    assert negatives.texts == ["a b", "c d", "e f"] and negatives.table.shape == (3, 2)
     for _ in range(20):
-        assert all(negative != text for negative, text in zip(far(corpus), corpus, strict=True))
+        assert all(negative != text for negative, text in zip(negatives(corpus), corpus, strict=True))
 
 
 def test_a_corpus_of_one_text_has_no_negatives():
-    far = HardNegatives(["sinus rhythm"] * 3, embed_hashed_words)
-    assert far(["sinus rhythm", "unheard of"]) == ["sinus rhythm", "unheard of"]
+    negatives = HardNegatives(["sinus rhythm"] * 3, embed_hashed_words)
+    assert negatives(["sinus rhythm", "unheard of"]) == ["sinus rhythm", "unheard of"]
 
 
 def test_an_unknown_text_gets_its_row_when_it_is_seen():
-    far = HardNegatives(list(ANGLES), on_a_circle, count=1)
-    assert far(["new", "east", "new"]) == ["south west", "west", "south west"]
-    assert far.texts == list(ANGLES) and len(far.table) == 5  # it is no negative of others
+    negatives = HardNegatives(list(ANGLES), on_a_circle, count=1)
+    assert negatives(["new", "east", "new"]) == ["south west", "west", "south west"]
+    assert negatives.texts == list(ANGLES) and len(negatives.table) == 5  # it is not a negative of others
 
 
 def test_hashed_words_are_of_length_one_and_alike_where_words_are():

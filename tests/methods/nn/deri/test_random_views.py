@@ -14,5 +14,5 @@ def test_views_are_two_independent_subsets():
         assert not torch.equal(view.sort(dim=1).values, view)  # the release loses their order
     assert set(first[0, :, 0].tolist()) != set(second[0, :, 0].tolist())
     torch.manual_seed(0)
-    kept, _ = draw_random_views(tokens, 15, keep_order=True)
-    assert torch.equal(kept, first.sort(dim=1).values)
+    in_order, _ = draw_random_views(tokens, 15, keep_order=True)
+    assert torch.equal(in_order, first.sort(dim=1).values)

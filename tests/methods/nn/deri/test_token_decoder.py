@@ -16,8 +16,8 @@ def test_a_decoder_ignores_padding_and_drops_paths_in_training_only():
     assert not torch.allclose(decoder(tokens, mask)[1, :3], decoder(tokens)[1, :3], atol=1e-3)
     with pytest.raises(ValueError, match="6 tokens and was given 7"):
         decoder(torch.zeros(1, 7, 16))
-    drop, ones = DropPath(0.5), torch.ones(4000, 2)
-    assert torch.equal(drop.eval()(ones), ones)
-    dropped = drop.train()(ones)
-    assert set(dropped.flatten().tolist()) == {0.0, 2.0} and dropped.mean().item() == pytest.approx(1, abs=0.1)
-    assert torch.equal(dropped[:, 0], dropped[:, 1])
+    drop_path, ones = DropPath(0.5), torch.ones(4000, 2)
+    assert torch.equal(drop_path.eval()(ones), ones)
+    output = drop_path.train()(ones)
+    assert set(output.flatten().tolist()) == {0.0, 2.0} and output.mean().item() == pytest.approx(1, abs=0.1)
+    assert torch.equal(output[:, 0], output[:, 1])

@@ -12,21 +12,21 @@ from methods.nn.ecgfounder.net1d import GatedBlock, Net1D, SameConv
 
 
 def convolve(x, conv, stride, groups):
-    """``(channel, time)`` by the definition: zeros around it, so that there are ``ceil(time / stride)`` steps."""
+    """Convolve ``(channel, time)`` by the definition, padded to ``ceil(time / stride)`` output steps."""
     weight, bias = conv.weight.numpy(), conv.bias.numpy()
     outputs, per_group, kernel = weight.shape
     steps = -(-x.shape[1] // stride)
     before = max(0, (steps - 1) * stride + kernel - x.shape[1]) // 2
-    found = np.zeros((outputs, steps))
+    output = np.zeros((outputs, steps))
     for o in range(outputs):
         start = o // (outputs // groups) * per_group
         for t in range(steps):
             for k in range(kernel):
                 at = t * stride + k - before
                 if 0 <= at < x.shape[1]:
-                    found[o, t] += weight[o, :, k] @ x[start : start + per_group, at]
-        found[o] += bias[o]
-    return found
+                    output[o, t] += weight[o, :, k] @ x[start : start + per_group, at]
+        output[o] += bias[o]
+    return output
 
 
 def silu(x):
@@ -40,7 +40,7 @@ def test_a_block_by_its_definition(inputs, stride, first, time):
     torch.manual_seed(0)
     block, x = GatedBlock(inputs, 32, stride, first), torch.randn(1, inputs, time)
     with torch.no_grad():
-        found = block(x)[0].numpy()
+        output = block(x)[0].numpy()
         x = x[0].numpy().astype(np.float64)
         y = convolve(x if first else silu(x), block.conv1.conv, 1, 1)
         y = convolve(silu(convolve(silu(y), block.conv2.conv, stride, 2)), block.conv3.conv, 1, 1)
@@ -49,7 +49,7 @@ def test_a_block_by_its_definition(inputs, stride, first, time):
     if stride == 2:
         x = np.pad(x, ((0, 0), (0, time % 2))).reshape(inputs, -1, 2).max(-1)  # the odd last sample meets a zero
     y[(32 - inputs) // 2 : (32 + inputs) // 2] += x
-    assert np.allclose(found, y, atol=1e-5)
+    assert np.allclose(output, y, atol=1e-5)
 
 
 def test_the_length_is_halved_and_rounded_up():

@@ -23,7 +23,7 @@ T_WAVE = (0.28, 0.35, 0.045)  # seconds after R, millivolt, sigma in seconds
 
 
 def train(times, rate=100.0, seconds=10.0, **changes):
-    """A recording ``(1, 12, time)`` in millivolt with beats at `times` (seconds of R)."""
+    """Return a recording ``(1, 12, time)`` in millivolt with beats at `times` (seconds of R)."""
     t = np.arange(round(rate * seconds)) / rate
     lead = np.zeros_like(t)
     for shift, height, sigma in (WAVES | {"t": T_WAVE} | changes).values():
@@ -46,9 +46,9 @@ def borders_of(ecg, rate=100.0, rr=0.8):
 def test_every_beat_is_found_once(rr, rate):
     times = regular(rr)
     beats = find_beats(analysis_grid(train(times, rate, t=(0.2, 0.2, 0.03)), rate)[0])
-    found = (beats.times[0, beats.valid[0]] - EDGE) / GRID
-    assert len(found) == len(times)
-    assert np.abs(found - times).max() <= 0.03
+    centres = (beats.times[0, beats.valid[0]] - EDGE) / GRID
+    assert len(centres) == len(times)
+    assert np.abs(centres - times).max() <= 0.03
     assert beats.typical[0, : len(times)].all()
 
 
@@ -68,8 +68,8 @@ def test_one_noisy_lead_and_three_flat_ones_do_no_harm():
 def test_of_two_equal_maxima_one_is_a_beat():
     activity = np.zeros((1, 600), np.float32)
     activity[0, [300, 301, 310, 450]] = 1.0
-    times, found = detect_beats(activity)
-    assert times[found].tolist() == [300, 450]
+    times, valid = detect_beats(activity)
+    assert times[valid].tolist() == [300, 450]
 
 
 def test_slope_of_a_ramp_is_its_slope():
@@ -130,7 +130,7 @@ def test_an_ectopic_beat_stays_out_of_the_typical_one():
     assert with_it.valid.sum() == without.valid.sum() + 1
     odd = with_it.valid & ~with_it.typical
     assert odd.sum() == 1
-    assert (with_it.times[odd] - EDGE) / GRID == pytest.approx(times[4] - 0.35, abs=0.08)  # found at a flank
+    assert (with_it.times[odd] - EDGE) / GRID == pytest.approx(times[4] - 0.35, abs=0.08)  # detected at a flank
     qrs = slice(BEFORE - 5, BEFORE + 6)
     assert np.abs(with_it.median - without.median)[..., qrs].max() < 0.05
     assert with_it.widths[odd] > 1.35 * with_it.widths[with_it.typical].mean()

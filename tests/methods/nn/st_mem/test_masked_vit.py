@@ -30,21 +30,22 @@ def test_hidden_patches_do_not_reach_the_encoder(encoder):
 
 
 def test_the_decoder_puts_visible_tokens_where_they_were(encoder):
-    """With the blocks taken out, a visible place shows its own token and hidden ones the mask embedding."""
+    """Without blocks, a visible position has its own token and a hidden one the mask embedding."""
     decoder = LeadwiseDecoder(64, 10, 20, 64, depth=0)
     masked = encoder.encode_visible(torch.randn(2, 3, 200), 0.75)
     with torch.no_grad():
         decoder.decoder_pos_embed.zero_()
-        found = decoder(masked)
-        shown = decoder.decoder_head(decoder.decoder_norm(decoder.to_decoder_embedding(masked.tokens[:, :, 1:-1])))
-        gap = decoder.decoder_head(decoder.decoder_norm(decoder.mask_embedding[0, 0]))
-    assert found.shape == (2, 3, 10, 20)
+        output = decoder(masked)
+        visible_tokens = decoder.to_decoder_embedding(masked.tokens[:, :, 1:-1])
+        visible_output = decoder.decoder_head(decoder.decoder_norm(visible_tokens))
+        gap_output = decoder.decoder_head(decoder.decoder_norm(decoder.mask_embedding[0, 0]))
+    assert output.shape == (2, 3, 10, 20)
     hidden = masked.hidden.bool()
-    torch.testing.assert_close(found[hidden], gap.expand(int(hidden.sum()), -1))
+    torch.testing.assert_close(output[hidden], gap_output.expand(int(hidden.sum()), -1))
     for row in range(2):
         for lead in range(3):
-            places = masked.order[row, lead].argsort()[:2]  # of the visible patches, in their order
-            torch.testing.assert_close(found[row, lead, places], shown[row, lead])
+            positions = masked.order[row, lead].argsort()[:2]  # of the visible patches, in their order
+            torch.testing.assert_close(output[row, lead, positions], visible_output[row, lead])
 
 
 def test_only_hidden_patches_count():
