@@ -163,7 +163,7 @@ def test_a_file_of_the_state_is_complete(tmp_path):
 
 
 def test_official_checkpoints_load_without_their_text_model(bert, tmp_path):
-    """Through the file and the strict loader, as a user does it."""
+    """Files pass the strict loader, as with a user's ``weights``."""
     full = tiny(text_model=bert)
     assert "lm_model.embeddings.word_embeddings.weight" in full.state_dict()
     state = {name: v for name, v in full.state_dict().items() if not name.startswith("proj_t.0")}
