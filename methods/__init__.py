@@ -1,1 +1,1 @@
-"""The methods under comparison: one file per method, named as it is registered."""
+"""The methods under comparison: one file per method, with the name under which it is registered."""

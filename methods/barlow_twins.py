@@ -1,4 +1,4 @@
-"""Barlow Twins: two views agree in each coordinate, and no two coordinates say the same.
+"""Barlow Twins: self-supervised learning that makes two views agree in decorrelated coordinates (Zbontar et al., 2021).
 
 Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", ICML 2021, arXiv 2103.03230.
 """
@@ -12,15 +12,17 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import TwoViews, mlp, redundancy
+from methods.nn.two_views import TwoViews, barlow_twins_loss, build_mlp
 
 
 @METHODS.register("barlow_twins")
 class BarlowTwins(TwoViews, SequenceMethod, TrainableMethod):
-    """Cross-correlation of a three-layer projector's standardised outputs; `off_diagonal` is the paper's lambda.
+    """Loss on the cross-correlation of a three-layer projector's standardised outputs.
 
-    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` make the views (see `methods.nn.augment`); the paper is
-    about photographs, so they are ours.
+    `off_diagonal` is the paper's lambda, and `scale` multiplies the loss.
+
+    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` are the augmentations of the views (see
+    `methods.nn.augment`). The paper is about photographs, so these are the project's own.
     """
 
     needs_reports = False
@@ -28,7 +30,7 @@ class BarlowTwins(TwoViews, SequenceMethod, TrainableMethod):
         title="Barlow Twins",
         paper="Zbontar et al., ICML 2021 (arXiv 2103.03230)",
         licence="MIT",
-        note="Re-implementation on MERL's encoder. Reads no report; recordings without one are learnt from too.",
+        note="Re-implementation on MERL's encoder. It uses no reports, so it trains on recordings without one as well.",
     )
 
     def __init__(
@@ -49,11 +51,11 @@ class BarlowTwins(TwoViews, SequenceMethod, TrainableMethod):
         scale: float = 0.1,
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
-        projector = mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
+        projector = build_mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width, augmentation, projector)
         self.off_diagonal, self.scale = off_diagonal, scale
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The redundancy-reduction loss (``barlow``), times `scale`."""
+        """Return the redundancy-reduction loss (``barlow``), times `scale`."""
         first, second = self.views(batch.ecg)
-        return {"barlow": self.scale * redundancy(self.project(first), self.project(second), self.off_diagonal)}
+        return {"barlow": self.scale * barlow_twins_loss(self.project(first), self.project(second), self.off_diagonal)}

@@ -1,6 +1,6 @@
-"""BYOL: predict what a slow copy of oneself makes of the other view; there are no negatives.
+"""BYOL: self-supervised learning by predicting a momentum copy's projection of the other view (Grill et al., 2020).
 
-Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, arXiv 2006.07733.
+Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, arXiv 2006.07733. It needs no negatives.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import SlowCopy, TwoViews, mlp, regression
+from methods.nn.two_views import MomentumCopy, TwoViews, build_mlp, byol_loss
 
 
 @METHODS.register("byol")
 class BYOL(TwoViews, SequenceMethod, TrainableMethod):
-    """Projector and predictor of two layers, a target that follows by `momentum` (constant; the paper raises it to 1).
+    """Projector and predictor of two layers, and a target network that follows with `momentum`.
 
-    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` make the views (see `methods.nn.augment`); the paper is
-    about photographs, so they are ours.
+    The momentum is constant here; the paper raises it to 1.
+
+    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` are the augmentations of the views (see
+    `methods.nn.augment`). The paper is about photographs, so these are the project's own.
     """
 
     needs_reports = False
@@ -28,7 +30,7 @@ class BYOL(TwoViews, SequenceMethod, TrainableMethod):
         title="BYOL",
         paper="Grill et al., NeurIPS 2020 (arXiv 2006.07733)",
         licence="MIT",
-        note="Re-implementation on MERL's encoder. Reads no report; recordings without one are learnt from too.",
+        note="Re-implementation on MERL's encoder. It uses no reports, so it trains on recordings without one as well.",
     )
 
     def __init__(
@@ -49,16 +51,16 @@ class BYOL(TwoViews, SequenceMethod, TrainableMethod):
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
         signal = SignalSpec(rate, seconds, scaling=scaling)
-        super().__init__(signal, encoder, width, augmentation, mlp(8 * width, hidden, outputs))
-        self.predictor = mlp(outputs, hidden, outputs)
-        self.target = SlowCopy(self, momentum)
+        super().__init__(signal, encoder, width, augmentation, build_mlp(8 * width, hidden, outputs))
+        self.predictor = build_mlp(outputs, hidden, outputs)
+        self.target = MomentumCopy(self, momentum)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The mean squared error of unit vectors, both views predicting each other (``byol``)."""
+        """Return the mean squared error of unit vectors, each view predicting the other (``byol``)."""
         first, second = self.views(batch.ecg)
         online = self.predictor(self.project(first)), self.predictor(self.project(second))
-        return {"byol": regression(online[0], self.target(second)) + regression(online[1], self.target(first))}
+        return {"byol": byol_loss(online[0], self.target(second)) + byol_loss(online[1], self.target(first))}
 
     def after_step(self) -> None:
-        """Let the target follow."""
+        """Move the target network towards the trained one."""
         self.target.follow(self)

@@ -1,8 +1,9 @@
-"""CG-DMER: mask and rebuild both modalities, tell their shared part from their own, align the shared part alone.
+"""CG-DMER: masked reconstruction of ECG and report, with alignment of their shared part alone (ICASSP 2026).
 
 "CG-DMER: Hybrid Contrastive-Generative Framework for Disentangled Multimodal ECG Representation Learning",
-ICASSP 2026, https://arxiv.org/abs/2602.21154. A re-implementation from the paper's account of its components:
-no code is public, and what the paper leaves open is an option here (``docs/methods-cgdmer.md``).
+ICASSP 2026, https://arxiv.org/abs/2602.21154. Each modality is split into a shared and a specific part. No code is
+public, so this is a re-implementation from the paper's description of its components; whatever the paper leaves open
+is an option here (``docs/methods-cgdmer.md``).
 """
 
 from __future__ import annotations
@@ -27,13 +28,21 @@ from benchmark.errors import MissingError, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.batch_norm import BatchNorm
 from methods.nn.cgdmer.disentangle import cross_correlation, squared_cosines
-from methods.nn.cgdmer.lead_patches import JointDecoder, LeadPatchEncoder, patchify, pick, standardised, visible_first
-from methods.nn.cgdmer.lead_time_mask import LIMB_RULES, MODES, draw_visible, shares
+from methods.nn.cgdmer.lead_patches import (
+    JointDecoder,
+    LeadPatchEncoder,
+    order_visible_first,
+    patchify,
+    select_tokens,
+    standardise_patches,
+)
+from methods.nn.cgdmer.lead_time_mask import LIMB_RULES, MODES, draw_visible, hidden_shares
+from methods.nn.cgdmer.transformer import Block, masked_mean
 from methods.nn.contrastive import clip_loss, equal_texts, siglip_loss
 from methods.nn.gather import global_mean
 from methods.nn.masked_words import MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
-from methods.nn.transformer import Block, masked_mean, xavier
+from methods.nn.xavier import init_xavier
 
 CHOICES = {
     "mask_mode": ("none", *MODES),
@@ -49,36 +58,39 @@ CHOICES = {
 
 
 class Parts(NamedTuple):
-    """Tokens of one modality after both encoders, and their unit-free summaries."""
+    """Shared and specific part of one modality: the tokens of each, and their projected means."""
 
-    specific: Tensor | None  # tokens (batch, token, width of the modality)
-    shared: Tensor  # tokens (batch, token, width)
-    own: Tensor | None  # (batch, embed_dim)
-    common: Tensor  # (batch, embed_dim), what is aligned
+    specific_tokens: Tensor | None  # (batch, token, width of the modality)
+    shared_tokens: Tensor  # (batch, token, width)
+    specific: Tensor | None  # (batch, embed_dim)
+    shared: Tensor  # (batch, embed_dim), aligned with the other modality
 
 
 @METHODS.register("cgdmer")
 class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     """CG-DMER; the defaults are base size at 500 Hz.
 
-    Sizes: `rate` in Hz, `patch_seconds` of one lead in a token, `width`, `depth`, `heads` of the ECG encoder,
-    `decoder_width`, `decoder_depth`, `decoder_heads` of the decoder, `embed_dim` of the aligned space; `embed_norm`
-    ``batch`` ends each modality's way into it in a batch norm, as MERL's ViT does: what all recordings or all reports
-    have in common leaves the embeddings, and a constant no longer satisfies the sigmoid loss.
+    Sizes: `rate` is in Hz, `patch_seconds` the length of a token (of one lead). `width`, `depth` and `heads` are those
+    of the ECG encoder, `decoder_width`, `decoder_depth` and `decoder_heads` those of the decoder. `embed_dim` is the
+    size of the aligned space. `embed_norm` ``batch`` ends each modality's projection into it in a batch norm, as MERL's
+    ViT does: this removes what all recordings or all reports have in common, and a constant no longer satisfies the
+    sigmoid loss.
 
-    Masking: `lead_ratio` of the leads wholly, `time_ratio` of the instants of the others; `mask_mode` and `limb` are
-    explained in `methods.nn.cgdmer.lead_time_mask` (``none`` rebuilds nothing); `word_ratio` of the words (0: none).
+    Masking hides `lead_ratio` of the leads wholly, and `time_ratio` of the instants of the others; `mask_mode` and
+    `limb` are explained in `methods.nn.cgdmer.lead_time_mask` (``none`` reconstructs nothing). It hides `word_ratio` of
+    the words (0: none).
 
-    Disentangling: ``full``, ``unconstrained`` (no orthogonality) or ``none`` (one encoder, all of it aligned);
-    `orthogonality` is the squared cosine of each recording's two parts or the cross-correlation over the batch.
-    `alignment` judges each pair (``siglip``, whose scale and bias start at `initial_scale` and `initial_bias` and are
-    learnt) or ranks them (``infonce`` at `temperature`); recordings whose reports are `duplicates` are positives of
-    each other, negatives, or left out. ``two_pass`` aligns what is unmasked, ``one_pass`` the masked view, which is
-    cheaper. The `*_weight`s weigh the losses, `specific_weight` that the modalities' own parts differ as well.
+    `disentangle` is ``full``, ``unconstrained`` (no orthogonality) or ``none`` (one encoder, all of it aligned).
+    `orthogonality` is the squared cosine of each recording's two parts, or their cross-correlation over the batch.
+    `alignment` judges each pair (``siglip``, with a learned scale and bias that start at `initial_scale` and
+    `initial_bias`) or ranks them (``infonce`` at `temperature`). `duplicates` are recordings with equal reports:
+    positives of each other, negatives, or left out. `views` ``two_pass`` aligns the unmasked inputs, ``one_pass`` the
+    masked ones, which is cheaper. The `*_weight`s weigh the losses; `specific_weight` is that of the orthogonality
+    between the specific parts of both modalities.
 
-    `features` says what a probe sees: the trunk's mean token, the mean of the shared or the specific encoder, or both.
-    `text_model` is a hub id or path, ``"small"`` or None (features and ECG embeddings only); of a published model the
-    embeddings and the lower `text_frozen_layers` stay as they are.
+    `features` selects the input of a probe: the trunk's mean token, the mean of the shared or of the specific encoder,
+    or both. `text_model` is a hub id or path, ``"small"`` or None (features and ECG embeddings only). Of a published
+    model the embeddings and the lower `text_frozen_layers` are not trained.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -86,9 +98,9 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         paper="CG-DMER: ICASSP 2026, arXiv 2602.21154",
         licence="MIT (this code); no official code or weights are public",
         note=(
-            "A re-implementation: the paper's components as its abstract and introduction describe them, with sizes, "
-            "ratios, weights and the form of disentangling chosen here. Its numbers are not the authors'. With "
-            "text_model='small' no medical language model stands behind the text side."
+            "A re-implementation of the components that the paper's abstract and introduction describe; sizes, ratios, "
+            "weights and the form of disentangling are this project's choice. Its numbers are not the authors'. With "
+            "text_model='small' the text side has no medical language model."
         ),
     )
 
@@ -129,11 +141,11 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         text_frozen_layers: int = 6,
     ) -> None:
         super().__init__()
-        given = {name: value for name, value in locals().items() if name in CHOICES}
-        _check(given, lead_ratio, time_ratio, word_ratio)
+        choices = {name: value for name, value in locals().items() if name in CHOICES}
+        _check_options(choices, lead_ratio, time_ratio, word_ratio)
         self._signal = SignalSpec(rate, seconds, scaling=scaling)
-        self.options = given
-        self.hidden = None if mask_mode == "none" else shares(mask_mode, lead_ratio, time_ratio)
+        self.options = choices
+        self.hidden_shares = None if mask_mode == "none" else hidden_shares(mask_mode, lead_ratio, time_ratio)
         self.word_ratio, self.temperature = word_ratio, temperature
         self.weights = {"ecg": ecg_weight, "text": text_weight, "align": align_weight, "orth": orth_weight}
         self.specific_weight = specific_weight
@@ -142,44 +154,45 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         split = disentangle != "none"
 
         self.ecg_encoder = LeadPatchEncoder(leads, self.patches, patch, width, depth, heads)
-        self.shared = Block(width, heads)  # the one encoder that both modalities pass
-        self.shared_head = _projection(width, embed_dim)
+        self.shared = Block(width, heads)  # one encoder for both modalities
+        self.shared_head = _build_projection(width, embed_dim)
         self.ecg_adapter = nn.Linear(width, width)
-        self.ecg_norm = _embed_norm(embed_norm, embed_dim)
+        self.ecg_norm = _build_embed_norm(embed_norm, embed_dim)
         if split:
-            self.ecg_specific: nn.Module = Specific(width, heads)
-            self.ecg_specific_head = _projection(width, embed_dim)
-        if self.hidden:
+            self.ecg_specific: nn.Module = SpecificEncoder(width, heads)
+            self.ecg_specific_head = _build_projection(width, embed_dim)
+        if self.hidden_shares:
             sizes = (decoder_width, decoder_depth, decoder_heads)
             self.ecg_decoder = JointDecoder((1 + split) * width, leads, self.patches, patch, *sizes)
         self.log_scale = nn.Parameter(torch.tensor(math.log(initial_scale)))
         self.bias = nn.Parameter(torch.tensor(float(initial_bias)))
         for part in (self.shared, self.shared_head, self.ecg_adapter):
-            part.apply(xavier)
-        self.text_encoder = _text_encoder(text_model, text_frozen_layers)
+            part.apply(init_xavier)
+        self.text_encoder = _build_text_encoder(text_model, text_frozen_layers)
         if self.text_encoder is not None:
             self._build_text_side(self.text_encoder, width, embed_dim, split)
 
     def _build_text_side(self, encoder: TextEncoder, width: int, embed_dim: int, split: bool) -> None:
-        own = encoder.width
-        self.text_adapter = nn.Linear(own, width).apply(xavier)
-        self.text_norm = _embed_norm(self.options["embed_norm"], embed_dim)
+        """Build the text encoder's adapter, heads and decoder."""
+        text_width = encoder.width
+        self.text_adapter = nn.Linear(text_width, width).apply(init_xavier)
+        self.text_norm = _build_embed_norm(self.options["embed_norm"], embed_dim)
         if split:
-            self.text_specific: nn.Module = Specific(own, max(1, own // 64))
-            self.text_specific_head = _projection(own, embed_dim)
+            self.text_specific: nn.Module = SpecificEncoder(text_width, max(1, text_width // 64))
+            self.text_specific_head = _build_projection(text_width, embed_dim)
         if self.word_ratio:
-            self.text_decoder = nn.Linear(width + own * split, own).apply(xavier)
-            self.text_words = MaskedWordHead(own, encoder.vocab_size)
+            self.text_decoder = nn.Linear(width + text_width * split, text_width).apply(init_xavier)
+            self.text_words = MaskedWordHead(text_width, encoder.vocab_size)
 
     @property
     def signal(self) -> SignalSpec:
         """Standard lead order; one z-score over the whole recording unless configured otherwise."""
         return self._signal
 
-    # --- encoders: a trunk, then what is the modality's own and what both share ---
+    # --- encoders: a trunk, then one encoder per modality and one that both share ---
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, width)``, twice that for ``concat``."""
+        """Return the features: ``(batch, lead, time)`` -> ``(batch, width)``, twice the width for ``concat``."""
         tokens, kind = self.ecg_encoder(ecg), self.options["features"]
         if kind == "trunk":
             return tokens.mean(1)
@@ -190,121 +203,129 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         return specific if kind == "specific" else torch.cat([shared, specific], dim=-1)
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """A token per stretch of time, the mean over leads: ``(batch, lead, time)`` -> ``(batch, patch, width)``."""
+        """Return the mean over leads of each patch of time: ``(batch, lead, time)`` -> ``(batch, patch, width)``."""
         return self.ecg_encoder(ecg).unflatten(1, (-1, self.patches)).mean(1)
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        """The shared part: ``(batch, lead, time)`` -> ``(batch, embed_dim)``, not normalised."""
-        return self._common(self.ecg_adapter(self.ecg_encoder(ecg)), self.ecg_norm)[1]
+        """Return the shared part, not normalised: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
+        return self._embed_shared(self.ecg_adapter(self.ecg_encoder(ecg)), self.ecg_norm)[1]
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        """The shared part of reports or prompts -> ``(len(texts), embed_dim)``, not normalised."""
-        ids, mask = self._tokenised(texts)
-        tokens = self._language().encode(ids, mask).tokens
-        return self._common(self.text_adapter(tokens), self.text_norm, mask)[1]
+        """Return the shared part of reports or prompts, ``(len(texts), embed_dim)``, not normalised."""
+        ids, mask = self._tokenise(texts)
+        tokens = self._require_text_encoder().encode(ids, mask).tokens
+        return self._embed_shared(self.text_adapter(tokens), self.text_norm, mask)[1]
 
-    def _common(self, adapted: Tensor, norm: nn.Module, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Tokens of the shared encoder and their projected mean."""
+    def _embed_shared(self, adapted: Tensor, norm: nn.Module, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return tokens of the shared encoder and their projected mean."""
         tokens = self.shared(adapted, mask)
         return tokens, norm(self.shared_head(masked_mean(tokens, mask)))
 
-    def ecg_parts(self, tokens: Tensor) -> Parts:
-        """Trunk tokens -> both parts."""
-        shared, common = self._common(self.ecg_adapter(tokens), self.ecg_norm)
+    def split_ecg(self, tokens: Tensor) -> Parts:
+        """Split tokens of the ECG trunk ``(batch, token, width)`` into both parts."""
+        shared_tokens, shared = self._embed_shared(self.ecg_adapter(tokens), self.ecg_norm)
         if self.options["disentangle"] == "none":
-            return Parts(None, shared, None, common)
-        specific = self.ecg_specific(tokens)
-        return Parts(specific, shared, self.ecg_specific_head(specific.mean(1)), common)
+            return Parts(None, shared_tokens, None, shared)
+        specific_tokens = self.ecg_specific(tokens)
+        return Parts(specific_tokens, shared_tokens, self.ecg_specific_head(specific_tokens.mean(1)), shared)
 
-    def text_parts(self, ids: Tensor, mask: Tensor) -> Parts:
-        """Ids and mask ``(batch, token)`` -> both parts."""
-        tokens = self._language().encode(ids, mask).tokens
-        shared, common = self._common(self.text_adapter(tokens), self.text_norm, mask)
+    def split_text(self, ids: Tensor, mask: Tensor) -> Parts:
+        """Split a text, ids and mask ``(batch, token)``, into both parts."""
+        tokens = self._require_text_encoder().encode(ids, mask).tokens
+        shared_tokens, shared = self._embed_shared(self.text_adapter(tokens), self.text_norm, mask)
         if self.options["disentangle"] == "none":
-            return Parts(None, shared, None, common)
-        specific = self.text_specific(tokens, mask)
-        return Parts(specific, shared, self.text_specific_head(masked_mean(specific, mask)), common)
+            return Parts(None, shared_tokens, None, shared)
+        specific_tokens = self.text_specific(tokens, mask)
+        specific = self.text_specific_head(masked_mean(specific_tokens, mask))
+        return Parts(specific_tokens, shared_tokens, specific, shared)
 
     # --- pre-training ---
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """Learn the small text encoder's tokeniser, unless weights brought one."""
-        encoder = self._language()
+        encoder = self._require_text_encoder()
         if not getattr(encoder, "fitted", True):
             encoder.fit(reports)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted losses: rebuilding (``ecg``, ``text``), alignment (``align``), disentangling (``orth``)."""
+        """Return the weighted losses that this configuration has.
+
+        They are reconstruction (``ecg``, ``text``), alignment (``align``) and orthogonality of the parts (``orth``).
+        """
         if batch.reports is None:
             raise UsageError("cgdmer learns from pairs: this batch has recordings but no reports")
-        ids, mask = self._tokenised(batch.reports)
+        ids, mask = self._tokenise(batch.reports)
         losses, ecg, text = {}, None, None
-        if self.hidden:
-            losses["ecg"], ecg = self.rebuild_ecg(batch.ecg)
+        if self.hidden_shares:
+            losses["ecg"], ecg = self.reconstruct_ecg(batch.ecg)
         if self.word_ratio:
-            losses["text"], text = self.rebuild_text(ids, mask)
+            losses["text"], text = self.reconstruct_text(ids, mask)
         if ecg is None or self.options["views"] == "two_pass":
-            ecg = self.ecg_parts(self.ecg_encoder(batch.ecg))
+            ecg = self.split_ecg(self.ecg_encoder(batch.ecg))
         if text is None or self.options["views"] == "two_pass":
-            text = self.text_parts(ids, mask)
-        losses["align"] = self.align(ecg.common, text.common, batch.reports)
+            text = self.split_text(ids, mask)
+        losses["align"] = self.alignment_loss(ecg.shared, text.shared, batch.reports)
         if self.options["disentangle"] == "full":
-            losses["orth"] = self.keep_apart(ecg, text)
+            losses["orth"] = self.orthogonality_loss(ecg, text)
         return {name: self.weights[name] * value for name, value in losses.items()}
 
-    def rebuild_ecg(self, ecg: Tensor) -> tuple[Tensor, Parts]:
-        """Hide patches and rebuild them from both parts of the others: the error over hidden, standardised patches."""
-        assert self.hidden is not None
-        order, shown = visible_first(draw_visible(len(ecg), self.patches, self.hidden, self.options["limb"]))
-        order = order.to(ecg.device)
-        parts = self.ecg_parts(self.ecg_encoder(ecg, order[:, :shown]))
-        rebuilt = self.ecg_decoder(_both(parts), order)
-        target = standardised(patchify(ecg, self.ecg_encoder.patch).flatten(1, 2))
-        error = (pick(rebuilt, order[:, shown:]).float() - pick(target, order[:, shown:])).square().mean(-1)
-        return global_mean(error.flatten()), parts
+    def reconstruct_ecg(self, ecg: Tensor) -> tuple[Tensor, Parts]:
+        """Hide patches and reconstruct them from both parts of the visible ones; return the loss and the parts.
 
-    def rebuild_text(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Parts]:
-        """Hide words and predict them from both parts: cross-entropy over the hidden words."""
-        encoder = self._language()
+        The loss is the mean squared error over hidden, standardised patches.
+        """
+        assert self.hidden_shares is not None
+        visible = draw_visible(len(ecg), self.patches, self.hidden_shares, self.options["limb"])
+        order, count = order_visible_first(visible)
+        order, hidden = order.to(ecg.device), order[:, count:].to(ecg.device)
+        parts = self.split_ecg(self.ecg_encoder(ecg, order[:, :count]))
+        reconstruction = self.ecg_decoder(_concat_parts(parts), order)
+        target = standardise_patches(patchify(ecg, self.ecg_encoder.patch).flatten(1, 2))
+        error = select_tokens(reconstruction, hidden).float() - select_tokens(target, hidden)
+        return global_mean(error.square().mean(-1).flatten()), parts
+
+    def reconstruct_text(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Parts]:
+        """Hide words and predict them from both parts; return the cross-entropy over hidden words, and the parts."""
+        encoder = self._require_text_encoder()
         if encoder.mask_id is None:
             raise UsageError("cgdmer: this text model has no mask token; set word_ratio = 0 or another text_model")
         hidden, labels = mask_words(ids, encoder.special_ids, encoder.mask_id, encoder.vocab_size, self.word_ratio)
-        parts = self.text_parts(hidden, mask)
-        return global_mean(self.text_words.losses(self.text_decoder(_both(parts)), labels)), parts
+        parts = self.split_text(hidden, mask)
+        return global_mean(self.text_words.losses(self.text_decoder(_concat_parts(parts)), labels)), parts
 
-    def align(self, ecg: Tensor, text: Tensor, reports: Sequence[str]) -> Tensor:
-        """Contrast of the shared parts, ``(batch, embed_dim)`` each, over the global batch."""
+    def alignment_loss(self, ecg: Tensor, text: Tensor, reports: Sequence[str]) -> Tensor:
+        """Return the contrastive loss of the shared parts, ``(batch, embed_dim)`` each, over the global batch."""
         same = equal_texts(reports, ecg.device)
-        own = torch.eye(len(same), dtype=torch.bool, device=same.device)
+        diagonal = torch.eye(len(same), dtype=torch.bool, device=same.device)
         rule = self.options["duplicates"]
-        positive = same if rule == "positive" else own
+        positive = same if rule == "positive" else diagonal
         if self.options["alignment"] == "infonce":
             return clip_loss(ecg, text, self.temperature, positive)
-        judged = own | ~same if rule == "left_out" else None
-        return siglip_loss(ecg, text, self.log_scale.exp(), self.bias, positive, judged)
+        mask = diagonal | ~same if rule == "left_out" else None
+        return siglip_loss(ecg, text, self.log_scale.exp(), self.bias, positive, mask)
 
-    def keep_apart(self, ecg: Parts, text: Parts) -> Tensor:
-        """Orthogonality of each modality's own and shared part, and on request of the two own parts."""
-        assert ecg.own is not None and text.own is not None
-        apart = cross_correlation if self.options["orthogonality"] == "correlation" else _mean_squared_cosine
-        total = apart(ecg.own, ecg.common) + apart(text.own, text.common)
-        return total + self.specific_weight * apart(ecg.own, text.own) if self.specific_weight else total
+    def orthogonality_loss(self, ecg: Parts, text: Parts) -> Tensor:
+        """Return the penalty on similar parts: shared and specific ones, and optionally both specific ones."""
+        assert ecg.specific is not None and text.specific is not None
+        penalty = cross_correlation if self.options["orthogonality"] == "correlation" else _mean_squared_cosine
+        total = penalty(ecg.specific, ecg.shared) + penalty(text.specific, text.shared)
+        return total + self.specific_weight * penalty(ecg.specific, text.specific) if self.specific_weight else total
 
     # --- text model ---
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Without a text model, the rest of the checkpoint."""
+        """Return the entries that this configuration uses: without a text model, all but the text side."""
         if self.text_encoder is not None:
             return state
         return {name: value for name, value in state.items() if not name.startswith("text_")}
 
-    def _tokenised(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def _tokenise(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         try:
-            return self._language().tokenise(texts)
+            return self._require_text_encoder().tokenise(texts)
         except TokeniserMissing as error:
             raise UsageError(f"cgdmer: {error}") from error
 
-    def _language(self) -> TextEncoder:
+    def _require_text_encoder(self) -> TextEncoder:
         if self.text_encoder is None:
             raise UsageError(
                 "this CG-DMER has no text model (text_model = None): it gives features and ECG embeddings only; set "
@@ -313,37 +334,39 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         return self.text_encoder
 
 
-class Specific(nn.Module):
-    """The encoder of what is a modality's own: one transformer block and a norm."""
+class SpecificEncoder(nn.Module):
+    """The encoder of one modality's specific part: one transformer block and a norm."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.block, self.norm = Block(width, heads), nn.LayerNorm(width)
-        self.apply(xavier)
+        self.apply(init_xavier)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``(batch, token, width)`` -> the same."""
+        """Map ``(batch, token, width)`` to the same shape."""
         return self.norm(self.block(tokens, mask))
 
 
-def _projection(width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)).apply(xavier)
+def _build_projection(width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)).apply(init_xavier)
 
 
-def _embed_norm(kind: str, width: int) -> nn.Module:
+def _build_embed_norm(kind: str, width: int) -> nn.Module:
     return BatchNorm(width, affine=False) if kind == "batch" else nn.Identity()
 
 
-def _both(parts: Parts) -> Tensor:
-    """What the decoders read: the specific encoder must carry what the shared one cannot."""
-    return parts.shared if parts.specific is None else torch.cat([parts.specific, parts.shared], dim=-1)
+def _concat_parts(parts: Parts) -> Tensor:
+    """Return the decoders' input; with both parts, the specific encoder must carry what the shared one cannot."""
+    if parts.specific_tokens is None:
+        return parts.shared_tokens
+    return torch.cat([parts.specific_tokens, parts.shared_tokens], dim=-1)
 
 
 def _mean_squared_cosine(x: Tensor, y: Tensor) -> Tensor:
     return squared_cosines(x, y).mean()
 
 
-def _text_encoder(text_model: str | None, frozen_layers: int) -> TextEncoder | None:
+def _build_text_encoder(text_model: str | None, frozen_layers: int) -> TextEncoder | None:
     if text_model is None:
         return None
     if text_model == "small":
@@ -357,21 +380,21 @@ def _text_encoder(text_model: str | None, frozen_layers: int) -> TextEncoder | N
     for name, weight in encoder.named_parameters():
         if name.startswith(("embeddings.", *(f"encoder.layer.{i}." for i in range(frozen_layers)))):
             weight.requires_grad_(frozen_layers == 0)
-        if name.startswith("pooler."):  # means of tokens are used instead
+        if name.startswith("pooler."):  # the mean token is used instead
             weight.requires_grad_(False)
     return encoder
 
 
-def _check(given: dict[str, str], lead_ratio: float, time_ratio: float, word_ratio: float) -> None:
+def _check_options(choices: dict[str, str], lead_ratio: float, time_ratio: float, word_ratio: float) -> None:
     problems = [
         f"{name} = {value!r} is unknown{did_you_mean(value, CHOICES[name])}"
-        for name, value in given.items()
+        for name, value in choices.items()
         if value not in CHOICES[name]
     ]
     ratios = {"lead_ratio": lead_ratio, "time_ratio": time_ratio, "word_ratio": word_ratio}
     problems += [f"{name} is {value}, it must lie in [0, 1)" for name, value in ratios.items() if not 0 <= value < 1]
-    if given["mask_mode"] != "none" and not lead_ratio and not time_ratio:
+    if choices["mask_mode"] != "none" and not lead_ratio and not time_ratio:
         problems.append("lead_ratio and time_ratio are both 0: nothing would be hidden; mask_mode = 'none' says so")
-    if given["disentangle"] == "none" and given["features"] in ("specific", "concat"):
-        problems.append(f"features = {given['features']!r} needs a specific encoder, and disentangle is 'none'")
-    raise_all(problems, "cgdmer cannot be built so:")
+    if choices["disentangle"] == "none" and choices["features"] in ("specific", "concat"):
+        problems.append(f"features = {choices['features']!r} needs a specific encoder, and disentangle is 'none'")
+    raise_all(problems, "cgdmer cannot be built with these options:")

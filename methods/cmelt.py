@@ -1,4 +1,4 @@
-"""C-MELT: masked ECG-text auto-encoders that also tell apart which recording a report belongs to.
+"""C-MELT (D-BETA): masked ECG-text auto-encoders trained with contrastive losses as well (Pham et al., ICML 2025).
 
 Pham et al., "C-MELT: Contrastive Enhanced Masked Auto-Encoders for ECG-Language Pre-Training", 2024, published as
 D-BETA, "Boosting Masked ECG-Text Auto-Encoders as Discriminative Learners", ICML 2025 (PMLR v267),
@@ -8,7 +8,7 @@ https://arxiv.org/abs/2410.02131.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -28,34 +28,46 @@ from benchmark.api import (
 from benchmark.errors import UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler
-from methods.nn.cmelt.dbeta_files import used_entries
-from methods.nn.cmelt.masked_patches import Kept, PatchDecoder, keep_patches, patch_targets, reconstruction_loss
-from methods.nn.cmelt.masked_text_batch import Shown, clean, replace_some, show, show_as_released
-from methods.nn.cmelt.n3s import HardNegatives, embedding
+from methods.nn.cmelt.dbeta_files import select_entries
+from methods.nn.cmelt.masked_patches import (
+    PatchDecoder,
+    VisiblePatches,
+    draw_visible_patches,
+    patch_targets,
+    reconstruction_loss,
+)
+from methods.nn.cmelt.masked_text_batch import (
+    MaskedTextBatch,
+    clean_report,
+    mask_texts,
+    mask_texts_as_released,
+    replace_reports,
+)
+from methods.nn.cmelt.n3s import HardNegatives, load_embedding
 from methods.nn.contrastive import sigmoid_loss
 from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
 from methods.nn.masked_words import MaskedWordHead
-from methods.nn.text import HubTextEncoder, TextEncoder, text_encoder
-from methods.nn.wav2vec import Wav2Vec, initialise
+from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder
+from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
 MAX_TOKENS = 254
 
 
 class Fused(NamedTuple):
-    """One pass of both encoders and the fusion over a batch of pairs."""
+    """The outputs of both encoders and of the fusion for a batch of pairs."""
 
-    ecg_feature: Tensor  # (batch, width), of the kept patches alone
+    ecg_feature: Tensor  # (batch, width), of the visible patches alone
     text_feature: Tensor  # (batch, width), of the text alone
     text: Tensor  # (batch, word, width)
-    ecg: Tensor  # (batch, 1 + kept, width), the class token first
-    halfway: Tensor  # the same before fusion layer `mem_layer`: what the patch decoder reads
+    ecg: Tensor  # (batch, 1 + visible, width), the class token first
+    decoder_input: Tensor  # the ECG stream before fusion layer `mem_layer`, read by the patch decoder
     pair: Tensor  # (batch, 2 * width), text and ECG
 
 
 class Outputs(NamedTuple):
-    """What the losses compare."""
+    """The outputs of all heads, from which the losses are computed."""
 
     word_losses: Tensor  # (words to predict,)
     patches: Tensor  # (batch, patch, lead, sample)
@@ -68,24 +80,24 @@ class Outputs(NamedTuple):
 class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     """C-MELT / D-BETA; the defaults are the official sizes with the corrected data path.
 
-    Sizes: `width`, `depth`, `heads` of the ECG encoder, its `channels` and `convolutions` (each halves the rate) and
-    the `position_kernel` and `position_groups` of its positions; `fusion_layers`, the patch decoder reading the
-    stream before layer `mem_layer`; `decoder_width`, `decoder_depth`, `decoder_heads` of that decoder. `rate` is in Hz.
-    `initial_gain` widens the ECG encoder's initial weights: at 1 (officially) the class token is almost the same for
-    all recordings, and a short training does not get over it.
+    Sizes: `width`, `depth` and `heads` of the ECG encoder, its `channels` and `convolutions` (each halves the rate),
+    and `position_kernel` and `position_groups` of its positions. There are `fusion_layers`; the patch decoder reads the
+    ECG stream before layer `mem_layer` and has `decoder_width`, `decoder_depth` and `decoder_heads`. `rate` is in Hz.
+    `initial_gain` widens the ECG encoder's initial weights. At 1 (officially) the class token is almost the same for
+    all recordings, and a short training does not change that.
 
-    Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are what is hidden of leads, patches and words, `replaced`
-    the share of reports replaced by one of their `negatives` least similar ones, under the embedding of
-    `negative_model` (a hub id or path, ``"hashed"``, or None: flan-t5-small where the text model is published too,
-    else hashed). `mem_target` is the recording before (``clean``) or after lead masking (``masked``), None: clean
-    unless `released`. `ets_bias` is added to the logits of the sigmoid loss (SigLIP's bias, fixed; officially there is
-    none, and the first steps go into making all pairs unlike). `released` trains as the released code does, see
+    Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are the shares of leads, patches and words that are hidden.
+    `replaced` is the share of reports replaced by one of their `negatives` least similar ones. Similarity is that of
+    the embedding of `negative_model`: a hub id or path, ``"hashed"``, or None (flan-t5-small for a published text
+    model, else hashed). `mem_target` is the recording before (``clean``) or after lead masking (``masked``); None is
+    clean unless `released`. `ets_bias` is added to the logits of the sigmoid loss: SigLIP's bias, but fixed. Officially
+    there is none, and the first steps make all pairs dissimilar. `released` trains as the released code does, see
     ``docs/methods-cmelt.md``.
 
-    `length_groups` runs a batch in so many parts of like text length (the same losses, less padding, for CPUs).
-    `features` says what a probe sees: ``pooled`` (official), ``projected`` (before its tanh), the encoder's ``class``
-    token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None (``"none"``): without
-    one there are features, tokens and ECG embeddings only.
+    `length_groups` splits a batch into so many groups of similar text length (the same losses with less padding, for
+    CPUs). `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
+    encoder's ``class`` token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None
+    (``"none"``); without one there are features, tokens and ECG embeddings only.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -94,9 +106,9 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         licence="the project's own code; published weights: CC BY-NC 4.0",
         trained_on=("mimic_iv_ecg",),
         note=(
-            "trained_on speaks of the published weights (gated: Manhph2211/D-BETA on the Hugging Face hub); which lead "
-            "order they saw is not documented, so compare lead_order standard and mimic on validation. "
-            "text_model='small' replaces Flan-T5-base by a two-layer transformer learnt from the training reports."
+            "trained_on describes the published weights (gated: Manhph2211/D-BETA on the Hugging Face hub). Their lead "
+            "order is not documented, so compare lead_order standard and mimic on validation. "
+            "text_model='small' replaces Flan-T5-base by a two-layer transformer learned from the training reports."
         ),
     )
 
@@ -137,8 +149,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         problems = [
             f"{name} is {share}, it must lie in [0, 1]" for name, share in shares.items() if not 0 <= share <= 1
         ]
-        problems += _unknown("lead_order", lead_order, LEAD_ORDERS) + _unknown("features", features, FEATURES)
-        problems += [] if mem_target is None else _unknown("mem_target", mem_target, ("clean", "masked"))
+        problems += _find_unknown("lead_order", lead_order, LEAD_ORDERS) + _find_unknown("features", features, FEATURES)
+        problems += [] if mem_target is None else _find_unknown("mem_target", mem_target, ("clean", "masked"))
         if not 0 <= mem_layer <= fusion_layers:
             problems.append(f"mem_layer is {mem_layer}, it must lie in 0..{fusion_layers} (fusion_layers)")
         if length_groups < 1 or (released and length_groups > 1):
@@ -152,7 +164,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             )
             if size % part
         ]
-        raise_all(problems, "cmelt cannot be built so:")
+        raise_all(problems, "cmelt cannot be built with these options:")
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order])
         self.lead_masking, self.mem_ratio, self.mlm_ratio = lead_masking, mem_ratio, mlm_ratio
         self.replaced, self.negatives, self.mem_layer = replaced, negatives, mem_layer
@@ -175,12 +187,12 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.class_embedding = nn.Parameter(torch.rand(width))
         self.multi_modal_ecg_proj = nn.Linear(width, width)
         self.unimodal_ecg_pooler = Pooler(width)
-        self.language_encoder = text_encoder(text_model, MAX_TOKENS, mask_token=True)
+        self.language_encoder = build_text_encoder(text_model, MAX_TOKENS, mask_token=True)
         if self.language_encoder is not None and self.language_encoder.mask_id is None:
             raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
         published = isinstance(self.language_encoder, HubTextEncoder)
         self.negative_model = negative_model or ("google/flan-t5-small" if published else "hashed")
-        self._far: HardNegatives | None = None
+        self._hard_negatives: HardNegatives | None = None
         if self.language_encoder is not None:
             self._build_fusion(self.language_encoder, width, fusion_layers, heads, dropout)
             patch = self.ecg_encoder.patch
@@ -189,9 +201,10 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             )
         for name, module in self.named_children():
             if name not in ("ecg_encoder", "language_encoder"):
-                initialise(module, width)
+                init_bert_weights(module, width)
 
     def _build_fusion(self, text: TextEncoder, width: int, layers: int, heads: int, dropout: float) -> None:
+        """Build the co-attention layers, the poolers and the heads that need text."""
         self.multi_modal_language_proj = nn.Linear(text.width, width)
         self.modality_type_embeddings = nn.Embedding(2, width)  # text, ECG
         self.multi_modal_language_layers = nn.ModuleList(CoAttentionLayer(width, heads, dropout) for _ in range(layers))
@@ -203,17 +216,17 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     @property
     def signal(self) -> SignalSpec:
-        """Officially 10 s at 500 Hz in millivolt: the encoder is blind to gain and offset, but not below microvolt."""
+        """Officially 10 s at 500 Hz in millivolt; the encoder ignores gain and offset, but not below microvolt."""
         return self._signal
 
     # --- uni-modal encoders ---
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """The encoder's states, the class token first: ``(batch, lead, time)`` -> ``(batch, 1 + patch, width)``."""
-        return self._encode(self.ecg_encoder.embed(ecg))
+        """Return the encoder's states, class token first: ``(batch, lead, time)`` -> ``(batch, 1 + patch, width)``."""
+        return self._encode_patches(self.ecg_encoder.embed(ecg))
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """What `features` says, officially the pooled vector: ``(batch, lead, time)`` -> ``(batch, width)``."""
+        """Return the vector that `features` selects: ``(batch, lead, time)`` -> ``(batch, width)``."""
         tokens = self.ecg_tokens(ecg)
         if self.features == "mean":
             return tokens[:, 1:].mean(1)
@@ -225,135 +238,140 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         return self.unimodal_ecg_pooler(projected)
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        """The vector that meets the text, in (-1, 1): ``(batch, lead, time)`` -> ``(batch, width)``."""
+        """Return the vector compared with text, in (-1, 1): ``(batch, lead, time)`` -> ``(batch, width)``."""
         return self.unimodal_ecg_pooler(self.multi_modal_ecg_proj(self.ecg_tokens(ecg)[:, :1]))
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        """Reports or prompts -> ``(len(texts), width)`` in (-1, 1)."""
-        encoder = self._text("text_embeddings")
-        return self.text_features(*encoder.tokenise([clean(text) for text in texts]))
+        """Return the embeddings of reports or prompts, ``(len(texts), width)`` in (-1, 1)."""
+        encoder = self._require_text_encoder("text_embeddings")
+        return self.text_features(*encoder.tokenise([clean_report(text) for text in texts]))
 
     def text_features(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The same from tokens: ids and mask ``(batch, word)`` -> ``(batch, width)``."""
-        return self.unimodal_language_pooler(self._words(ids, mask))
+        """Return text embeddings from tokens: ids and mask ``(batch, word)`` -> ``(batch, width)``."""
+        return self.unimodal_language_pooler(self._encode_words(ids, mask))
 
     def similarity(self, ecg: Tensor, text: Tensor) -> Tensor:
-        """The raw dot product of the sigmoid loss: ``(batch, width), (class, width)`` -> ``(batch, class)``."""
+        """Return the raw dot product of the sigmoid loss: ``(batch, width), (class, width)`` -> ``(batch, class)``."""
         return ecg @ text.T
 
-    def _encode(self, patches: Tensor) -> Tensor:
+    def _encode_patches(self, patches: Tensor) -> Tensor:
         return self.ecg_encoder.encode(torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], 1))
 
-    def _words(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Projected states of the text encoder ``(batch, word, width)``."""
-        return self.multi_modal_language_proj(self._text("reading text").encode(ids, mask).tokens)
+    def _encode_words(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return projected states of the text encoder, ``(batch, word, width)``."""
+        return self.multi_modal_language_proj(self._require_text_encoder("text features").encode(ids, mask).tokens)
 
     # --- fusion ---
 
-    def fuse(self, ecg: Tensor, ids: Tensor, mask: Tensor, kept: Kept, padding_is_text: bool = False) -> Fused:
-        """Both encoders on what is left of recording and text, then co-attention.
+    def fuse(
+        self, ecg: Tensor, ids: Tensor, mask: Tensor, visible: VisiblePatches, padding_is_text: bool = False
+    ) -> Fused:
+        """Encode visible patches and words, then apply co-attention.
 
-        `ecg` ``(batch, lead, time)``, `ids` and `mask` ``(batch, word)``; with `padding_is_text` the text encoder
-        (and it alone) reads the padding too, as the released code lets it.
+        `ecg` is ``(batch, lead, time)``, `ids` and `mask` are ``(batch, word)``. With `padding_is_text` the text
+        encoder (and it alone) reads the padding too, as in the released code.
         """
-        words = self._words(ids, torch.ones_like(mask) if padding_is_text else mask)
-        tokens = self.multi_modal_ecg_proj(self._encode(kept.select(self.ecg_encoder.embed(ecg))))
+        words = self._encode_words(ids, torch.ones_like(mask) if padding_is_text else mask)
+        tokens = self.multi_modal_ecg_proj(self._encode_patches(visible.select(self.ecg_encoder.embed(ecg))))
         kinds = self.modality_type_embeddings.weight
-        text, beats, halfway = words + kinds[0], tokens + kinds[1], None
+        text, patches, decoder_input = words + kinds[0], tokens + kinds[1], None
         layers = zip(self.multi_modal_language_layers, self.multi_modal_ecg_layers, strict=True)
         for index, (read_ecg, read_text) in enumerate(layers):
-            halfway = beats if index == self.mem_layer else halfway
-            text, beats = read_ecg(text, mask, beats, None), read_text(beats, None, text, mask)
-        pair = torch.cat([self.multi_modal_language_pooler(text), self.multi_modal_ecg_pooler(beats)], -1)
+            decoder_input = patches if index == self.mem_layer else decoder_input
+            text, patches = read_ecg(text, mask, patches, None), read_text(patches, None, text, mask)
+        pair = torch.cat([self.multi_modal_language_pooler(text), self.multi_modal_ecg_pooler(patches)], -1)
         features = self.unimodal_ecg_pooler(tokens), self.unimodal_language_pooler(words)
-        return Fused(*features, text, beats, beats if halfway is None else halfway, pair)
+        return Fused(*features, text, patches, patches if decoder_input is None else decoder_input, pair)
 
     # --- pre-training ---
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """Learn the small text encoder's tokeniser, unless weights brought one, and find each report's negatives."""
-        encoder = self._text("pre-training")
+        encoder = self._require_text_encoder("pre-training")
         if not getattr(encoder, "fitted", True):
             encoder.fit(reports)
-        self._far = HardNegatives([clean(report) for report in reports], embedding(self.negative_model), self.negatives)
+        corpus = [clean_report(report) for report in reports]
+        self._hard_negatives = HardNegatives(corpus, load_embedding(self.negative_model), self.negatives)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Masked words (``mlm``), masked patches (``mem``), matching (``etm``), sigmoid (``ets``), of equal weight.
+        """Return four losses of equal weight.
 
-        In eval mode what is hidden and replaced is drawn from a fixed seed, so that the validation losses of two
-        epochs can be compared.
+        They are masked words (``mlm``), masked patches (``mem``), matching (``etm``) and the sigmoid loss of pairs
+        (``ets``). In eval mode all masks and negatives are drawn with a fixed seed, so that the validation losses of
+        two epochs can be compared.
         """
         if batch.reports is None:
             raise UsageError("cmelt learns from pairs: this batch has recordings but no reports")
         if self.training:
-            return self._losses(batch.ecg, [clean(report) for report in batch.reports])
+            return self._losses(batch.ecg, [clean_report(report) for report in batch.reports])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return self._losses(batch.ecg, [clean(report) for report in batch.reports])
+            return self._losses(batch.ecg, [clean_report(report) for report in batch.reports])
 
     def _losses(self, ecg: Tensor, reports: Sequence[str]) -> dict[str, Tensor]:
-        """Recordings ``(batch, lead, time)`` and their cleaned reports -> the four losses."""
+        """Return the four losses of recordings ``(batch, lead, time)`` and their cleaned reports."""
         masked, patch = mask_leads(ecg, self.lead_masking), self.ecg_encoder.patch
         patches = ecg.shape[-1] // patch
-        kept = keep_patches(len(ecg), patches, self.mem_ratio, ecg.device)
-        shown = self._show(reports)
+        visible = draw_visible_patches(len(ecg), patches, self.mem_ratio, ecg.device)
+        texts = self._mask_texts(reports)
         target = patch_targets(masked if self.mem_target == "masked" else ecg, patches, patch)
-        out = self._outputs(masked, shown, kept)
+        out = self._compute_outputs(masked, texts, visible)
         return {
             "mlm": _global_mean(out.word_losses),
-            "mem": reconstruction_loss(out.patches, target, kept.hidden),
-            "etm": F.cross_entropy(out.matching.float(), shown.aligned.long()),
-            "ets": self.sigmoid(out.ecg_feature, out.text_feature, shown),
+            "mem": reconstruction_loss(out.patches, target, visible.hidden),
+            "etm": F.cross_entropy(out.matching.float(), texts.aligned.long()),
+            "ets": self.ets_loss(out.ecg_feature, out.text_feature, texts),
         }
 
-    def _show(self, reports: Sequence[str]) -> Shown:
-        """The texts that meet the recordings: some replaced by a negative, then some words hidden."""
-        encoder = self._text("pre-training")
-        if self._far is None:
+    def _mask_texts(self, reports: Sequence[str]) -> MaskedTextBatch:
+        """Build the batch's texts: some reports replaced by a negative, then some words hidden."""
+        encoder = self._require_text_encoder("pre-training")
+        if self._hard_negatives is None:
             raise UsageError("cmelt has no negatives yet: call start_pretraining with the training reports first")
-        texts = replace_some(reports, self._far, self.replaced)
-        return (show_as_released if self.released else show)(encoder, reports, texts, self.mlm_ratio)
+        texts = replace_reports(reports, self._hard_negatives, self.replaced)
+        return (mask_texts_as_released if self.released else mask_texts)(encoder, reports, texts, self.mlm_ratio)
 
-    def _outputs(self, ecg: Tensor, shown: Shown, kept: Kept) -> Outputs:
-        """All heads; with `length_groups` in parts of like text length, so that little is spent on padding."""
+    def _compute_outputs(self, ecg: Tensor, texts: MaskedTextBatch, visible: VisiblePatches) -> Outputs:
+        """Apply all heads, with `length_groups` in groups of similar text length to save padding."""
         if self.length_groups == 1:
-            return self._heads(ecg, shown, kept)
-        order = shown.mask.sum(1).argsort(stable=True)
-        parts = [self._heads(ecg[rows], shown.rows(rows), kept.rows(rows)) for rows in order.chunk(self.length_groups)]
+            return self._apply_heads(ecg, texts, visible)
+        order = texts.mask.sum(1).argsort(stable=True)
+        groups = order.chunk(self.length_groups)
+        parts = [self._apply_heads(ecg[rows], texts.rows(rows), visible.rows(rows)) for rows in groups]
         word_losses, *others = (torch.cat(part) for part in zip(*parts, strict=True))
-        back = order.argsort()
-        return Outputs(word_losses, *(other[back] for other in others))
+        inverse = order.argsort()
+        return Outputs(word_losses, *(output[inverse] for output in others))
 
-    def _heads(self, ecg: Tensor, shown: Shown, kept: Kept) -> Outputs:
-        fused = self.fuse(ecg, shown.ids, shown.mask, kept, padding_is_text=self.released)
+    def _apply_heads(self, ecg: Tensor, texts: MaskedTextBatch, visible: VisiblePatches) -> Outputs:
+        fused = self.fuse(ecg, texts.ids, texts.mask, visible, padding_is_text=self.released)
         return Outputs(
-            self.mlm_head.losses(fused.text, shown.labels),
-            self.mim_head(fused.halfway, kept),
+            self.mlm_head.losses(fused.text, texts.labels),
+            self.mim_head(fused.decoder_input, visible),
             self.itm_head(fused.pair),
             fused.ecg_feature,
             fused.text_feature,
         )
 
-    def sigmoid(self, ecg: Tensor, text: Tensor, shown: Shown) -> Tensor:
-        """The sigmoid loss of all pairs of the global batch, features ``(batch, width)``.
+    def ets_loss(self, ecg: Tensor, text: Tensor, texts: MaskedTextBatch) -> Tensor:
+        """Return the sigmoid loss of all pairs of the global batch; features are ``(batch, width)``.
 
-        A pair is positive where the text says word for word what the recording's own report says; the released
-        code knows the diagonal only, and divides by the number of pairs, not of recordings.
+        A pair is positive where the text equals the recording's own report word for word. The released code takes only
+        the diagonal as positive, and divides by the number of pairs instead of recordings.
         """
-        own, said = gather(shown.own), gather(shown.said)
+        report_hash, text_hash = gather(texts.report_hash), gather(texts.text_hash)
         with torch.autocast(ecg.device.type, enabled=False):
             logits = self.similarity(gather(ecg.float()), gather(text.float())) + self.ets_bias
         if self.released:
-            return sigmoid_loss(logits, torch.diag(own == said)) / len(logits)
-        return sigmoid_loss(logits, own.unsqueeze(1) == said.unsqueeze(0))
+            return sigmoid_loss(logits, torch.diag(report_hash == text_hash)) / len(logits)
+        return sigmoid_loss(logits, report_hash.unsqueeze(1) == text_hash.unsqueeze(0))
 
     # --- weights ---
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What a D-BETA file has for this configuration: all of it, or the ECG side alone."""
-        return used_entries(state, text=self.language_encoder is not None)
+        """Return the entries of a D-BETA file that this configuration uses: all, or the ECG side alone."""
+        return select_entries(state, text=self.language_encoder is not None)
 
-    def _text(self, purpose: str) -> TextEncoder:
+    def _require_text_encoder(self, purpose: str) -> TextEncoder:
         if self.language_encoder is None:
             raise UsageError(
                 f"{purpose}: this cmelt has no text model (text_model = 'none'), it gives features, tokens and ECG "
@@ -363,10 +381,10 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
 
 def _global_mean(losses: Tensor) -> Tensor:
-    """The mean over all processes where each has another number of terms; 0 where there is none."""
+    """Return the mean over all processes where each has its own number of terms; 0 where there is none."""
     count = gather(torch.tensor([float(len(losses))], device=losses.device)).mean()
     return losses.sum() / count.clamp(min=1)
 
 
-def _unknown(field: str, value: str, known: Sequence[str] | dict[str, tuple[str, ...]]) -> list[str]:
-    return [] if value in known else [f"{field} = {value!r} is unknown{did_you_mean(value, known)}"]
+def _find_unknown(field: str, value: str, choices: Collection[str]) -> list[str]:
+    return [] if value in choices else [f"{field} = {value!r} is unknown{did_you_mean(value, choices)}"]

@@ -1,10 +1,10 @@
-"""DERI: align a recording with its report at several levels, and let each be reconstructed from the other.
+"""DERI: contrast of recording and report at several levels, and reconstruction of each from the other (IJCAI 2025).
 
 Chen et al., "DERI: Cross-Modal ECG Representation Learning with Deep ECG-Report Interaction", IJCAI 2025,
-https://www.ijcai.org/proceedings/2025/537, after the released code and the supplement. A ResNet's tokens
-meet the report three times: as they are (`cma`), together with the text decoded from them (`mix`), and as
-a target decoded from the report (`rec_ecg`; `rec_text` is the reverse). Two random views of them meet each
-other (`rme`).
+https://www.ijcai.org/proceedings/2025/537, after the released code and the supplement. A ResNet's tokens are compared
+with the report three times: directly (`cma`), with the text decoded from them added (`mix`), and with the tokens
+decoded from the report (`rec_ecg`; `rec_text` is the reverse). Two random views of them are compared with each other
+(`rme`).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from benchmark.api import (
 from benchmark.errors import UsageError, check_choice
 from benchmark.registry import METHODS
 from methods.nn.contrastive import clip_loss
-from methods.nn.deri.random_views import random_views
+from methods.nn.deri.random_views import draw_random_views
 from methods.nn.deri.separator_attention import SeparatorAttention
 from methods.nn.deri.token_decoder import TokenDecoder
-from methods.nn.official import PARTS, Parts, require_all, used_entries
-from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
+from methods.nn.official import PARTS, Parts, require_whole_model, select_entries
+from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 from methods.nn.text import TextOutput
 from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
@@ -41,11 +41,11 @@ Vector = Literal["mix", "aligned", "encoder"]
 
 
 class Pairs(NamedTuple):
-    """One forward pass over recordings and their reports; five pairs of ``(batch, dim)``, in the paper's terms."""
+    """One forward pass over recordings and reports: five pairs of ``(batch, dim)``, in the paper's terms."""
 
     views: tuple[Tensor, Tensor]  # RME: two random subsets of the recording's tokens
     aligned: tuple[Tensor, Tensor]  # recording, report
-    mixed: tuple[Tensor, Tensor]  # each with what was decoded from the other added
+    mixed: tuple[Tensor, Tensor]  # the same, each with its decoding from the other added
     ecg: tuple[Tensor, Tensor]  # the recording's encoding, and the one decoded from the report
     text: tuple[Tensor, Tensor]  # the report's encoding, and the one decoded from the recording
 
@@ -55,17 +55,17 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     """DERI with a ResNet-1D; the defaults are the official sizes and the paper's five-term objective.
 
     `released` leaves out the fifth term (`rec_text`), as the released code does. `features`, `embeddings` and `tokens`
-    say what a probe, zero-shot and a report decoder get: the official ``"mix"`` (aligned tokens plus the text decoded
-    from them), ``"aligned"`` alone, or for features also ``"encoder"`` (the ResNet's 512 channels). `consistent_norm`
-    normalises the aligned tokens at inference too, as training does and the release does not. `sep_token` hands the
-    other decoder's separator to the text decoder as a 106th token; the release's linear-probe class does not.
-    `mask_ratio` and `keep_order` shape the two views of RME (the release shuffles their tokens).
-    `text_padding` ``"masked"`` pads a batch to its longest report and ignores the padding; ``"full"`` pads to
-    `text_tokens` and decodes the padding as if it were text, which is the release.
-    The rest is as in MERL: `text_model` is a hub id or path, ``"small"`` or None (in TOML ``"none"``: features and
-    ECG embeddings only); `freeze_text` None means frozen for a published language model, trained for a small one;
-    `cache_text` reads each report once and needs ``text_dropout_in_train = false``; ``parts = "encoder"`` builds
-    the ResNet alone.
+    select the outputs for probes, zero-shot and report decoders. They are the official ``"mix"`` (aligned tokens plus
+    the text decoded from them), ``"aligned"`` alone, or for features also ``"encoder"`` (the ResNet's 512 channels).
+    `consistent_norm` normalises the aligned tokens at inference too; the release normalises them in training only.
+    `sep_token` gives the other decoder's separator to the text decoder as a 106th token; the release's linear-probe
+    class does not. `mask_ratio` and `keep_order` define the two views of RME (the release shuffles their tokens).
+    `text_padding` ``"masked"`` pads a batch to its longest report and ignores the padding; ``"full"``, as in the
+    release, pads to `text_tokens` and decodes the padding like text.
+
+    The rest is as in MERL. `text_model` is a hub id or path, ``"small"`` or None (in TOML ``"none"``: features and ECG
+    embeddings only). `freeze_text` None freezes a published language model and trains a small one. `cache_text` reads
+    each report once and needs ``text_dropout_in_train = false``. ``parts = "encoder"`` builds the ResNet alone.
     """
 
     readout_options = ("features", "embeddings", "tokens", "consistent_norm")
@@ -77,7 +77,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         note=(
             "Its authors publish no weights. They pre-trained on MIMIC-IV-ECG and selected by zero-shot scores on the "
             "labelled validation splits of PTB-XL, CPSC2018 and CSN. text_model='small' replaces MedCPT by a two-layer "
-            "transformer learnt from the training reports alone, so its numbers are not those of the paper."
+            "transformer learned from the training reports alone, so its numbers are not those of the paper."
         ),
     )
 
@@ -132,75 +132,80 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
             if features != "encoder":
                 raise ValueError(f"features = {features!r} need the whole model: set features = 'encoder'")
             return
-        count = -(-steps(self._signal.samples) // stride)  # tokens: 105 for 5,000 samples
-        self.kept = int(count * (1 - mask_ratio))  # 94 of them in a view
-        if not 0 <= mask_ratio < 1 or not self.kept:
-            raise ValueError(f"mask_ratio = {mask_ratio} keeps {self.kept} of {count} tokens in a view")
+        count = -(-count_steps(self._signal.samples) // stride)  # tokens: 105 for 5,000 samples
+        self.view_tokens = int(count * (1 - mask_ratio))  # 94 of them
+        if not 0 <= mask_ratio < 1 or not self.view_tokens:
+            raise ValueError(f"mask_ratio = {mask_ratio} keeps {self.view_tokens} of {count} tokens in a view")
         self.downconv = nn.Conv1d(self.ecg_encoder.channels, embed_dim, 1, stride)
         self.att_pool_head = SeparatorAttention(count, embed_dim, heads)
-        self.linear1 = SeparatorAttention(self.kept, embed_dim, view_heads)
-        self.linear2 = SeparatorAttention(self.kept, embed_dim, view_heads)
+        self.linear1 = SeparatorAttention(self.view_tokens, embed_dim, view_heads)
+        self.linear2 = SeparatorAttention(self.view_tokens, embed_dim, view_heads)
         cache = TextCache(tokens=True, pad_to=self.pad_to) if cache_text else None
-        text_width = self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
+        text_width = self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
         if self.lm_model is not None:
             self.lm_model.max_tokens = min(self.lm_model.max_tokens, text_tokens)
-        sizes = {"depth": decoder_depth, "heads": decoder_heads, "dropout": dropout, "drop_path": drop_path}
-        self.decode_t = TokenDecoder(count + sep_token, embed_dim, text_width, **sizes)  # text from a recording
-        self.decode_e = TokenDecoder(text_tokens, embed_dim, embed_dim, **sizes)  # a recording from text
+        depth, rates = (decoder_depth, decoder_heads), (dropout, drop_path)
+        self.decode_t = TokenDecoder(count + sep_token, embed_dim, text_width, *depth, *rates)  # text from a recording
+        self.decode_e = TokenDecoder(text_tokens, embed_dim, embed_dim, *depth, *rates)  # a recording from text
 
     @property
     def signal(self) -> SignalSpec:
         """Officially 10 s at 500 Hz, MIMIC's lead order, the whole record scaled to 0..1."""
         return self._signal
 
-    # --- inference: what the release's zero-shot, probe and report classes compute ---
+    # --- inference, as in the release's zero-shot, probe and report classes ---
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, embed_dim)``; the encoder's own: ``(batch, 512)``."""
-        return self.ecg_encoder(ecg).mean(-1) if self.features == "encoder" else self._vector(ecg, self.features)
+        """Return the features: ``(batch, lead, time)`` -> ``(batch, embed_dim)``; of the encoder ``(batch, 512)``."""
+        return self.ecg_encoder(ecg).mean(-1) if self.features == "encoder" else self._pool_tokens(ecg, self.features)
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        """The vector that meets the text, not normalised: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
-        return self._vector(ecg, self.embeddings)
+        """Return the vector compared with text, not normalised: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
+        return self._pool_tokens(ecg, self.embeddings)
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, 105, embed_dim)``; mixed: each plus the text decoded at its place."""
-        tokens = self._inference_tokens(ecg)
+        """Return the tokens: ``(batch, lead, time)`` -> ``(batch, 105, embed_dim)``.
+
+        With ``tokens = "mix"`` the text decoded at its place is added to each.
+        """
+        tokens = self._encode_for_inference(ecg)
         if self.tokens == "aligned":
             return tokens
         return tokens + self.project_text(self._decode_text(tokens)[:, : tokens.shape[1]])
 
-    def _vector(self, ecg: Tensor, kind: Vector) -> Tensor:
-        tokens = self._inference_tokens(ecg)
+    def _pool_tokens(self, ecg: Tensor, kind: Vector) -> Tensor:
+        """Return the mean aligned token; for ``mix`` with the mean of the text decoded from the tokens added."""
+        tokens = self._encode_for_inference(ecg)
         aligned = tokens.mean(1)
         return aligned if kind == "aligned" else aligned + self.project_text(self._decode_text(tokens).mean(1))
 
-    def _inference_tokens(self, ecg: Tensor) -> Tensor:
-        tokens = self.aligned_tokens(self.encode(ecg))
+    def _encode_for_inference(self, ecg: Tensor) -> Tensor:
+        """Return the aligned tokens, normalised with `consistent_norm`."""
+        tokens = self.align_tokens(self.encode(ecg))
         return F.normalize(tokens, dim=-1) if self.consistent_norm else tokens
 
     # --- blocks ---
 
     def encode(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> tokens ``(batch, 105, embed_dim)``."""
-        require_all(self.parts, "tokens and embeddings")
-        every = self.ecg_encoder(ecg).transpose(1, 2)[:, :: self.stride]
+        """Encode ``(batch, lead, time)`` into tokens ``(batch, 105, embed_dim)``."""
+        require_whole_model(self.parts, "tokens and embeddings")
+        maps = self.ecg_encoder(ecg).transpose(1, 2)[:, :: self.stride]
         # a convolution over one step is a linear map of each step
-        return F.linear(every, self.downconv.weight.squeeze(-1), self.downconv.bias)
+        return F.linear(maps, self.downconv.weight.squeeze(-1), self.downconv.bias)
 
-    def aligned_tokens(self, encoded: Tensor) -> Tensor:
-        """Tokens after attention among themselves, not normalised; same shape."""
+    def align_tokens(self, encoded: Tensor) -> Tensor:
+        """Apply attention among the tokens; same shape, not normalised."""
         return self.att_pool_head(encoded)
 
     def _decode_text(self, tokens: Tensor) -> Tensor:
-        """``(batch, token, embed_dim)`` -> the text model's features ``(batch, token (+ 1), text width)``."""
-        if self.sep_token:  # one learned vector serves both decoders (the paper's "shared embedding")
+        """Decode ``(batch, token, embed_dim)`` into the text model's features ``(batch, token (+ 1), text width)``."""
+        if self.sep_token:  # both decoders share one learned vector (the paper's "shared embedding")
             shared = self.decode_e.sep_embedding.expand(len(tokens), 1, -1)
             tokens = torch.cat([tokens, shared], dim=1)
         return self.decode_t(tokens)
 
     def _decode_ecg(self, text: TextOutput) -> Tensor:
-        """The recording's encoding as the report tells it, mean over the report's tokens: ``(batch, embed_dim)``."""
+        """Decode the recording's encoding from the report, mean over the report's tokens: ``(batch, embed_dim)``."""
         mask = None if self.pad_to else text.mask
         decoded = self.decode_e(self.project_text(text.tokens), mask)
         if mask is None:
@@ -209,11 +214,11 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     # --- pre-training ---
 
-    def pairs(self, ecg: Tensor, text: TextOutput) -> Pairs:
-        """The training forward pass; recordings ``(batch, lead, time)`` and what the text model says of the reports."""
+    def compute_pairs(self, ecg: Tensor, text: TextOutput) -> Pairs:
+        """Compute the training forward pass of recordings ``(batch, lead, time)`` and the text model's output."""
         encoded = self.encode(ecg)
-        first, second = random_views(encoded, self.kept, self.keep_order)
-        tokens = F.normalize(self.aligned_tokens(encoded), dim=-1)
+        first, second = draw_random_views(encoded, self.view_tokens, self.keep_order)
+        tokens = F.normalize(self.align_tokens(encoded), dim=-1)
         recording = tokens.mean(1)
         report = F.normalize(self.project_text(text.pooled), dim=-1)
         decoded_text, decoded_ecg = self._decode_text(tokens).mean(1), self._decode_ecg(text)
@@ -226,18 +231,18 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         )
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the objective, of equal weight: ``cma``, ``mix``, ``rme``, ``rec_ecg`` and ``rec_text``."""
+        """Return the terms of equal weight of the objective: ``cma``, ``mix``, ``rme``, ``rec_ecg``, ``rec_text``."""
         if batch.reports is None:
             raise UsageError("deri learns from pairs: this batch has recordings but no reports")
-        return self.losses(self.pairs(batch.ecg, self.read(batch.reports, self.pad_to)))
+        return self.pair_losses(self.compute_pairs(batch.ecg, self.encode_texts(batch.reports, self.pad_to)))
 
-    def losses(self, pairs: Pairs) -> dict[str, Tensor]:
-        """Each pair's contrast against the batch; "reconstruction" is contrast too, not distance."""
-        named = {"cma": pairs.aligned, "mix": pairs.mixed, "rme": pairs.views, "rec_ecg": pairs.ecg}
+    def pair_losses(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Return the contrastive loss of each pair; "reconstruction" is a contrast too, not a distance."""
+        terms = {"cma": pairs.aligned, "mix": pairs.mixed, "rme": pairs.views, "rec_ecg": pairs.ecg}
         if not self.released:
-            named["rec_text"] = pairs.text
-        return {name: clip_loss(*pair, self.temperature) for name, pair in named.items()}
+            terms["rec_text"] = pairs.text
+        return {name: clip_loss(*pair, self.temperature) for name, pair in terms.items()}
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Official files hold the language model or the encoder alone; take what this configuration has."""
-        return used_entries(state, self.parts, text=self.reads)
+        """Return the entries that this configuration uses, of an official file of the whole model or of the encoder."""
+        return select_entries(state, self.parts, text=self.has_text_model)

@@ -1,7 +1,8 @@
-"""ECG-CLIP: MERL's encoder and text side under the plain objectives, so that only the loss differs.
+"""ECG-CLIP: baseline with MERL's encoder and the plain objectives of CLIP, SigLIP and CoCa (ICML 2021 to TMLR 2022).
 
 InfoNCE: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (CLIP), ICML 2021,
 arXiv 2103.00020. SigLIP: Zhai et al., ICCV 2023, arXiv 2303.15343. CoCa: Yu et al., TMLR 2022, arXiv 2205.01917.
+Encoder and text side are those of MERL, so that only the loss differs.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from benchmark.errors import UsageError, did_you_mean
 from benchmark.registry import METHODS
 from methods.nn.attention_pool import AttentionPool
 from methods.nn.backbone import ResNetBackbone
-from methods.nn.caption import CaptionHead
 from methods.nn.contrastive import clip_loss, siglip_loss
-from methods.nn.fold import inference_copy
-from methods.nn.resnet1d import steps
+from methods.nn.ecg_clip.caption import CaptionHead
+from methods.nn.fold import copy_for_inference
+from methods.nn.resnet1d import count_steps
 from methods.nn.text_side import TextSide
 
-LOSSES = ("infonce", "siglip", "coca")
-WARMEST = math.log(100)  # CLIP's limit of the learned scale
+OBJECTIVES = ("infonce", "siglip", "coca")
+MAX_LOG_SCALE = math.log(100)  # CLIP's limit of the learned scale
 
 
 @METHODS.register("ecg_clip")
 class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, TrainableMethod):
     """`objective` is infonce, siglip, or coca: infonce and a captioning head that reads the recording's tokens.
 
-    The encoder, its pooling and the text side are MERL's; what MERL adds, its second alignment, is left out, and
-    the scale of the similarities is learned. `text_model` is a hub id or path, ``"small"`` or None (then there is
-    no text, and no training). `caption_width`, `caption_layers` and `caption_weight` concern coca alone.
+    The encoder, its pooling and the text side are MERL's. MERL's second alignment is left out, and the scale of the
+    similarities is learned. `text_model` is a hub id or path, ``"small"`` or None (then there is no text, and no
+    training). `caption_width`, `caption_layers` and `caption_weight` apply to coca alone.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -41,8 +42,8 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         paper="baseline; CLIP: ICML 2021, SigLIP: ICCV 2023, CoCa: TMLR 2022; encoder of MERL: ICML 2024",
         licence="MIT",
         note=(
-            "Re-implementation, no published weights. coca: contrast and captioning as published, but one text encoder "
-            "for both prompts and contrast and a decoder of its own, in place of CoCa's decoder cut in two."
+            "Re-implementation, no published weights. coca has contrast and captioning as published, but one text "
+            "encoder for prompts and contrast and a separate decoder, in place of CoCa's decoder in two halves."
         ),
     )
 
@@ -62,13 +63,13 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         caption_layers: int = 2,
         caption_weight: float = 2.0,
     ) -> None:
-        if objective not in LOSSES:
-            raise UsageError(f"ecg_clip: objective = {objective!r} is unknown{did_you_mean(objective, LOSSES)}")
+        if objective not in OBJECTIVES:
+            raise UsageError(f"ecg_clip: objective = {objective!r} is unknown{did_you_mean(objective, OBJECTIVES)}")
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width)
         self.objective, self.caption_weight = objective, caption_weight
         self.downconv = nn.Linear(self.ecg_encoder.channels, embed_dim)
-        self.att_pool_head = AttentionPool(steps(self.signal.samples), embed_dim, heads)
-        self.add_text(text_model, embed_dim, freeze_text, text_dropout_in_train=False)
+        self.att_pool_head = AttentionPool(count_steps(self.signal.samples), embed_dim, heads)
+        self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10 if objective == "siglip" else 1 / 0.07)))
         self.bias = nn.Parameter(torch.tensor(-10.0)) if objective == "siglip" else None
         self.captions: CaptionHead | None = None
@@ -77,18 +78,18 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
             self.captions = CaptionHead(*sizes, caption_width, caption_layers, heads)
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        """The pooled vector that meets the text: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
-        return self.att_pool_head(self._projected(ecg))
+        """Return the pooled vector compared with text: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
+        return self.att_pool_head(self._project_tokens(ecg))
 
     def for_inference(self, precision: str) -> ECGCLIP:
-        """A copy with folded batch norms, its ECG encoder in `precision`; the text model is shared, not copied."""
-        return inference_copy(self, precision, self.lm_model)
+        """Return a copy with folded batch norms and the ECG encoder in `precision`; it shares the text model."""
+        return copy_for_inference(self, precision, self.lm_model)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """``contrast`` of recordings and reports, and for coca the weighted ``caption``."""
+        """Return the ``contrast`` of recordings and reports, and for coca the weighted ``caption`` loss."""
         if batch.reports is None:
             raise UsageError("ecg_clip learns from pairs: this batch has recordings but no reports")
-        tokens = self._projected(batch.ecg)
+        tokens = self._project_tokens(batch.ecg)
         losses = {"contrast": self._contrast(self.att_pool_head(tokens), self.text_embeddings(batch.reports))}
         if self.captions is not None:
             assert self.lm_model is not None
@@ -96,11 +97,12 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         return losses
 
     def _contrast(self, ecg: Tensor, text: Tensor) -> Tensor:
-        scale = self.log_scale.clamp(max=WARMEST).exp()
+        """Return the contrastive loss of embeddings ``(batch, embed_dim)`` with the learned scale."""
+        scale = self.log_scale.clamp(max=MAX_LOG_SCALE).exp()
         if self.bias is not None:
             return siglip_loss(ecg, text, scale, self.bias)
         return clip_loss(ecg, text, 1 / scale) / 2  # CLIP's mean of both directions
 
-    def _projected(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, step, embed_dim)``."""
+    def _project_tokens(self, ecg: Tensor) -> Tensor:
+        """Project the encoder's tokens: ``(batch, lead, time)`` -> ``(batch, step, embed_dim)``."""
         return self.downconv(self.ecg_tokens(ecg))

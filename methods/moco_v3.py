@@ -1,6 +1,7 @@
-"""MoCo v3: find the key that a slow copy made of the other view among the keys of the batch.
+"""MoCo v3: self-supervised learning that matches each view with a momentum copy's key of the other (Chen et al., 2021).
 
-Chen, Xie & He, "An Empirical Study of Training Self-Supervised Vision Transformers", ICCV 2021, arXiv 2104.02057.
+Chen, Xie & He, "An Empirical Study of Training Self-Supervised Vision Transformers", ICCV 2021, arXiv 2104.02057. The
+other keys of the batch are the negatives.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import SlowCopy, TwoViews, mlp, query_key
+from methods.nn.two_views import MomentumCopy, TwoViews, build_mlp, moco_loss
 
 
 @METHODS.register("moco_v3")
 class MoCoV3(TwoViews, SequenceMethod, TrainableMethod):
-    """Projector and predictor of two layers; the copy follows by `momentum` (constant; the paper raises it to 1).
+    """Projector and predictor of two layers, and a momentum copy that follows with `momentum`.
 
-    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` make the views (see `methods.nn.augment`); the paper is
-    about photographs, so they are ours.
+    The momentum is constant here; the paper raises it to 1.
+
+    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` are the augmentations of the views (see
+    `methods.nn.augment`). The paper is about photographs, so these are the project's own.
     """
 
     needs_reports = False
@@ -28,7 +31,7 @@ class MoCoV3(TwoViews, SequenceMethod, TrainableMethod):
         title="MoCo v3",
         paper="Chen et al., ICCV 2021 (arXiv 2104.02057)",
         licence="MIT",
-        note="Re-implementation on MERL's encoder. Reads no report; recordings without one are learnt from too.",
+        note="Re-implementation on MERL's encoder. It uses no reports, so it trains on recordings without one as well.",
     )
 
     def __init__(
@@ -50,18 +53,19 @@ class MoCoV3(TwoViews, SequenceMethod, TrainableMethod):
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
         signal = SignalSpec(rate, seconds, scaling=scaling)
-        super().__init__(signal, encoder, width, augmentation, mlp(8 * width, hidden, outputs, last_norm=True))
-        self.predictor = mlp(outputs, hidden, outputs, last_norm=True)
+        super().__init__(signal, encoder, width, augmentation, build_mlp(8 * width, hidden, outputs, last_norm=True))
+        self.predictor = build_mlp(outputs, hidden, outputs, last_norm=True)
         self.temperature = temperature
-        self.target = SlowCopy(self, momentum)
+        self.target = MomentumCopy(self, momentum)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """InfoNCE of queries and keys, both ways (``moco``)."""
+        """Return InfoNCE of queries and keys, in both directions (``moco``)."""
         first, second = self.views(batch.ecg)
         queries = self.predictor(self.project(first)), self.predictor(self.project(second))
-        keys = self.target(second), self.target(first)
-        return {"moco": sum(query_key(q, k, self.temperature) for q, k in zip(queries, keys, strict=True))}
+        forwards = moco_loss(queries[0], self.target(second), self.temperature)
+        backwards = moco_loss(queries[1], self.target(first), self.temperature)
+        return {"moco": forwards + backwards}
 
     def after_step(self) -> None:
-        """Let the copy follow."""
+        """Move the momentum copy towards the trained network."""
         self.target.follow(self)

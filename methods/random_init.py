@@ -1,6 +1,7 @@
-"""The baseline: features of a frozen ResNet-1D with random weights; what pre-training adds is what beats it.
+"""Random init: baseline with the features of a frozen ResNet-1D with random weights.
 
-The encoder is MERL's (Liu et al., ICML 2024), whose paper compares with "Random Init" as well.
+The encoder is MERL's (Liu et al., ICML 2024), whose paper compares with "Random Init" as well. Pre-training is worth
+the difference from this baseline.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from methods.nn.backbone import ResNetBackbone
 
 @METHODS.register("random_init")
 class RandomInit(ResNetBackbone, SequenceMethod):
-    """A random encoder that never learns.
+    """A random encoder that is never trained.
 
-    The weights follow from `seed` alone, whatever the state of torch's generator; the harness seeds it
-    from the same field. Batch normalisation keeps its initial statistics (mean 0, variance 1).
+    The weights follow from `seed` alone, whatever the state of torch's generator; the harness seeds it from the same
+    field. Batch normalisation keeps its initial statistics (mean 0, variance 1).
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -45,5 +46,5 @@ class RandomInit(ResNetBackbone, SequenceMethod):
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> RandomInit:
-        """Stay frozen: running statistics would otherwise follow the data."""
+        """Stay in eval mode: running statistics would otherwise follow the data."""
         return super().train(False)

@@ -1,4 +1,4 @@
-"""A baseline of report generation: a training report drawn at random for each recording."""
+"""Random report: baseline that draws a training report at random for each recording."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmark.registry import METHODS
 
 @METHODS.register("random_report")
 class RandomReport(BlindMethod):
-    """Draws with `seed`, evenly over training recordings, so that frequent reports come as often as they are."""
+    """Draws with `seed`, uniformly over training recordings, so that frequent reports are drawn more often."""
 
     card: ClassVar[MethodCard] = MethodCard(
         title="Random training report",
         paper="baseline",
         licence="MIT",
         is_baseline=True,
-        note="What reports have in common by being reports of one dataset, whatever the recording shows.",
+        note="Its scores show how similar the reports of one dataset are, whatever the recordings show.",
     )
 
     def __init__(self, seed: int = 0) -> None:
@@ -30,12 +30,12 @@ class RandomReport(BlindMethod):
         self.reports: list[str] = []
 
     def start_reporting(self, reports: Sequence[str]) -> None:
-        """Keep them, and draw from the start."""
+        """Store the training reports and reset the random draws."""
         self.reports = list(reports)
         self.draws = np.random.default_rng(self.seed)
 
     def write_reports(self, ecg: Tensor) -> list[str]:
-        """``(batch, lead, time)`` -> a drawn report each."""
+        """Return a random training report for each recording of ``(batch, lead, time)``."""
         if not self.reports:
             raise UsageError("random_report has seen no training reports (start_reporting)")
         return [self.reports[row] for row in self.draws.integers(len(self.reports), size=len(ecg))]

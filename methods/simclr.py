@@ -1,4 +1,4 @@
-"""SimCLR: two views of a recording are near, all other recordings are far.
+"""SimCLR: self-supervised contrast of two views of a recording with all other recordings (Chen et al., ICML 2020).
 
 Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, arXiv 2002.05709.
 """
@@ -12,15 +12,15 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import TwoViews, mlp, nt_xent
+from methods.nn.two_views import TwoViews, build_mlp, nt_xent_loss
 
 
 @METHODS.register("simclr")
 class SimCLR(TwoViews, SequenceMethod, TrainableMethod):
-    """NT-Xent on a two-layer projector's output.
+    """NT-Xent on the output of a two-layer projector.
 
-    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` make the views (see `methods.nn.augment`); the paper is
-    about photographs, so they are ours.
+    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` are the augmentations of the views (see
+    `methods.nn.augment`). The paper is about photographs, so these are the project's own.
     """
 
     needs_reports = False
@@ -28,7 +28,7 @@ class SimCLR(TwoViews, SequenceMethod, TrainableMethod):
         title="SimCLR",
         paper="Chen et al., ICML 2020 (arXiv 2002.05709)",
         licence="MIT",
-        note="Re-implementation on MERL's encoder. Reads no report; recordings without one are learnt from too.",
+        note="Re-implementation on MERL's encoder. It uses no reports, so it trains on recordings without one as well.",
     )
 
     def __init__(
@@ -49,10 +49,10 @@ class SimCLR(TwoViews, SequenceMethod, TrainableMethod):
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
         signal = SignalSpec(rate, seconds, scaling=scaling)
-        super().__init__(signal, encoder, width, augmentation, mlp(8 * width, hidden, outputs))
+        super().__init__(signal, encoder, width, augmentation, build_mlp(8 * width, hidden, outputs))
         self.temperature = temperature
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The normalised temperature-scaled cross entropy (``nt_xent``)."""
+        """Return the normalised temperature-scaled cross-entropy (``nt_xent``)."""
         first, second = self.views(batch.ecg)
-        return {"nt_xent": nt_xent(self.project(first), self.project(second), self.temperature)}
+        return {"nt_xent": nt_xent_loss(self.project(first), self.project(second), self.temperature)}

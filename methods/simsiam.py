@@ -1,6 +1,7 @@
-"""SimSiam: predict one's own projection of the other view; stopping the gradient there is what avoids collapse.
+"""SimSiam: self-supervised learning by predicting the other view's projection, without negatives (Chen & He, 2021).
 
-Chen & He, "Exploring Simple Siamese Representation Learning", CVPR 2021, arXiv 2011.10566.
+Chen & He, "Exploring Simple Siamese Representation Learning", CVPR 2021, arXiv 2011.10566. The gradient stops at the
+predicted projection, which avoids collapse.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from torch import Tensor
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.augment import Augmentation
-from methods.nn.two_views import TwoViews, mlp, regression
+from methods.nn.two_views import TwoViews, build_mlp, byol_loss
 
 
 @METHODS.register("simsiam")
 class SimSiam(TwoViews, SequenceMethod, TrainableMethod):
-    """Three-layer projector with a norm at its end, a predictor with a narrow middle; no slow copy.
+    """A three-layer projector with a norm at its end and a predictor with a bottleneck; no momentum copy.
 
-    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` make the views (see `methods.nn.augment`); the paper is
-    about photographs, so they are ours.
+    `crop_seconds`, `gain`, `time_out`, `noise` and `lead_drop` are the augmentations of the views (see
+    `methods.nn.augment`). The paper is about photographs, so these are the project's own.
     """
 
     needs_reports = False
@@ -28,7 +29,7 @@ class SimSiam(TwoViews, SequenceMethod, TrainableMethod):
         title="SimSiam",
         paper="Chen & He, CVPR 2021 (arXiv 2011.10566)",
         licence="MIT",
-        note="Re-implementation on MERL's encoder. Reads no report; recordings without one are learnt from too.",
+        note="Re-implementation on MERL's encoder. It uses no reports, so it trains on recordings without one as well.",
     )
 
     def __init__(
@@ -48,12 +49,12 @@ class SimSiam(TwoViews, SequenceMethod, TrainableMethod):
         bottleneck: int = 128,
     ) -> None:
         augmentation = Augmentation(round(crop_seconds * rate), gain, time_out, noise, lead_drop)
-        projector = mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
+        projector = build_mlp(8 * width, hidden, outputs, layers=3, last_norm=True)
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width, augmentation, projector)
-        self.predictor = mlp(outputs, bottleneck, outputs)
+        self.predictor = build_mlp(outputs, bottleneck, outputs)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """2 - 2 cos, both views predicting each other, half of each (``simsiam``)."""
+        """Return 2 - 2 cos, each view predicting the other, mean of both (``simsiam``)."""
         first, second = (self.project(view) for view in self.views(batch.ecg))
-        ahead, back = regression(self.predictor(first), second), regression(self.predictor(second), first)
-        return {"simsiam": (ahead + back) / 2}
+        forwards, backwards = byol_loss(self.predictor(first), second), byol_loss(self.predictor(second), first)
+        return {"simsiam": (forwards + backwards) / 2}

@@ -1,7 +1,7 @@
-"""ST-MEM: hide three quarters of the patches of every lead and reconstruct them from what is left of all leads.
+"""ST-MEM: masked auto-encoding that hides three quarters of the patches of every lead (Na et al., ICLR 2024).
 
 Na et al., "Guiding Masked Representation Learning to Capture Spatio-Temporal Relationship of Electrocardiogram",
-ICLR 2024, arXiv 2402.09450.
+ICLR 2024, arXiv 2402.09450. The hidden patches are reconstructed from the visible ones of all leads.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from torch import Tensor, nn
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
-from methods.nn.fold import inference_copy
-from methods.nn.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, xavier
+from methods.nn.fold import copy_for_inference
+from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction_loss
+from methods.nn.xavier import init_xavier
 
 ALIAS = "to_patch_embedding."  # the official class registers the encoder's patch embedding a second time
 
 
 @METHODS.register("st_mem")
 class STMEM(nn.Module, SequenceMethod, TrainableMethod):
-    """The defaults are the official base size: 250 Hz, 9 s, patches of 75 samples, 768 wide, 12 deep.
+    """ST-MEM; the defaults are the official base size: 250 Hz, 9 s, patches of 75 samples, 768 wide, 12 deep.
 
-    `decoder_depth` 0 leaves the decoder out: features only, for official encoder files. `standardise` makes the
-    target of each patch its standardised form; `band_pass` is in Hz, None for none.
+    `decoder_depth` 0 leaves the decoder out: features only, for official encoder files. With `standardise` the target
+    of each patch is its standardised form. `band_pass` is in Hz, None for none.
     """
 
     needs_reports = False
@@ -35,8 +36,8 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         licence="MIT; official code and weights CC BY-NC 4.0, their README: all rights reserved",
         trained_on=("csn", "code15"),
         note=(
-            "Re-implementation; trained_on speaks of the published weights, whose names the encoder carries. Reads no "
-            "report. Where a 10 s recording is cut to 9 s is open: here at its start."
+            "Re-implementation; trained_on describes the published weights, whose names the encoder carries. It uses "
+            "no reports. The paper does not say which 9 s of a 10 s recording are used; here they are the first."
         ),
     )
 
@@ -63,7 +64,7 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         self.decoder: LeadwiseDecoder | None = None
         if decoder_depth:
             self.decoder = LeadwiseDecoder(width, self.encoder.patches, patch, decoder_width, decoder_depth)
-        self.apply(xavier)
+        self.apply(init_xavier)
 
     @property
     def signal(self) -> SignalSpec:
@@ -71,32 +72,35 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         return self._signal
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Mean over leads and patches, then the norm: ``(batch, lead, time)`` -> ``(batch, width)``."""
+        """Return the normalised mean over leads and patches: ``(batch, lead, time)`` -> ``(batch, width)``."""
         return self.encoder.norm(self.encoder(ecg).mean((1, 2))).to(ecg.dtype)
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """One token per lead and patch: ``(batch, lead, time)`` -> ``(batch, lead * patch, width)``."""
+        """Return one token per lead and patch: ``(batch, lead, time)`` -> ``(batch, lead * patch, width)``."""
         return self.encoder.norm(self.encoder(ecg)).flatten(1, 2).to(ecg.dtype)
 
     def for_inference(self, precision: str) -> STMEM:
-        """A copy whose encoder is in `precision`."""
-        return inference_copy(self, precision)
+        """Return a copy with the encoder in `precision`."""
+        return copy_for_inference(self, precision)
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Official files: the whole model (decoder at the top level), or the encoder alone without its prefix."""
+        """Rename the entries of official files and select those of this configuration.
+
+        Such files hold the whole model (decoder at the top level), or the encoder alone without its prefix.
+        """
         if any(name.startswith("decoder.") for name in state):
-            return state  # our own
+            return state  # a file of this project
         if not any(name.startswith("encoder.") for name in state):
             return {f"encoder.{name}": value for name, value in state.items() if not name.startswith("head.")}
-        found = {name: value for name, value in state.items() if not name.startswith((ALIAS, "encoder.head."))}
-        inner = {name: value for name, value in found.items() if name.startswith("encoder.")}
-        outer = {f"decoder.{name}": value for name, value in found.items() if not name.startswith("encoder.")}
-        return {**inner, **outer} if self.decoder else inner
+        entries = {name: value for name, value in state.items() if not name.startswith((ALIAS, "encoder.head."))}
+        encoder = {name: value for name, value in entries.items() if name.startswith("encoder.")}
+        decoder = {f"decoder.{name}": value for name, value in entries.items() if not name.startswith("encoder.")}
+        return {**encoder, **decoder} if self.decoder else encoder
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean squared error over hidden patches (``reconstruction``)."""
+        """Return the mean squared error over hidden patches (``reconstruction``)."""
         if self.decoder is None:
             raise UsageError("st_mem cannot be pre-trained with decoder_depth = 0")
-        masked = self.encoder.masked(batch.ecg, self.mask_ratio)
+        masked = self.encoder.encode_visible(batch.ecg, self.mask_ratio)
         patches = self.encoder.patchify(batch.ecg)
-        return {"reconstruction": reconstruction(self.decoder(masked), patches, masked.hidden, self.standardise)}
+        return {"reconstruction": reconstruction_loss(self.decoder(masked), patches, masked.hidden, self.standardise)}

@@ -1,6 +1,6 @@
-"""Supervised training from scratch: the ResNet-1D that the pre-trained methods use, without pre-training.
+"""Supervised from scratch: baseline with the ResNet-1D of the pre-trained methods, without pre-training.
 
-The encoder is MERL's (Liu et al., ICML 2024); only the labelled subset of a task teaches it.
+The encoder is MERL's (Liu et al., ICML 2024), trained on a task's labelled subset alone.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from benchmark.api import MethodCard, Scaling, SequenceMethod, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
 from methods.nn.backbone import ResNetBackbone
-from methods.nn.supervision import Supervision, crop_samples
+from methods.nn.supervision import Supervision, count_crop_samples
 
 
 @METHODS.register("supervised")
 class Supervised(Supervision, ResNetBackbone, SequenceMethod, SupervisedMethod):
-    """Encoder, mean over time, dropout, one linear layer; one sigmoid per class.
+    """Encoder, mean over time, dropout and one linear layer; one sigmoid per class.
 
-    With `crop_seconds` it learns from random crops of that length and is applied to whole recordings
-    (Strodthoff et al., IEEE JBHI 2021, train on 2.5 s): cheaper, and an augmentation.
+    With `crop_seconds` it trains on random crops of that length and predicts on whole recordings (Strodthoff et al.,
+    IEEE JBHI 2021, train on 2.5 s), which is cheaper and an augmentation.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
         title="Supervised from scratch",
         paper="baseline; encoder of MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",
         licence="MIT",
-        note="Trained end to end on each task's labelled subset; no report and no other recording is seen.",
+        note="Trained end to end on each task's labelled subset, without reports and without other recordings.",
     )
 
     def __init__(
@@ -41,13 +41,13 @@ class Supervised(Supervision, ResNetBackbone, SequenceMethod, SupervisedMethod):
         crop_seconds: float = 0.0,
     ) -> None:
         super().__init__(SignalSpec(rate, seconds, scaling=scaling), encoder, width)
-        self.crop = crop_samples(crop_seconds, seconds, rate)
+        self.crop = count_crop_samples(crop_seconds, seconds, rate)
         self.dropout = nn.Dropout(dropout)
 
     def output_layer(self, classes: int) -> nn.Module:
-        """One linear layer on the pooled features."""
+        """Build one linear layer on the pooled features."""
         return nn.Linear(self.ecg_encoder.channels, classes)
 
     def class_scores(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> logits ``(batch, class)``."""
-        return self.trained_head()(self.dropout(self.ecg_features(ecg)))
+        """Return logits: ``(batch, lead, time)`` -> ``(batch, class)``."""
+        return self.require_head()(self.dropout(self.ecg_features(ecg)))

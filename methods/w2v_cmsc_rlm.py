@@ -1,4 +1,4 @@
-"""W2V + CMSC + RLM: wav2vec 2.0 within a segment, contrast between segments, with leads masked at random.
+"""W2V + CMSC + RLM: wav2vec 2.0 and contrast between segments, with leads masked at random (Oh et al., CHIL 2022).
 
 Oh et al., "Lead-agnostic Self-supervised Learning for Local and Global Representations of Electrocardiogram", CHIL
 2022, arXiv 2203.06889 (the objective of ECG-FM: McKeen et al., arXiv 2408.05178); CMSC is Kiyasseh et al.'s (CLOCS,
@@ -15,20 +15,22 @@ from torch import Tensor, nn
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
 from methods.nn.lead_masking import mask_leads
-from methods.nn.quantised_contrast import Quantiser, ScaleGradient, contrast, mask_spans
-from methods.nn.two_views import nt_xent
+from methods.nn.two_views import nt_xent_loss
+from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrastive_loss, mask_spans
 from methods.nn.wav2vec import Convolutions, Positions, Transformer
 
 
 @METHODS.register("w2v_cmsc_rlm")
 class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
-    """The defaults are the base size: 500 Hz, segments of half a recording, 4 stem layers, 768 wide, 12 deep.
+    """W2V + CMSC + RLM at base size: 500 Hz, segments of half a recording, 4 stem layers, 768 wide, 12 deep.
 
-    Recordings are always read as two halves, the length that the encoder learns on; `lead_drop` is the probability
-    of each lead to be masked in training. `final` are the channels in which targets are told apart, `entries` and
-    `groups` the size of the codebooks; the choice among them cools down from `warm` to `cool` by `cooling` per step.
+    Recordings are always processed as two halves, the length of training. `lead_drop` is the probability of each lead
+    to be masked in training. `final` is the number of channels in which targets are compared, `entries` and `groups`
+    are the size of the codebooks. The temperature of the choice among codes falls from `warm` to `cool` by the factor
+    `cooling` per step.
     """
 
+    updates: Tensor
     needs_reports = False
     card: ClassVar[MethodCard] = MethodCard(
         title="W2V + CMSC + RLM",
@@ -36,7 +38,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         licence="MIT",
         note=(
             "Re-implementation. Positives of CMSC are the halves of one recording; other recordings of its patient, "
-            "positives in the paper, are negatives here. Reads no report."
+            "positives in the paper, are negatives here. It uses no reports."
         ),
     )
 
@@ -91,60 +93,65 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         return self._signal
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Mean over the tokens of both halves: ``(batch, lead, time)`` -> ``(batch, width)``."""
+        """Return the mean over the tokens of both halves: ``(batch, lead, time)`` -> ``(batch, width)``."""
         return self.ecg_tokens(ecg).mean(1)
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """Tokens of the first half, then of the second: ``(batch, lead, time)`` -> ``(batch, token, width)``."""
-        encoded = self._encode(self._embed(self._stem(halves(ecg))))
+        """Return the tokens ``(batch, lead, time)`` -> ``(batch, token, width)``.
+
+        Those of the first half come before those of the second.
+        """
+        encoded = self._encode(self._embed(self._extract(split_halves(ecg))))
         return encoded.unflatten(0, (2, -1)).transpose(0, 1).flatten(1, 2)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """``w2v`` with its ``diversity`` and feature ``penalty``, and ``cmsc``, of equal weight."""
-        stem = self._stem(halves(mask_leads(batch.ecg, self.lead_drop) if self.training else batch.ecg))
+        """Return ``w2v`` with its ``diversity`` and feature ``penalty``, and ``cmsc``, of equal weight."""
+        stem = self._extract(split_halves(mask_leads(batch.ecg, self.lead_drop) if self.training else batch.ecg))
         tokens = self._embed(stem)
-        hidden = mask_spans(*tokens.shape[:2], self.mask_probability, self.mask_length).to(tokens.device)
+        hidden = mask_spans(len(tokens), tokens.shape[1], self.mask_probability, self.mask_length).to(tokens.device)
         masked = self._encode(torch.where(hidden.unsqueeze(-1), self.mask_emb.to(tokens.dtype), tokens))
         predicted = self.final_proj(masked[hidden]).unflatten(0, (len(tokens), -1))
         quantised = self.quantizer(
-            self.dropout(self.layer_norm(stem))[hidden].unflatten(0, (len(tokens), -1)), self.heat
+            self.dropout(self.layer_norm(stem))[hidden].unflatten(0, (len(tokens), -1)), self.code_temperature
         )
         targets = self.project_q(quantised.codes)
-        most = self.quantizer.groups * self.quantizer.entries
+        code_count = self.quantizer.groups * self.quantizer.entries
         first, second = self._encode(tokens).mean(1).chunk(2)
         return {
-            "w2v": contrast(predicted, targets, self.negatives, self.temperature),
-            "diversity": self.diversity * (most - quantised.perplexity) / most,
+            "w2v": contrastive_loss(predicted, targets, self.negatives, self.temperature),
+            "diversity": self.diversity * (code_count - quantised.perplexity) / code_count,
             "penalty": self.penalty * stem.float().square().mean(),
-            "cmsc": nt_xent(first, second, self.temperature),
+            "cmsc": nt_xent_loss(first, second, self.temperature),
         }
 
     @property
-    def heat(self) -> float:
-        """The temperature of the quantiser after so many updates."""
+    def code_temperature(self) -> float:
+        """The quantiser's current temperature, which falls with the number of updates."""
         return max(self.warm * self.cooling ** int(self.updates), self.cool)
 
     def after_step(self) -> None:
-        """Let the quantiser cool."""
+        """Count the update, which lowers the quantiser's temperature."""
         self.updates += 1
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Official files do not count updates."""
+        """Add the number of updates, which official files lack."""
         return {"updates": torch.zeros((), dtype=torch.long), **state}
 
-    def _stem(self, segments: Tensor) -> Tensor:
-        """``(segment, lead, time)`` -> ``(segment, token, channel)``; the stem gets a scaled gradient."""
-        found = self.feature_extractor(segments)
-        return ScaleGradient.apply(found, self.stem_gradient).transpose(1, 2)
+    def _extract(self, segments: Tensor) -> Tensor:
+        """Map segments ``(segment, lead, time)`` to ``(segment, token, channel)``, with a scaled gradient."""
+        maps = self.feature_extractor(segments)
+        return ScaleGradient.apply(maps, self.stem_gradient).transpose(1, 2)
 
     def _embed(self, stem: Tensor) -> Tensor:
+        """Map ``(segment, token, channel)`` to ``(segment, token, width)``."""
         return self.dropout(self.post_extract_proj(self.layer_norm(stem)))
 
     def _encode(self, tokens: Tensor) -> Tensor:
+        """Map ``(segment, token, width)`` to states of the same shape."""
         return self.encoder(tokens + self.conv_pos(tokens))
 
 
-def halves(ecg: Tensor) -> Tensor:
-    """``(batch, lead, time)`` -> all first halves, then all second ones: ``(2 * batch, lead, time // 2)``."""
+def split_halves(ecg: Tensor) -> Tensor:
+    """Split ``(batch, lead, time)``: all first halves, then all second ones, ``(2 * batch, lead, time // 2)``."""
     half = ecg.shape[-1] // 2
     return torch.cat([ecg[..., :half], ecg[..., half : 2 * half]])

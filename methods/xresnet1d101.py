@@ -1,4 +1,4 @@
-"""xresnet1d101: the supervised reference of PTB-XL's own benchmark.
+"""xresnet1d101: the supervised reference of PTB-XL's own benchmark (Strodthoff et al., IEEE JBHI 2021).
 
 Strodthoff et al., "Deep Learning for ECG Analysis: Benchmarks and Insights from PTB-XL", IEEE JBHI 2021, arXiv
 2004.13701.
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from benchmark.api import MethodCard, Scaling, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
-from methods.nn.fold import inference_copy
-from methods.nn.supervision import Supervision, crop_samples
-from methods.nn.xresnet1d import XResNet1D, concat_pool, concat_pool_head
+from methods.nn.fold import copy_for_inference
+from methods.nn.supervision import Supervision, count_crop_samples
+from methods.nn.xresnet1d101.xresnet1d import XResNet1D, concat_pool, concat_pool_head
 
 
 @METHODS.register("xresnet1d101")
 class XResNet1D101(Supervision, SupervisedMethod):
-    """Trained on random crops of `crop_seconds`; a recording's score is the mean over its crops, end to end.
+    """Trained end to end on random crops of `crop_seconds`; the score of a recording is the mean over its crops.
 
     `encoder` is xresnet1d101 or xresnet1d50, `width` the channels of a bottleneck (published: 64).
     """
@@ -49,7 +49,7 @@ class XResNet1D101(Supervision, SupervisedMethod):
     ) -> None:
         super().__init__()
         self._signal = SignalSpec(rate, seconds, scaling=scaling)
-        self.crop = crop_samples(crop_seconds, seconds, rate) or self._signal.samples
+        self.crop = count_crop_samples(crop_seconds, seconds, rate) or self._signal.samples
         self.hidden, self.dropout = hidden, dropout
         self.ecg_encoder = XResNet1D(encoder, width, len(self._signal.leads))
 
@@ -59,27 +59,28 @@ class XResNet1D101(Supervision, SupervisedMethod):
         return self._signal
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Maximum and mean over time, mean over crops: ``(batch, lead, time)`` -> ``(batch, 8 * width)``."""
-        return self._over_crops(ecg, self._pooled)
+        """Return maximum and mean over time, mean over crops: ``(batch, lead, time)`` -> ``(batch, 8 * width)``."""
+        return self._mean_over_crops(ecg, self._pool)
 
     def class_scores(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> logits ``(batch, class)``, mean over crops."""
-        head = self.trained_head()
-        return self._over_crops(ecg, lambda crops: head(self._pooled(crops)))
+        """Return logits, mean over crops: ``(batch, lead, time)`` -> ``(batch, class)``."""
+        head = self.require_head()
+        return self._mean_over_crops(ecg, lambda crops: head(self._pool(crops)))
 
     def output_layer(self, classes: int) -> nn.Module:
-        """The benchmark's head on the pooled features."""
+        """Build the benchmark's head on the pooled features."""
         return concat_pool_head(2 * self.ecg_encoder.channels, self.hidden, classes, self.dropout)
 
     def for_inference(self, precision: str) -> XResNet1D101:
-        """A copy with folded batch norms, its encoder in `precision`."""
-        return inference_copy(self, precision)
+        """Return a copy with folded batch norms and the encoder in `precision`."""
+        return copy_for_inference(self, precision)
 
-    def _pooled(self, crops: Tensor) -> Tensor:
+    def _pool(self, crops: Tensor) -> Tensor:
+        """Pool crops ``(crop, lead, time)`` to ``(crop, 8 * width)``."""
         return concat_pool(self.ecg_encoder(crops))
 
-    def _over_crops(self, ecg: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """Mean of `function` over adjacent crops; what is left behind the last whole one is not seen."""
+    def _mean_over_crops(self, ecg: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of `function` over adjacent crops; samples after the last whole crop are ignored."""
         crops = ecg.unfold(-1, self.crop, self.crop)  # (batch, lead, number, crop)
         number = crops.shape[2]
         flat = crops.transpose(1, 2).flatten(0, 1)  # (batch * number, lead, crop)

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCHLESS = ("records", "planning", "leaderboard")
+NN = ROOT / "methods" / "nn"
 METHOD_MAY = ("benchmark.api", "benchmark.registry", "benchmark.errors", "methods.nn")
 
 
@@ -47,11 +48,60 @@ def test_a_method_imports_the_contract_and_the_blocks_only():
     assert not broken("methods", forbidden)
 
 
+def imports_for_types(path: Path) -> set[str]:
+    """Return the names that a file imports for annotations alone, under ``if TYPE_CHECKING``."""
+    tree = ast.parse(path.read_text("utf-8"))
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    lines = {line for block in blocks for line in range(block.lineno, block.end_lineno + 1)}
+    return {name for line, name in imports(path) if line in lines}
+
+
 def test_the_blocks_import_neither_harness_nor_methods():
+    """They may name the contract's types (a mix-in's `signal` is a SignalSpec), which needs no import at run time."""
+
     def forbidden(path, name):
-        return path.parent.name == "nn" and ours(name) and not name.startswith("methods.nn")
+        is_type = name.startswith("benchmark.api.") and name in imports_for_types(path)
+        return path.is_relative_to(NN) and ours(name) and not name.startswith("methods.nn") and not is_type
 
     assert not broken("methods", forbidden)
+
+
+def methods_by_block() -> dict[Path, set[str]]:
+    """Return, for each block in methods/nn, the methods that use it, themselves or through other blocks."""
+    blocks = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in NN.rglob("*.py")}
+    users: dict[Path, set[str]] = {path: set() for path in blocks.values() if path.name != "__init__.py"}
+    for method in (ROOT / "methods").glob("*.py"):
+        pending, visited = [method], set()
+        while pending:
+            visited.add(path := pending.pop())
+            names = {name for _, full in imports(path) for name in (full, full.rpartition(".")[0])}
+            pending += [blocks[name] for name in names & blocks.keys() if blocks[name] not in visited]
+        for block in visited & users.keys():
+            users[block].add(method.stem)
+    return users
+
+
+def test_a_block_of_one_method_lies_in_its_folder_and_a_shared_one_above():
+    misplaced = []
+    for block, methods in sorted(methods_by_block().items()):
+        folder = NN / next(iter(methods)) if len(methods) == 1 else NN
+        if not methods or block.parent != folder:
+            users = ", ".join(sorted(methods)) or "no method"
+            misplaced.append(f"{block.relative_to(ROOT)} is used by {users}: its place is {folder.relative_to(ROOT)}")
+    assert not misplaced, "\n".join(misplaced)
+
+
+def test_tests_of_blocks_lie_where_the_blocks_do():
+    tests = ROOT / "tests" / "methods" / "nn"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    assert not [folder for folder in folders if not (NN / folder).is_dir()]
+    misplaced = [
+        path
+        for path in tests.rglob("test_*.py")
+        for block in NN.rglob(f"{path.stem.removeprefix('test_')}.py")
+        if block.parent.relative_to(NN) != path.parent.relative_to(tests)
+    ]
+    assert not misplaced
 
 
 def test_a_task_imports_no_method_and_no_other_task():

@@ -1,1 +1,1 @@
-"""Shared blocks in plain torch: no registry, no input or output, no import of the harness."""
+"""Blocks in plain torch: those of several methods here, those of one method in a folder of its name."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class AttentionPool(nn.Module):
-    """``(batch, token, dim)`` -> ``(batch, outputs)`` through multi-head attention of a class token."""
+    """Pool ``(batch, token, dim)`` to ``(batch, outputs)`` by multi-head attention of a class token."""
 
     def __init__(self, tokens: int, dim: int = 256, heads: int = 4, outputs: int | None = None) -> None:
         super().__init__()
@@ -20,11 +20,14 @@ class AttentionPool(nn.Module):
         self.c_proj = nn.Linear(dim, outputs or dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``(batch, token, dim)`` -> ``(batch, outputs)``."""
+        """Map ``(batch, token, dim)`` to ``(batch, outputs)``.
+
+        Raises ValueError for another number of tokens than the module was built for.
+        """
         expected = self.positional_embedding.shape[1] - 1
         if tokens.shape[1] != expected:
             raise ValueError(f"this AttentionPool was built for {expected} tokens and was given {tokens.shape[1]}")
-        # the class token gets the first position here and once more below, as in the official class
+        # the official class adds the first position to the class token twice: here and below
         cls = (self.cls_token + self.positional_embedding[:, :1]).expand(len(tokens), -1, -1)
         x = torch.cat([cls, tokens], dim=1) + self.positional_embedding
         pooled, _ = self.mhsa(x[:, :1], x, x, need_weights=False)  # (batch, 1, dim)

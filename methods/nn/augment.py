@@ -1,8 +1,8 @@
-"""Augmentations of ECG: what two views of one recording may differ in.
+"""Augmentations of ECG, which make two different views of one recording.
 
 Random crops and time-outs are those that Mehari & Strodthoff (Computers in Biology and Medicine 2022) found best for
-contrastive learning on 12-lead ECG; random lead masking is Oh et al.'s (CHIL 2022). All draw from torch's global
-generator on the CPU, anew for each recording, so that a resumed training repeats them.
+contrastive learning on 12-lead ECG; random lead masking is Oh et al.'s (CHIL 2022). Each recording has its own random
+numbers. They come from torch's global generator on the CPU, so that a resumed training repeats them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from methods.nn.lead_masking import mask_leads
 
 
 class Augmentation:
-    """A random crop, then gain, time-out, noise and lead masking; each is off at 0.
+    """A random crop, then noise, gain, time-out and lead masking; each is off at 0.
 
-    `crop` in samples; `gain` is the relative range of one factor per recording; `time_out` the longest share of
-    time that is silenced; `noise` the deviation of white noise relative to the recording's own; `lead_drop` the
-    probability of each lead to be masked.
+    `crop`: length in samples. `gain`: relative range of one random factor per recording. `time_out`: longest share of
+    the time that is set to 0. `noise`: standard deviation of white noise, relative to that of the recording.
+    `lead_drop`: probability of each lead to be masked. Raises ValueError for values outside their range.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Augmentation:
         self.crop, self.gain, self.time_out, self.noise, self.lead_drop = crop, gain, time_out, noise, lead_drop
 
     def __call__(self, ecg: Tensor) -> Tensor:
-        """A random view of each recording: ``(batch, lead, time)`` -> ``(batch, lead, crop or time)``."""
+        """Return a random view of each recording: ``(batch, lead, time)`` -> ``(batch, lead, crop or time)``."""
         ecg = random_crop(ecg, self.crop)
         if self.noise:
             spread = ecg.std(dim=(1, 2), keepdim=True)
@@ -40,14 +40,14 @@ class Augmentation:
         if self.gain:
             ecg = ecg * (1 + self.gain * (2 * torch.rand(len(ecg), 1, 1) - 1)).to(ecg)
         if self.time_out:
-            ecg = ecg * silence(len(ecg), ecg.shape[-1], self.time_out).to(ecg)
+            ecg = ecg * draw_time_out(len(ecg), ecg.shape[-1], self.time_out).to(ecg)
         if self.lead_drop:
             ecg = mask_leads(ecg, self.lead_drop)
         return ecg
 
 
 def random_crop(ecg: Tensor, samples: int) -> Tensor:
-    """Cut `samples` at a random place out of each recording; 0 leaves ``(batch, lead, time)`` whole.
+    """Cut `samples` at a random place out of each recording ``(batch, lead, time)``; 0 leaves it whole.
 
     Raises ValueError when the recordings are shorter.
     """
@@ -60,8 +60,11 @@ def random_crop(ecg: Tensor, samples: int) -> Tensor:
     return ecg.gather(-1, places.expand(-1, ecg.shape[1], -1))
 
 
-def silence(batch: int, samples: int, longest: float) -> Tensor:
-    """``(batch, 1, samples)`` of 1, with 0 over one stretch of up to `longest` of the time."""
+def draw_time_out(batch: int, samples: int, longest: float) -> Tensor:
+    """Draw a factor for each sample, ``(batch, 1, samples)``: 0 within one random stretch, 1 elsewhere.
+
+    The stretch is at most the share `longest` of the time.
+    """
     length = longest * torch.rand(batch, 1, 1)
     start = (1 - length) * torch.rand(batch, 1, 1)
     time = torch.arange(samples) / samples

@@ -1,16 +1,19 @@
-"""What all methods on a ResNet-1D share: the encoder, its features, its tokens and its form for inference.
+"""Base class of all methods on a ResNet-1D: the encoder, its features, its tokens and its form for inference.
 
-The encoder is MERL's (Liu et al., ICML 2024), so that methods differ in what taught them and in nothing else.
+The encoder is MERL's (Liu et al., ICML 2024), so that these methods differ in their training alone.
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from torch import Tensor, nn
 
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.resnet1d import ResNet1D
+
+if TYPE_CHECKING:
+    from benchmark.api import SignalSpec
 
 
 class ResNetBackbone(nn.Module):
@@ -19,26 +22,26 @@ class ResNetBackbone(nn.Module):
     Raises ValueError for an unknown encoder or a width that is too small.
     """
 
-    precisions = ("fp32", "bf16")
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
 
-    def __init__(self, signal: Any, encoder: str, width: int) -> None:
+    def __init__(self, signal: SignalSpec, encoder: str, width: int) -> None:
         super().__init__()
         self._signal = signal
         self.ecg_encoder = ResNet1D(encoder, width, len(signal.leads), classes=0)
 
     @property
-    def signal(self) -> Any:
+    def signal(self) -> SignalSpec:
         """Millivolt in the standard lead order unless configured otherwise."""
         return self._signal
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Mean over time of the last stage: ``(batch, lead, time)`` -> ``(batch, 8 * width)``."""
+        """Return the last stage's mean over time: ``(batch, lead, time)`` -> ``(batch, 8 * width)``."""
         return self.ecg_encoder(ecg).mean(-1)
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """The last stage step by step: ``(batch, lead, time)`` -> ``(batch, steps, 8 * width)``."""
+        """Return the steps of the last stage: ``(batch, lead, time)`` -> ``(batch, steps, 8 * width)``."""
         return self.ecg_encoder(ecg).transpose(1, 2)
 
     def for_inference(self, precision: str) -> Self:
-        """A copy with folded batch norms, its encoder in `precision`."""
-        return inference_copy(self, precision)
+        """Return a copy with folded batch norms and the encoder in `precision`."""
+        return copy_for_inference(self, precision)

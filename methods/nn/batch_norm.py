@@ -1,4 +1,4 @@
-"""Batch normalisation for projectors, which may meet a batch of one."""
+"""Batch normalisation for projectors, which may receive a batch of one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from torch import Tensor, nn
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that takes the running statistics for a batch of one, which has none of its own."""
+    """Batch normalisation that uses its running statistics for a batch of one.
+
+    A single row has no variance of its own.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, dim)`` -> ``(batch, dim)``."""
+        """Map ``(batch, dim)`` to ``(batch, dim)``."""
         if self.training and len(x) == 1:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)

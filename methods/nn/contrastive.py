@@ -1,9 +1,9 @@
-"""Contrastive learning of pairs: row i of one side belongs to row i of the other.
+"""Contrastive losses of pairs: row i of one side belongs to row i of the other.
 
-`clip_loss` is what MERL (Liu et al., ICML 2024) and DERI (IJCAI 2025) minimise: InfoNCE with a fixed
-temperature, the sum of both directions (CLIP takes their mean). `siglip_loss` judges every pair by itself
-(Zhai et al., "Sigmoid Loss for Language Image Pre-Training", ICCV 2023, https://arxiv.org/abs/2303.15343).
-Both see the pairs of all processes that train together.
+`clip_loss` is the loss of MERL (Liu et al., ICML 2024) and DERI (IJCAI 2025): InfoNCE with a fixed temperature, the
+sum of both directions (CLIP takes their mean). `siglip_loss` judges every pair by itself (Zhai et al., "Sigmoid Loss
+for Language Image Pre-Training", ICCV 2023, https://arxiv.org/abs/2303.15343). Both use the pairs of all processes
+that train together.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from methods.nn.gather import gather, gather_texts
 
 
 def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
-    """``(n, dim), (m, dim)`` -> ``(n, m)``; in float32 even under autocast, where 1 / 0.07 would cost digits."""
+    """Return the cosines of all pairs of rows: ``(n, dim), (m, dim)`` -> ``(n, m)``.
+
+    Computed in float32 even under autocast, where the factor 1 / 0.07 would cost digits.
+    """
     with torch.autocast(x.device.type, enabled=False):
         return F.normalize(x.float(), dim=-1) @ F.normalize(y.float(), dim=-1).T
 
 
 def clip_loss(x: Tensor, y: Tensor, temperature: float | Tensor = 0.07, positive: Tensor | None = None) -> Tensor:
-    """``CE(S, diagonal) + CE(S^T, diagonal)`` with S = cosines / temperature; x, y: ``(batch, dim)``.
+    """Return ``CE(S, diagonal) + CE(S^T, diagonal)`` with S = cosines / temperature; x, y: ``(batch, dim)``.
 
-    With `positive` ``(n, n)`` bool, symmetric, a row's target is spread evenly over its positives.
+    With `positive` ``(n, n)`` bool, symmetric, the target of a row is spread evenly over its positives.
     """
     logits = cosine_similarity(gather(x), gather(y)) / temperature
     if positive is None:
@@ -42,32 +45,32 @@ def siglip_loss(
     scale: Tensor,
     bias: Tensor,
     positive: Tensor | None = None,
-    judged: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    """`sigmoid_loss` of ``scale cos(x_i, y_j) + bias`` over the global batch; x, y: ``(batch, dim)``.
+    """Return the `sigmoid_loss` of ``scale cos(x_i, y_j) + bias`` over the global batch; x, y: ``(batch, dim)``.
 
-    `scale` is positive and `bias` a number, both usually learnt. `positive` ``(n, n)`` bool says which pairs belong
-    together: by default the diagonal; pairs that are not `judged` ``(n, n)`` bool are left out.
+    `scale` is positive; it and `bias` are usually learned. `positive` ``(n, n)`` bool marks the pairs that belong
+    together (None: the diagonal). Pairs outside `mask` ``(n, n)`` bool do not count (None: all count).
     """
     logits = scale.float() * cosine_similarity(gather(x), gather(y)) + bias.float()
     if positive is None:
         positive = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    return sigmoid_loss(logits, positive, judged)
+    return sigmoid_loss(logits, positive, mask)
 
 
-def sigmoid_loss(logits: Tensor, positive: Tensor, judged: Tensor | None = None) -> Tensor:
-    """SigLIP (Zhai et al., ICCV 2023): every pair is a question of its own, yes where `positive`, no elsewhere.
+def sigmoid_loss(logits: Tensor, positive: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return SigLIP's loss (Zhai et al., ICCV 2023): a binary decision on each pair, true where `positive`.
 
-    ``(1 / n) sum_ij log(1 + exp(-z_ij logits_ij))``, z = +1 or -1, over the pairs that are `judged` (None: all);
-    all ``(n, m)``, n recordings and m texts.
+    ``(1 / n) sum_ij log(1 + exp(-z_ij logits_ij))``, z = +1 or -1, over the pairs in `mask` (None: all). Logits,
+    `positive` and `mask` are ``(n, m)`` for n recordings and m texts.
     """
     signs = positive.to(logits.dtype) * 2 - 1
     terms = F.softplus(-signs * logits)
-    return (terms if judged is None else terms * judged).sum() / len(logits)
+    return (terms if mask is None else terms * mask).sum() / len(logits)
 
 
 def equal_texts(texts: Sequence[str], device: torch.device) -> Tensor:
-    """``(n, n)`` bool: which texts are equal but for case and spaces, over the texts of all processes."""
+    """Return which texts of all processes are equal but for case and spaces, ``(n, n)`` bool."""
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(" ".join(text.lower().split()), len(numbers)) for text in gather_texts(list(texts))]
     own = torch.tensor(ids, device=device)
@@ -75,12 +78,13 @@ def equal_texts(texts: Sequence[str], device: torch.device) -> Tensor:
 
 
 def retrieval_accuracy(x: Tensor, y: Tensor, top: int = 1) -> float:
-    """Percentage of rows whose own partner is among the `top` most similar, mean of both directions."""
+    """Return the percentage of rows whose partner is among the `top` most similar, mean of both directions."""
     cosines = cosine_similarity(x, y)  # (batch, batch)
-    return 50 * sum(_found(similar, top) for similar in (cosines, cosines.T))
+    return 50 * sum(_top_share(similar, top) for similar in (cosines, cosines.T))
 
 
-def _found(cosines: Tensor, top: int) -> float:
+def _top_share(cosines: Tensor, top: int) -> float:
+    """Return the share of rows of ``(batch, batch)`` whose own column is among the `top` largest."""
     best = cosines.topk(min(top, len(cosines)), dim=1).indices  # (batch, top)
     own = torch.arange(len(cosines), device=best.device).unsqueeze(1)
     return (best == own).any(1).float().mean().item()

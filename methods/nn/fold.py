@@ -1,8 +1,8 @@
-"""A faster form of a trained module for inference: batch norms folded, blocks fused on a CPU, encoders in bf16.
+"""Faster copies of trained modules for inference: batch norms folded, blocks fused on a CPU, encoders in bf16.
 
 In eval mode a batch norm is an affine map per channel, which the convolution before it can do as well:
-w' = w * g / sqrt(v + eps), b' = beta + (b - m) * g / sqrt(v + eps). Only the encoders change their precision; they
-take and give float32, so that pooling, projections and norms after them lose no digits.
+w' = w * g / sqrt(v + eps), b' = beta + (b - m) * g / sqrt(v + eps). Only the encoders change their precision. They
+take and return float32, so that pooling, projections and norms after them lose no digits.
 """
 
 from __future__ import annotations
@@ -13,38 +13,36 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from methods.nn.fused import available, fuse
-from methods.nn.masked_vit import SpatioTemporalViT
-from methods.nn.resnet1d import Conv, Norm, ResNet1D
+from methods.nn.encoder import Encoder
+from methods.nn.fused import can_fuse, fuse_blocks
+from methods.nn.resnet1d import Conv, Norm
 from methods.nn.vit1d import ViT1D
-from methods.nn.xresnet1d import XResNet1D
 
-ENCODERS = (ResNet1D, XResNet1D, ViT1D, SpatioTemporalViT)
-VIT_BF16_SAMPLES = 160_000  # in a batch on a CPU: measured faster than fewer, for ViTs in bf16 alone
+VIT_BF16_SAMPLES = 160_000  # per batch on a CPU; for ViTs in bf16 measured faster than fewer, for others not
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def inference_copy(module: M, precision: str, *shared: nn.Module | None) -> M:
-    """A copy in eval mode, equal to `module` up to rounding; it cannot be trained any more.
+def copy_for_inference(module: M, precision: str, *shared: nn.Module | None) -> M:
+    """Return a copy of `module` in eval mode, equal up to rounding; it cannot be trained any more.
 
-    `shared` parts (a large text model, say) are not copied.
+    Modules in `shared` (a large text model, say) are not copied.
     """
-    made = copy.deepcopy(module, {id(part): part for part in shared if part is not None}).eval()
-    encoders = [part for part in made.modules() if isinstance(part, ENCODERS)]
+    clone = copy.deepcopy(module, {id(part): part for part in shared if part is not None}).eval()
+    encoders = [part for part in clone.modules() if isinstance(part, Encoder)]
     if precision == "bf16" and {type(encoder) for encoder in encoders} == {ViT1D}:
-        vars(made)["cpu_batch_samples"] = VIT_BF16_SAMPLES
+        vars(clone)["cpu_batch_samples"] = VIT_BF16_SAMPLES
     for encoder in encoders:
         fold_norms(encoder)
         encoder.to(DTYPES[precision]).requires_grad_(False)
-        if available(next(encoder.parameters()).device, DTYPES[precision]):
-            fuse(encoder)
-    return made
+        if can_fuse(next(encoder.parameters()).device, DTYPES[precision]):
+            fuse_blocks(encoder)
+    return clone
 
 
 def fold_norms(module: nn.Module) -> None:
-    """Fold, in place, each `Norm` that is registered right behind a `Conv`; encoders apply them in that order."""
+    """Fold, in place, each `Norm` that is registered right after a `Conv`; encoders apply them in that order."""
     for parent in list(module.modules()):
         before: nn.Module | None = None
         for name, child in list(parent.named_children()):

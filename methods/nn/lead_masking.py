@@ -1,4 +1,4 @@
-"""Random lead masking (Oh et al., CHIL 2022): a recording must be understood from some of its leads."""
+"""Random lead masking (Oh et al., CHIL 2022): set leads to 0, so that a method learns to do without them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def mask_leads(ecg: Tensor, probability: float = 0.5) -> Tensor:
-    """Each lead of ``(batch, lead, time)`` becomes zero with `probability`, on its own; all of them may.
+    """Set each lead of ``(batch, lead, time)`` to 0 with `probability`, independently; all of them may become 0.
 
     Random numbers come from torch's CPU generator on every device.
     """
-    survives = torch.rand(ecg.shape[:2]) >= probability
-    return ecg * survives.to(ecg.device, ecg.dtype).unsqueeze(-1)
+    visible = torch.rand(ecg.shape[:2]) >= probability
+    return ecg * visible.to(ecg.device, ecg.dtype).unsqueeze(-1)

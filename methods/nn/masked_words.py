@@ -1,4 +1,4 @@
-"""Masked language modelling (Devlin et al., NAACL 2019): hide words, predict them from the rest."""
+"""Masked language modelling (Devlin et al., NAACL 2019): hide words and predict them from the rest."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.nn.cmelt.coattention import EPSILON
-
+EPSILON = 1e-12  # of BERT's layer norms
 IGNORED = -100  # the label of a word that is not to be predicted
 
 
 def mask_words(
     ids: Tensor, special: tuple[int, ...], mask_id: int, words: int, ratio: float = 0.25
 ) -> tuple[Tensor, Tensor]:
-    """Ids ``(batch, token)`` -> the ids with words hidden, and labels (`IGNORED` elsewhere).
+    """Hide words in token ids ``(batch, token)``; return the new ids and the labels, `IGNORED` for words not hidden.
 
-    Each word but the `special` ones is chosen with probability `ratio`; of the chosen, 80 % become `mask_id`, 10 %
-    any of the first `words` ids, 10 % stay. Random numbers come from torch's CPU generator on every device.
+    Each word except the `special` ones is selected with probability `ratio`. Of the selected words, 80 % become
+    `mask_id`, 10 % any of the first `words` ids, and 10 % stay. Random numbers come from torch's CPU generator on every
+    device.
     """
     real = ~torch.isin(ids, torch.tensor(special, device=ids.device))
-    chosen = real & (torch.rand(ids.shape) < ratio).to(ids.device)
+    selected_words = real & (torch.rand(ids.shape) < ratio).to(ids.device)
     fate = torch.rand(ids.shape).to(ids.device)
-    other = torch.randint(words, ids.shape).to(ids.device)
-    hidden = torch.where(fate < 0.8, torch.full_like(ids, mask_id), torch.where(fate < 0.9, other, ids))
-    return torch.where(chosen, hidden, ids), torch.where(chosen, ids, torch.full_like(ids, IGNORED))
+    random_ids = torch.randint(words, ids.shape).to(ids.device)
+    hidden = torch.where(fate < 0.8, torch.full_like(ids, mask_id), torch.where(fate < 0.9, random_ids, ids))
+    return torch.where(selected_words, hidden, ids), torch.where(selected_words, ids, torch.full_like(ids, IGNORED))
 
 
 class MaskedWordHead(nn.Module):
-    """BERT's head, not tied to an embedding: ``(..., width)`` -> logits ``(..., words)``."""
+    """BERT's output head, not tied to an embedding: ``(..., width)`` -> logits ``(..., words)``."""
 
     def __init__(self, width: int, words: int) -> None:
         super().__init__()
@@ -37,10 +37,14 @@ class MaskedWordHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(words))
 
     def forward(self, states: Tensor) -> Tensor:
+        """Map states ``(..., width)`` to logits ``(..., words)``."""
         x = self.transform["LayerNorm"](F.gelu(self.transform["dense"](states)))
         return self.decoder(x) + self.bias
 
     def losses(self, states: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of each labelled word: ``(batch, token, width), (batch, token)`` -> ``(words to predict,)``."""
-        wanted = labels != IGNORED
-        return F.cross_entropy(self.forward(states[wanted]).float(), labels[wanted], reduction="none")
+        """Return the cross-entropy of each labelled word, ``(words to predict,)``.
+
+        States ``(batch, token, width)`` and labels ``(batch, token)``.
+        """
+        has_label = labels != IGNORED
+        return F.cross_entropy(self.forward(states[has_label]).float(), labels[has_label], reduction="none")

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.encoder import Encoder
+
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}  # basic blocks in each stage
 MINIMUM_WIDTH = 8  # with fewer, the backward pass of torch 2.13's channels-last convolutions corrupts the heap (AVX2)
 
@@ -21,12 +23,12 @@ class Conv(nn.Conv1d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, channel, 1, time)`` -> ``(batch, channel', 1, time')``."""
+        """Map ``(batch, channel, 1, time)`` to ``(batch, channel', 1, time')``."""
         return F.conv2d(x, self.weight.unsqueeze(2), self.bias, (1, self.stride[0]), (0, int(self.padding[0])))
 
 
 class Norm(nn.BatchNorm1d):
-    """`BatchNorm1d` that also takes ``(batch, channel, 1, time)``."""
+    """A `BatchNorm1d` that also accepts ``(batch, channel, 1, time)``."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass
@@ -46,17 +48,18 @@ class BasicBlock(nn.Module):
             self.shortcut = nn.Sequential(Conv(inputs, outputs, 1, stride, bias=False), Norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        # in place: no backward pass needs a batch norm's output
+        # in place, since no backward pass needs the output of a batch norm
+        """Map ``(batch, channel, 1, time)`` to ``(batch, channel', 1, time')``."""
         y = F.relu_(self.bn1(self.conv1(x)))
         return F.relu_(self.bn2(self.conv2(y)).add_(self.shortcut(x)))
 
 
-class ResNet1D(nn.Module):
-    """Feature maps of ``8 * width`` channels, one step for 16 samples (width 64: the official one).
+class ResNet1D(Encoder):
+    """Feature maps of ``8 * width`` channels, one step for 16 samples (official width: 64).
 
-    `classes` is the size of the official classes' output layer ``linear``, which pre-training never
-    uses; 0 leaves it out. Raises ValueError for an unknown `encoder` or a width below `MINIMUM_WIDTH`. The
-    weights may be of another precision than the recordings: the feature map has that of the recordings.
+    `classes` is the size of the official classes' output layer ``linear``, which pre-training never uses; 0 leaves it
+    out. Raises ValueError for an unknown `encoder` or a width below `MINIMUM_WIDTH`. The weights may have another
+    precision than the recordings; the feature map has that of the recordings.
     """
 
     def __init__(self, encoder: str = "resnet18", width: int = 64, leads: int = 12, classes: int = 10) -> None:
@@ -77,7 +80,7 @@ class ResNet1D(nn.Module):
             self.linear = nn.Linear(self.channels, classes)
 
     def forward(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> feature map ``(batch, 8 * width, steps(time))``."""
+        """Map ``(batch, lead, time)`` to a feature map ``(batch, 8 * width, count_steps(time))``."""
         x = ecg.to(self.conv1.weight.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = F.relu_(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
@@ -86,8 +89,8 @@ class ResNet1D(nn.Module):
         return x.squeeze(2).to(ecg.dtype)
 
 
-def steps(samples: int) -> int:
-    """How many steps the feature map of so many samples has: halved, rounding up, four times."""
+def count_steps(samples: int) -> int:
+    """Return how many steps the feature map of `samples` samples has: halved and rounded up, four times."""
     for _ in range(4):
         samples = (samples + 1) // 2
     return samples
@@ -99,5 +102,5 @@ def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential
 
 
 def _channels_last(gradient: Tensor) -> Tensor:
-    """Keep the backward pass in one layout: a gradient from a mean over time arrives in the other."""
+    """Keep the backward pass in one layout: the gradient of a mean over time arrives in another one."""
     return gradient.contiguous(memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
-"""Text encoders behind one interface: texts in, a `TextOutput` out.
+"""Text encoders with one interface: they map texts to a `TextOutput`.
 
-`HubTextEncoder` is a published language model (MERL and DERI: ncbi/MedCPT-Query-Encoder);
-`SmallTextEncoder` is a two-layer transformer with a tokeniser of its own, learnt from the corpus.
+`HubTextEncoder` is a published language model (MERL and DERI: ncbi/MedCPT-Query-Encoder). `SmallTextEncoder` is a
+two-layer transformer with its own tokeniser, both learned from the corpus.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ SMALLEST_VOCABULARY = 258
 SIZES: dict[str, dict[str, int]] = {"small": {}, "tiny": {"vocab_size": 512, "width": 32, "layers": 1, "heads": 1}}
 
 
-class TextModelMissing(OSError):  # noqa: N818 - it reads as what it says
+class TextModelMissing(OSError):  # noqa: N818 - the name is the message
     """The files of a published language model are missing or incomplete."""
 
 
 class TokeniserMissing(RuntimeError):  # noqa: N818
-    """A `SmallTextEncoder` was asked to read before it had seen a corpus or weights."""
+    """A `SmallTextEncoder` was used before it had a corpus or weights."""
 
 
 class TextOutput(NamedTuple):
-    """What an encoder says about a batch of texts; padding is where `mask` is False."""
+    """The output of an encoder for a batch of texts; `mask` is False at padding."""
 
     pooled: Tensor  # (batch, width)
     tokens: Tensor  # (batch, token, width)
@@ -37,8 +37,8 @@ class TextOutput(NamedTuple):
 class TextEncoder(nn.Module, ABC):
     """``encoder(texts) -> TextOutput``; texts are lower-cased and cut at `max_tokens`.
 
-    Masked language modelling goes between `tokenise` and `encode`: `mask_id` stands for a hidden token,
-    `special_ids` are never hidden, and ids are below `vocab_size`.
+    Masked language modelling works between `tokenise` and `encode`: `mask_id` replaces a hidden token (None: there is
+    no such token), `special_ids` are never hidden, and ids are below `vocab_size`.
     """
 
     width: int
@@ -48,7 +48,7 @@ class TextEncoder(nn.Module, ABC):
     special_ids: tuple[int, ...]
 
     def fit(self, reports: Sequence[str]) -> None:
-        """See the training reports once, before the first step."""
+        """Receive the training reports once, before the first step."""
 
     def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
         """Encode texts, padded to the longest of them or to `pad_to` tokens."""
@@ -56,19 +56,18 @@ class TextEncoder(nn.Module, ABC):
 
     @abstractmethod
     def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Texts -> ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding."""
+        """Return ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding."""
 
     @abstractmethod
     def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """Ids and mask ``(batch, token)`` -> pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
+        """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
 
 
-def text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool = False) -> TextEncoder | None:
-    """The encoder that a method's option `text_model` asks for: a hub id or path, ``"small"``, or None.
+def build_text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool = False) -> TextEncoder | None:
+    """Build the encoder that a method's option `text_model` names: a hub id or path, ``"small"``, or None.
 
-    ``"tiny"`` is a small one for tests; ``"none"`` is None for those who write TOML, which has no such value. A
-    published model is cut at `max_tokens`; `mask_token` gives a small one a token that stands for a hidden one
-    (published tokenisers bring theirs).
+    ``"tiny"`` is a small one for tests. ``"none"`` means None, which TOML cannot express. A published model is cut at
+    `max_tokens`. `mask_token` gives a small one a token for hidden words; published tokenisers have their own.
     """
     if text_model in (None, "none"):
         return None
@@ -82,14 +81,14 @@ def text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool
 class HubTextEncoder(TextEncoder):
     """A language model by hub id or local path, under its own parameter names (``embeddings.*``, ...).
 
-    `pooled` is the model's pooler output, as MERL uses it, or the first token's state where the model
-    has no pooler. Weights are never invented: what a checkpoint lacks is an error.
+    `pooled` is the model's pooler output, as MERL uses it, or the state of the first token where the model has no
+    pooler. Weights that a checkpoint lacks are an error, never random.
     """
 
     def __init__(self, name_or_path: str, max_tokens: int = 256) -> None:
         super().__init__()
         model, self.tokeniser = _load(name_or_path)
-        self._model = (model,)  # in a tuple: its children are registered below, under the official names
+        self._model = (model,)  # in a tuple, since its children are registered below under the official names
         for name, child in model.named_children():
             self.add_module(name, child)
         self.width: int = model.config.hidden_size
@@ -100,7 +99,7 @@ class HubTextEncoder(TextEncoder):
         self.register_load_state_dict_pre_hook(_drop_position_ids)
 
     def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Texts -> ids and mask, ``(batch, token)`` each."""
+        """Return ids and mask, ``(batch, token)`` each."""
         tokens = self.tokeniser(
             [text.lower() for text in texts],
             truncation=True,
@@ -111,7 +110,7 @@ class HubTextEncoder(TextEncoder):
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
     def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """``(batch, token)`` twice -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, the mask."""
+        """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
         output = self._model[0](input_ids=ids, attention_mask=mask.long())
         states = output.last_hidden_state
         pooled = getattr(output, "pooler_output", None)
@@ -119,19 +118,20 @@ class HubTextEncoder(TextEncoder):
 
 
 def _load(name_or_path: str) -> tuple[Any, Any]:
-    """Model and tokeniser, complete or not at all."""
+    """Load model and tokeniser; raises `TextModelMissing` unless both are complete."""
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 
+    kind: Any
     try:
         tokeniser = AutoTokenizer.from_pretrained(name_or_path)
         if "t5" in AutoConfig.from_pretrained(name_or_path).model_type:
-            # its encoder alone, and attention as published: its dot products are large (nothing scales them), so
-            # the rounding of a fused kernel shows in the fourth digit
+            # T5's dot products are not scaled and therefore large, so the rounding of a fused attention kernel would
+            # show in the fourth digit
             kind, options = AutoModelForTextEncoding, {"attn_implementation": "eager"}
         else:
             kind, options = AutoModel, {}
         model, report = kind.from_pretrained(name_or_path, output_loading_info=True, **options)
-    except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
+    except Exception as error:  # the hub's client raises OSError, ValueError and its own kinds
         raise TextModelMissing(
             f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
             f"with network access run `hf download {name_or_path}`, or give the path of a folder that holds "
@@ -140,7 +140,7 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
         ) from error
     missing = sorted(report["missing_keys"])
     if missing and all(key.startswith("pooler.") for key in missing):
-        model.pooler, missing = None, []  # pretrained without a pooler: use the first token's state
+        model.pooler, missing = None, []  # pre-trained without a pooler: the first token's state is used
     if missing:
         raise TextModelMissing(
             f"the text model {name_or_path!r} lacks {len(missing)} weights, among them {missing[0]}; they would be "
@@ -150,7 +150,7 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
 
 
 def _mask_id(tokeniser: Any) -> int | None:
-    """The tokeniser's own mask token, or T5's first sentinel, which its pre-training puts for hidden words."""
+    """Return the tokeniser's mask token, or T5's first sentinel, which its pre-training uses for hidden words."""
     if tokeniser.mask_token_id is not None:
         return int(tokeniser.mask_token_id)
     sentinel = tokeniser.convert_tokens_to_ids("<extra_id_0>")
@@ -162,19 +162,19 @@ def _first_line(error: Exception) -> str:
 
 
 def _drop_position_ids(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Checkpoints written by old releases of transformers hold a buffer that newer ones compute."""
+    """Drop a buffer that old releases of transformers wrote into checkpoints and new ones compute."""
     state.pop(f"{prefix}embeddings.position_ids", None)
 
 
-# --- a small one, learnt from the corpus ---------------------------------------------------------
+# --- a small language model, learned from the corpus ---------------------------------------------
 
 
 class SmallTextEncoder(TextEncoder):
-    """Byte-level BPE learnt by `fit`, then a pre-norm transformer; `pooled` is the mean over real tokens.
+    """Byte-level BPE learned by `fit`, then a pre-norm transformer; `pooled` is the mean over real tokens.
 
-    The embedding has `vocab_size` rows whatever the corpus, so the module can be built before any text
-    is seen; the tokeniser's JSON travels in `state_dict` as a uint8 tensor (``_extra_state``). With
-    `mask_token` the last row is kept from the tokeniser and stands for a hidden token.
+    The embedding has `vocab_size` rows whatever the corpus, so the module can be built before there are any texts. The
+    tokeniser's JSON is part of `state_dict` as a uint8 tensor (``_extra_state``). With `mask_token` the last row is
+    reserved for hidden tokens, and the tokeniser does not use it.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class SmallTextEncoder(TextEncoder):
         self.tokeniser = learn_tokeniser(reports, self.vocab_size - (self.mask_id is not None))
 
     def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """``(batch, token)`` twice -> pooled ``(batch, width)``, tokens ``(batch, token, width)``, the mask."""
+        """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
         x = self.dropout(self.embedding(ids) + self.positions[: ids.shape[1]])
         for layer in self.layers:
             x = layer(x, mask)
@@ -219,7 +219,7 @@ class SmallTextEncoder(TextEncoder):
         return TextOutput((x * real).sum(1) / real.sum(1), x, mask)
 
     def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Texts -> ids and mask, ``(batch, token)`` each."""
+        """Return ids and mask, ``(batch, token)`` each; raises `TokeniserMissing` before `fit`."""
         if self.tokeniser is None:
             raise TokeniserMissing(
                 "the small text encoder has no tokeniser yet: pre-train it (start_pretraining learns one from "
@@ -236,12 +236,12 @@ class SmallTextEncoder(TextEncoder):
         return ids.to(device), mask.to(device)
 
     def get_extra_state(self) -> Tensor:
-        """The tokeniser as JSON in bytes, so that a safetensors file of `state_dict` is complete."""
+        """Return the tokeniser as JSON in bytes, so that a safetensors file of `state_dict` is complete."""
         text = self.tokeniser.to_str() if self.fitted else ""
         return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0).byte()
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take the tokeniser that `get_extra_state` wrote; an empty one stays unfitted."""
+        """Set the tokeniser from the output of `get_extra_state`; empty means no tokeniser."""
         from tokenizers import Tokenizer
 
         text = bytes(state.cpu().tolist()).decode()
@@ -249,7 +249,7 @@ class SmallTextEncoder(TextEncoder):
 
 
 class TextLayer(nn.Module):
-    """Pre-norm self-attention over real tokens only, then a feed-forward part, each with its residual."""
+    """Pre-norm self-attention over real tokens, then a feed-forward part, each with its residual."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ class TextLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """``(batch, token, width)`` and ``(batch, token)`` bool -> ``(batch, token, width)``."""
+        """Map ``(batch, token, width)`` to the same shape; `mask` ``(batch, token)`` is False at padding."""
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
         x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
@@ -268,7 +268,10 @@ class TextLayer(nn.Module):
 
 
 def learn_tokeniser(reports: Sequence[str], vocab_size: int) -> Any:
-    """Case-folded byte-level BPE: no text is unknown to it; ``[CLS]`` opens each, so an empty one has a token."""
+    """Learn a case-folded byte-level BPE, to which no text is unknown.
+
+    ``[CLS]`` opens each text, so that an empty one has a token.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
     tokeniser = Tokenizer(models.BPE())

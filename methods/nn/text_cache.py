@@ -1,4 +1,4 @@
-"""Outputs of a frozen text encoder, each distinct text read once: reports repeat, epochs repeat."""
+"""A cache of a frozen text encoder's outputs: reports repeat, and so do epochs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from methods.nn.text import TextEncoder, TextOutput
 
 
 class TextCache:
-    """Holds ``(width,)`` per text in main memory, and with `tokens` also ``(token, width)``.
+    """Outputs of distinct texts in main memory: ``(width,)`` per text, and with `tokens` also ``(token, width)``.
 
-    A pooled vector of MedCPT takes 3 kB and its tokens about 100 kB per text, so methods that need no tokens keep
-    none. Right only while the encoder neither learns nor drops out; `clear` it when its weights change.
+    A pooled vector of MedCPT takes 3 kB and its tokens about 100 kB per text, so methods that need no tokens store
+    none. The cache is valid only while the encoder neither trains nor uses dropout; `clear` it when its weights change.
     """
 
     def __init__(self, tokens: bool, pad_to: int | None = None) -> None:
@@ -28,31 +28,31 @@ class TextCache:
         return len(self._pooled)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all texts."""
         for part in (self._pooled, self._states, self._masks):
             part.clear()
 
-    def read(self, encoder: TextEncoder, texts: Sequence[str]) -> TextOutput:
-        """As ``encoder(texts, pad_to)``; without `tokens` these are empty."""
-        unseen = [text for text in dict.fromkeys(texts) if text not in self._pooled]
-        if unseen:
-            self._add(encoder, unseen)
+    def encode(self, encoder: TextEncoder, texts: Sequence[str]) -> TextOutput:
+        """Return the same as ``encoder(texts, pad_to)``; without `tokens` its tokens and mask are empty."""
+        new_texts = [text for text in dict.fromkeys(texts) if text not in self._pooled]
+        if new_texts:
+            self._add(encoder, new_texts)
         device = next(encoder.parameters()).device
         pooled = torch.stack([self._pooled[text] for text in texts]).to(device)
         if not self.tokens:
-            none = pooled.new_zeros(len(texts), 0, pooled.shape[1])
-            return TextOutput(pooled, none, none[..., 0].bool())
+            no_tokens = pooled.new_zeros(len(texts), 0, pooled.shape[1])
+            return TextOutput(pooled, no_tokens, no_tokens[..., 0].bool())
         states = pad_sequence([self._states[text] for text in texts], batch_first=True).to(device)
         masks = pad_sequence([self._masks[text] for text in texts], batch_first=True).to(device)
         return TextOutput(pooled, states, masks)
 
     def _add(self, encoder: TextEncoder, texts: list[str]) -> None:
-        # tensors of inference mode could not take part in a later training step
+        # tensors made in inference mode could not be used in a later training step
         with torch.inference_mode(False), torch.no_grad():
             output = encoder(texts, self.pad_to)
         for i, text in enumerate(texts):
             self._pooled[text] = output.pooled[i].cpu().clone()
             if self.tokens:
-                kept = slice(None) if self.pad_to else output.mask[i]
-                self._states[text] = output.tokens[i, kept].cpu().clone()
-                self._masks[text] = output.mask[i, kept].cpu().clone()
+                rows = slice(None) if self.pad_to else output.mask[i]
+                self._states[text] = output.tokens[i, rows].cpu().clone()
+                self._masks[text] = output.mask[i, rows].cpu().clone()

@@ -1,6 +1,7 @@
 """The text side of a dual encoder: a language model, and a projector into the space shared with recordings.
 
-A mix-in for methods (MERL, DERI): its parameters are ``lm_model.*`` and ``proj_t.*`` as in their checkpoints.
+A mix-in for methods (MERL, DERI, ECG-CLIP): its parameters are ``lm_model.*`` and ``proj_t.*``, as in the checkpoints
+of MERL and DERI.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from methods.nn.text import SIZES, TextEncoder, TextOutput, text_encoder
+from methods.nn.text import SIZES, TextEncoder, TextOutput, build_text_encoder
 from methods.nn.text_cache import TextCache
 
-BERT_BASE = 768  # channels of MedCPT, for which the projector is built without a text model
+BERT_BASE = 768  # channels of MedCPT: the projector's input size where there is no text model
 
 
-class NoTextModel(ValueError):  # noqa: N818 - it reads as what it says
-    """A method without a text model was asked to read."""
+class NoTextModel(ValueError):  # noqa: N818 - the name is the message
+    """Text was given to a method that has no text model."""
 
 
 class TextSide(nn.Module):
-    """Call `add_text` from the constructor; `read` gives tokens, `text_embeddings` vectors in the shared space."""
+    """A language model and its projector; call `add_text_model` from the constructor.
+
+    `encode_texts` returns the language model's output, `text_embeddings` vectors in the shared space.
+    """
 
     lm_model: TextEncoder | None
     proj_t: nn.Sequential
@@ -30,7 +34,7 @@ class TextSide(nn.Module):
     text_dropout_in_train: bool
     text_cache: TextCache | None
 
-    def add_text(
+    def add_text_model(
         self,
         text_model: str | None,
         embed_dim: int,
@@ -38,13 +42,13 @@ class TextSide(nn.Module):
         text_dropout_in_train: bool = True,
         cache: TextCache | None = None,
     ) -> int:
-        """Build both; return the text model's width.
+        """Build the language model and the projector; return the width of the language model.
 
-        `text_model` is a hub id or path, ``"small"`` or None (``"none"``); `freeze_text` None freezes a
-        published model and trains a small one. A frozen model keeps its dropout in training only with
-        `text_dropout_in_train`, and may have a `cache` only without. Raises `TextModelMissing` or ValueError.
+        `text_model` is a hub id or path, ``"small"`` or None (``"none"``). `freeze_text` None freezes a published model
+        and trains a small one. A frozen model uses dropout in training only with `text_dropout_in_train`; only without
+        it may it have a `cache`. Raises `TextModelMissing` or ValueError.
         """
-        self.lm_model = text_encoder(text_model)
+        self.lm_model = build_text_encoder(text_model)
         self.freeze_text = text_model not in SIZES if freeze_text is None else freeze_text
         self.text_dropout_in_train = text_dropout_in_train
         self.text_cache = cache
@@ -57,38 +61,41 @@ class TextSide(nn.Module):
         self.proj_t = nn.Sequential(nn.Linear(width, embed_dim), nn.GELU(), nn.Linear(embed_dim, embed_dim))
         if self.lm_model and self.freeze_text:
             self.lm_model.requires_grad_(False)
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_clear_cache)
         return width
 
     @property
-    def reads(self) -> bool:
+    def has_text_model(self) -> bool:
         """Whether there is a text model."""
         return getattr(self, "lm_model", None) is not None
 
-    def read(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
-        """What the language model says of each text, without gradients where it is frozen."""
-        if not self.reads:
+    def encode_texts(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
+        """Return the language model's output for each text, without gradients where it is frozen.
+
+        Raises `NoTextModel` where there is no language model.
+        """
+        if not self.has_text_model:
             raise NoTextModel(
                 f"this {type(self).__name__} has no text model (text_model = 'none' or parts = 'encoder'), so it "
                 "gives no text embeddings and learns no pairs: set text_model to 'small', a hub id or a path"
             )
         assert self.lm_model is not None
         if self.text_cache is not None:
-            return self.text_cache.read(self.lm_model, texts)
+            return self.text_cache.encode(self.lm_model, texts)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_text):
             return self.lm_model(texts, pad_to)
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        """Reports or prompts -> ``(len(texts), embed_dim)``, not normalised."""
-        return self.project_text(self.read(texts).pooled)
+        """Map reports or prompts to ``(len(texts), embed_dim)``, not normalised."""
+        return self.project_text(self.encode_texts(texts).pooled)
 
     def project_text(self, output: Tensor) -> Tensor:
-        """The text model's output ``(..., text width)`` -> ``(..., embed_dim)``."""
+        """Project the text model's output ``(..., text width)`` to ``(..., embed_dim)``."""
         return self.proj_t(output)
 
     def start_pretraining(self, reports: Sequence[str]) -> None:
         """Learn the small text encoder's tokeniser, unless weights brought one."""
-        if not self.reads:
+        if not self.has_text_model:
             raise NoTextModel(
                 "without a text model there is nothing to learn from: set text_model to 'small', a hub id or a path"
             )
@@ -97,14 +104,14 @@ class TextSide(nn.Module):
             self.lm_model.fit(reports)
 
     def train(self, mode: bool = True) -> Self:
-        """As every module; a frozen text model keeps its dropout only with `text_dropout_in_train`."""
+        """Set the mode of every module; a frozen text model uses dropout only with `text_dropout_in_train`."""
         super().train(mode)
-        if self.reads and self.freeze_text and self.lm_model is not None:
+        if self.has_text_model and self.freeze_text and self.lm_model is not None:
             self.lm_model.train(mode and self.text_dropout_in_train)
         return self
 
 
-def _forget(module: Any, _: Any) -> None:
-    """Other weights, other outputs."""
+def _clear_cache(module: Any, _: Any) -> None:
+    """Clear the cache of a module whose weights have just changed."""
     if module.text_cache is not None:
         module.text_cache.clear()

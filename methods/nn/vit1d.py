@@ -5,14 +5,17 @@ Liu et al., ICML 2024; parameters carry the names of the official checkpoints.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.encoder import Encoder
+
 WIDTHS = {"vit_tiny": 192, "vit_small": 384, "vit_middle": 512, "vit_base": 768}
 HEAD = 64  # channels of one attention head, whatever the width
+M = TypeVar("M", bound=nn.Module)
 
 
 class Attention(nn.Module):
@@ -25,16 +28,16 @@ class Attention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(heads * HEAD, width), nn.Dropout(0.0))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``(batch, token, width)`` -> the same shape; `mask` is ``(batch, token)``, bool: which tokens are read."""
+        """Map ``(batch, token, width)`` to the same shape, ignoring tokens where `mask` ``(batch, token)`` is False."""
         qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, HEAD))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, head, token, channel)
-        seen = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        attention_mask = None if mask is None else mask[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask)
         return self.to_out(mixed.transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):
-    """Linear - GELU - Linear; the official module numbers its dropouts of rate 0, hence ``net.3``."""
+    """Linear - GELU - Linear; the official module also numbers its dropouts of rate 0, hence ``net.3``."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -43,18 +46,20 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., width)`` to the same shape."""
         return self.net(x)
 
 
-class PreNorm(nn.Module):
+class PreNorm(nn.Module, Generic[M]):
     """``fn(norm(x), ...)``."""
 
-    def __init__(self, width: int, fn: nn.Module) -> None:
+    def __init__(self, width: int, fn: M) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.fn = fn
 
     def forward(self, x: Tensor, *more: Any) -> Tensor:
+        """Map ``(..., width)`` to the output of `fn`, which also receives `more`."""
         return self.fn(self.norm(x), *more)
 
 
@@ -67,15 +72,17 @@ class Block(nn.Module):
         self.ff = PreNorm(width, FeedForward(width, 4 * width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape."""
         x = x + self.attn(x)
         return x + self.ff(x)
 
 
-class ViT1D(nn.Module):
-    """``(batch, lead, time)`` -> ``(batch, width)``; `samples` fixes how many tokens there are.
+class ViT1D(Encoder):
+    """A transformer over patches of all leads, ``(batch, lead, time)`` -> ``(batch, width)``.
 
-    Samples behind the last whole patch are not seen. Positions are drawn from N(0, 1), unscaled, as
-    in the official class. The output has the recordings' precision, whatever the weights have.
+    `samples` fixes the number of tokens; samples after the last whole patch are ignored. Positions are drawn from N(0,
+    1), unscaled, as in the official class. The output has the precision of the recordings, whatever that of the
+    weights.
     """
 
     def __init__(self, samples: int, width: int = 192, leads: int = 12, patch: int = 50, depth: int = 12) -> None:
@@ -88,11 +95,14 @@ class ViT1D(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> normalised mean token ``(batch, width)``."""
+        """Return the normalised mean token: ``(batch, lead, time)`` -> ``(batch, width)``."""
         return self.norm(self.tokens(ecg).mean(1)).to(ecg.dtype)
 
     def tokens(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, token, width)``, not normalised."""
+        """Return the tokens, not normalised: ``(batch, lead, time)`` -> ``(batch, token, width)``.
+
+        Raises ValueError for another number of samples than the module was built for.
+        """
         if ecg.shape[-1] != self.samples:
             raise ValueError(f"this ViT1D was built for {self.samples} samples and was given {ecg.shape[-1]}")
         x = self.to_patch_embedding(ecg.to(self.pos_embedding.dtype)).transpose(1, 2)  # (batch, token, width)

@@ -1,7 +1,7 @@
 """A wav2vec 2.0 encoder of ECG: strided convolutions, convolutional positions, a post-norm transformer.
 
-Baevski et al., NeurIPS 2020, in the form that fairseq-signals gives it for 12 leads (Oh et al., CHIL 2022) and
-C-MELT takes over; parameters carry the names of the official checkpoints.
+Baevski et al., NeurIPS 2020, in the form of fairseq-signals for 12 leads (Oh et al., CHIL 2022), which C-MELT adopts;
+parameters carry the names of the official checkpoints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Wav2Vec(nn.Module):
-    """``embed``: ``(batch, lead, time)`` -> patches; ``encode``: any of them with a class token -> states.
+    """An encoder in two steps: `embed` turns recordings into patches, `encode` turns any tokens into states.
 
     Each of the `convolutions` halves the rate, so a patch is ``2 ** convolutions`` samples. Positions come from a
     convolution over `position_kernel` patches, before any patch is hidden.
@@ -41,24 +41,24 @@ class Wav2Vec(nn.Module):
         self.conv_pos = Positions(width, position_kernel, position_groups)
         self.encoder = Transformer(width, depth, heads, dropout)
         for module in (self.post_extract_proj, self.encoder):
-            initialise(module, width, initial_gain)
+            init_bert_weights(module, width, initial_gain)
 
     def embed(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> patches with their positions ``(batch, time // patch, width)``."""
+        """Return patches with their positions: ``(batch, lead, time)`` -> ``(batch, time // patch, width)``."""
         patches = self.layer_norm(self.feature_extractor(ecg).transpose(1, 2))
         x = self.dropout_input(self.post_extract_proj(patches))
         return x + self.conv_pos(x)
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """``(batch, token, width)`` -> states of the same shape."""
+        """Map ``(batch, token, width)`` to states of the same shape."""
         return self.encoder(tokens)
 
 
 class Convolutions(nn.Module):
-    """``(batch, lead, time)`` -> ``(batch, channels, time // 2 ** layers)``.
+    """Strided convolutions: ``(batch, lead, time)`` -> ``(batch, channels, time // 2 ** layers)``.
 
-    The first layer is normalised per channel over all of the time, which makes the encoder blind to the gain of
-    the whole recording and to an offset of each lead.
+    The first layer is normalised per channel over the whole time. This makes the encoder blind to the gain of the whole
+    recording and to an offset of each lead.
     """
 
     def __init__(self, leads: int, channels: int, layers: int) -> None:
@@ -68,12 +68,13 @@ class Convolutions(nn.Module):
         for index, size in enumerate(inputs):
             convolution = nn.Conv1d(size, channels, 2, stride=2, bias=False)
             nn.init.kaiming_normal_(convolution.weight)
-            # the numbers are those of the official layer: 1 is a dropout of rate 0
+            # layers are numbered as in the official class, where 1 is a dropout of rate 0
             parts: list[nn.Module] = [convolution, nn.Identity()]
             parts += [nn.GroupNorm(channels, channels), nn.GELU()] if index == 0 else [nn.GELU()]
             self.conv_layers.append(nn.Sequential(*parts))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, lead, time)`` to ``(batch, channels, time // 2 ** layers)``."""
         for layer in self.conv_layers:
             x = layer(x)
         return x
@@ -88,6 +89,7 @@ class Positions(nn.Module):
         self.even = kernel % 2 == 0
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, patch, width)`` to the same shape."""
         y = self.pos_conv(x.transpose(1, 2))
         return F.gelu(y[..., :-1] if self.even else y).transpose(1, 2)
 
@@ -95,8 +97,8 @@ class Positions(nn.Module):
 class WeightNormConvolution(nn.Module):
     """A convolution whose weight has direction ``weight_v`` and, per tap, length ``weight_g``.
 
-    Computed as a product of spectra: with 128 taps for 312 patches that is several times faster than sliding the
-    kernel along, on a CPU as on a GPU, where grouped convolutions run one group after the other.
+    It is computed as a product of spectra. With 128 taps for 312 patches this is several times faster than a sliding
+    kernel, on a CPU and on a GPU (where grouped convolutions run one group after the other).
     """
 
     def __init__(self, width: int, kernel: int, groups: int) -> None:
@@ -107,19 +109,19 @@ class WeightNormConvolution(nn.Module):
         self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=(0, 1), keepdim=True))  # (1, 1, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, width, patch)`` -> one patch more where the kernel is even."""
+        """Map ``(batch, width, patch)`` to the same shape, with one patch more where the kernel is even."""
         weight = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True))
         return grouped_convolution(x, weight, self.padding, self.groups) + self.bias.unsqueeze(-1)
 
 
 def grouped_convolution(x: Tensor, weight: Tensor, padding: int, groups: int) -> Tensor:
-    """``F.conv1d(x, weight, padding=padding, groups=groups)`` by the fast Fourier transform, in float32 at least.
+    """Compute ``F.conv1d(x, weight, padding=padding, groups=groups)`` by fast Fourier transform, at least in float32.
 
     `x` ``(batch, channel, time)``, `weight` ``(channel, channel / groups, tap)``, `padding` below the number of taps.
     """
-    kind = torch.promote_types(x.dtype, torch.float32)  # spectra of bf16 there are none
+    kind = torch.promote_types(x.dtype, torch.float32)  # there is no Fourier transform of bf16
     time, taps = x.shape[-1], weight.shape[-1]
-    size = next_fast_len(time + taps - 1, real=True)  # so long that nothing wraps around
+    size = next_fast_len(time + taps - 1, real=True)  # long enough that nothing wraps around
     signal = torch.fft.rfft(x.to(kind), size).unflatten(1, (groups, -1))  # (batch, group, in, frequency)
     kernel = torch.fft.rfft(weight.to(kind), size).conj().unflatten(0, (groups, -1))  # (group, out, in, frequency)
     product = torch.einsum("bgif,goif->bgof", signal, kernel).flatten(1, 2)
@@ -127,7 +129,7 @@ def grouped_convolution(x: Tensor, weight: Tensor, padding: int, groups: int) ->
 
 
 class Transformer(nn.Module):
-    """Post-norm layers, so the first norm stands before them and none behind."""
+    """Layers with the norm after each residual: the first norm comes before all layers, and none after them."""
 
     def __init__(self, width: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -136,7 +138,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, token, width)`` -> the same shape."""
+        """Map ``(batch, token, width)`` to the same shape."""
         x = self.dropout(self.layer_norm(x))
         for layer in self.layers:
             x = layer(x)
@@ -144,7 +146,7 @@ class Transformer(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention and feed-forward, the norm behind each residual."""
+    """Self-attention and feed-forward, with a norm after each residual."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -155,6 +157,7 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape."""
         x = self.self_attn_layer_norm(x + self.dropout(self.self_attn(x)))
         return self.final_layer_norm(x + self.dropout(self.fc2(F.gelu(self.fc1(x)))))
 
@@ -168,6 +171,7 @@ class SelfAttention(nn.Module):
         self.k_proj, self.v_proj, self.q_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape."""
         q, k, v = (
             p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
         )
@@ -175,10 +179,10 @@ class SelfAttention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
-def initialise(module: nn.Module, width: int, gain: float = 1.0) -> None:
-    """BERT's normal weights: 0.02 at 768 channels, wider in narrow models, so that layers pass as much on in all.
+def init_bert_weights(module: nn.Module, width: int, gain: float = 1.0) -> None:
+    """Initialise with BERT's normal weights: standard deviation 0.02 at 768 channels, larger in narrower models.
 
-    With 0.02 at 64 channels the class token of a post-norm model hardly sees the patches, and nothing is learnt.
+    With 0.02 at 64 channels the class token of a post-norm model hardly depends on the patches, and nothing is learned.
     """
     std = gain * 0.02 * (768 / width) ** 0.5
     for part in module.modules():

@@ -1,4 +1,4 @@
-"""CG-DMER: what each loss reaches, what each option changes, what a file holds, what an error says."""
+"""CG-DMER: gradients of each loss, effects of the options, checkpoints and errors."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ REPORTS = ["sinus rhythm, normal ecg", "atrial fibrillation", "left bundle branc
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small lose more by waiting for a second thread than they gain."""
+    """Use one thread: a second one only slows networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -39,8 +39,8 @@ def batch_of(count=4, seed=0):
     return Batch(torch.randn(count, 12, 200, generator=draw), [str(i) for i in range(count)], reports)
 
 
-def reached(method, loss):
-    """The parts of the method that a loss has a gradient for."""
+def parts_with_gradient(method, loss):
+    """Return the names of the parts of the method that receive a gradient from a loss."""
     method.zero_grad()
     loss.backward()
     return {
@@ -57,7 +57,7 @@ def test_losses_and_shapes():
     assert method.ecg_features(batch.ecg).shape == (5, 32) and method.ecg_tokens(batch.ecg).shape == (5, 8, 32)
     assert method.ecg_embeddings(batch.ecg).shape == (5, 16) == method.text_embeddings(batch.reports).shape
     assert tiny(features="concat").ecg_features(batch.ecg).shape == (5, 64)
-    # an encoder that knows nothing rebuilds standardised patches no better than 0 does
+    # without training, the prediction of standardised patches is no better than 0
     assert 0.9 < losses["ecg"].item() < 3
 
 
@@ -66,45 +66,47 @@ def test_each_loss_reaches_what_it_should_and_nothing_else():
     shared = {"shared", "shared_head"}
     ecg, text = {"ecg_encoder", "ecg_adapter"}, {"text_encoder", "text_adapter"}
     losses = method.loss(batch)
-    assert reached(method, losses["align"]) == {*shared, *ecg, *text, "log_scale", "bias"}  # never a specific encoder
+    # not a specific encoder
+    assert parts_with_gradient(method, losses["align"]) == {*shared, *ecg, *text, "log_scale", "bias"}
     losses = method.loss(batch)
-    assert reached(method, losses["ecg"]) == {*ecg, "shared", "ecg_specific", "ecg_decoder"}
+    assert parts_with_gradient(method, losses["ecg"]) == {*ecg, "shared", "ecg_specific", "ecg_decoder"}
     losses = method.loss(batch)
-    assert reached(method, losses["text"]) == {*text, "shared", "text_specific", "text_decoder", "text_words"}
+    heads = {"text_specific", "text_decoder", "text_words"}
+    assert parts_with_gradient(method, losses["text"]) == {*text, "shared", *heads}
     losses = method.loss(batch)
     heads = {"ecg_specific", "ecg_specific_head", "text_specific", "text_specific_head"}
-    assert reached(method, losses["orth"]) == {*shared, *ecg, *text, *heads}
+    assert parts_with_gradient(method, losses["orth"]) == {*shared, *ecg, *text, *heads}
     method.zero_grad()
     sum(method.loss(batch).values()).backward()
-    assert all(weight.grad is not None for weight in method.parameters())  # nothing idle
+    assert all(weight.grad is not None for weight in method.parameters())
 
 
 def test_disentangling_is_zero_for_orthogonal_parts_and_two_for_equal_ones():
     method = tiny(specific_weight=0.5)
     x, y = torch.eye(4)[:2], torch.eye(4)[2:]
-    apart = Parts(None, x, x, y)
-    assert method.keep_apart(apart, Parts(None, x, y, x)) == 0  # own parts x and y, orthogonal as well
+    orthogonal = Parts(None, x, x, y)
+    assert method.orthogonality_loss(orthogonal, Parts(None, x, y, x)) == 0  # specific parts too
     same = Parts(None, x, x, 2 * x)
-    assert method.keep_apart(same, same).item() == pytest.approx(2.5)
+    assert method.orthogonality_loss(same, same).item() == pytest.approx(2.5)
 
 
 def test_only_hidden_patches_count_and_only_visible_ones_are_seen():
-    """Perfect predictions of the hidden patches give 0, whatever is said of the visible ones."""
+    """Perfect predictions of the hidden patches give 0, whatever the prediction of the visible ones."""
     method, batch = tiny(), batch_of()
-    seen = {}
+    counts = []
 
     def oracle(tokens, order):
-        from methods.nn.cgdmer.lead_patches import patchify, standardised
+        from methods.nn.cgdmer.lead_patches import patchify, standardise_patches
 
-        shown = tokens.shape[1]
-        rebuilt = standardised(patchify(batch.ecg, 25).flatten(1, 2)).clone()
-        rebuilt.scatter_(1, order[:, :shown, None].expand(-1, -1, 25), 99.0)
-        seen["shown"] = shown
-        return rebuilt
+        count = tokens.shape[1]
+        prediction = standardise_patches(patchify(batch.ecg, 25).flatten(1, 2)).clone()
+        prediction.scatter_(1, order[:, :count, None].expand(-1, -1, 25), 99.0)
+        counts.append(count)
+        return prediction
 
     method.ecg_decoder.forward = oracle
-    assert method.rebuild_ecg(batch.ecg)[0] == 0
-    assert seen["shown"] == 9 * 3  # 9 of 12 leads, 3 of 8 instants
+    assert method.reconstruct_ecg(batch.ecg)[0] == 0
+    assert counts == [9 * 3]  # 9 of 12 leads, 3 of 8 instants
 
 
 @pytest.mark.parametrize(
@@ -119,17 +121,18 @@ def test_only_hidden_patches_count_and_only_visible_ones_are_seen():
 )
 def test_ablation_arms_run(options, losses):
     method = tiny(**options)
-    found = method.loss(batch_of())
-    sum(found.values()).backward()
-    assert list(found) == losses and all(value.isfinite() for value in found.values())
+    by_name = method.loss(batch_of())
+    sum(by_name.values()).backward()
+    assert list(by_name) == losses and all(value.isfinite() for value in by_name.values())
 
 
 def test_equal_reports_are_no_negatives():
     batch, by_rule = batch_of(), {}
     for rule in ("positive", "negative", "left_out"):
         method = tiny(duplicates=rule)
-        by_rule[rule] = method.align(method.ecg_embeddings(batch.ecg), method.text_embeddings(REPORTS), REPORTS).item()
-    # the bias starts at -10: a positive costs 10 or so, a negative next to nothing
+        ecg, text = method.ecg_embeddings(batch.ecg), method.text_embeddings(REPORTS)
+        by_rule[rule] = method.alignment_loss(ecg, text, REPORTS).item()
+    # the bias starts at -10, so a positive costs about 10 and a negative almost nothing
     assert by_rule["positive"] > by_rule["negative"] + 3 and by_rule["left_out"] <= by_rule["negative"]
 
 
@@ -166,7 +169,7 @@ TRAINING = {"epochs": 6, "batch_size": 32, "lr": 2e-3}
 
 
 def test_a_short_pretraining_beats_random_weights(tmp_path):
-    """On synthetic recordings: the 10 % probe above that of its own random weights, zero-shot above chance."""
+    """On synthetic recordings the 10 % probe beats that of its own random weights, and zero-shot beats chance."""
     from benchmark.data.labels.labelled_rows import LabelledRows
     from benchmark.data.labels.subsets import draw
     from benchmark.data.store.preparation import open_dataset, prepare
@@ -209,8 +212,8 @@ def test_a_short_pretraining_beats_random_weights(tmp_path):
 
 
 def test_all_wrong_options_are_named_at_once():
-    with pytest.raises(UsageError, match=r"mask_mode = 'ts'(.|\n)*time_ratio is 1.5") as caught:
+    with pytest.raises(UsageError, match=r"mask_mode = 'ts'(.|\n)*time_ratio is 1.5") as error:
         CGDMER(mask_mode="ts", time_ratio=1.5, disentangle="none", features="concat", text_model=None)
-    assert "'concat' needs a specific encoder" in str(caught.value)
+    assert "'concat' needs a specific encoder" in str(error.value)
     with pytest.raises(UsageError, match="mask_mode = 'none' says so"):
         CGDMER(lead_ratio=0.0, time_ratio=0.0, text_model=None)

@@ -1,4 +1,4 @@
-"""C-MELT's behaviour: what the text side sees, which pairs are positive, what a file holds, what an error says."""
+"""C-MELT's behaviour: masked texts, positive pairs, losses, checkpoints and errors."""
 
 import math
 
@@ -14,7 +14,7 @@ from benchmark.errors import MissingError, UsageError
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
 from methods.cmelt import CMELT
-from methods.nn.cmelt.masked_text_batch import Shown, clean, show, show_as_released
+from methods.nn.cmelt.masked_text_batch import MaskedTextBatch, clean_report, mask_texts, mask_texts_as_released
 from methods.nn.masked_words import IGNORED
 
 TINY = {"width": 32, "depth": 1, "heads": 2, "channels": 16, "position_kernel": 8, "fusion_layers": 2, "mem_layer": 1,
@@ -44,7 +44,7 @@ def ready(seed=0, **options):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small lose more by waiting for a second thread than they gain."""
+    """Use one thread: a second one only slows networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -58,7 +58,7 @@ def t5(tmp_path_factory):
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
     path = tmp_path_factory.mktemp("t5")
-    words = ["<pad>", "</s>", "<unk>", "<extra_id_0>", *clean(" ".join(REPORTS)).replace(".", "").split()]
+    words = ["<pad>", "</s>", "<unk>", "<extra_id_0>", *clean_report(" ".join(REPORTS)).replace(".", "").split()]
     tokeniser = Tokenizer(models.WordLevel({w: i for i, w in enumerate(dict.fromkeys(words))}, unk_token="<unk>"))
     tokeniser.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(
@@ -83,16 +83,16 @@ def test_registered_and_the_defaults_are_the_official_contract():
 
 def test_tokens_features_and_embeddings():
     ecg = batch_of(3).ecg
-    found = {}
+    vectors = {}
     for features in ("pooled", "projected", "class", "mean"):
         method = tiny(features=features)
         with torch.inference_mode():
-            found[features] = method.ecg_features(ecg)
+            vectors[features] = method.ecg_features(ecg)
             tokens = method.ecg_tokens(ecg)
             torch.testing.assert_close(method.ecg_embeddings(ecg), tiny().ecg_embeddings(ecg))
     assert tokens.shape == (3, 1 + 250 // 16, 32)
-    torch.testing.assert_close(found["pooled"], found["projected"].tanh())
-    assert torch.equal(found["class"], tokens[:, 0]) and torch.equal(found["mean"], tokens[:, 1:].mean(1))
+    torch.testing.assert_close(vectors["pooled"], vectors["projected"].tanh())
+    assert torch.equal(vectors["class"], tokens[:, 0]) and torch.equal(vectors["mean"], tokens[:, 1:].mean(1))
 
 
 def test_the_encoder_is_blind_to_gain_and_offset_but_not_to_one_leads_gain():
@@ -122,56 +122,56 @@ def test_similarity_is_the_raw_dot_product():
 
 
 def test_reports_are_cleaned_as_in_the_release():
-    assert clean("  **== Normal EKG - sinus ==** ") == "normal ecg - sinus"
-    assert clean("") == clean(" * ") == ""
+    assert clean_report("  **== Normal EKG - sinus ==** ") == "normal ecg - sinus"
+    assert clean_report("") == clean_report(" * ") == ""
 
 
-def test_negatives_are_shown_before_words_are_hidden():
+def test_negatives_replace_reports_before_words_are_hidden():
     method = ready()
     encoder = method.language_encoder
-    own, said = ["sinus rhythm", "av block"] * 50, ["sinus rhythm", "paced rhythm"] * 50
+    reports, texts = ["sinus rhythm", "av block"] * 50, ["sinus rhythm", "paced rhythm"] * 50
     torch.manual_seed(0)
-    shown = show(encoder, own, said, 0.25)
-    assert shown.aligned.tolist() == [True, False] * 50
-    asked = shown.labels != IGNORED
-    assert asked[::2].any() and not asked[1::2].any()  # nothing is asked about another recording's words
-    whole = show(encoder, own, said, 0.0)
-    assert torch.equal(whole.ids, encoder.tokenise(said)[0])
+    batch = mask_texts(encoder, reports, texts, 0.25)
+    assert batch.aligned.tolist() == [True, False] * 50
+    has_label = batch.labels != IGNORED
+    assert has_label[::2].any() and not has_label[1::2].any()  # words of another report have no label
+    whole = mask_texts(encoder, reports, texts, 0.0)
+    assert torch.equal(whole.ids, encoder.tokenise(texts)[0])
 
 
 def test_the_release_hides_words_of_the_lost_originals():
     encoder = ready().language_encoder
-    own, said = ["sinus rhythm", "av block"] * 50, ["sinus rhythm", "paced rhythm, left axis, av block"] * 50
+    reports, texts = ["sinus rhythm", "av block"] * 50, ["sinus rhythm", "paced rhythm, left axis, av block"] * 50
     torch.manual_seed(0)
-    shown = show_as_released(encoder, own, said, 0.25)
-    asked = shown.labels != IGNORED
-    assert asked[1::2].any()
-    originals = encoder.tokenise([*own, *said])[0][:100]
-    assert torch.equal(torch.where(asked, shown.labels, shown.ids), originals)
-    assert torch.equal(shown.mask, encoder.tokenise(said)[1])
-    assert shown.aligned.tolist() == [True, False] * 50
+    batch = mask_texts_as_released(encoder, reports, texts, 0.25)
+    has_label = batch.labels != IGNORED
+    assert has_label[1::2].any()
+    originals = encoder.tokenise([*reports, *texts])[0][:100]
+    assert torch.equal(torch.where(has_label, batch.labels, batch.ids), originals)
+    assert torch.equal(batch.mask, encoder.tokenise(texts)[1])
+    assert batch.aligned.tolist() == [True, False] * 50
 
 
 def test_half_of_the_reports_are_replaced():
     method = ready()
-    reports = [clean(report) for report in REPORTS * 8]
+    reports = [clean_report(report) for report in REPORTS * 8]
     torch.manual_seed(0)
-    shares = [method._show(reports).aligned.float().mean().item() for _ in range(20)]
+    shares = [method._mask_texts(reports).aligned.float().mean().item() for _ in range(20)]
     assert all(0.4 < share < 0.6 for share in shares) and 0.47 < np.mean(shares) < 0.53
-    assert ready(replaced=0.0)._show(reports).aligned.sum() >= len(reports) - 1
+    assert ready(replaced=0.0)._mask_texts(reports).aligned.sum() >= len(reports) - 1
 
 
 def test_equal_reports_are_positive_pairs_and_the_release_takes_them_for_negatives():
     ecg = text = torch.eye(3)
-    own, said = torch.tensor([7, 7, 8]), torch.tensor([7, 7, 9])  # one report twice; the third shows a negative
-    shown = Shown(*(torch.zeros(3, 1, dtype=torch.long),) * 3, own, said)
+    reports, texts = torch.tensor([7, 7, 8]), torch.tensor([7, 7, 9])  # one report twice; the third has a negative
+    batch = MaskedTextBatch(*(torch.zeros(3, 1, dtype=torch.long),) * 3, reports, texts)
     plus, minus = math.log1p(math.exp(-1)), math.log1p(math.exp(1))  # on the diagonal, as + and as -
     zero = math.log(2)
-    assert tiny().sigmoid(ecg, text, shown).item() == pytest.approx((2 * plus + minus + 6 * zero) / 3)
-    assert tiny(released=True).sigmoid(ecg, text, shown).item() == pytest.approx((2 * plus + minus + 6 * zero) / 9)
-    text = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])  # the equal texts change places
-    assert tiny().sigmoid(ecg, text, shown).item() == pytest.approx((2 * plus + 7 * zero) / 3)
-    assert tiny(released=True).sigmoid(ecg, text, shown).item() == pytest.approx((2 * minus + 7 * zero) / 9)
+    assert tiny().ets_loss(ecg, text, batch).item() == pytest.approx((2 * plus + minus + 6 * zero) / 3)
+    assert tiny(released=True).ets_loss(ecg, text, batch).item() == pytest.approx((2 * plus + minus + 6 * zero) / 9)
+    text = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])  # the equal texts are swapped
+    assert tiny().ets_loss(ecg, text, batch).item() == pytest.approx((2 * plus + 7 * zero) / 3)
+    assert tiny(released=True).ets_loss(ecg, text, batch).item() == pytest.approx((2 * minus + 7 * zero) / 9)
 
 
 # --- losses --------------------------------------------------------------------------------------
@@ -209,9 +209,9 @@ def test_parts_of_like_length_give_the_same_losses():
     whole, parts = ready(), ready(length_groups=3)
     parts.load_state_dict(whole.state_dict())
     with torch.no_grad():
-        expected, found = whole.loss(batch_of(8)), parts.loss(batch_of(8))
+        expected, losses = whole.loss(batch_of(8)), parts.loss(batch_of(8))
     for name, value in expected.items():
-        assert found[name].item() == pytest.approx(value.item(), rel=1e-5), name
+        assert losses[name].item() == pytest.approx(value.item(), rel=1e-5), name
 
 
 def test_the_target_is_the_recording_before_lead_masking_unless_released():
@@ -220,7 +220,7 @@ def test_the_target_is_the_recording_before_lead_masking_unless_released():
         clean_target, masked = ready(**silent).loss(batch_of(4)), ready(released=True, **silent).loss(batch_of(4))
         switched = ready(released=True, mem_target="clean", **silent).loss(batch_of(4))
     assert 0.8 < clean_target["mem"] < 3 and 0.8 < switched["mem"] < 3
-    assert masked["mem"] < 0.5 * clean_target["mem"]  # silence is easier to foretell
+    assert masked["mem"] < 0.5 * clean_target["mem"]  # draw_time_out is easier to foretell
 
 
 def test_bf16_autocast_keeps_the_losses_near():
@@ -258,7 +258,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(tmp_path):
 
     with pytest.raises(StopError):
         run(ready(), stop)
-    resumed = run(ready(seed=5))  # what it starts from must not matter
+    resumed = run(ready(seed=5))  # its initial weights must not matter
     (tmp_path / "c.pt").unlink()
     whole = run(ready())
     assert resumed.history == whole.history and resumed.step == whole.step
@@ -268,7 +268,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(tmp_path):
 
 
 def test_official_layouts_and_parts(t5, tmp_path):
-    """Through the file and the strict loader, as a user's ``weights = "/path"`` does it."""
+    """Files pass the strict loader, as with a user's ``weights = "/path"``."""
     method = build("cmelt", {**TINY, "text_model": t5}, seed=1)
     state, ecg = {k: v.clone() for k, v in method.state_dict().items()}, batch_of(2).ecg
     assert "language_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight" in state
@@ -304,17 +304,17 @@ def test_a_published_text_model_trains_and_its_padding_is_read_only_if_released(
     silent = [name for name, p in method.named_parameters() if p.grad is None or not p.grad.any()]
     assert not silent
     ids, mask = method.eval().language_encoder.tokenise(["av block", REPORTS[1].lower()])
-    kept_args = batch_of(2).ecg, ids, mask, _all_patches(method)
+    arguments = batch_of(2).ecg, ids, mask, _all_patches(method)
     with torch.inference_mode():
         alone = method.text_features(*method.language_encoder.tokenise(["av block"]))
-        torch.testing.assert_close(method.fuse(*kept_args).text_feature[:1], alone)
-        assert not torch.allclose(method.fuse(*kept_args, padding_is_text=True).text_feature[:1], alone, atol=1e-4)
+        torch.testing.assert_close(method.fuse(*arguments).text_feature[:1], alone)
+        assert not torch.allclose(method.fuse(*arguments, padding_is_text=True).text_feature[:1], alone, atol=1e-4)
 
 
 def _all_patches(method):
-    from methods.nn.cmelt.masked_patches import keep_patches
+    from methods.nn.cmelt.masked_patches import draw_visible_patches
 
-    return keep_patches(2, method.signal.samples // 16, 0.0)
+    return draw_visible_patches(2, method.signal.samples // 16, 0.0)
 
 
 @pytest.mark.parametrize("text_model", ["small", "tiny", None])
@@ -325,9 +325,9 @@ def test_negatives_need_no_download_where_the_text_model_is_ours(text_model):
 def test_published_models_embed_the_reports_for_n3s(t5):
     method = build("cmelt", {**TINY, "text_model": "small", "negative_model": t5})
     method.start_pretraining(REPORTS * 2)
-    assert method._far.vectors.shape == (4, 16)
-    torch.testing.assert_close(method._far.vectors.norm(dim=1), torch.ones(4))
-    assert not any("far" in name for name in method.state_dict())
+    assert method._hard_negatives.vectors.shape == (4, 16)
+    torch.testing.assert_close(method._hard_negatives.vectors.norm(dim=1), torch.ones(4))
+    assert not any("negatives" in name for name in method.state_dict())
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -345,10 +345,10 @@ def test_text_needs_a_text_model():
 
 
 def test_errors_name_all_fields_and_the_remedy(tmp_path):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         CMELT(width=100, heads=12, lead_order="mimik", mem_ratio=2.0, mem_layer=9, mem_target="cleen", features="men")
     for part in ("width is 100", "did you mean 'mimic'", "mem_ratio is 2.0", "mem_layer is 9", "'clean'", "'mean'"):
-        assert part in str(caught.value), part
+        assert part in str(error.value), part
     with pytest.raises(MissingError, match=r"the text model '.*nowhere'.*hf download"):
         tiny(text_model=str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="start_pretraining"):

@@ -1,7 +1,7 @@
 """C-MELT against activations and losses of the official class, for weights and inputs in closed form.
 
-The weights are made under the official names and shapes, written as D-BETA's checkpoint file, and come in by the
-way that a suite's ``weights = "/path"`` takes; every entry of golden/cmelt.json is compared.
+The weights have the official names and shapes. They are written as D-BETA's checkpoint file and loaded as a suite's
+``weights = "/path"`` loads them; every entry of golden/cmelt.json is compared.
 """
 
 import json
@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from benchmark.engine.building import build
-from methods.cmelt import Shown
-from methods.nn.cmelt.masked_patches import keep_patches, patch_targets, reconstruction_loss
+from methods.cmelt import MaskedTextBatch
+from methods.nn.cmelt.masked_patches import draw_visible_patches, patch_targets, reconstruction_loss
 
 SHARED = Path(os.environ.get("ECGARENA_SHARED", Path(__file__).parents[2] / "../shared"))
 GOLDEN = SHARED / "golden" / "cmelt.json"
 KEYS = SHARED / "specs" / "cmelt_state_dict.txt"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_file(), reason=f"no official activations at {GOLDEN}")
-TOLERANCE = 1e-4  # relative, float32; what passes through the text tower: see `rounding_of_text`
+TOLERANCE = 1e-4  # relative, float32; larger after the text encoder, see `rounding_of_text`
 TIED = "language_encoder.encoder.embed_tokens.weight"
 FLAN_T5_BASE = {"d_model": 768, "d_ff": 2048, "d_kv": 64, "num_layers": 12, "num_heads": 12, "vocab_size": 32128,
                 "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}  # fmt: skip
@@ -36,7 +36,7 @@ def official_shapes():
 
 
 def closed_form(name, shape):
-    """The weight called `name`, from its name alone (the recipe of the golden file)."""
+    """Return the weight called `name`, computed from its name (the recipe of the golden file)."""
     draw = np.random.RandomState(zlib.crc32(name.encode()) ^ 1).standard_normal(int(np.prod(shape)))
     if len(shape) >= 2:
         draw *= np.sqrt(1 / np.prod(shape[1:]))
@@ -50,7 +50,7 @@ def closed_form(name, shape):
 
 
 def sinusoids(length, width):
-    """The one table that the recipe leaves as the official class computes it."""
+    """Return the one table that the recipe leaves as the official class computes it."""
     angles = np.arange(length)[:, None] / 10000 ** (np.arange(0, width, 2) / width)
     table = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(1, length, width)
     return torch.from_numpy(table).float()
@@ -59,16 +59,16 @@ def sinusoids(length, width):
 def write_checkpoint(path):
     shapes = official_shapes()
     state = {k: closed_form(k, s) for k, s in shapes.items() if k != TIED and not k.endswith(".pe")}
-    filled = len(state)
+    weight_count = len(state)
     state[TIED] = state["language_encoder.shared.weight"]
     for name in shapes.keys() - state.keys():
         state[name] = sinusoids(*shapes[name][1:])
     torch.save({"model": state}, path)
-    return filled
+    return weight_count
 
 
 def write_flan_t5(folder):
-    """A folder as the hub would give it, with weights of zero: what is found later comes from the checkpoint."""
+    """Write a folder like the hub's, with weights of zero, so that all other values come from the checkpoint."""
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast, T5Config
 
@@ -84,7 +84,7 @@ def write_flan_t5(folder):
 
 
 def inputs():
-    """Recordings, token ids, their mask and the labels of masked words."""
+    """Return recordings, token ids, their mask and the labels of masked words."""
     draw = np.random.RandomState(1)
     ecg = 0.3 * np.cumsum(draw.standard_normal((2, 12, 5000)), -1) / 20
     text = draw.randint(3, 32000, (2, 20)).astype(np.int64)
@@ -97,15 +97,16 @@ def inputs():
 
 
 def activations(method):
-    """Every tensor of the golden file, by its name there."""
+    """Return every tensor of the golden file, by its name there."""
     ecg, ids, mask, labels = inputs()
     swapped = ecg[:, [0, 1, 2, 3, 5, 4, *range(6, 12)]]
     torch.manual_seed(123)
-    kept = keep_patches(2, 312, method.mem_ratio)
-    fused = method.fuse(ecg, ids, mask, kept, padding_is_text=True)
-    patches = method.mim_head(fused.halfway, kept)
+    visible = draw_visible_patches(2, 312, method.mem_ratio)
+    fused = method.fuse(ecg, ids, mask, visible, padding_is_text=True)
+    patches = method.mim_head(fused.decoder_input, visible)
     pair = method.itm_head(fused.pair)
-    shown = Shown(ids, mask, labels, own=torch.tensor([0, 1]), said=torch.tensor([0, 2]))  # is_aligned = [1, 0]
+    # is_aligned = [1, 0]
+    texts = MaskedTextBatch(ids, mask, labels, torch.tensor([0, 1]), torch.tensor([0, 2]))
     return {
         "patch_embeddings": method.ecg_encoder.embed(ecg),
         "encoder_tokens": method.ecg_tokens(ecg),
@@ -120,21 +121,21 @@ def activations(method):
         "official.mlm_logits": method.mlm_head(fused.text),
         "official.mem_logits": patches,
         "official.etm_logits": pair,
-        "official.mem_masks_sum_per_row": kept.hidden.sum(1).tolist(),
+        "official.mem_masks_sum_per_row": visible.hidden.sum(1).tolist(),
         "official.losses (is_aligned = [1,0])": {
             "mlm": method.mlm_head.losses(fused.text, labels).mean(),
-            "mem": reconstruction_loss(patches, patch_targets(ecg, 312, 16), kept.hidden),
-            "etm": F.cross_entropy(pair, shown.aligned.long()),
-            "ets": method.sigmoid(fused.ecg_feature, fused.text_feature, shown),
+            "mem": reconstruction_loss(patches, patch_targets(ecg, 312, 16), visible.hidden),
+            "etm": F.cross_entropy(pair, texts.aligned.long()),
+            "ets": method.ets_loss(fused.ecg_feature, fused.text_feature, texts),
         },
     }
 
 
 def rounding_of_text(method):
-    """How far float32 itself moves the text feature: its relative distance to the same tower in float64.
+    """Return the relative distance of the text feature to that of the same encoder in float64.
 
-    Under these weights the tower is ill-conditioned, and the order in which a CPU sums decides the fourth digit
-    (AVX2: 0.6e-4 from the official value; AVX512: 1.3e-4). No float32 run can be held to less than this.
+    With these weights the text encoder is ill-conditioned, and the order of a CPU's sums decides the fourth digit
+    (AVX2: 0.6e-4 from the official value; AVX512: 1.3e-4). No float32 run can be more precise than this.
     """
     _, ids, mask, _ = inputs()
     single = method.text_features(ids, mask).double()
@@ -146,53 +147,53 @@ def is_ecg_only(name):
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    """The golden file, what is found in its place, weights filled, the method's shapes, its text tower's rounding."""
+def comparison(tmp_path_factory):
+    """Return golden file, our activations, number of weights, shapes, and rounding of the text encoder."""
     folder = tmp_path_factory.mktemp("flan-t5-base")
     write_flan_t5(folder)
-    filled = write_checkpoint(folder / "sample.pt")
+    weight_count = write_checkpoint(folder / "sample.pt")
     method = build("cmelt", {"text_model": str(folder), "released": True}, weights=folder / "sample.pt")
     (folder / "sample.pt").unlink()  # 1.3 GB
     with torch.inference_mode():
-        found = activations(method)
+        tensors = activations(method)
         rounding = rounding_of_text(method)
     shapes = {name: tuple(value.shape) for name, value in method.state_dict().items()}
-    return json.loads(GOLDEN.read_text()), found, filled, shapes, rounding
+    return json.loads(GOLDEN.read_text()), tensors, weight_count, shapes, rounding
 
 
-def tensor_errors(found, expected):
-    """Relative error of the listed values and of the norm; of the mean in units of a value's size.
+def tensor_errors(tensor, expected):
+    """Return the relative errors of the listed values and the norm, and of the mean in units of a value's size.
 
-    The text tower is ill-conditioned under these weights: in float64 its feature is 4e-4 away from the official
-    float32 one, so there the distance of the vectors says more than the worst of eight single values.
+    The text encoder is ill-conditioned with these weights: in float64 its feature is 4e-4 away from the official
+    float32 one. The distance of the vectors is therefore compared, not the worst of eight single values.
     """
-    flat = found.double().flatten()
-    listed = torch.tensor(expected["first5"] + expected["last3"], dtype=torch.float64)
+    flat = tensor.double().flatten()
+    golden_values = torch.tensor(expected["first5"] + expected["last3"], dtype=torch.float64)
     return {
-        "values": ((torch.cat([flat[:5], flat[-3:]]) - listed).norm() / listed.norm()).item(),
+        "values": ((torch.cat([flat[:5], flat[-3:]]) - golden_values).norm() / golden_values.norm()).item(),
         "norm": abs(flat.norm().item() / expected["norm"] - 1),
         "mean": abs(flat.mean().item() - expected["mean"]) / (expected["norm"] / flat.numel() ** 0.5),
     }
 
 
-def test_every_entry_equals_the_official_one(compared):
-    golden, found, filled, _, rounding = compared
+def test_every_entry_equals_the_official_one(comparison):
+    golden, tensors, weight_count, _, rounding = comparison
     assert rounding < 2e-3
-    assert golden.pop("recipe") and golden.pop("filled") == filled
-    assert set(found) == set(golden)
+    assert golden.pop("recipe") and golden.pop("filled") == weight_count
+    assert set(tensors) == set(golden)
     for name, expected in golden.items():
         if isinstance(expected, list):  # counts
-            assert found[name] == expected, name
+            assert tensors[name] == expected, name
             continue
         if name.endswith("is_aligned = [1,0])"):
-            assert set(found[name]) == set(expected)
-            errors = {loss: abs(found[name][loss].item() / value - 1) for loss, value in expected.items()}
+            assert set(tensors[name]) == set(expected)
+            errors = {loss: abs(tensors[name][loss].item() / value - 1) for loss, value in expected.items()}
         else:
-            assert list(found[name].shape) == expected["shape"], name
-            errors = tensor_errors(found[name], expected)
-        allowed = TOLERANCE if is_ecg_only(name) else max(TOLERANCE, 4 * rounding)  # ours and the official one's
+            assert list(tensors[name].shape) == expected["shape"], name
+            errors = tensor_errors(tensors[name], expected)
+        allowed = TOLERANCE if is_ecg_only(name) else max(TOLERANCE, 4 * rounding)  # of both sides
         assert max(errors.values()) < allowed, (name, errors, allowed)
 
 
-def test_parameters_carry_the_official_names_and_shapes(compared):
-    assert compared[3] == official_shapes()
+def test_parameters_carry_the_official_names_and_shapes(comparison):
+    assert comparison[3] == official_shapes()

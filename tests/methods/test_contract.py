@@ -1,4 +1,4 @@
-"""Every built-in method meets the contract of `benchmark.contract.check_method`; and the check can fail.
+"""Every built-in method meets the contract of `benchmark.contract.check_method`, and the check can fail.
 
 A new method is one line in `CASES`: a small configuration, and the parameters that never get a gradient.
 """
@@ -19,11 +19,11 @@ from benchmark.testing import FakeMethod, check_method
 
 @dataclass(frozen=True)
 class Case:
-    """`config`: small enough for a second; `unused`: patterns of parameter names that no loss reaches."""
+    """A configuration that takes about a second, and patterns of parameters that no loss reaches (`unused`)."""
 
     config: dict[str, Any]
     unused: tuple[str, ...] = ()
-    method: str = ""  # where the case is not called as the method
+    method: str = ""  # empty where the case is named after the method
 
 
 RESNET = {"width": 8, "rate": 100.0}
@@ -75,7 +75,7 @@ CASES = {
         "width": 32, "depth": 1, "heads": 2, "channels": 16, "stem": 3, "positions": 8, "position_groups": 2,
         "rate": 100.0, "final": 16, "entries": 8,
     }),
-    # the last norm of each branch starts at 0: nothing before it has a gradient in the first step
+    # the last norm of each branch starts at 0, so nothing before it has a gradient in the first step
     "xresnet1d101": Case(
         {"encoder": "xresnet1d50", "width": 8, "hidden": 16}, (r".*\.convs\.[01]\..*", r".*\.convs\.2\.0\..*")
     ),
@@ -83,8 +83,8 @@ CASES = {
 
 
 def test_every_built_in_method_has_a_case():
-    known = {case.method or name for name, case in CASES.items()}
-    missing = [name for name in METHODS.names() if METHODS.origin(name) == "built-in" and name not in known]
+    methods = {case.method or name for name, case in CASES.items()}
+    missing = [name for name in METHODS.names() if METHODS.origin(name) == "built-in" and name not in methods]
     assert not missing, f"give {', '.join(missing)} a line in CASES"
 
 
@@ -155,7 +155,7 @@ def test_the_check_can_fail(method, message):
 
 
 class Learner(torch.nn.Module, TrainableMethod):
-    """A linear map per recording, with one mistake of each kind on request."""
+    """A linear map per recording, with one mistake on request."""
 
     card = MethodCard(title="Learner", paper="none", licence="the project's own code")
 
@@ -166,7 +166,7 @@ class Learner(torch.nn.Module, TrainableMethod):
         self.own = torch.Generator()
         self.spare = torch.nn.Linear(2, 2) if mistake == "gets no gradient" else None
         self.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
-        # in no state_dict, and it moves to no other device
+        # part of no state_dict, and never moved to another device
         self.offset = torch.randn(4) if mistake in ("on the device", "after saving") else torch.zeros(())
 
     @property
@@ -178,14 +178,14 @@ class Learner(torch.nn.Module, TrainableMethod):
         return self.map(ecg.std(-1)) + offset
 
     def loss(self, batch):
-        found = self.ecg_features(batch.ecg).square().mean()
+        size = self.ecg_features(batch.ecg).square().mean()
         if self.mistake == "is nan":
-            found = found / (len(batch.ecg) - 1) * (len(batch.ecg) - 1)
+            size = size / (len(batch.ecg) - 1) * (len(batch.ecg) - 1)
         if self.mistake == "other losses":
-            found = found * torch.rand((), generator=self.own)
+            size = size * torch.rand((), generator=self.own)
         if self.mistake == "moves in loss":
             self.frozen.data += 1
-        return {"size": found if self.mistake != "scalar" else found.expand(2)}
+        return {"size": size if self.mistake != "scalar" else size.expand(2)}
 
 
 @pytest.mark.parametrize(

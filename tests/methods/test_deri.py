@@ -1,4 +1,4 @@
-"""DERI's behaviour: its terms, its variants, what padding may not change, what needs which part."""
+"""DERI's behaviour: its loss terms, its variants, padding, cached texts and missing parts."""
 
 import pytest
 import torch
@@ -10,8 +10,6 @@ from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
 from methods.deri import DERI
 from methods.nn.contrastive import clip_loss
-from methods.nn.deri.random_views import random_views
-from methods.nn.deri.token_decoder import DropPath, TokenDecoder
 from methods.nn.official import PartMissing
 from methods.nn.text_side import NoTextModel
 
@@ -30,7 +28,7 @@ def ecg_of(method, count=4):
 
 @pytest.fixture
 def quiet(bert):
-    """A frozen text model without dropout, so that two computations can be compared."""
+    """Options for a frozen text model without dropout, so that two computations can be compared."""
     return {"text_model": bert, "text_dropout_in_train": False}
 
 
@@ -40,7 +38,7 @@ def test_the_objective_has_five_terms_and_the_release_four(quiet):
     torch.manual_seed(1)
     losses = method.loss(batch)
     torch.manual_seed(1)
-    pairs = method.pairs(batch.ecg, method.read(REPORTS))
+    pairs = method.compute_pairs(batch.ecg, method.encode_texts(REPORTS))
     assert list(losses) == ["cma", "mix", "rme", "rec_ecg", "rec_text"]
     assert list(released.loss(batch)) == ["cma", "mix", "rme", "rec_ecg"]
     for name, pair in zip(losses, (pairs.aligned, pairs.mixed, pairs.views, pairs.ecg, pairs.text), strict=True):
@@ -53,14 +51,14 @@ def test_tokens_follow_rate_and_seconds():
     assert DERI(text_model=None, width=8).ecg_tokens(torch.rand(1, 12, 5000)).shape == (1, 105, 256)
     method = tiny()
     assert method.ecg_tokens(ecg_of(method)).shape == (4, 9, 16)  # 400 samples, 25 steps, every third
-    assert method.kept == 8 and tiny(mask_ratio=0.5).kept == 4
+    assert method.view_tokens == 8 and tiny(mask_ratio=0.5).view_tokens == 4
     assert tiny(stride=1).ecg_tokens(ecg_of(method)).shape == (4, 25, 16)
 
 
 def test_variants_of_inference(quiet):
     ecg = ecg_of(tiny())
     mix = tiny()
-    tokens = mix.aligned_tokens(mix.encode(ecg))
+    tokens = mix.align_tokens(mix.encode(ecg))
     torch.testing.assert_close(tiny(features="aligned").ecg_features(ecg), tokens.mean(1))
     torch.testing.assert_close(tiny(embeddings="aligned").ecg_embeddings(ecg), tokens.mean(1))
     torch.testing.assert_close(tiny(tokens="aligned").ecg_tokens(ecg), tokens)
@@ -74,24 +72,25 @@ def test_variants_of_inference(quiet):
 def test_consistent_norm_is_what_training_computes(quiet):
     method = tiny(**quiet, consistent_norm=True)
     ecg = ecg_of(method)
-    pairs = method.pairs(ecg, method.read(REPORTS))
+    pairs = method.compute_pairs(ecg, method.encode_texts(REPORTS))
     torch.testing.assert_close(method.ecg_embeddings(ecg), pairs.mixed[0])
     torch.testing.assert_close(F.normalize(method.text_embeddings(REPORTS), dim=-1), pairs.aligned[1])
 
 
-def test_padding_changes_nothing_unless_the_release_is_asked_for(quiet):
+def test_padding_changes_nothing_unless_configured_as_released(quiet):
     longer = [*REPORTS, "sinus rhythm with first degree av block, " * 4]
     masked, full = tiny(**quiet), tiny(**quiet, text_padding="full")
     for method in (masked, full):
         alone = torch.cat([decoded_ecg(method, [text]) for text in REPORTS])
         torch.testing.assert_close(decoded_ecg(method, longer)[:4], alone, rtol=1e-4, atol=1e-5)
-    assert masked.read(REPORTS, masked.pad_to).tokens.shape[1] < full.read(REPORTS, full.pad_to).tokens.shape[1] == 64
+    lengths = [method.encode_texts(REPORTS, method.pad_to).tokens.shape[1] for method in (masked, full)]
+    assert lengths[0] < lengths[1] == 64
     assert not torch.allclose(decoded_ecg(masked, REPORTS), decoded_ecg(full, REPORTS), atol=1e-3)
 
 
 def decoded_ecg(method, texts):
     with torch.no_grad():
-        return method.pairs(ecg_of(method, len(texts)), method.read(texts, method.pad_to)).ecg[1]
+        return method.compute_pairs(ecg_of(method, len(texts)), method.encode_texts(texts, method.pad_to)).ecg[1]
 
 
 def test_cached_text_is_the_same_text_read_once(quiet):
@@ -100,12 +99,12 @@ def test_cached_text_is_the_same_text_read_once(quiet):
         sizes = TINY if name == "deri" else {"width": 8, "rate": 100.0, "seconds": 4.0, "embed_dim": 16}
         plain = build(name, {**sizes, **quiet}).train()
         cached = build(name, {**sizes, **quiet, "cache_text": True}).train()
-        read = []
-        cached.lm_model.register_forward_hook(lambda *call, read=read: read.extend(call[1][0]))
+        inputs = []
+        cached.lm_model.register_forward_hook(lambda *call, inputs=inputs: inputs.extend(call[1][0]))
         for _ in range(2):
-            expected, found = (losses(method, batch) for method in (plain, cached))
-            assert found == pytest.approx(expected, rel=1e-5)
-        assert sorted(read) == sorted(REPORTS[:3])
+            expected, values = (losses(method, batch) for method in (plain, cached))
+            assert values == pytest.approx(expected, rel=1e-5)
+        assert sorted(inputs) == sorted(REPORTS[:3])
         with torch.inference_mode():
             cached.text_embeddings(["paced rhythm"])
         losses(cached, Batch(batch.ecg, list("abcd"), ["paced rhythm"] * 4))  # inference tensors cannot train
@@ -115,19 +114,19 @@ def test_cached_text_is_the_same_text_read_once(quiet):
 
 def losses(method, batch):
     torch.manual_seed(2)
-    found = method.loss(batch)
-    sum(found.values()).backward()
-    return {name: value.item() for name, value in found.items()}
+    tensors = method.loss(batch)
+    sum(tensors.values()).backward()
+    return {name: value.item() for name, value in tensors.items()}
 
 
-def test_a_cache_of_what_changes_is_refused(bert):
+def test_a_cache_of_a_trained_text_model_is_refused(bert):
     with pytest.raises(UsageError, match="text_dropout_in_train = false"):
         build("deri", {**TINY, "text_model": bert, "cache_text": True})
     with pytest.raises(UsageError, match="freeze_text = true"):
         build("merl", {"width": 8, "text_model": "small", "text_dropout_in_train": False, "cache_text": True})
 
 
-def test_what_a_configuration_lacks_is_said():
+def test_an_error_names_the_missing_part():
     encoder = tiny(parts="encoder", features="encoder")
     ecg = ecg_of(encoder)
     assert {name.split(".")[0] for name in encoder.state_dict()} == {"ecg_encoder"}
@@ -148,36 +147,6 @@ def test_what_a_configuration_lacks_is_said():
     ):
         with pytest.raises(UsageError, match=message):
             build("deri", {**TINY, "text_model": "none", **options})
-
-
-def test_views_are_two_independent_subsets():
-    tokens = torch.arange(20.0)[None, :, None].expand(3, -1, 2)
-    torch.manual_seed(0)
-    first, second = random_views(tokens, 15)
-    for view in (first, second):
-        assert view.shape == (3, 15, 2) and all(len(set(row.tolist())) == 15 for row in view[..., 0])
-        assert not torch.equal(view.sort(dim=1).values, view)  # the release loses their order
-    assert set(first[0, :, 0].tolist()) != set(second[0, :, 0].tolist())
-    torch.manual_seed(0)
-    kept, _ = random_views(tokens, 15, keep_order=True)
-    assert torch.equal(kept, first.sort(dim=1).values)
-
-
-def test_a_decoder_ignores_padding_and_drops_paths_in_training_only():
-    torch.manual_seed(0)
-    decoder = TokenDecoder(6, 16, 8, heads=1).eval()
-    tokens, mask = torch.randn(2, 5, 16), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    other = torch.where(mask.unsqueeze(-1), tokens, torch.randn(2, 5, 16))
-    torch.testing.assert_close(decoder(tokens, mask)[mask], decoder(other, mask)[mask])
-    torch.testing.assert_close(decoder(tokens, mask)[0], decoder(tokens)[0])
-    assert not torch.allclose(decoder(tokens, mask)[1, :3], decoder(tokens)[1, :3], atol=1e-3)
-    with pytest.raises(ValueError, match="6 tokens and was given 7"):
-        decoder(torch.zeros(1, 7, 16))
-    drop, ones = DropPath(0.5), torch.ones(4000, 2)
-    assert torch.equal(drop.eval()(ones), ones)
-    dropped = drop.train()(ones)
-    assert set(dropped.flatten().tolist()) == {0.0, 2.0} and dropped.mean().item() == pytest.approx(1, abs=0.1)
-    assert torch.equal(dropped[:, 0], dropped[:, 1])
 
 
 def test_lead_orders_hold_the_same_leads():

@@ -1,4 +1,4 @@
-"""The handcrafted baseline on synthetic rhythms: known rates and patterns, always finite, independent of the batch."""
+"""The handcrafted baseline on synthetic rhythms: known rates and patterns, finite values, no effect of the batch."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ REGULAR = np.arange(0.5, 9.8, 0.8)
 
 
 def odd_recordings():
-    """Recordings that break careless code, by name."""
+    """Return recordings that break careless code, by name."""
     rng = np.random.default_rng(1)
     good = beats_at(REGULAR, noise=0.02)
     flat_lead, gap, spike, infinite = good.copy(), good.copy(), np.zeros_like(good), good.copy()
@@ -164,7 +164,7 @@ def test_always_finite(name):
     assert np.isfinite(list(row.values())).all()
 
 
-def test_what_cannot_be_measured_is_neutral_and_flagged():
+def test_measures_that_cannot_be_taken_are_neutral_and_flagged():
     rows = dict(zip(odd_recordings(), features(*odd_recordings().values()), strict=True))
     zeros = rows["zeros"]
     assert (zeros["flat_leads"], zeros["no_rhythm"], zeros["no_borders"], zeros["beats"]) == (12, 1, 1, 0)
@@ -181,8 +181,7 @@ def test_what_cannot_be_measured_is_neutral_and_flagged():
 def test_missing_samples_count_as_zero():
     gap = beats_at(REGULAR)
     gap[:, 300:420] = np.nan
-    filled = np.nan_to_num(gap, nan=0.0)
-    assert features(gap) == features(filled)
+    assert features(gap) == features(np.nan_to_num(gap, nan=0.0))
 
 
 def test_one_by_one_equals_batched():

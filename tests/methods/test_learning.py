@@ -1,9 +1,9 @@
-"""Trainable methods learn: a short pre-training lifts the 10 % probe above that of the method's own random weights.
+"""Trainable methods learn: after a short pre-training the 10 % probe beats that of the method's own random weights.
 
-On synthetic recordings, mean over three seeds (weights, batches and labelled subset); aligned methods must also leave
-chance zero-shot. A new method is one line in `CASES`: its name and a compact configuration, and beside it what was
-measured; the case should take about 15 seconds a seed on one core. `LONG_CASES` take minutes (``make test-slow``).
-On real recordings all of them are held to it by `tests/test_results.py`.
+Data are synthetic recordings, scores means over three seeds (weights, batches and labelled subset). Zero-shot scores
+of aligned methods must also be above chance. A new method is one line in `CASES`: its name, a compact configuration,
+and the measured lift as a comment. A case should take about 15 seconds a seed on one core; `LONG_CASES` take minutes
+(``make test-slow``). `tests/test_results.py` requires the same of all methods on real recordings.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ SGD = {"optimiser": "sgd", "lr": 0.05, "weight_decay": 1e-4}  # SimSiam's; AdamW
 
 @dataclass(frozen=True)
 class Case:
-    """What is learnt from: `corpus` of the training recordings of so many patients; how far the probe must rise."""
+    """Configuration and data of a training, and the least rise of the probe (`lift`)."""
 
     config: dict[str, Any]
-    patients: int = 600
-    corpus: int | None = 448  # None: all; the probe's splits are larger, to judge by
+    patients: int = 600  # whose recordings are generated
+    corpus: int | None = 448  # training recordings, None: all; the probe's splits are larger
     epochs: int = 6
-    lift: float = 0.04  # of the mean macro AUROC
+    lift: float = 0.04  # least rise of the mean macro AUROC
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -59,7 +59,7 @@ CASES = {
     "merl": Case(COMPACT, corpus=None),  # lifts 0.14, 0.10, 0.15; zero-shot 0.66, 0.71, 0.72
     "deri": Case({**COMPACT, "decoder_heads": 1, "decoder_depth": 1}),  # 0.14, 0.08, 0.02; zero-shot 0.61, 0.62, 0.57
     "ecg_clip": Case(CLIP, corpus=None),  # lifts 0.20, 0.09, 0.09; zero-shot 0.69, 0.78, 0.69
-    "cmelt": Case(  # 0.04, 0.08, 0.14; zero-shot 0.64, 0.66, 0.62. Less is hidden than in the paper, or it takes longer
+    "cmelt": Case(  # 0.04, 0.08, 0.14; zero-shot 0.64, 0.66, 0.62. With the paper's mask ratios it takes longer
         {"width": 64, "depth": 2, "heads": 2, "channels": 32, "position_kernel": 16, "position_groups": 4,
          "fusion_layers": 1, "mem_layer": 0, "decoder_width": 32, "decoder_depth": 1, "decoder_heads": 1,
          "dropout": 0.0, "ets_bias": -3.0, "lead_masking": 0.1, "mem_ratio": 0.5, "replaced": 0.25, "rate": 100.0,
@@ -72,7 +72,7 @@ LONG_CASES = {  # three to fifteen minutes each
     "barlow_twins": Case(
         {**TWO_VIEWS, "hidden": 256, "outputs": 128}, 1200, None, 12, 0.03, {"batch_size": 64, "lr": 1e-3},
     ),  # 0.06, 0.08, 0.07
-    "byol": Case(TWO_VIEWS, 1200, None, 40, 0.02, SGD),  # -0.00, 0.04, 0.05; seeds 1 and 2 carry it
+    "byol": Case(TWO_VIEWS, 1200, None, 40, 0.02, SGD),  # -0.00, 0.04, 0.05; only seeds 1 and 2 rise
     "simsiam": Case(TWO_VIEWS, 1200, None, 40, 0.03, SGD),  # 0.11, 0.02, 0.07
     "st_mem": Case(
         {"width": 64, "depth": 2, "patch": 25, "seconds": 2.5, "decoder_width": 64, "decoder_depth": 1,
@@ -87,7 +87,7 @@ ELSEWHERE = {"cgdmer": "test_cgdmer.py: it needs standardised signals and other 
 
 
 @functools.cache
-def prepared(patients: int, folder: Path) -> PreparedDataset:
+def load_data(patients: int, folder: Path) -> PreparedDataset:
     home = Home(folder)
     prepare("synthetic", {"patients": patients}, home)
     return open_dataset("synthetic", {"patients": patients}, home)
@@ -100,7 +100,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small lose more by waiting for a second thread than they gain."""
+    """Use one thread: a second one only slows networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -108,7 +108,7 @@ def one_thread():
 
 
 def probe(method, data, view, seed):
-    """Macro AUROC on test of a probe on 10 % of the training labels."""
+    """Return the macro AUROC on test of a probe on 10 % of the training labels."""
     features = {split: extract(method, "features", data, view.rows[split], discard_event, "cpu") for split in view.rows}
     rows, labels = view.rows["train"], view.labels
     subset = draw(data.record_ids[rows], data.patient_ids[rows], labels["train"], view.classes, 0.1, seed).rows
@@ -118,7 +118,7 @@ def probe(method, data, view, seed):
 
 
 def zero_shot(method, data, view):
-    """Macro AUROC on test of the class prompts, as the task computes it."""
+    """Return the macro AUROC on test of the class prompts, as the task computes it."""
     import sys
 
     task = sys.modules[TASKS.get("zero_shot").__module__]
@@ -141,7 +141,7 @@ def test_a_longer_pretraining_beats_random_weights(name, folder):
 
 
 def learns(name, case, folder):
-    data = prepared(case.patients, folder)
+    data = load_data(case.patients, folder)
     view = LabelledRows.of(data, "groups", None)
     lifts, shots = [], []
     for seed in SEEDS:
@@ -165,5 +165,5 @@ def test_every_built_in_method_that_trains_without_labels_is_accounted_for():
 
     built_in = [name for name in METHODS.names() if METHODS.origin(name) == "built-in"]
     trainable = [name for name in built_in if issubclass(METHODS.get(name), TrainableMethod)]
-    wanted = {name for name in trainable if not issubclass(METHODS.get(name), SupervisedMethod)}
-    assert wanted == {*CASES, *LONG_CASES, *ELSEWHERE}
+    unsupervised = {name for name in trainable if not issubclass(METHODS.get(name), SupervisedMethod)}
+    assert unsupervised == {*CASES, *LONG_CASES, *ELSEWHERE}

@@ -1,4 +1,4 @@
-"""MERL's behaviour: what trains, what is frozen, what a file holds, what an error says."""
+"""MERL's behaviour: trained and frozen parts, dropout, checkpoints and errors."""
 
 import math
 
@@ -18,12 +18,12 @@ from methods.merl import MERL
 from methods.nn.text import HubTextEncoder, TokeniserMissing
 from methods.nn.text_side import NoTextModel
 
-RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window
+RHYTHMS = {"sinus rhythm": 3, "atrial fibrillation": 9, "av block": 18, "paced rhythm": 36}  # cycles in the window_mask
 SIDES = {"left axis": 0.0, "right axis": 1.5}  # phase between leads
 
 
-def paired(count, seed=0, samples=250):
-    """Recordings whose frequency and phase are what the report says."""
+def draw_pairs(count, seed=0, samples=250):
+    """Return recordings whose frequency and phase are those of the report, and the reports."""
     draw = torch.Generator().manual_seed(seed)
     time = torch.linspace(0, 2 * math.pi, samples)
     ecg, reports = [], []
@@ -38,7 +38,7 @@ def paired(count, seed=0, samples=250):
 
 
 def batch_of(count, seed=0, **options):
-    ecg, reports = paired(count, seed, **options)
+    ecg, reports = draw_pairs(count, seed, **options)
     return Batch(ecg=ecg, record_ids=[str(i) for i in range(count)], reports=reports)
 
 
@@ -51,7 +51,7 @@ def tiny(encoder="resnet18", seed=0, **options):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small lose more by waiting for a second thread than they gain."""
+    """Use one thread: a second one only slows networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -61,7 +61,7 @@ def one_thread():
 @pytest.mark.parametrize("encoder", ["resnet18", "resnet34", "vit_tiny"])
 def test_dimensions_and_batch_size_invariance(encoder):
     method = tiny(encoder, text_model=None).eval()
-    ecg, _ = paired(5)
+    ecg, _ = draw_pairs(5)
     with torch.no_grad():
         features, embeddings = method.ecg_features(ecg), method.ecg_embeddings(ecg)
         assert features.shape == (5, 64)
@@ -84,8 +84,8 @@ def test_gradients_reach_everything_but_the_unused_layer(encoder):
     batch = batch_of(8)
     method.start_pretraining(batch.reports)
     sum(method.loss(batch).values()).backward()
-    discard_event = {name for name, p in method.named_parameters() if p.grad is None or not p.grad.any()}
-    assert discard_event <= {"ecg_encoder.linear.weight", "ecg_encoder.linear.bias"}, discard_event
+    without_gradient = {name for name, p in method.named_parameters() if p.grad is None or not p.grad.any()}
+    assert without_gradient <= {"ecg_encoder.linear.weight", "ecg_encoder.linear.bias"}, without_gradient
 
 
 def test_a_hub_text_model_is_frozen_but_noisy(bert):
@@ -118,7 +118,7 @@ def test_losses_are_named_and_finite_for_a_batch_of_one():
 def test_views_differ_by_dropout_only_in_training():
     method = tiny(text_model=None)
     method.linear2.load_state_dict(method.linear1.state_dict())
-    ecg, _ = paired(2)
+    ecg, _ = draw_pairs(2)
     _, first, second = method.eval().ecg_views(ecg)
     assert torch.equal(first, second)
     _, first, second = method.train().ecg_views(ecg)
@@ -163,7 +163,7 @@ def test_a_file_of_the_state_is_complete(tmp_path):
 
 
 def test_official_checkpoints_load_without_their_text_model(bert, tmp_path):
-    """Through the file and the strict loader, as a user does it."""
+    """Files pass the strict loader, as with a user's ``weights``."""
     full = tiny(text_model=bert)
     assert "lm_model.embeddings.word_embeddings.weight" in full.state_dict()
     state = {name: v for name, v in full.state_dict().items() if not name.startswith("proj_t.0")}
@@ -198,10 +198,10 @@ def test_text_needs_a_text_model():
 
 
 def test_pretraining_without_a_text_model_is_refused(prepared_home):
-    given = "merl", 1, {"width": 8, "text_model": "none"}
+    arguments = "merl", 1, {"width": 8, "text_model": "none"}
     data = recipe("merl", MERL, "synthetic", {"patients": 120}, {})
     with pytest.raises(UsageError, match=r"merl cannot be pre-trained as configured(.|\n)*set text_model to 'small'"):
-        pretrain(*given, data, prepared_home, discard_event)
+        pretrain(*arguments, data, prepared_home, discard_event)
 
 
 def test_errors_name_field_and_remedy(tmp_path):

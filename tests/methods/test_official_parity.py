@@ -1,7 +1,7 @@
 """DERI and MERL against the official classes: closed-form weights in an official file, loaded as a user loads them.
 
-``golden/deri_merl.json`` holds what those classes compute for weights and inputs that its `recipe` gives in closed
-form. Every entry of the file is a test of its own; one without a counterpart here fails.
+``golden/deri_merl.json`` holds the outputs of those classes for weights and inputs that its `recipe` defines in closed
+form. Every entry of the file is a test; one without a counterpart here fails.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def golden():
 
 
 def closed_form(name, shape):
-    """The weight called `name`, from its name and shape alone."""
+    """Return the weight called `name`, computed from its name and shape."""
     draw = np.random.RandomState(zlib.crc32(name.encode()) ^ 1).standard_normal(int(np.prod(shape)))
     if name.endswith("running_var"):
         draw = 1 + 0.1 * np.abs(draw)
@@ -81,7 +81,7 @@ def closed_form(name, shape):
 
 
 def official_state(section):
-    """All entries under the official names, from the list of the official classes' keys (not from our classes)."""
+    """Return all entries under the official names, from the list of the official classes' keys (not our classes)."""
     listing = KEYS.read_text("utf-8").split(MODELS[section][2])[1].split("\n# MERL")[0]
     state = {}
     for name, shape, dtype in re.findall(r"^(\S+)\t\((.*?)\)\t(\w+)", listing, flags=re.M):
@@ -93,7 +93,7 @@ def official_state(section):
 
 
 def official_file(section, folder):
-    """As the release writes them: the whole model with its language model, bare or inside an epoch's checkpoint."""
+    """Write a file like the release's: the whole model with its language model, bare or in an epoch's checkpoint."""
     state = official_state(section)
     state["lm_model.embeddings.position_ids"] = torch.arange(512)[None]
     state["lm_model.pooler.dense.bias"] = torch.zeros(768)
@@ -109,8 +109,8 @@ def official_file(section, folder):
     return path
 
 
-def as_a_user(section, folder):
-    """``--set methods.NAME.weights=FILE`` on a suite; the cell's own way from there to the method."""
+def build_as_user(section, folder):
+    """Build the method of a suite's cell with ``--set methods.NAME.weights=FILE``."""
     name, option, *_ = MODELS[section]
     suite = folder / f"{section}.toml"
     suite.write_text(SUITE.format(method=name, option=option), "utf-8")
@@ -121,15 +121,15 @@ def as_a_user(section, folder):
 
 
 def inputs():
-    """Recordings ``(3, 12, 5000)``, and in place of a text model its pooled output and its tokens."""
+    """Return recordings ``(3, 12, 5000)``, and the output that stands in for a text model."""
     ecg = 1 / (1 + np.exp(-np.random.RandomState(1).standard_normal((3, 12, 5000))))
     pooled = np.tanh(np.random.RandomState(2).standard_normal((3, 768)))
     tokens = np.random.RandomState(3).standard_normal((3, 256, 768))
-    ecg, pooled, tokens = (torch.from_numpy(each).float() for each in (ecg, pooled, tokens))
+    ecg, pooled, tokens = (torch.from_numpy(array).float() for array in (ecg, pooled, tokens))
     return ecg, TextOutput(pooled, tokens, torch.ones(3, 256, dtype=torch.bool))
 
 
-# --- ours ----------------------------------------------------------------------------------------
+# --- our outputs ---------------------------------------------------------------------------------
 
 
 def merl(method):
@@ -149,12 +149,12 @@ def deri(method):
     ecg, text = inputs()
     encoded = method.encode(ecg)
     torch.manual_seed(123)
-    pairs = method.pairs(ecg, text)
+    pairs = method.compute_pairs(ecg, text)
     (recording, report), (mixed_ecg, mixed_text) = pairs.aligned, pairs.mixed
     return {
         "encoder_out": method.ecg_encoder(ecg),
         "downconv": encoded.transpose(1, 2),
-        "att_pool_tokens": method.aligned_tokens(encoded),
+        "att_pool_tokens": method.align_tokens(encoded),
         "ext_ecg_emb_zeroshot": method.ecg_embeddings(ecg),
         "forward.ecg_emb[0]": pairs.views[0],
         "forward.ecg_emb[1]": pairs.views[1],
@@ -173,30 +173,30 @@ def deri_probe(method):
     return {"forward_feature": method.ecg_features(inputs()[0])}
 
 
-COMPUTED = {"deri_resnet18": deri, "deri_finetune_105": deri_probe, "merl_resnet18": merl, "merl_vit_tiny": merl}
+FORWARD_PASSES = {"deri_resnet18": deri, "deri_finetune_105": deri_probe, "merl_resnet18": merl, "merl_vit_tiny": merl}
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory):
-    """Section -> entry -> tensor or number; each section computed once."""
+def outputs_of(tmp_path_factory):
+    """Return a function from a section to its outputs by entry; it computes each section once."""
 
     @functools.cache
     def compute(section):
         if section == "clip_loss":
             return contrast()
-        method = as_a_user(section, tmp_path_factory.mktemp(section))
+        method = build_as_user(section, tmp_path_factory.mktemp(section))
         with torch.no_grad():
-            return {"n_keys": len(method.state_dict()), **COMPUTED[section](method)}
+            return {"n_keys": len(method.state_dict()), **FORWARD_PASSES[section](method)}
 
     return compute
 
 
 def contrast():
-    """The loss and the retrieval accuracies of two formulas that the golden file spells out."""
-    given = golden()["clip_loss"]
-    x, y = _waves(given["x"]), _waves(given["y"])
+    """Return the loss and the retrieval accuracies of two formulas that the golden file defines."""
+    example = golden()["clip_loss"]
+    x, y = _waves(example["x"]), _waves(example["y"])
     return {
-        "loss": clip_loss(x, y, given["tau"]).item(),
+        "loss": clip_loss(x, y, example["tau"]).item(),
         "acc1": retrieval_accuracy(x, y, 1),
         "acc5": retrieval_accuracy(x, y, 5),
     }
@@ -210,7 +210,7 @@ def _waves(formula):
 
 # --- the comparison ------------------------------------------------------------------------------
 
-GIVEN = {("clip_loss", "x"), ("clip_loss", "y"), ("clip_loss", "tau")}  # inputs; `recipe` is one as a whole
+INPUTS = {("clip_loss", "x"), ("clip_loss", "y"), ("clip_loss", "tau")}  # `recipe` has inputs alone
 
 
 def entries():
@@ -219,54 +219,54 @@ def entries():
         for section, content in golden().items()
         if section != "recipe"
         for entry in content
-        if (section, entry) not in GIVEN
+        if (section, entry) not in INPUTS
     ]
 
 
-def error(found, expected):
-    """The largest error of anything that is listed, relative; tensors: to the root mean square of their values."""
+def error(output, expected):
+    """Return the largest relative error of a number or of a tensor's listed values (to their root mean square)."""
     if not isinstance(expected, dict):
-        return abs(found / expected - 1)
-    assert list(found.shape) == expected["shape"]
+        return abs(output / expected - 1)
+    assert list(output.shape) == expected["shape"]
     assert set(expected) == {"shape", "norm", "mean", "first5", "last3"}
-    flat = found.double().flatten()
+    flat = output.double().flatten()
     scale = expected["norm"] / flat.numel() ** 0.5
     values = torch.cat([flat[:5], flat[-3:]])
-    listed = torch.tensor(expected["first5"] + expected["last3"], dtype=torch.float64)
+    golden_values = torch.tensor(expected["first5"] + expected["last3"], dtype=torch.float64)
     return max(
-        ((values - listed).abs().max() / scale).item(),
+        ((values - golden_values).abs().max() / scale).item(),
         abs(flat.norm().item() / expected["norm"] - 1),
         abs(flat.mean().item() - expected["mean"]) / scale,
     )
 
 
 @pytest.mark.parametrize(("section", "entry"), entries(), ids=[f"{section}: {entry}" for section, entry in entries()])
-def test_every_entry_equals_the_official_one(ours, section, entry):
-    found = ours(section)
-    assert entry in found, f"{section}: {entry} is in the golden file and compared with nothing"
-    assert error(found[entry], golden()[section][entry]) < TOLERANCE
+def test_every_entry_equals_the_official_one(outputs_of, section, entry):
+    outputs = outputs_of(section)
+    assert entry in outputs, f"{section}: {entry} is in the golden file and compared with nothing"
+    assert error(outputs[entry], golden()[section][entry]) < TOLERANCE
 
 
-def test_nothing_is_computed_in_vain(ours):
+def test_every_output_has_its_entry(outputs_of):
     for section in {section for section, _ in entries()}:
-        assert {entry for name, entry in entries() if name == section} == set(ours(section))
+        assert {entry for name, entry in entries() if name == section} == set(outputs_of(section))
 
 
-def test_the_comparison_can_fail(ours):
+def test_the_comparison_can_fail(outputs_of):
     expected = golden()["deri_resnet18"]["downconv"]
-    found = ours("deri_resnet18")["downconv"]
-    assert error(found * 1.001, expected) > TOLERANCE
-    moved = found.clone()
-    moved[0, 0, 0] += 0.01 * moved.abs().mean()
-    assert error(moved, expected) > TOLERANCE
+    output = outputs_of("deri_resnet18")["downconv"]
+    assert error(output * 1.001, expected) > TOLERANCE
+    other = output.clone()
+    other[0, 0, 0] += 0.01 * other.abs().mean()
+    assert error(other, expected) > TOLERANCE
 
 
-def test_an_encoder_file_gives_the_same_features(tmp_path, ours):
-    """``*_encoder.pth``: the encoder alone, without a prefix and with its unused output layer."""
+def test_an_encoder_file_gives_the_same_features(tmp_path, outputs_of):
+    """Such a file (``*_encoder.pth``) has the encoder alone, without prefix and with its unused output layer."""
     state = official_state("merl_resnet18")
     encoder = {k.removeprefix("ecg_encoder."): v for k, v in state.items() if k.startswith("ecg_encoder.")}
     torch.save(encoder, tmp_path / "res18_best_encoder.pth")
-    features = ours("merl_resnet18")["encoder_out"].mean(-1)
+    features = outputs_of("merl_resnet18")["encoder_out"].mean(-1)
     for name, config in {"merl": {}, "deri": {"features": "encoder"}}.items():
         method = build(name, {"parts": "encoder", **config}, tmp_path / "res18_best_encoder.pth")
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Methods that learn from recordings alone: what moves, what stays, what a resumed training equals."""
+"""Methods that learn from recordings alone: momentum copies, resumed trainings, and official files."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def batch_of(count, samples=1000, seed=0):
 
 
 @pytest.mark.parametrize("name", ["byol", "moco_v3"])
-def test_the_slow_copy_starts_equal_follows_and_is_not_trained(name):
+def test_the_momentum_copy_starts_equal_follows_and_is_not_trained(name):
     method = build(name, {**TINY, "momentum": 0.75}).train()
     copies = dict(method.target.named_parameters())
     leaders = {f"encoder.{n}": p for n, p in method.ecg_encoder.named_parameters()}
@@ -57,7 +57,7 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("name", ["byol", "w2v_cmsc_rlm"])
 def test_a_stopped_training_goes_on_bit_by_bit(name, tmp_path):
-    """Slow copies, the count of updates and every random view pass through the checkpoint."""
+    """The checkpoint holds momentum copies, the count of updates and the state of the random views."""
     w2v = {"width": 32, "depth": 1, "heads": 2, "channels": 16, "stem": 3, "positions": 8, "position_groups": 2,
            "rate": 100.0, "final": 16, "entries": 8}  # fmt: skip
     config = w2v if name == "w2v_cmsc_rlm" else TINY
@@ -73,7 +73,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(name, tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(StopError):
         train(build(name, config), Recordings(), options, name, discard_event, checkpoint=path, after_epoch=stop)
-    resumed = build(name, config, seed=5)  # what it starts from must not matter
+    resumed = build(name, config, seed=5)  # its initial weights must not matter
     train(resumed, Recordings(), options, name, discard_event, checkpoint=path)
     states = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in states)
@@ -92,10 +92,10 @@ def test_recordings_without_a_report_are_learnt_from(prepared_home, monkeypatch)
 
 def test_they_pre_train_through_the_harness(prepared_home):
     training = {"epochs": 1, "batch_size": 32}
-    asked = recipe("simclr", METHODS.get("simclr"), "synthetic", {"patients": 120}, training)
-    made = pretrain("simclr", 1, TINY, asked, prepared_home, discard_event)
-    assert {"loss", "nt_xent", "val_nt_xent"} <= made.card["final"].keys()
-    build("simclr", TINY, made.weights)
+    corpus = recipe("simclr", METHODS.get("simclr"), "synthetic", {"patients": 120}, training)
+    result = pretrain("simclr", 1, TINY, corpus, prepared_home, discard_event)
+    assert {"loss", "nt_xent", "val_nt_xent"} <= result.card["final"].keys()
+    build("simclr", TINY, result.weights)
 
 
 def test_st_mem_reads_official_files_by_their_names():
@@ -112,5 +112,5 @@ def test_st_mem_reads_official_files_by_their_names():
     assert whole.checkpoint_state(state).keys() == state.keys()
     features = build("st_mem", {**config, "decoder_depth": 0})
     encoder = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
-    for given in (official, {**encoder, "head.weight": torch.zeros(2, 64)}):
-        assert features.checkpoint_state(given).keys() == features.state_dict().keys()
+    for file in (official, {**encoder, "head.weight": torch.zeros(2, 64)}):
+        assert features.checkpoint_state(file).keys() == features.state_dict().keys()

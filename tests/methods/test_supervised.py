@@ -1,4 +1,4 @@
-"""The two baselines: supervised from scratch, and the floor of random weights."""
+"""Two baselines: supervised from scratch, and random weights."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ TINY = {"width": 8, "rate": 100.0, "seconds": 2.5}
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small lose more by waiting for a second thread than they gain."""
+    """Use one thread: a second one only slows networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -29,8 +29,8 @@ def random_init(**options):
     return METHODS.get("random_init")(**TINY, **options)
 
 
-def labelled(count, seed=0):
-    """Two classes that a sum over time cannot see: a slow and a fast wave, either, both or none."""
+def draw_labelled(count, seed=0):
+    """Return recordings of two classes, a slow and a fast wave, which have no effect on the sum over time."""
     draw = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 2, (count, 2), generator=draw).float()
     time = torch.linspace(0, 6.283, 250)
@@ -43,13 +43,13 @@ def test_a_short_training_learns_the_labels():
     method = supervised()
     method.start_task(2)
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3)
-    first = method.loss(labelled(32))["bce"].item()
+    first = method.loss(draw_labelled(32))["bce"].item()
     for step in range(40):
-        losses = method.train().loss(labelled(32, seed=step + 1))
+        losses = method.train().loss(draw_labelled(32, seed=step + 1))
         optimiser.zero_grad()
         sum(losses.values()).backward()
         optimiser.step()
-    test = labelled(64, seed=999)
+    test = draw_labelled(64, seed=999)
     with torch.no_grad():
         scores = method.eval().class_scores(test.ecg)
     assert set(losses) == {"bce"} and losses["bce"].item() < 0.5 * first
@@ -70,7 +70,7 @@ def test_a_fresh_output_layer_for_every_task():
 def test_every_parameter_learns():
     method = supervised()
     method.start_task(2)
-    method.loss(labelled(8))["bce"].backward()
+    method.loss(draw_labelled(8))["bce"].backward()
     assert all(p.grad is not None and p.grad.any() for p in method.parameters())
 
 
@@ -78,13 +78,13 @@ def test_a_batch_of_one_and_half_precision_are_finite():
     method = supervised(dropout=0.5)
     method.start_task(2)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = method.train().loss(labelled(1))["bce"]
+        loss = method.train().loss(draw_labelled(1))["bce"]
     assert loss.isfinite() and loss.dtype == torch.float32
 
 
 @pytest.mark.parametrize("make", [supervised, random_init])
 def test_features_do_not_depend_on_the_batch(make):
-    method, ecg = make().eval(), labelled(5).ecg
+    method, ecg = make().eval(), draw_labelled(5).ecg
     with torch.no_grad():
         together = method.ecg_features(ecg)
         alone = torch.cat([method.ecg_features(one) for one in ecg.split(1)])
@@ -99,7 +99,7 @@ def test_an_unknown_encoder_is_a_clear_error(name):
 
 
 def test_random_weights_follow_from_the_seed_alone():
-    ecg = labelled(3).ecg
+    ecg = draw_labelled(3).ecg
     torch.manual_seed(1)
     first = random_init(seed=7)
     torch.manual_seed(2)
@@ -114,6 +114,6 @@ def test_random_weights_follow_from_the_seed_alone():
 def test_random_weights_stay_frozen():
     method = random_init()
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    method.train().ecg_features(labelled(8).ecg)
+    method.train().ecg_features(draw_labelled(8).ecg)
     assert not any(p.requires_grad for p in method.parameters())
     assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())

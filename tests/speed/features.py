@@ -26,7 +26,7 @@ from benchmark.api import Method
 from benchmark.engine.features import BATCH_GPU
 from benchmark.engine.precision import has_bf16
 from benchmark.engine.prefetch import pinned, read_ahead, run_pipelined
-from methods.nn.fold import inference_copy
+from methods.nn.fold import copy_for_inference
 from methods.nn.resnet1d import ResNet1D
 from methods.nn.vit1d import ViT1D
 
@@ -92,7 +92,7 @@ def measure(
     plain.to(device).eval()
     sides = {"plain fp32, batch 256": (plain_loop, pooled(plain), PLAIN_BATCH)}
     for precision in kinds:
-        fast = inference_copy(encoder.to(device), precision)
+        fast = copy_for_inference(encoder.to(device), precision)
         samples = getattr(fast, "cpu_batch_samples", Method.cpu_batch_samples)
         size = BATCH_GPU if device == "cuda" else samples // SAMPLES
         sides[f"{precision}, batch {size}"] = (harness_loop, pooled(fast), size)

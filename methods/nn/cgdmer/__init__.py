@@ -1,1 +1,1 @@
-"""Blocks that only CG-DMER uses."""
+"""Blocks of CG-DMER alone."""

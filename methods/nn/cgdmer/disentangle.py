@@ -1,4 +1,4 @@
-"""Keeping two representations of the same thing apart: what one holds, the other should not."""
+"""Losses that keep two representations of one input apart, so that they carry different information."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from methods.nn.gather import gather
 
 
 def squared_cosines(x: Tensor, y: Tensor) -> Tensor:
-    """``(batch, dim)`` twice -> the squared cosine of each pair of rows, ``(batch,)``: 0 orthogonal, 1 parallel."""
+    """Return the squared cosine of each pair of rows of ``(batch, dim)``, ``(batch,)``: 0 orthogonal, 1 parallel."""
     with torch.autocast(x.device.type, enabled=False):
         return F.cosine_similarity(x.float(), y.float(), dim=-1).square()
 
 
 def cross_correlation(x: Tensor, y: Tensor) -> Tensor:
-    """``||X^T Y||_F^2 / dim^2`` of unit rows centred over the global batch; 0 where no linear map links the two.
+    """Return ``||X^T Y||_F^2 / dim^2`` of unit rows centred over the global batch; X and Y are ``(batch, dim)``.
 
-    After the difference loss of Bousmalis et al., "Domain Separation Networks", NeurIPS 2016; X, Y ``(batch, dim)``.
+    It is 0 where no linear map relates the two. After the difference loss of Bousmalis et al., "Domain Separation
+    Networks", NeurIPS 2016.
     """
     with torch.autocast(x.device.type, enabled=False):
-        x, y = (F.normalize(gather(each).float(), dim=-1) for each in (x, y))
+        x, y = (F.normalize(gather(part).float(), dim=-1) for part in (x, y))
         product = (x - x.mean(0)).T @ (y - y.mean(0))
         return product.square().sum() / product.shape[0] ** 2

@@ -1,1 +1,1 @@
-"""Blocks that only C-MELT uses."""
+"""Blocks of C-MELT alone."""

@@ -1,4 +1,4 @@
-"""Two streams that read each other: BERT layers with cross-attention, and the poolers behind them.
+"""Co-attention of two streams: BERT layers with cross-attention, and the poolers after them.
 
 The fusion of M3AE (Chen et al., MICCAI 2022) as C-MELT uses it; parameters carry the names of the official
 checkpoints, which are BERT's.
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPSILON = 1e-12  # of BERT's layer norms
+from methods.nn.masked_words import EPSILON
 
 
 class CoAttentionLayer(nn.Module):
-    """Self-attention, cross-attention to the other stream, feed-forward; the norm behind each residual."""
+    """Self-attention, cross-attention to the other stream, feed-forward; a norm after each residual."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -24,7 +24,10 @@ class CoAttentionLayer(nn.Module):
         self.output = Residual(4 * width, width, dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, other: Tensor, other_mask: Tensor | None) -> Tensor:
-        """`x` ``(batch, token, width)`` reads `other` ``(batch, its token, width)``; masks are True at real tokens."""
+        """Map `x` ``(batch, token, width)`` to the same shape; it attends to `other` ``(batch, other token, width)``.
+
+        Masks ``(batch, token)`` are True at real tokens.
+        """
         x = self.attention(x, x, mask)
         x = self.crossattention(x, other, other_mask)
         return self.output(F.gelu(self.intermediate["dense"](x)), x)
@@ -40,10 +43,13 @@ class Attention(nn.Module):
         self.output = Residual(width, width, dropout)
 
     def forward(self, x: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
+        """Map `x` ``(batch, token, width)`` to the same shape, with attention to `source` where `mask` is True."""
         inputs = {"query": x, "key": source, "value": source}
         q, k, v = (self.self[n](i).unflatten(-1, (self.heads, -1)).transpose(1, 2) for n, i in inputs.items())
-        seen = None if mask is None else mask[:, None, None, :]  # (batch, head, query, key)
-        mixed = F.scaled_dot_product_attention(q, k, v, seen, dropout_p=self.dropout if self.training else 0.0)
+        attention_mask = None if mask is None else mask[:, None, None, :]  # (batch, head, query, key)
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attention_mask, dropout_p=self.dropout if self.training else 0.0
+        )
         return self.output(mixed.transpose(1, 2).flatten(2), x)
 
 
@@ -57,6 +63,7 @@ class Residual(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """Map `y` ``(..., inputs)`` and `x` ``(..., width)`` to ``(..., width)``."""
         return self.LayerNorm(x + self.dropout(self.dense(y)))
 
 
@@ -68,4 +75,5 @@ class Pooler(nn.Module):
         self.dense = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map ``(batch, token, width)`` to ``(batch, width)`` in (-1, 1)."""
         return torch.tanh(self.dense(tokens[:, 0]))

@@ -1,4 +1,4 @@
-"""Which entries of a D-BETA file a C-MELT uses, and under which names.
+"""Selection and renaming of the entries of a D-BETA file that a C-MELT uses.
 
 Known layouts: the release's torch file (``model``), the same behind prefixes that wrappers add, and ECG-only subsets.
 """
@@ -16,12 +16,12 @@ UNUSED = "ecg_encoder.mask_emb"  # of a pre-training of the encoder alone; the r
 TIED = ("language_encoder.shared.weight", "language_encoder.encoder.embed_tokens.weight")
 
 
-def used_entries(state: dict[str, Tensor], text: bool) -> dict[str, Tensor]:
-    """Select and rename; without `text` whatever serves the text or the fusion is left out.
+def select_entries(state: dict[str, Tensor], text: bool) -> dict[str, Tensor]:
+    """Select and rename the entries of a state dict; without `text`, leave out those of the text side and the fusion.
 
-    One of T5's two tied tables may be missing; anything else that is, is for the strict loader to refuse.
+    One of T5's two tied tables may be missing. Any other missing entry is left to the strict loader, which refuses it.
     """
-    state = {_name(name): value for name, value in state.items() if not name.endswith(".position_ids")}
+    state = {_released_name(name): value for name, value in state.items() if not name.endswith(".position_ids")}
     state.pop(UNUSED, None)
     if not text:
         return {name: value for name, value in state.items() if not name.startswith(TEXT_PARTS)}
@@ -31,8 +31,8 @@ def used_entries(state: dict[str, Tensor], text: bool) -> dict[str, Tensor]:
     return state
 
 
-def _name(name: str) -> str:
-    """The released name: no prefix, and the older names of a weight-normalised convolution."""
+def _released_name(name: str) -> str:
+    """Return the released name: without a prefix, with the older names of a weight-normalised convolution."""
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     for new, old in (("original0", "weight_g"), ("original1", "weight_v")):

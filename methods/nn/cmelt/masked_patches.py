@@ -9,47 +9,53 @@ import torch
 from torch import Tensor, nn
 
 
-class Kept(NamedTuple):
-    """Which patches the encoder sees."""
+class VisiblePatches(NamedTuple):
+    """The patches that the encoder receives."""
 
-    order: Tensor  # (batch, kept), positions of the patches that are seen, in random order
-    restore: Tensor  # (batch, patch), where each patch lies in (seen, then hidden)
+    order: Tensor  # (batch, visible), positions of the visible patches, in random order
+    restore: Tensor  # (batch, patch), position of each patch in (visible, then hidden)
 
     @property
     def hidden(self) -> Tensor:
-        """``(batch, patch)``, bool: True where a patch is not seen."""
+        """Which patches are hidden, ``(batch, patch)`` bool."""
         return self.restore >= self.order.shape[1]
 
-    def rows(self, rows: Tensor) -> Kept:
-        """The same for some recordings of the batch."""
-        return Kept(self.order[rows], self.restore[rows])
+    def rows(self, rows: Tensor) -> VisiblePatches:
+        """Select recordings of the batch."""
+        return VisiblePatches(self.order[rows], self.restore[rows])
 
     def select(self, patches: Tensor) -> Tensor:
-        """``(batch, patch, width)`` -> ``(batch, kept, width)``."""
+        """Select the visible patches: ``(batch, patch, width)`` -> ``(batch, visible, width)``."""
         return patches.gather(1, self.order.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
 
 
-def keep_patches(batch: int, patches: int, ratio: float, device: torch.device | None = None) -> Kept:
-    """Hide the share `ratio` of the patches of each recording; drawn from torch's CPU generator on every device."""
+def draw_visible_patches(batch: int, patches: int, ratio: float, device: torch.device | None = None) -> VisiblePatches:
+    """Hide the share `ratio` of each recording's patches; drawn from torch's CPU generator on every device."""
     order = torch.rand(batch, patches).argsort(1)
-    kept = max(1, int(patches * (1 - ratio)))
-    return Kept(order[:, :kept].to(device), order.argsort(1).to(device))
+    count = max(1, int(patches * (1 - ratio)))
+    return VisiblePatches(order[:, :count].to(device), order.argsort(1).to(device))
 
 
 def patch_targets(ecg: Tensor, patches: int, patch: int) -> Tensor:
-    """``(batch, lead, time)`` -> ``(batch, patch, lead, sample)``, each lead of a recording standardised."""
+    """Return the patches to reconstruct: ``(batch, lead, time)`` -> ``(batch, patch, lead, sample)``.
+
+    Each lead of a recording is standardised over its whole length.
+    """
     ecg = ecg[..., : patches * patch]
     ecg = (ecg - ecg.mean(-1, keepdim=True)) / (ecg.var(-1, keepdim=True) + 1e-6).sqrt()
     return ecg.unflatten(-1, (patches, patch)).transpose(1, 2)
 
 
-def reconstruction_loss(found: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
-    """Mean squared error of the hidden patches; `found`, `target` ``(batch, patch, lead, sample)``."""
-    return (found.float() - target).square().mean((2, 3))[hidden].mean()
+def reconstruction_loss(prediction: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mean squared error over hidden patches.
+
+    `prediction` and `target` are ``(batch, patch, lead, sample)``, `hidden` ``(batch, patch)`` bool.
+    """
+    return (prediction.float() - target).square().mean((2, 3))[hidden].mean()
 
 
 class PatchDecoder(nn.Module):
-    """States of a class token and the kept patches -> all patches ``(batch, patch, lead, sample)``.
+    """A decoder from states of a class token and the visible patches to all patches ``(batch, patch, lead, sample)``.
 
     A pre-norm transformer of its own width with sinusoidal positions, as C-MELT builds it.
     """
@@ -60,24 +66,36 @@ class PatchDecoder(nn.Module):
         self.mask_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
         self.decoder_embed = nn.Linear(inputs, width)
         self.decoder_pos_embed = SinusoidalPositions(max(512, patches + 1), width)
-        self.decoder = nn.ModuleDict({"resblocks": nn.ModuleList(Block(width, heads) for _ in range(depth))})
+        self.decoder = Transformer(width, depth, heads)
         self.decoder_norm = nn.LayerNorm(width)
         self.decoder_pred = nn.Linear(width, leads * patch)
 
-    def forward(self, states: Tensor, kept: Kept) -> Tensor:
-        """``(batch, 1 + kept, inputs)`` -> ``(batch, patch, lead, sample)``."""
+    def forward(self, states: Tensor, visible: VisiblePatches) -> Tensor:
+        """Map states ``(batch, 1 + visible, inputs)`` to ``(batch, patch, lead, sample)``."""
         x = self.decoder_embed(states)
-        gaps = self.mask_token.expand(len(x), kept.restore.shape[1] - kept.order.shape[1], -1).to(x.dtype)
+        gaps = self.mask_token.expand(len(x), visible.restore.shape[1] - visible.order.shape[1], -1).to(x.dtype)
         patches = torch.cat([x[:, 1:], gaps], 1)
-        patches = patches.gather(1, kept.restore.unsqueeze(-1).expand_as(patches))
-        x = self.decoder_pos_embed(torch.cat([x[:, :1], patches], 1))
-        for block in self.decoder["resblocks"]:
-            x = block(x)
+        patches = patches.gather(1, visible.restore.unsqueeze(-1).expand_as(patches))
+        x = self.decoder(self.decoder_pos_embed(torch.cat([x[:, :1], patches], 1)))
         return self.decoder_pred(self.decoder_norm(x)[:, 1:]).unflatten(-1, self.shape)
 
 
+class Transformer(nn.Module):
+    """Blocks one after the other, under the official name ``resblocks``."""
+
+    def __init__(self, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape."""
+        for block in self.resblocks:
+            x = block(x)
+        return x
+
+
 class SinusoidalPositions(nn.Module):
-    """Fixed sines and cosines in turn, added to a sequence."""
+    """Fixed positions with alternating sines and cosines, added to a sequence."""
 
     pe: Tensor
 
@@ -88,6 +106,7 @@ class SinusoidalPositions(nn.Module):
         self.register_buffer("pe", torch.stack([angles.sin(), angles.cos()], -1).flatten(1).unsqueeze(0))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the positions to ``(batch, token, width)``."""
         return x + self.pe[:, : x.shape[1]]
 
 
@@ -101,6 +120,7 @@ class Block(nn.Module):
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape."""
         normed = self.ln_1(x)
         x = x + self.attn(normed, normed, normed, need_weights=False)[0]
         hidden = self.mlp["c_fc"](self.ln_2(x))

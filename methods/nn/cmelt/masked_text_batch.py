@@ -1,4 +1,4 @@
-"""What the text side of C-MELT sees of a batch: some reports replaced by negatives, then some words hidden."""
+"""The text side of a C-MELT batch: some reports are replaced by negatives, then some words are hidden."""
 
 from __future__ import annotations
 
@@ -13,68 +13,77 @@ from methods.nn.masked_words import IGNORED, mask_words
 from methods.nn.text import TextEncoder
 
 
-class Shown(NamedTuple):
-    """What the text side of a batch sees, and what is asked about it."""
+class MaskedTextBatch(NamedTuple):
+    """The texts of a batch as the text encoder reads them, and the targets of the losses."""
 
-    ids: Tensor  # (batch, word), some of them hidden
+    ids: Tensor  # (batch, word), with some words hidden
     mask: Tensor  # (batch, word), False at padding
-    labels: Tensor  # (batch, word)
-    own: Tensor  # (batch,), a number for the recording's own report
-    said: Tensor  # (batch,), a number for the report that is shown
+    labels: Tensor  # (batch, word), the hidden words
+    report_hash: Tensor  # (batch,), of the recording's own report
+    text_hash: Tensor  # (batch,), of the text that is read
 
     @property
     def aligned(self) -> Tensor:
-        """``(batch,)``, bool: the report shown is the recording's own."""
-        return self.own == self.said
+        """Whether each text equals the recording's own report, ``(batch,)`` bool."""
+        return self.report_hash == self.text_hash
 
-    def rows(self, rows: Tensor) -> Shown:
-        """Some rows, without the padding that only other rows need."""
+    def rows(self, rows: Tensor) -> MaskedTextBatch:
+        """Select rows, without the padding that only other rows need."""
         words = int(self.mask[rows].sum(1).max())
-        return Shown(*(part[rows, :words] for part in self[:3]), self.own[rows], self.said[rows])
+        ids, mask, labels = (part[rows, :words] for part in (self.ids, self.mask, self.labels))
+        return MaskedTextBatch(ids, mask, labels, self.report_hash[rows], self.text_hash[rows])
 
 
-def clean(report: str) -> str:
-    """Lower case, ``ecg`` for ``ekg``, no stars, dashes and equal signs at the ends: as the release does it."""
+def clean_report(report: str) -> str:
+    """Clean a report as the release does.
+
+    It becomes lower case, with ``ecg`` for ``ekg`` and without stars, dashes and equal signs at the ends.
+    """
     return report.lower().strip().replace("ekg", "ecg").strip("* =-")
 
 
-def replace_some(reports: Sequence[str], negative: Callable[[Sequence[str]], list[str]], share: float) -> list[str]:
-    """On average the `share` of the reports becomes what `negative` draws for them."""
+def replace_reports(reports: Sequence[str], negative: Callable[[Sequence[str]], list[str]], share: float) -> list[str]:
+    """Replace, on average, the share `share` of the reports by what `negative` draws for them."""
     number = int(share * len(reports) + float(torch.rand(())))
-    chosen = torch.randperm(len(reports))[:number].tolist()
+    positions = torch.randperm(len(reports))[:number].tolist()
     texts = list(reports)
-    for position, text in zip(chosen, negative([reports[i] for i in chosen]), strict=True):
+    for position, text in zip(positions, negative([reports[i] for i in positions]), strict=True):
         texts[position] = text
     return texts
 
 
-def show(encoder: TextEncoder, reports: Sequence[str], texts: Sequence[str], ratio: float) -> Shown:
-    """`texts` in place of `reports`, with the share `ratio` of the words hidden.
+def mask_texts(encoder: TextEncoder, reports: Sequence[str], texts: Sequence[str], ratio: float) -> MaskedTextBatch:
+    """Return the batch with `texts` in place of `reports` and the share `ratio` of the words hidden.
 
-    Hidden words are asked for in a recording's own report alone: a recording says nothing about another's words.
+    Only words of a recording's own report are predicted: a recording has no information on the words of another report.
     """
     ids, mask = encoder.tokenise(texts)
-    hidden, labels = _hide(encoder, ids, ratio)
-    own, said = _numbers(reports, ids.device), _numbers(texts, ids.device)
-    return Shown(hidden, mask, labels.masked_fill((own != said).unsqueeze(1), IGNORED), own, said)
+    hidden, labels = _hide_words(encoder, ids, ratio)
+    report_hash, text_hash = _hash_texts(reports, ids.device), _hash_texts(texts, ids.device)
+    labels = labels.masked_fill((report_hash != text_hash).unsqueeze(1), IGNORED)
+    return MaskedTextBatch(hidden, mask, labels, report_hash, text_hash)
 
 
-def show_as_released(encoder: TextEncoder, reports: Sequence[str], texts: Sequence[str], ratio: float) -> Shown:
-    """The released collator: words are hidden in the original reports, and the result overwrites the negatives.
+def mask_texts_as_released(
+    encoder: TextEncoder, reports: Sequence[str], texts: Sequence[str], ratio: float
+) -> MaskedTextBatch:
+    """Return the batch as the released collator builds it.
 
-    What stays of a negative is its padding and its label.
+    It hides words of the original reports and overwrites the negatives with the result. Of a negative only its padding
+    and its label remain.
     """
     ids, mask = (part.tensor_split([len(reports)]) for part in encoder.tokenise([*reports, *texts]))
-    hidden, labels = _hide(encoder, ids[0], ratio)
-    return Shown(hidden, mask[1], labels, _numbers(reports, hidden.device), _numbers(texts, hidden.device))
+    hidden, labels = _hide_words(encoder, ids[0], ratio)
+    report_hash, text_hash = _hash_texts(reports, hidden.device), _hash_texts(texts, hidden.device)
+    return MaskedTextBatch(hidden, mask[1], labels, report_hash, text_hash)
 
 
-def _hide(encoder: TextEncoder, ids: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
+def _hide_words(encoder: TextEncoder, ids: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     assert encoder.mask_id is not None
     return mask_words(ids, encoder.special_ids, encoder.mask_id, encoder.vocab_size, ratio)
 
 
-def _numbers(texts: Sequence[str], device: torch.device) -> Tensor:
-    """A number per text, the same in every process, so that texts can be compared over processes."""
+def _hash_texts(texts: Sequence[str], device: torch.device) -> Tensor:
+    """Return a number per text, the same in every process, so that texts can be compared over processes."""
     digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
     return torch.tensor([int.from_bytes(d, signed=True) for d in digests], dtype=torch.int64, device=device)

@@ -1,7 +1,8 @@
-"""N3S: nearest-neighbour negative sampling, the texts least like a given one, found once per unique text.
+"""N3S: nearest-neighbour negative sampling, which finds the texts least similar to a given one.
 
-C-MELT / D-BETA (Pham et al., ICML 2025) embeds every report, turns the vector round and takes one of its nearest
-neighbours: a negative that certainly says something else, where a random report is too often the same finding.
+C-MELT / D-BETA (Pham et al., ICML 2025) embeds every report, negates the vector and takes one of its nearest
+neighbours. Such a negative certainly has another meaning, whereas a random report too often has the same findings.
+Each distinct text is searched for once.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ CHUNK = 1024  # texts embedded or compared at a time
 
 
 class HardNegatives:
-    """``far(texts)`` draws for each text one of the `count` least similar texts of the corpus, never itself.
+    """``negatives(texts)`` draws for each text one of the `count` least similar texts of the corpus, never itself.
 
-    The table holds ``(unique texts, count)`` positions; a text outside the corpus (of a validation split) gets its
-    row when it is first seen.
+    The table holds ``(distinct texts, count)`` positions. A text outside the corpus (of a validation split) gets its
+    row on its first use.
     """
 
     def __init__(self, corpus: Sequence[str], embed: Embed, count: int = 64) -> None:
         self.texts = list(dict.fromkeys(corpus))
         self.embed, self.count = embed, count
-        self.vectors = self._embedded(self.texts)
+        self.vectors = self._embed_texts(self.texts)
         self.rows = {text: row for row, text in enumerate(self.texts)}
         own = torch.arange(len(self.texts))
-        self.table = torch.cat([self._farthest(self.vectors[rows], rows) for rows in own.split(CHUNK)])
+        self.table = torch.cat([self._find_least_similar(self.vectors[rows], rows) for rows in own.split(CHUNK)])
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
-        """One negative per text; the text itself where the corpus has no other."""
+        """Return one negative per text; the text itself where the corpus has no other."""
         self._add([text for text in dict.fromkeys(texts) if text not in self.rows])
         choice = torch.randint(max(1, self.table.shape[1]), (len(texts),)).tolist()
         if not self.table.shape[1]:
@@ -48,25 +49,28 @@ class HardNegatives:
         if not texts:
             return
         self.rows.update({text: len(self.table) + i for i, text in enumerate(texts)})
-        self.table = torch.cat([self.table, self._farthest(self._embedded(texts))])
+        self.table = torch.cat([self.table, self._find_least_similar(self._embed_texts(texts))])
 
-    def _farthest(self, vectors: Tensor, own: Tensor | None = None) -> Tensor:
-        """Positions in the corpus ``(text, count)`` of what is nearest to the opposite of each vector."""
+    def _find_least_similar(self, vectors: Tensor, own: Tensor | None = None) -> Tensor:
+        """Return the positions in the corpus ``(text, count)`` nearest to the opposite of each vector."""
         similarity = vectors @ self.vectors.T  # (text, corpus)
         if own is not None:
             similarity[torch.arange(len(own)), own] = torch.inf
         count = min(self.count, len(self.texts) - 1)
         return similarity.topk(count, largest=False).indices.int().cpu()
 
-    def _embedded(self, texts: Sequence[str]) -> Tensor:
+    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         with torch.no_grad():
             return torch.cat([self.embed(texts[i : i + CHUNK]) for i in range(0, len(texts), CHUNK)])
 
 
-def embedding(name: str) -> Embed:
-    """``"hashed"``, or a hub id or path: the mean over the words of that language model, frozen, of length one."""
+def load_embedding(name: str) -> Embed:
+    """Return an embedding function: ``"hashed"``, or the mean word state of a language model by hub id or path.
+
+    The model is frozen; vectors have length one.
+    """
     if name == "hashed":
-        return hashed_words
+        return embed_hashed_words
     encoder = HubTextEncoder(name).eval()
 
     def embed(texts: Sequence[str]) -> Tensor:
@@ -77,11 +81,11 @@ def embedding(name: str) -> Embed:
     return embed
 
 
-def hashed_words(texts: Sequence[str], dim: int = 512) -> Tensor:
-    """Words and word pairs counted with random signs in `dim` places: ``(text, dim)``, of length one.
+def embed_hashed_words(texts: Sequence[str], dim: int = 512) -> Tensor:
+    """Count words and word pairs with random signs in `dim` hash buckets: ``(text, dim)``, of length one.
 
-    An embedding that needs no language model and is the same on every machine; texts without a word in common
-    are about orthogonal.
+    This embedding needs no language model and is the same on every machine. Texts without a common word are about
+    orthogonal.
     """
     counts = torch.zeros(len(texts), dim)
     for row, text in enumerate(texts):

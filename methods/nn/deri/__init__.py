@@ -1,1 +1,1 @@
-"""Blocks that only DERI uses."""
+"""Blocks of DERI alone."""

@@ -1,4 +1,4 @@
-"""The gated feed-forward block of DERI (IJCAI 2025): one half of the hidden layer opens the other."""
+"""The gated feed-forward block of DERI (IJCAI 2025): one half of the hidden layer gates the other."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class GatedMlp(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., inputs)`` -> ``(..., outputs)``."""
+        """Map ``(..., inputs)`` to ``(..., outputs)``."""
         return self.fc2(F.silu(self.dropout(self.fc1(x))) * self.dropout(self.fc3(x)))

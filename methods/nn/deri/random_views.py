@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 
-def random_views(tokens: Tensor, kept: int, keep_order: bool = False) -> tuple[Tensor, Tensor]:
-    """Two independent subsets of `kept` tokens each: ``(batch, token, dim)`` -> twice ``(batch, kept, dim)``.
+def draw_random_views(tokens: Tensor, count: int, keep_order: bool = False) -> tuple[Tensor, Tensor]:
+    """Draw two independent subsets of `count` tokens: ``(batch, token, dim)`` -> twice ``(batch, count, dim)``.
 
-    The release hands the tokens on in the order of the noise that chose them, which takes their places in time from
-    them; `keep_order` sorts them back.
+    The release returns the tokens in the order of the noise that selected them, so that their order in time is lost;
+    `keep_order` sorts them by time.
     """
     first, second = (torch.rand(tokens.shape[:2], device=tokens.device).argsort(dim=1) for _ in range(2))
-    return _gather(tokens, first[:, :kept], keep_order), _gather(tokens, second[:, -kept:], keep_order)
+    return _gather(tokens, first[:, :count], keep_order), _gather(tokens, second[:, -count:], keep_order)
 
 
-def _gather(tokens: Tensor, places: Tensor, keep_order: bool) -> Tensor:
+def _gather(tokens: Tensor, positions: Tensor, keep_order: bool) -> Tensor:
     if keep_order:
-        places = places.sort(dim=1).values
-    return tokens.gather(1, places.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+        positions = positions.sort(dim=1).values
+    return tokens.gather(1, positions.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SeparatorAttention(nn.Module):
-    """``(batch, token, dim)`` -> the same shape: one self-attention over ``[SEP] tokens [SEP]``, no residual, no norm.
+    """Self-attention over ``[SEP] tokens [SEP]`` without residual or norm: ``(batch, token, dim)`` -> the same shape.
 
     `c_proj` belongs to the official class, which never uses it.
     """
@@ -20,7 +20,10 @@ class SeparatorAttention(nn.Module):
         self.c_proj = nn.Linear(dim, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``(batch, token, dim)`` -> ``(batch, token, dim)``."""
+        """Map ``(batch, token, dim)`` to the same shape.
+
+        Raises ValueError for another number of tokens than the module was built for.
+        """
         expected = self.positional_embedding.shape[1] - 2
         if tokens.shape[1] != expected:
             raise ValueError(f"this SeparatorAttention was built for {expected} tokens and was given {tokens.shape[1]}")

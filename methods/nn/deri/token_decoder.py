@@ -13,18 +13,18 @@ from methods.nn.vit1d import Attention, PreNorm
 
 
 class DropPath(nn.Module):
-    """In training, leave out a residual branch for a share `rate` of the examples (stochastic depth)."""
+    """Stochastic depth: in training, drop a residual branch for a share `rate` of the examples."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, ...)`` -> the same shape; what stays is scaled up, so that the mean is kept."""
+        """Map ``(batch, ...)`` to the same shape; the remaining examples are scaled up, so that the mean stays."""
         if not self.training or self.rate == 0:
             return x
-        kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) >= self.rate
-        return x * kept / (1 - self.rate)
+        survives = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) >= self.rate
+        return x * survives / (1 - self.rate)
 
 
 class DecoderBlock(nn.Module):
@@ -37,15 +37,16 @@ class DecoderBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape; `mask` ``(batch, token)`` is False on padding."""
         x = x + self.drop_path(self.attn(x, mask))
         return x + self.drop_path(self.ff(x))
 
 
 class TokenDecoder(nn.Module):
-    """``(batch, token, width)`` -> ``(batch, token, outputs)`` for up to `tokens` tokens.
+    """A decoder of up to `tokens` tokens: ``(batch, token, width)`` -> ``(batch, token, outputs)``.
 
-    Blocks are left out in training with rates from 0 to `drop_path`. Positions are drawn from N(0, 1), unscaled, as
-    in the official class.
+    In training, blocks are dropped with rates from 0 to `drop_path`. Positions are drawn from N(0, 1), unscaled, as in
+    the official class.
     """
 
     def __init__(
@@ -69,9 +70,10 @@ class TokenDecoder(nn.Module):
         self.head = GatedMlp(width, width, outputs, dropout)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``(batch, token, width)`` -> ``(batch, token, outputs)``; `mask` ``(batch, token)`` is False on padding.
+        """Map ``(batch, token, width)`` to ``(batch, token, outputs)``; `mask` ``(batch, token)`` is False on padding.
 
-        Fewer tokens than the decoder was built for take the first positions; the closing separator has its own.
+        Fewer tokens than the decoder was built for use the first positions; the closing separator has its own. Raises
+        ValueError for more tokens.
         """
         count = tokens.shape[1]
         if count > self.tokens:
@@ -81,7 +83,7 @@ class TokenDecoder(nn.Module):
         x = self.to_patch(tokens) + position[:, 1 : count + 1]
         x = torch.cat([separator + position[:, :1], x, separator + position[:, -1:]], dim=1)
         if mask is not None:
-            mask = nn.functional.pad(mask, (1, 1), value=True)  # the separators are always read
+            mask = nn.functional.pad(mask, (1, 1), value=True)  # separators are never padding
         for index in range(self.depth):
             x = self.get_submodule(f"block{index}")(x, mask)
         return self.head(self.norm(x[:, 1:-1]))

@@ -1,1 +1,1 @@
-"""Measurements that only the handcrafted features use: beats, rhythm, waves, morphology."""
+"""Measurements for the handcrafted features alone: beats, waves, rhythm and morphology."""

@@ -1,8 +1,8 @@
-"""Beats: from a 12-lead signal to its QRS complexes and one typical beat per recording, in plain numpy.
+"""Beats: detection of QRS complexes in a 12-lead signal, and one typical beat per recording, in plain numpy.
 
 Detection follows the idea of Pan & Tompkins 1985 (https://doi.org/10.1109/TBME.1985.325532): band-pass, slope,
-moving average, threshold; here the leads vote together, so that one noisy or flat lead does no harm.
-The typical beat is the median over the largest group of beats that look alike (ectopic beats stay out of it).
+moving average, threshold. Here the leads vote together, so that one noisy or flat lead does no harm.
+The typical beat is the median over the largest group of similar beats, without ectopic ones.
 
 Everything after `analysis_grid` runs at `GRID` Hz whatever the input rate: nothing above 45 Hz is measured.
 No result depends on the other recordings of the batch: sums over samples and leads stay inside one recording.
@@ -16,39 +16,39 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 GRID = 100  # Hz of the analysis grid: one sample is 10 ms
-EDGE = GRID  # samples mirrored at both ends: filters need them, beats near an end too
+EDGE = GRID  # samples mirrored at both ends, for filters and for beats near an end
 BEFORE, AFTER = 40, 60  # samples of a beat before its QRS centre and from it on
 BEAT = BEFORE + AFTER
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)  # I, II, V1-V6: the other limb leads are sums of I and II
-ATRIAL = ("II", "V1")  # where atrial activity shows best
-REFRACTORY = GRID // 5  # samples: no two beats are nearer than 200 ms
-T_WAVE = 37  # samples: 360 ms, in which a weak second peak is no beat
+INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)  # I, II, V1-V6; the other limb leads are sums of I and II
+ATRIAL = ("II", "V1")  # the leads with the clearest atrial activity
+REFRACTORY = GRID // 5  # samples, 200 ms: the least distance of two beats
+T_WAVE = 37  # samples, 360 ms after a beat in which a weak second peak is no beat
 SHIFT = 2  # samples by which a beat may be moved to fit the others
-ALIKE = 0.85  # correlation from which two QRS complexes count as the same kind
+ALIKE = 0.85  # from this correlation two QRS complexes are of one kind
 
 
 @dataclass(frozen=True)
 class Beats:
-    """The beats of a batch; each row has columns for the most beats that fit, unused ones are False in `found`."""
+    """The beats of a batch, in as many columns as beats fit into a recording; `valid` is False in unused ones."""
 
-    found: np.ndarray  # (batch, beat) bool
+    valid: np.ndarray  # (batch, beat) bool
     times: np.ndarray  # (batch, beat) samples of the analysis grid
     typical: np.ndarray  # (batch, beat) bool: belongs to the group of the typical beat
     likeness: np.ndarray  # (batch, beat) correlation of the QRS with the typical one
     widths: np.ndarray  # (batch, beat) samples in which the slope is high
     median: np.ndarray  # (batch, lead, BEAT) millivolt, the typical beat
     spread: np.ndarray  # (batch, lead, BEAT) millivolt, mean distance of typical beats from it
-    residue: np.ndarray  # (batch, atrial lead, time) millivolt, what is left without the typical beat
+    residue: np.ndarray  # (batch, atrial lead, time) millivolt, the signal minus the typical beat
 
 
 def analysis_grid(ecg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Filter to 0.5-45 Hz and bring to `GRID` Hz, with `EDGE` mirrored samples at both ends.
+    """Filter to 0.5-45 Hz and resample to `GRID` Hz, with `EDGE` mirrored samples at both ends.
 
-    ``(batch, lead, time)`` millivolt at `rate` -> the signal ``(batch, lead, time)`` at `GRID` Hz, and the
+    Maps ``(batch, lead, time)`` millivolt at `rate` to the signal ``(batch, lead, time)`` at `GRID` Hz, and to the
     power spectrum before the filter ``(batch, lead, bin)``. Samples that are not finite count as 0.
     """
-    ecg = np.where(np.isfinite(ecg), ecg, 0).astype(np.float32).clip(-1e4, 1e4)  # squares stay within float32
+    ecg = np.where(np.isfinite(ecg), ecg, 0).astype(np.float32).clip(-1e4, 1e4)  # keeps squares within float32
     ecg = ecg - ecg.mean(-1, keepdims=True)
     edge = round(EDGE / GRID * rate)
     padded = np.pad(ecg, ((0, 0), (0, 0), (edge, edge)), mode="reflect")
@@ -56,109 +56,112 @@ def analysis_grid(ecg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]
     frequencies = np.fft.rfftfreq(padded.shape[-1], 1 / rate)
     samples = round(ecg.shape[-1] / rate * GRID) + 2 * EDGE
     gain = _ramp(frequencies, 0.3, 0.7) * (1 - _ramp(frequencies, 40.0, 49.0))
-    kept = (spectrum * gain.astype(np.float32))[..., : samples // 2 + 1]
-    signal = np.fft.irfft(kept, n=samples) * np.float32(samples / padded.shape[-1])
+    passband = (spectrum * gain.astype(np.float32))[..., : samples // 2 + 1]
+    signal = np.fft.irfft(passband, n=samples) * np.float32(samples / padded.shape[-1])
     power = np.abs(spectrum[..., : np.searchsorted(frequencies, 45.0)]) ** 2
     return signal.astype(np.float32), power / padded.shape[-1] ** 2
 
 
 def _ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below `low`, 1 above `high`, half a cosine between: no ringing from a hard edge."""
+    """Return 0 below `low`, 1 above `high`, and half a cosine between, which avoids the ringing of a hard edge."""
     return 0.5 - 0.5 * np.cos(np.pi * np.clip((x - low) / (high - low), 0, 1))
 
 
 def slope(signal: np.ndarray) -> np.ndarray:
-    """Pan & Tompkins' five-point derivative, millivolt per second; ``(..., time)`` -> ``(..., time)``."""
+    """Return Pan & Tompkins' five-point derivative, millivolt per second: ``(..., time)`` -> ``(..., time)``."""
     out = np.zeros_like(signal)
     out[..., 2:-2] = 2 * (signal[..., 4:] - signal[..., :-4]) + signal[..., 3:-1] - signal[..., 1:-3]
     return out * np.float32(GRID / 10)
 
 
 def qrs_activity(signal: np.ndarray) -> np.ndarray:
-    """How much QRS there is at each moment, about 1 at a usual beat: ``(batch, lead, time)`` -> ``(batch, time)``.
+    """Return the strength of QRS at each moment, about 1 at a usual beat: ``(batch, lead, time)`` -> ``(batch, time)``.
 
-    Each lead votes with its slope over its usual peak; leads with peaks far above their mean count more.
+    Each lead votes with its slope over its usual peak. Leads whose peaks are far above their mean have more weight.
     """
     speed = uniform_filter1d(np.abs(slope(signal[:, INDEPENDENT])), 8, axis=-1)
     usual = _usual_peak(speed)[..., None]
     votes = np.minimum(speed / np.maximum(usual, 1e-6), 1.5)
     contrast = (usual / np.maximum(speed.mean(-1, keepdims=True), 1e-6)) ** 2  # 0 for a flat lead
     total = np.zeros((len(signal), signal.shape[-1]), np.float32)
-    for lead in range(votes.shape[1]):  # a fixed order of summation
+    for lead in range(votes.shape[1]):  # the order of summation is fixed
         total += votes[:, lead] * contrast[:, lead]
     return total / np.maximum(_usual_peak(total), 1e-6)[:, None]
 
 
 def _usual_peak(activity: np.ndarray) -> np.ndarray:
-    """Median of the maxima of blocks of 2 s (most have a beat, few an artefact); 10 % of the maximum in asystole."""
+    """Return the median of the maxima of blocks of 2 s, of which most have a beat and few an artefact.
+
+    It is at least 10 % of the overall maximum, for asystole.
+    """
     blocks = activity.shape[-1] // (2 * GRID)
     cut = activity[..., : blocks * 2 * GRID].reshape(*activity.shape[:-1], blocks, 2 * GRID)
     tops = cut.max(-1)
     return np.maximum(np.median(tops, axis=-1), 0.1 * tops.max(-1))
 
 
-def detect(activity: np.ndarray, threshold: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
-    """QRS centres: maxima of the activity within 200 ms that reach `threshold`; tall T waves are refused.
+def detect_beats(activity: np.ndarray, threshold: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+    """Find QRS centres: maxima of the activity within 200 ms that reach `threshold`, except tall T waves.
 
-    ``(batch, time)`` -> times and which of them are real, both ``(batch, beat)``.
+    Maps ``(batch, time)`` to the times of the beats and which of them are valid, both ``(batch, beat)``.
     """
     peaks = (activity == maximum_filter1d(activity, 2 * REFRACTORY + 1, axis=-1)) & (activity > threshold)
     # as in Pan & Tompkins, a much weaker maximum within 360 ms of a beat is its T wave
     peaks &= activity > 0.7 * maximum_filter1d(activity, T_WAVE, axis=-1, origin=T_WAVE // 2)
     count = np.cumsum(peaks, axis=-1)
     recent = count[:, REFRACTORY:-1] > count[:, : -REFRACTORY - 1]
-    peaks[:, REFRACTORY + 1 :] &= ~recent  # of two equal maxima the first
+    peaks[:, REFRACTORY + 1 :] &= ~recent  # the first of two equal maxima counts
     peaks[:, :EDGE], peaks[:, -EDGE:] = False, False
     order = np.cumsum(peaks, axis=-1) - 1
     rows, columns = np.nonzero(peaks)
-    most = activity.shape[-1] // REFRACTORY + 1  # not the most of this batch: sums over beats stay the same
+    most = activity.shape[-1] // REFRACTORY + 1  # independent of the batch, so that sums over beats are too
     times = np.full((len(activity), most), EDGE, np.int64)
-    found = np.zeros(times.shape, bool)
+    valid = np.zeros(times.shape, bool)
     times[rows, order[rows, columns]] = columns
-    found[rows, order[rows, columns]] = True
-    return times, found
+    valid[rows, order[rows, columns]] = True
+    return times, valid
 
 
 def find_beats(signal: np.ndarray) -> Beats:
     """Detect, group and average the beats of ``(batch, lead, time)`` on the analysis grid."""
     batch, leads, _ = signal.shape
     activity = qrs_activity(signal)
-    times, found = detect(activity)
+    times, valid = detect_beats(activity)
     typical, likeness = np.zeros(times.shape, bool), np.zeros(times.shape, np.float32)
     median, spread = np.zeros((2, batch, leads, BEAT), np.float32)
     atrial = [LEADS.index(name) for name in ATRIAL]
     residue = signal[:, atrial]
-    for i in range(batch):  # the number of beats differs: recordings one by one
-        here = times[i, found[i]]
-        if not len(here):
+    for i in range(batch):  # one by one, since the numbers of beats differ
+        centres = times[i, valid[i]]
+        if not len(centres):
             continue
-        here, alike = align(signal[i], here)
-        times[i, : len(here)] = here
-        typical[i, : len(here)] = alike > ALIKE
-        likeness[i, : len(here)] = alike
-        median[i], spread[i] = average(signal[i], here[alike > ALIKE])
-        _remove(residue[i], median[i, atrial], here)
-    return Beats(found, times, typical, likeness, _widths(activity, times, found), median, spread, residue)
+        centres, correlation = align_beats(signal[i], centres)
+        times[i, : len(centres)] = centres
+        typical[i, : len(centres)] = correlation > ALIKE
+        likeness[i, : len(centres)] = correlation
+        median[i], spread[i] = average_beats(signal[i], centres[correlation > ALIKE])
+        _subtract_beat(residue[i], median[i, atrial], centres)
+    return Beats(valid, times, typical, likeness, _qrs_widths(activity, times, valid), median, spread, residue)
 
 
-def align(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move each beat to where its QRS fits best to the beat that most others resemble.
+def align_beats(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move each beat to the position where its QRS best fits the beat that most others resemble.
 
-    ``(lead, time), (beat,)`` -> the new times and the correlations, ``(beat,)`` each.
+    Maps ``(lead, time), (beat,)`` to the new times and the correlations, ``(beat,)`` each.
     """
-    shapes = _shapes(signal, times)  # (beat, lag, feature)
-    still = shapes[:, SHIFT]
-    likeness = still @ still.T
+    shapes = _qrs_shapes(signal, times)  # (beat, lag, feature)
+    unshifted = shapes[:, SHIFT]
+    likeness = unshifted @ unshifted.T
     neighbours = (likeness > ALIKE).sum(-1) + likeness.mean(-1) / 2  # the mean breaks ties
-    chosen = int(neighbours.argmax())
-    fit = shapes @ still[chosen]  # (beat, lag)
-    fit[chosen, SHIFT] = 1.0  # a beat is like itself, even a flat one: the group is never empty
+    reference = int(neighbours.argmax())
+    fit = shapes @ unshifted[reference]  # (beat, lag)
+    fit[reference, SHIFT] = 1.0  # even a flat beat equals itself, so the group is never empty
     best = fit.argmax(-1)
     return times + best - SHIFT, fit[np.arange(len(times)), best]
 
 
-def _shapes(signal: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """QRS complexes of unit length at each lag of up to `SHIFT` samples: ``(beat, lag, lead * window)``."""
+def _qrs_shapes(signal: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return QRS complexes of unit length at each lag of up to `SHIFT` samples: ``(beat, lag, lead * window)``."""
     lags = np.arange(-SHIFT, SHIFT + 1)[:, None]
     at = times[:, None, None] + lags + np.arange(-8, 13)  # (beat, lag, window)
     shapes = signal[list(INDEPENDENT)][:, at].transpose(1, 2, 0, 3)
@@ -166,35 +169,38 @@ def _shapes(signal: np.ndarray, times: np.ndarray) -> np.ndarray:
     return shapes / np.maximum(np.sqrt((shapes**2).sum(-1, keepdims=True)), 1e-9)
 
 
-def average(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median beat and the mean distance from it, ``(lead, BEAT)`` each; three whole beats are better than all."""
-    # nearer to an end than this, P or T would be a mirror image
+def average_beats(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median beat and the mean distance from it, ``(lead, BEAT)`` each.
+
+    Beats too close to an end are left out where at least three others remain.
+    """
+    # closer to an end, P or T would be a mirror image
     whole = times[(times >= EDGE + BEFORE - 10) & (times < signal.shape[-1] - EDGE - AFTER + 10)]
     times = whole if len(whole) >= 3 else times
     beats = signal[:, times[:, None] + np.arange(-BEFORE, AFTER)]  # (lead, beat, BEAT)
-    level = beats[..., BEFORE - 12 : BEFORE - 5].mean(-1, keepdims=True)  # of the PQ segment: removes wander
+    level = beats[..., BEFORE - 12 : BEFORE - 5].mean(-1, keepdims=True)  # of the PQ segment, to remove baseline wander
     beats = beats - level
-    ordered = np.sort(beats, axis=1)
+    heights = np.sort(beats, axis=1)  # (lead, beat, BEAT)
     half = len(times) // 2
-    median = ordered[:, half] if len(times) % 2 else (ordered[:, half - 1] + ordered[:, half]) / 2
+    median = heights[:, half] if len(times) % 2 else (heights[:, half - 1] + heights[:, half]) / 2
     return median, np.abs(beats - median[:, None]).mean(1)
 
 
-def _remove(residue: np.ndarray, median: np.ndarray, times: np.ndarray) -> None:
+def _subtract_beat(residue: np.ndarray, median: np.ndarray, times: np.ndarray) -> None:
     """Subtract the typical beat at each beat, in place; the window follows the distance between beats.
 
-    A P wave in step with QRS goes with it: what stays is atrial activity that has its own rhythm.
+    This also removes P waves in step with QRS. Atrial activity with its own rhythm remains.
     """
-    apart = sorted(np.diff(times))[(len(times) - 1) // 2] if len(times) > 1 else BEAT
-    before, after = min(BEFORE, int(0.35 * apart)), min(AFTER, int(0.65 * apart))
+    interval = sorted(np.diff(times))[(len(times) - 1) // 2] if len(times) > 1 else BEAT
+    before, after = min(BEFORE, int(0.35 * interval)), min(AFTER, int(0.65 * interval))
     shape = median[:, BEFORE - before : BEFORE + after]
     for time in times:
         residue[:, time - before : time + after] -= shape
 
 
-def _widths(activity: np.ndarray, times: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Samples around each beat in which the activity is above 30 % of its peak: ``(batch, beat)``."""
+def _qrs_widths(activity: np.ndarray, times: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return the samples around each beat with an activity above 30 % of its peak: ``(batch, beat)``."""
     window = np.arange(-15, 16)
     rows = np.arange(len(activity))[:, None, None]
     around = activity[rows, times[..., None] + window]
-    return (around > 0.3 * around[..., 15:16]).sum(-1) * found
+    return (around > 0.3 * around[..., 15:16]).sum(-1) * valid

@@ -1,4 +1,4 @@
-"""Waves of the typical beat: where P, QRS and T begin and end, and what each lead shows there; plain numpy.
+"""Waves of the typical beat: the borders of P, QRS and T, and measures in each lead; plain numpy.
 
 Borders are common to all leads, as the CSE working party recommends (European Heart Journal
 1985); they are found on the root mean square over the leads and interpolated between samples.
@@ -19,7 +19,7 @@ MS = 1000 / GRID  # milliseconds of one sample
 
 @dataclass(frozen=True)
 class Borders:
-    """Borders of the waves, ``(batch,)`` each, in samples of the beat; NaN where a wave is not found."""
+    """Borders of the waves, ``(batch,)`` each, in samples of the beat; NaN where a wave is missing."""
 
     qrs_on: np.ndarray
     qrs_off: np.ndarray
@@ -31,15 +31,15 @@ class Borders:
 
 
 def rms(beat: np.ndarray) -> np.ndarray:
-    """Root mean square over the eight independent leads: ``(batch, lead, BEAT)`` -> ``(batch, BEAT)``."""
+    """Return the root mean square over the eight independent leads: ``(batch, lead, BEAT)`` -> ``(batch, BEAT)``."""
     total = np.zeros((beat.shape[0], beat.shape[2]))
-    for lead in INDEPENDENT:  # a fixed order of summation, whatever the batch
+    for lead in INDEPENDENT:  # the order of summation is fixed, whatever the batch
         total += beat[:, lead].astype(np.float64) ** 2
     return np.sqrt(total / len(INDEPENDENT))
 
 
 def find_borders(beat: np.ndarray, rr: np.ndarray) -> Borders:
-    """``(batch, lead, BEAT)`` millivolt and the usual RR interval ``(batch,)`` in samples -> borders."""
+    """Find the borders in ``(batch, lead, BEAT)`` millivolt, given the usual RR interval ``(batch,)`` in samples."""
     speed = rms(slope(beat))
     at = np.arange(BEAT)
     near = (at >= BEFORE - 12) & (at < BEFORE + 15)
@@ -51,7 +51,7 @@ def find_borders(beat: np.ndarray, rr: np.ndarray) -> Borders:
     calm = quiet & (np.roll(quiet, 1, -1) | np.roll(quiet, -1, -1))  # a single slow sample may be a notch
     before = np.where((at < np.minimum(steepest, BEFORE)) & calm, at, -1).max(-1)
     after = np.where((at > np.maximum(steepest, BEFORE)) & calm, at, BEAT).min(-1)
-    alive = top > 1e-3  # millivolt per second: less is a flat recording
+    alive = top > 1e-3  # millivolt per second; less is a flat recording
     on = np.where(alive & (before >= 5), _cross(speed, before, 1, level[:, 0]), np.nan)
     off = np.where(alive & (after < BEAT - 5), _cross(speed, after, -1, level[:, 0]), np.nan)
     p_wave = _find_p(beat, np.nan_to_num(on, nan=BEFORE - 5.0), rr)
@@ -60,20 +60,20 @@ def find_borders(beat: np.ndarray, rr: np.ndarray) -> Borders:
 
 
 def _take(series: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """``(batch, time)`` at one integer position per row, kept inside."""
+    """Return the values of ``(batch, time)`` at one integer position per row, clipped to the series."""
     return np.take_along_axis(series, np.clip(at, 0, series.shape[-1] - 1)[:, None].astype(np.int64), -1)[:, 0]
 
 
 def _cross(series: np.ndarray, inside: np.ndarray, step: int, level: np.ndarray) -> np.ndarray:
-    """Where the series passes `level` between the quiet sample `inside` and its neighbour at `step`."""
+    """Return where the series passes `level` between the quiet sample `inside` and its neighbour at `step`."""
     low, high = _take(series, inside), _take(series, inside + step)
     return inside + step * np.clip((level - low) / np.maximum(high - low, 1e-9), 0, 1)
 
 
 def _find_p(beat: np.ndarray, on: np.ndarray, rr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Start, peak and end of P: the highest hump above the chord of the window between the last T and QRS.
+    """Return start, peak and end of P: the highest hump above the chord of the window between the last T and QRS.
 
-    A second, shorter chord around the peak finds the borders: the end of T would tilt the first one.
+    A second, shorter chord around the peak defines the borders, since the end of T would tilt the first one.
     """
     at = np.arange(BEAT)
     last = on - 3.0
@@ -92,7 +92,7 @@ def _find_p(beat: np.ndarray, on: np.ndarray, rr: np.ndarray) -> tuple[np.ndarra
 
 
 def _chord(beat: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The straight line through a beat's values at two positions: ``(batch, lead, BEAT)``."""
+    """Return the straight line through a beat's values at two positions: ``(batch, lead, BEAT)``."""
     left, right = np.clip(first, 0, BEAT - 1).astype(int), np.clip(last, 1, BEAT - 1).astype(int)
     a = np.take_along_axis(beat, left[:, None, None], -1)
     b = np.take_along_axis(beat, right[:, None, None], -1)
@@ -101,7 +101,7 @@ def _chord(beat: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 
 def _find_t(beat: np.ndarray, off: np.ndarray, rr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The peak of T and its end, where the steepest tangent after the peak meets the base line."""
+    """Return the peak of T and its end, where the steepest tangent after the peak meets the base line."""
     at = np.arange(BEAT)
     last = np.minimum(BEFORE + np.clip(0.62 * rr, 22, 58), BEAT - 2)
     height = uniform_filter1d(rms(beat), 5, axis=-1)
@@ -116,14 +116,14 @@ def _find_t(beat: np.ndarray, off: np.ndarray, rr: np.ndarray) -> tuple[np.ndarr
     return peak.astype(float), np.clip(tangent, peak + 1, last + 8)
 
 
-def window(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Samples from `first` to `last`, ``(batch,)`` each -> ``(batch, 1, BEAT)`` bool; empty where NaN."""
+def window_mask(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Mark the samples from `first` to `last`, ``(batch,)`` each: ``(batch, 1, BEAT)`` bool; none where NaN."""
     at = np.arange(BEAT)
     return ((at >= first[:, None]) & (at <= last[:, None]))[:, None]
 
 
-def value_at(beat: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Interpolate ``(batch, lead, BEAT)`` at ``(batch,)`` samples -> ``(batch, lead)``; 0 where NaN."""
+def interpolate_at(beat: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Interpolate ``(batch, lead, BEAT)`` at ``(batch,)`` samples: ``(batch, lead)``; 0 where NaN."""
     safe = np.clip(np.nan_to_num(at, nan=0.0), 0, BEAT - 1.001)
     low = np.floor(safe).astype(int)
     a = np.take_along_axis(beat, low[:, None, None], -1)[..., 0]
@@ -131,15 +131,16 @@ def value_at(beat: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(at)[:, None], 0, a + (b - a) * (safe - low)[:, None])
 
 
-def extremes(beat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Highest value above 0 and lowest below 0 under the mask: two ``(batch, lead)``."""
+def find_extremes(beat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest value above 0 and the lowest below 0 under the mask, ``(batch, lead)`` each."""
     return np.where(mask, beat, 0).max(-1), np.where(mask, beat, 0).min(-1)
 
 
-def qrs_waves(beat: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-    """Q, R, the deepest point (S or QS) and R', millivolt; width of Q and delay of R, ms; turns; area, millivolt ms.
+def measure_qrs(beat: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Measure QRS in each lead: ``(batch, lead, BEAT)`` and mask ``(batch, 1, BEAT)`` -> ``(batch, lead)`` each.
 
-    ``(batch, lead, BEAT)`` and the mask ``(batch, 1, BEAT)`` -> ``(batch, lead)`` each, 0 for absent waves.
+    Q, R, the deepest point (S or QS) and R' in millivolt, width of Q and delay of R in ms, number of turns, and area in
+    millivolt ms. Absent waves are 0.
     """
     at = np.arange(BEAT)
     inside = np.where(mask, beat, 0)
@@ -147,7 +148,7 @@ def qrs_waves(beat: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
     q = np.where(at < r_at, inside, 0).min(-1)
     late = np.where(at > r_at, inside, 0)
     s_at = late.argmin(-1)[..., None]
-    again = np.where((at > s_at) & (s_at > r_at), inside, 0).max(-1)  # R' needs an S before it
+    again = np.where((at > s_at) & (s_at > r_at), inside, 0).max(-1)  # R' follows an S
     first = mask.argmax(-1)[..., None]
     steps = np.diff(inside, axis=-1)
     size = np.minimum(np.abs(steps[..., 1:]), np.abs(steps[..., :-1]))

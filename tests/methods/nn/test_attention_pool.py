@@ -1,3 +1,5 @@
+"""Attention pooling against attention written out by hand."""
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from methods.nn.attention_pool import AttentionPool
 
 
 def by_hand(pool, tokens):
-    """Attention of one query, written out head by head; the class token gets position 0 twice."""
+    """Compute the attention of one query head by head; the class token gets position 0 twice."""
     position, dim, heads = pool.positional_embedding[0], tokens.shape[-1], pool.mhsa.num_heads
     rows = []
     for record in tokens:

@@ -1,9 +1,9 @@
-"""Augmentations: what they keep, what they change, and that torch's generator alone decides."""
+"""Augmentations: their effects and strength, and that all their randomness is torch's generator."""
 
 import pytest
 import torch
 
-from methods.nn.augment import Augmentation, random_crop, silence
+from methods.nn.augment import Augmentation, draw_time_out, random_crop
 
 
 def ramp(batch=6, leads=12, samples=100):
@@ -23,10 +23,10 @@ def test_a_crop_is_contiguous_and_the_same_in_all_leads():
 
 def test_a_silence_is_one_stretch_of_limited_length():
     torch.manual_seed(0)
-    kept = silence(200, 100, 0.3)
-    lengths = (kept == 0).sum(-1)
+    factors = draw_time_out(200, 100, 0.3)
+    lengths = (factors == 0).sum(-1)
     assert lengths.max() <= 30 + 1 and lengths.float().std() > 3
-    assert ((kept.diff(dim=-1) != 0).sum(-1) <= 2).all()
+    assert ((factors.diff(dim=-1) != 0).sum(-1) <= 2).all()
 
 
 def test_the_seed_decides_and_zero_is_off():
@@ -42,8 +42,8 @@ def test_the_seed_decides_and_zero_is_off():
 def test_lead_masking_and_noise_are_as_strong_as_asked():
     torch.manual_seed(0)
     ecg = 5 * torch.randn(300, 12, 200)
-    dropped = (Augmentation(lead_drop=0.25)(ecg) == 0).all(-1).float().mean()
-    assert dropped == pytest.approx(0.25, abs=0.03)
+    drop_rate = (Augmentation(lead_drop=0.25)(ecg) == 0).all(-1).float().mean()
+    assert drop_rate == pytest.approx(0.25, abs=0.03)
     assert (Augmentation(noise=0.1)(ecg) - ecg).std() == pytest.approx(0.5, rel=0.03)
     with pytest.raises(ValueError, match="gain = 1 must lie in"):
         Augmentation(gain=1)

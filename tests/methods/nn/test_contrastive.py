@@ -1,3 +1,5 @@
+"""Contrastive losses against their closed forms and brute force."""
+
 import math
 
 import pytest
@@ -39,12 +41,12 @@ def test_accuracy_is_the_mean_of_both_directions():
     x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     y = torch.tensor([[1.0, 0.0], [1.0, 0.1]])  # both texts are nearest to the first recording
     assert retrieval_accuracy(x, x) == 100
-    assert retrieval_accuracy(x, y) == pytest.approx(75)  # recordings find both, texts find one
+    assert retrieval_accuracy(x, y) == pytest.approx(75)  # both recordings find their text, one text its recording
     assert retrieval_accuracy(x, y, top=2) == 100
 
 
 def brute_force(x, y, scale, bias):
-    """The sigmoid loss pair by pair."""
+    """Compute the sigmoid loss pair by pair."""
     total = 0.0
     for i, row in enumerate(x):
         for j, column in enumerate(y):
@@ -64,7 +66,7 @@ def test_the_sigmoid_loss_is_the_sum_over_pairs_and_symmetric():
     assert siglip_loss(eye, eye, torch.tensor(3.0), torch.tensor(-1.0)).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_equal_reports_are_positives_or_not_judged():
+def test_equal_reports_are_positives_or_left_out():
     torch.manual_seed(0)
     same = equal_texts(["Sinus  rhythm", "AV block", "sinus rhythm"], torch.device("cpu"))
     assert same.int().tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
@@ -72,11 +74,11 @@ def test_equal_reports_are_positives_or_not_judged():
     logits = scale * cosine_similarity(x, y) + bias
     as_positive, as_negative = -F.logsigmoid(logits[[0, 2], [2, 0]]), -F.logsigmoid(-logits[[0, 2], [2, 0]])
     plain = siglip_loss(x, y, scale, bias).item()
-    moved = plain + (as_positive - as_negative).sum().item() / 3
-    assert siglip_loss(x, y, scale, bias, same).item() == pytest.approx(moved, rel=1e-5)
+    expected = plain + (as_positive - as_negative).sum().item() / 3
+    assert siglip_loss(x, y, scale, bias, same).item() == pytest.approx(expected, rel=1e-5)
     without = plain - as_negative.sum().item() / 3
-    judged = torch.eye(3, dtype=torch.bool) | ~same
-    assert siglip_loss(x, y, scale, bias, judged=judged).item() == pytest.approx(without, rel=1e-5)
+    mask = torch.eye(3, dtype=torch.bool) | ~same
+    assert siglip_loss(x, y, scale, bias, mask=mask).item() == pytest.approx(without, rel=1e-5)
 
 
 def test_several_positives_share_the_target():

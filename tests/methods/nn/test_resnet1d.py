@@ -1,14 +1,14 @@
-"""The encoder computes 1-D convolutions as 2-D ones; the reference here is plain conv1d."""
+"""ResNet-1D, which computes 1-D convolutions as 2-D ones, against plain conv1d."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.nn.resnet1d import DEPTHS, ResNet1D, steps
+from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 
 
 def reference(net, x):
-    """The same network with `F.conv1d` on ``(batch, channel, time)`` and nothing in place."""
+    """Compute the same network with `F.conv1d` on ``(batch, channel, time)`` and nothing in place."""
 
     def conv(layer, x):
         return F.conv1d(x, layer.weight, None, layer.stride, layer.padding)
@@ -26,23 +26,23 @@ def test_equals_plain_conv1d_in_values_and_gradients(training):
     torch.manual_seed(0)
     net = ResNet1D(width=8, classes=0).double().train(training)
     ecg = torch.randn(3, 12, 203, dtype=torch.float64)
-    found, expected = net(ecg), reference(net, ecg)
-    torch.testing.assert_close(found, expected)
+    output, expected = net(ecg), reference(net, ecg)
+    torch.testing.assert_close(output, expected)
     weight = torch.randn_like(expected)
-    gradients = [torch.autograd.grad((out * weight).sum(), list(net.parameters())) for out in (found, expected)]
-    for (name, _), ours, theirs in zip(net.named_parameters(), *gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, msg=name)
+    gradients = [torch.autograd.grad((out * weight).sum(), list(net.parameters())) for out in (output, expected)]
+    for (name, _), gradient, plain in zip(net.named_parameters(), *gradients, strict=True):
+        torch.testing.assert_close(gradient, plain, msg=name)
 
 
 @pytest.mark.parametrize("encoder", DEPTHS)
 @pytest.mark.parametrize("samples", [1000, 203, 17, 16])
 def test_shape_follows_width_and_length(encoder, samples):
     net = ResNet1D(encoder, width=8, leads=3).eval()
-    assert net(torch.randn(2, 3, samples)).shape == (2, 64, steps(samples))
+    assert net(torch.randn(2, 3, samples)).shape == (2, 64, count_steps(samples))
 
 
 def test_official_sizes():
-    assert steps(5000) == 313
+    assert count_steps(5000) == 313
     assert sum(p.numel() for p in ResNet1D("resnet18").parameters()) == 3_853_962
     assert sum(p.numel() for p in ResNet1D("resnet34").parameters()) == 7_228_298
 

@@ -1,3 +1,5 @@
+"""Text encoders: the small one learned from reports, and published ones loaded from a folder."""
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file

@@ -1,3 +1,5 @@
+"""ViT-1D: official sizes, positions, and no effect of the batch."""
+
 import pytest
 import torch
 

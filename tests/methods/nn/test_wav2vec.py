@@ -1,4 +1,4 @@
-"""The convolution by spectra is the sliding one: values, gradients, precisions."""
+"""The convolution by spectra equals the sliding one: values, gradients, precisions."""
 
 import pytest
 import torch
@@ -14,16 +14,16 @@ def test_convolution_by_spectra_is_a_convolution(time, channels, groups, taps, p
     torch.manual_seed(0)
     x = torch.randn(3, channels, time, requires_grad=True)
     weight = torch.randn(channels, channels // groups, taps, requires_grad=True)
-    slid = F.conv1d(x, weight, padding=padding, groups=groups)
+    sliding = F.conv1d(x, weight, padding=padding, groups=groups)
     spectral = grouped_convolution(x, weight, padding, groups)
-    torch.testing.assert_close(spectral, slid, rtol=1e-5, atol=1e-4)
-    direction = torch.randn_like(slid)
-    for found, expected in zip(
+    torch.testing.assert_close(spectral, sliding, rtol=1e-5, atol=1e-4)
+    direction = torch.randn_like(sliding)
+    for gradient, expected in zip(
         torch.autograd.grad(spectral, (x, weight), direction),
-        torch.autograd.grad(slid, (x, weight), direction),
+        torch.autograd.grad(sliding, (x, weight), direction),
         strict=True,
     ):
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-3)
+        torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-3)
 
 
 def test_bf16_goes_through_float32_and_float64_stays():
@@ -32,8 +32,8 @@ def test_bf16_goes_through_float32_and_float64_stays():
     exact = F.conv1d(x.double(), weight.double(), padding=4, groups=2)
     torch.testing.assert_close(grouped_convolution(x.double(), weight.double(), 4, 2), exact)
     coarse = x.bfloat16()
-    found = grouped_convolution(coarse, weight, 4, 2)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, F.conv1d(coarse.float(), weight, padding=4, groups=2), rtol=1e-5, atol=1e-4)
+    output = grouped_convolution(coarse, weight, 4, 2)
+    assert output.dtype == torch.float32
+    torch.testing.assert_close(output, F.conv1d(coarse.float(), weight, padding=4, groups=2), rtol=1e-5, atol=1e-4)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(grouped_convolution(x, weight, 4, 2), exact.float(), rtol=1e-5, atol=1e-4)

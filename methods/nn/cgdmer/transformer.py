@@ -1,4 +1,4 @@
-"""A pre-norm transformer block (Xiong et al., ICML 2020) that minds padding, and sine positions."""
+"""A pre-norm transformer block (Xiong et al., ICML 2020) that ignores padding, and sine positions."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``(batch, token, width)`` -> the same; nobody attends to tokens where `mask` ``(batch, token)`` is False."""
+        """Map ``(batch, token, width)`` to the same shape, ignoring tokens where `mask` ``(batch, token)`` is False."""
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        allowed = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        attention_mask = None if mask is None else mask[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 
 
 def masked_mean(tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-    """``(batch, token, width)`` -> ``(batch, width)``, over the tokens where `mask` ``(batch, token)`` is True."""
+    """Return the mean token ``(batch, width)`` over the tokens where `mask` ``(batch, token)`` is True."""
     if mask is None:
         return tokens.mean(1)
     real = mask.unsqueeze(-1)
@@ -37,14 +37,6 @@ def masked_mean(tokens: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def sine_positions(count: int, width: int) -> Tensor:
-    """Sines and cosines of falling frequency (Vaswani et al., 2017): ``(count, width)``, `width` even."""
+    """Return sines and cosines of falling frequency (Vaswani et al., 2017), ``(count, width)``; `width` is even."""
     angles = torch.arange(count)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
     return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-def xavier(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases for linear layers (for ``module.apply``)."""
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -18,20 +18,21 @@ KERNEL, GROUP = 16, 16  # samples of a convolution; channels of a group
 
 
 class SameConv(nn.Module):
-    """A convolution whose output has ``ceil(time / stride)`` steps; the odd sample of padding goes to the end."""
+    """A convolution with ``ceil(time / stride)`` output steps; an odd sample of padding goes to the end."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, channel, time)`` to ``(batch, channel', ceil(time / stride))``."""
         (kernel,), (stride,), time = self.conv.kernel_size, self.conv.stride, x.shape[-1]
         missing = max(0, (-(-time // stride) - 1) * stride + kernel - time)
         return self.conv(F.pad(x, (missing // 2, missing - missing // 2)))
 
 
 class GatedBlock(nn.Module):
-    """1 x 1, grouped, 1 x 1; then each channel is scaled by a gate that has seen the mean of all."""
+    """Convolutions 1 x 1, grouped, 1 x 1; then a gate, computed from the mean of all channels, scales each channel."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, first: bool) -> None:
         super().__init__()
@@ -42,14 +43,14 @@ class GatedBlock(nn.Module):
         self.se_fc1, self.se_fc2 = nn.Linear(outputs, outputs // 2), nn.Linear(outputs // 2, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, channel, time)`` -> ``(batch, channel', ceil(time / stride))``."""
-        y = self.conv1(x if self.first else F.silu(x))  # the first block of all comes right behind an activation
+        """Map ``(batch, channel, time)`` to ``(batch, channel', ceil(time / stride))``."""
+        y = self.conv1(x if self.first else F.silu(x))  # the very first block follows an activation
         y = self.conv3(F.silu(self.conv2(F.silu(y))))
         gate = self.se_fc2(F.silu(self.se_fc1(y.mean(-1)))).sigmoid()
         return y * gate.unsqueeze(-1) + self._shortcut(x, y.shape[1])
 
     def _shortcut(self, x: Tensor, channels: int) -> Tensor:
-        """Maxima over the stride where the length changes, silent channels at both ends where their number does."""
+        """Max-pool where the length changes, and pad with silent channels at both ends where their number changes."""
         if self.stride > 1:
             x = F.max_pool1d(F.pad(x, ((self.stride - 1) // 2, self.stride // 2)), self.stride)
         more = channels - x.shape[1]
@@ -67,13 +68,17 @@ class Stage(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, channel, time)`` to ``(batch, channel', ceil(time / 2))``."""
         for block in self.block_list:
             x = block(x)
         return x
 
 
 class Net1D(nn.Module):
-    """Feature maps of ``filters[-1]`` channels, one step for ``2 ** (1 + len(filters))`` samples."""
+    """Feature maps of ``filters[-1]`` channels, one step for ``2 ** (1 + len(filters))`` samples.
+
+    Raises ValueError for filters that are no multiples of `GROUP`, or not as many as `blocks`.
+    """
 
     def __init__(
         self, leads: int = 12, filters: Sequence[int] = FILTERS, blocks: Sequence[int] = BLOCKS, stem: int = 64
@@ -89,7 +94,7 @@ class Net1D(nn.Module):
         )
 
     def forward(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, channel, steps)``."""
+        """Map ``(batch, lead, time)`` to ``(batch, channel, steps)``."""
         x = F.silu(self.first_conv(ecg))
         for stage in self.stage_list:
             x = stage(x)

@@ -1,7 +1,7 @@
-"""A captioning head: say a report word by word while looking at a recording's tokens.
+"""A captioning head: predict a report word by word from a recording's tokens.
 
 The multimodal half of Yu et al., "CoCa: Contrastive Captioners are Image-Text Foundation Models", TMLR 2022, arXiv
-2205.01917; in CoCa it stands on a causal text encoder, here it reads the report itself.
+2205.01917. In CoCa it follows a causal text encoder; here it reads the report itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class CaptionHead(nn.Module):
-    """``(ids, mask, memory) -> loss``: cross entropy of each next token, mean over the real ones."""
+    """A causal decoder with attention to a recording's tokens (`memory`); calling it returns the loss."""
 
     def __init__(self, vocab_size: int, max_tokens: int, memory: int, width: int, layers: int, heads: int) -> None:
         super().__init__()
@@ -24,22 +24,25 @@ class CaptionHead(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.02)
 
     def forward(self, ids: Tensor, mask: Tensor, memory: Tensor) -> Tensor:
-        """Ids and mask ``(batch, token)``, memory ``(batch, step, channel)`` -> scalar; 0 where no text goes on."""
+        """Return the cross-entropy of each next token, mean over real tokens; 0 where every text has one token at most.
+
+        `ids` and `mask` are ``(batch, token)``, `memory` ``(batch, step, channel)``.
+        """
         real = mask[:, 1:]
         logits = self.logits(ids[:, :-1], memory)[real]  # (number, vocabulary)
         return F.cross_entropy(logits.float(), ids[:, 1:][real], reduction="sum") / real.sum().clamp(min=1)
 
     def logits(self, ids: Tensor, memory: Tensor) -> Tensor:
-        """Scores of the next token behind each: ``(batch, token)`` -> ``(batch, token, vocabulary)``."""
+        """Return logits of the token after each: ids ``(batch, token)`` -> ``(batch, token, vocabulary)``."""
         x = self.embedding(ids) + self.positions[: ids.shape[1]]
-        seen = self.memory(memory)
+        memory = self.memory(memory)
         for layer in self.layers:
-            x = layer(x, seen)
+            x = layer(x, memory)
         return self.norm(x) @ self.embedding.weight.T
 
 
 class CaptionLayer(nn.Module):
-    """Pre-norm: attention to earlier tokens, attention to the recording, feed-forward."""
+    """Pre-norm attention to earlier tokens, attention to the recording, feed-forward."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -50,17 +53,18 @@ class CaptionLayer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """``(batch, token, width)`` and ``(batch, step, width)`` -> the shape of the first."""
+        """Map ``(batch, token, width)`` to the same shape, with attention to `memory` ``(batch, step, width)``."""
         q, k, v = self._split(self.qkv(self.norm1(x)), 3)
-        x = x + self.out(_joined(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
+        x = x + self.out(_join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
         (q,), (k, v) = self._split(self.query(self.norm2(x)), 1), self._split(self.key_value(memory), 2)
-        x = x + self.cross(_joined(F.scaled_dot_product_attention(q, k, v)))
+        x = x + self.cross(_join_heads(F.scaled_dot_product_attention(q, k, v)))
         return x + self.mlp(self.norm3(x))
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """``(batch, token, parts * width)`` -> `parts` times ``(batch, head, token, channel)``."""
+        """Split ``(batch, token, parts * width)`` into `parts` tensors ``(batch, head, token, channel)``."""
         return x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def _joined(x: Tensor) -> Tensor:
+def _join_heads(x: Tensor) -> Tensor:
+    """Join the heads: ``(batch, head, token, channel)`` -> ``(batch, token, width)``."""
     return x.transpose(1, 2).flatten(2)

@@ -1,37 +1,37 @@
-"""What is hidden: exact counts in every mode, and the arithmetic of the limb leads closed or left open."""
+"""Masks over leads and time: exact counts in every mode, and no hidden limb lead that arithmetic can rebuild."""
 
 import pytest
 import torch
 
 from benchmark.api import LEADS
-from methods.nn.cgdmer.lead_time_mask import LIMB, LIMB_RULES, MODES, draw_visible, shares
+from methods.nn.cgdmer.lead_time_mask import LIMB, LIMB_RULES, MODES, draw_visible, hidden_shares
 
 PATCHES = 48
 
 
-def drawn(mode, limb="free", batch=6, seed=0):
+def draw_mask(mode, limb="free", batch=6, seed=0):
     torch.manual_seed(seed)
-    return draw_visible(batch, PATCHES, shares(mode, 0.25, 2 / 3), limb)
+    return draw_visible(batch, PATCHES, hidden_shares(mode, 0.25, 2 / 3), limb)
 
 
 @pytest.mark.parametrize("limb", LIMB_RULES)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_recording_keeps_equally_many_and_no_two_the_same(mode, limb):
     for seed in range(4):
-        visible = drawn(mode, limb, seed=seed)
+        visible = draw_mask(mode, limb, seed=seed)
         counts = visible.flatten(1).sum(1)
         assert visible.shape == (6, 12, PATCHES) and (counts == counts[0]).all() and 0 < counts[0] < 12 * PATCHES
-    several = torch.cat([drawn(mode, limb, seed=seed) for seed in range(3)])
+    several = torch.cat([draw_mask(mode, limb, seed=seed) for seed in range(3)])
     assert len(several.flatten(1).unique(dim=0)) > 4
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_all_modes_hide_the_same_share(mode):
-    assert drawn(mode).float().mean() == pytest.approx(0.25, abs=1e-6)
+    assert draw_mask(mode).float().mean() == pytest.approx(0.25, abs=1e-6)
 
 
 def test_modes_hide_what_they_say():
-    st, sync, scattered, temporal, spatial = (drawn(mode) for mode in MODES)
+    st, sync, scattered, temporal, spatial = (draw_mask(mode) for mode in MODES)
     for visible in (st, sync):  # three leads wholly, a third of the instants of each of the nine others
         per_lead = visible.sum(-1)
         assert (per_lead == 0).sum(1).tolist() == [3] * 6 and set(per_lead.unique().tolist()) == {0, 16}
@@ -42,8 +42,8 @@ def test_modes_hide_what_they_say():
     assert set(spatial.sum(-1).unique().tolist()) == {0, PATCHES} and (spatial.all(-1).sum(1) == 3).all()
 
 
-def given_away(visible):
-    """Hidden limb patches at instants where at least two limb leads are visible: arithmetic rebuilds them."""
+def count_rebuildable(visible):
+    """Count hidden limb patches at instants with two or more visible limb leads, so that arithmetic rebuilds them."""
     limbs = visible[:, :LIMB]
     return (~limbs & (limbs.sum(1, keepdim=True) >= 2)).sum().item()
 
@@ -51,11 +51,11 @@ def given_away(visible):
 def test_the_rules_for_limb_leads_leave_nothing_to_arithmetic():
     assert LEADS[:LIMB] == ("I", "II", "III", "aVR", "aVL", "aVF")
     for mode in MODES:
-        open_ = sum(given_away(drawn(mode, seed=seed)) for seed in range(4))
-        assert (open_ > 0) == (mode != "temporal")  # instants hidden in all leads at once are safe as they are
+        count = sum(count_rebuildable(draw_mask(mode, seed=seed)) for seed in range(4))
+        assert (count > 0) == (mode != "temporal")  # instants hidden in all leads are safe without a rule
         for limb in ("together", "one"):
-            assert sum(given_away(drawn(mode, limb, seed=seed)) for seed in range(8)) == 0
-    one = drawn("st", "one")
+            assert sum(count_rebuildable(draw_mask(mode, limb, seed=seed)) for seed in range(8)) == 0
+    one = draw_mask("st", "one")
     assert (one[:, :LIMB].sum(1) == 1).all()
-    together = torch.cat([drawn("st", "together", seed=seed) for seed in range(24)])[:, :LIMB]
+    together = torch.cat([draw_mask("st", "together", seed=seed) for seed in range(24)])[:, :LIMB]
     assert (together == together[:, :1]).all() and {0, 16} == set(together[:, 0].sum(-1).tolist())

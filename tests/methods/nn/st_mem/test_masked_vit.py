@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from methods.nn.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction, time_positions
+from methods.nn.st_mem.masked_vit import LeadwiseDecoder, SpatioTemporalViT, reconstruction_loss, time_positions
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def encoder():
 
 
 def test_every_lead_hides_the_same_number_at_its_own_places(encoder):
-    masked = encoder.masked(torch.randn(4, 3, 200), 0.75)
+    masked = encoder.encode_visible(torch.randn(4, 3, 200), 0.75)
     assert masked.tokens.shape == (4, 3, 2 + 2, 64)
     assert (masked.hidden.sum(-1) == 8).all()
     assert len({tuple(row) for row in masked.hidden.flatten(0, 1).tolist()}) > 6
@@ -23,39 +23,40 @@ def test_every_lead_hides_the_same_number_at_its_own_places(encoder):
 def test_hidden_patches_do_not_reach_the_encoder(encoder):
     ecg = torch.randn(2, 3, 200)
     torch.manual_seed(7)
-    masked = encoder.masked(ecg, 0.75)
+    masked = encoder.encode_visible(ecg, 0.75)
     other = torch.where(masked.hidden.bool().repeat_interleave(20, -1), torch.randn(2, 3, 200), ecg)
     torch.manual_seed(7)
-    assert torch.equal(encoder.masked(other, 0.75).tokens, masked.tokens)
+    assert torch.equal(encoder.encode_visible(other, 0.75).tokens, masked.tokens)
 
 
 def test_the_decoder_puts_visible_tokens_where_they_were(encoder):
-    """With the blocks taken out, a visible place shows its own token and hidden ones the mask embedding."""
+    """Without blocks, a visible position has its own token and a hidden one the mask embedding."""
     decoder = LeadwiseDecoder(64, 10, 20, 64, depth=0)
-    masked = encoder.masked(torch.randn(2, 3, 200), 0.75)
+    masked = encoder.encode_visible(torch.randn(2, 3, 200), 0.75)
     with torch.no_grad():
         decoder.decoder_pos_embed.zero_()
-        found = decoder(masked)
-        shown = decoder.decoder_head(decoder.decoder_norm(decoder.to_decoder_embedding(masked.tokens[:, :, 1:-1])))
-        gap = decoder.decoder_head(decoder.decoder_norm(decoder.mask_embedding[0, 0]))
-    assert found.shape == (2, 3, 10, 20)
+        output = decoder(masked)
+        visible_tokens = decoder.to_decoder_embedding(masked.tokens[:, :, 1:-1])
+        visible_output = decoder.decoder_head(decoder.decoder_norm(visible_tokens))
+        gap_output = decoder.decoder_head(decoder.decoder_norm(decoder.mask_embedding[0, 0]))
+    assert output.shape == (2, 3, 10, 20)
     hidden = masked.hidden.bool()
-    torch.testing.assert_close(found[hidden], gap.expand(int(hidden.sum()), -1))
+    torch.testing.assert_close(output[hidden], gap_output.expand(int(hidden.sum()), -1))
     for row in range(2):
         for lead in range(3):
-            places = masked.order[row, lead].argsort()[:2]  # of the visible patches, in their order
-            torch.testing.assert_close(found[row, lead, places], shown[row, lead])
+            positions = masked.order[row, lead].argsort()[:2]  # of the visible patches, in their order
+            torch.testing.assert_close(output[row, lead, positions], visible_output[row, lead])
 
 
 def test_only_hidden_patches_count():
     patches, predicted = torch.zeros(1, 1, 4, 5), torch.ones(1, 1, 4, 5)
     predicted[0, 0, 1] = 3
     hidden = torch.tensor([[[1.0, 0.0, 1.0, 0.0]]])
-    assert reconstruction(predicted, patches, hidden, standardise=False).item() == pytest.approx(1)
+    assert reconstruction_loss(predicted, patches, hidden, standardise=False).item() == pytest.approx(1)
     scaled = torch.randn(1, 1, 4, 5)
-    assert reconstruction(scaled, scaled, hidden).item() > 0.01
+    assert reconstruction_loss(scaled, scaled, hidden).item() > 0.01
     mean, spread = scaled.mean(-1, keepdim=True), (scaled.var(-1, keepdim=True) + 1e-6).sqrt()
-    assert reconstruction((scaled - mean) / spread, scaled, hidden).item() == pytest.approx(0, abs=1e-10)
+    assert reconstruction_loss((scaled - mean) / spread, scaled, hidden).item() == pytest.approx(0, abs=1e-10)
 
 
 def test_positions_and_sizes(encoder):

@@ -1,4 +1,4 @@
-"""Two parts kept apart: 0 for orthogonal ones, 1 for parallel ones, and no scale."""
+"""Losses between two parts: 0 for orthogonal ones, 1 for parallel ones, whatever their scale."""
 
 import pytest
 import torch

@@ -1,5 +1,4 @@
-"""XResNet-1D as PTB-XL's benchmark trains it: three stem convolutions, bottlenecks of constant width, average-pooled
-shortcuts.
+"""XResNet-1D as PTB-XL's benchmark trains it: a stem of three convolutions, then bottlenecks of constant width.
 
 Strodthoff et al., "Deep Learning for ECG Analysis: Benchmarks and Insights from PTB-XL", IEEE JBHI 2021, arXiv
 2004.13701, after He et al., "Bag of Tricks for Image Classification", CVPR 2019.
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.batch_norm import BatchNorm
+from methods.nn.encoder import Encoder
 from methods.nn.resnet1d import Conv, Norm
 
 DEPTHS = {"xresnet1d50": (3, 4, 6, 3), "xresnet1d101": (3, 4, 23, 3)}  # bottlenecks in each stage
@@ -20,7 +20,10 @@ STEM = (32, 32, 64)
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm and, where asked for, ReLU; `zero` starts the norm at 0: its branch adds nothing yet."""
+    """Convolution, batch norm and, with `relu`, a ReLU.
+
+    With `zero` the norm starts at 0, so that its branch adds nothing at the start of training.
+    """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True, zero: bool = False
@@ -34,7 +37,7 @@ class ConvNorm(nn.Sequential):
 
 
 class Bottleneck(nn.Module):
-    """1 x 1 down, `kernel` wide with the stride, 1 x 1 up; the shortcut averages before it changes channels."""
+    """Convolutions 1 x 1, `kernel` wide with the stride, 1 x 1; the shortcut averages before it changes channels."""
 
     def __init__(self, inputs: int, width: int, stride: int, kernel: int) -> None:
         super().__init__()
@@ -48,13 +51,16 @@ class Bottleneck(nn.Module):
         self.shortcut = ConvNorm(inputs, outputs, 1, relu=False) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, channel, 1, time)`` -> ``(batch, 4 * width, 1, time / stride)``."""
+        """Map ``(batch, channel, 1, time)`` to ``(batch, 4 * width, 1, time / stride)``."""
         same = x if self.stride == 1 else F.avg_pool2d(x, (1, 2), ceil_mode=True)
         return F.relu_(self.convs(x) + self.shortcut(same))
 
 
-class XResNet1D(nn.Module):
-    """Feature maps of ``4 * width`` channels, one step for 32 samples; the published width is 64 in every stage."""
+class XResNet1D(Encoder):
+    """Feature maps of ``4 * width`` channels, one step for 32 samples; the published width is 64 in every stage.
+
+    Raises ValueError for an unknown `encoder`.
+    """
 
     def __init__(self, encoder: str = "xresnet1d101", width: int = 64, leads: int = 12, kernel: int = 5) -> None:
         super().__init__()
@@ -74,19 +80,19 @@ class XResNet1D(nn.Module):
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> feature map ``(batch, 4 * width, steps)`` in the recordings' precision."""
+        """Map ``(batch, lead, time)`` to ``(batch, 4 * width, steps)`` in the recordings' precision."""
         x = ecg.to(next(self.parameters()).dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = F.max_pool2d(self.stem(x), (1, 3), (1, 2), (0, 1))
         return self.blocks(x).squeeze(2).to(ecg.dtype)
 
 
 def concat_pool(maps: Tensor) -> Tensor:
-    """Maximum and mean over time: ``(batch, channel, time)`` -> ``(batch, 2 * channel)``."""
+    """Return maximum and mean over time: ``(batch, channel, time)`` -> ``(batch, 2 * channel)``."""
     return torch.cat([maps.amax(-1), maps.mean(-1)], dim=-1)
 
 
 def concat_pool_head(inputs: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:
-    """The benchmark's output layers: norm, half the dropout, linear, ReLU, norm, dropout, linear."""
+    """Build the benchmark's output layers: norm, half the dropout, linear, ReLU, norm, dropout, linear."""
     head = nn.Sequential(
         BatchNorm(inputs), nn.Dropout(dropout / 2), nn.Linear(inputs, hidden), nn.ReLU(inplace=True),
         BatchNorm(hidden), nn.Dropout(dropout), nn.Linear(hidden, classes),

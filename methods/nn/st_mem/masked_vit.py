@@ -1,6 +1,6 @@
-"""Spatio-temporal masked modelling of ECG: tokens for each lead and patch of time, three quarters of them hidden.
+"""Spatio-temporal masked modelling of ECG: one token per lead and patch of time, of which three quarters are hidden.
 
-Na et al., "Guiding Masked Representation Learning to Capture Spatio-Temporal Relationship of Electrocardiogram"
+Na et al., "Guiding MaskedTokens Representation Learning to Capture Spatio-Temporal Relationship of Electrocardiogram"
 (ST-MEM), ICLR 2024, arXiv 2402.09450. The encoder's parameters carry the names of the official class.
 """
 
@@ -12,21 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.encoder import Encoder
 from methods.nn.vit1d import HEAD, Block
 
 
-class Masked(NamedTuple):
-    """Encoded visible tokens with the two separators of each lead, and where they belong."""
+class MaskedTokens(NamedTuple):
+    """Encoded visible tokens with the two separators of each lead, and their positions."""
 
     tokens: Tensor  # (batch, lead, 2 + visible, width)
-    order: Tensor  # (batch, lead, patch): where each patch stands among visible ones, then hidden ones
+    order: Tensor  # (batch, lead, patch): position of each patch in (visible, then hidden)
     hidden: Tensor  # (batch, lead, patch), 1 where hidden
 
 
-class SpatioTemporalViT(nn.Module):
+class SpatioTemporalViT(Encoder):
     """Encoder: one shared linear map of patches, fixed positions in time, a learned vector per lead, separators.
 
-    Official sizes are width 768 and depth 12 (base) or 384 and 12 (small); a head has 64 channels.
+    Official sizes are width 768 and depth 12 (base) or 384 and 12 (small); a head has 64 channels. Raises ValueError
+    where patches do not fill the samples, or heads the width.
     """
 
     def __init__(self, samples: int, patch: int, leads: int, width: int, depth: int) -> None:
@@ -47,21 +49,21 @@ class SpatioTemporalViT(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> tokens of all patches, not yet normalised, ``(batch, lead, patch, width)``."""
+        """Return tokens of all patches, not normalised: ``(batch, lead, time)`` -> ``(batch, lead, patch, width)``."""
         return self._transform(self._with_leads(self._embed(ecg)))[:, :, 1:-1]
 
-    def masked(self, ecg: Tensor, ratio: float) -> Masked:
-        """Hide that share of each lead's patches, drawn for each recording and lead, and encode the others."""
+    def encode_visible(self, ecg: Tensor, ratio: float) -> MaskedTokens:
+        """Hide the share `ratio` of each lead's patches, drawn for each recording and lead, and encode the others."""
         x = self._embed(ecg)  # (batch, lead, patch, width)
         visible = max(1, int(self.patches * (1 - ratio)))
         shuffled = torch.rand(x.shape[:3]).to(x.device).argsort(dim=2)
         order = shuffled.argsort(dim=2)
-        kept = x.gather(2, shuffled[:, :, :visible, None].expand(-1, -1, -1, x.shape[-1]))
-        tokens = self.norm(self._transform(self._with_leads(kept)))
-        return Masked(tokens, order, (order >= visible).to(x.dtype))
+        visible_patches = x.gather(2, shuffled[:, :, :visible, None].expand(-1, -1, -1, x.shape[-1]))
+        tokens = self.norm(self._transform(self._with_leads(visible_patches)))
+        return MaskedTokens(tokens, order, (order >= visible).to(x.dtype))
 
     def patchify(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, lead, patch, samples)``."""
+        """Cut ``(batch, lead, time)`` into ``(batch, lead, patch, samples)``."""
         return ecg.unflatten(-1, (self.patches, self.patch))
 
     def _embed(self, ecg: Tensor) -> Tensor:
@@ -69,13 +71,13 @@ class SpatioTemporalViT(nn.Module):
         return self.to_patch_embedding(patches) + self.pos_embedding[:, None, 1:-1]
 
     def _with_leads(self, x: Tensor) -> Tensor:
-        """Put a separator at both ends of each lead and add the lead's vector."""
+        """Add a separator at both ends of each lead, and each lead's vector to its tokens."""
         ends = (self.sep_embedding + self.pos_embedding[:, [0, -1]]).expand(len(x), x.shape[1], -1, -1)
         x = torch.cat([ends[:, :, :1], x, ends[:, :, 1:]], dim=2)
         return x + torch.stack(list(self.lead_embeddings))[None, :, None]
 
     def _transform(self, x: Tensor) -> Tensor:
-        """Attention over all tokens of all leads."""
+        """Apply attention over all tokens of all leads: ``(batch, lead, token, width)`` -> the same shape."""
         leads = x.shape[1]
         x = x.flatten(1, 2)
         for index in range(self.depth):
@@ -84,7 +86,7 @@ class SpatioTemporalViT(nn.Module):
 
 
 class LeadwiseDecoder(nn.Module):
-    """Fills the gaps of each lead by itself, with the same weights for all leads; officially 256 wide, 4 deep."""
+    """Fill the gaps of each lead separately, with the same weights for all leads; officially 256 wide, 4 deep."""
 
     def __init__(self, inputs: int, patches: int, patch: int, width: int, depth: int) -> None:
         super().__init__()
@@ -95,8 +97,8 @@ class LeadwiseDecoder(nn.Module):
         self.decoder_norm = nn.LayerNorm(width, eps=1e-6)
         self.decoder_head = nn.Linear(width, patch)
 
-    def forward(self, masked: Masked) -> Tensor:
-        """Encoded visible tokens -> ``(batch, lead, patch, samples)``."""
+    def forward(self, masked: MaskedTokens) -> Tensor:
+        """Map encoded visible tokens to ``(batch, lead, patch, samples)``."""
         x = self.to_decoder_embedding(masked.tokens)
         batch, leads, patches = masked.order.shape
         gaps = self.mask_embedding.expand(batch, leads, patches + 2 - x.shape[2], -1)
@@ -109,8 +111,12 @@ class LeadwiseDecoder(nn.Module):
         return self.decoder_head(self.decoder_norm(x))[:, 1:-1].unflatten(0, (batch, leads))
 
 
-def reconstruction(predicted: Tensor, patches: Tensor, hidden: Tensor, standardise: bool = True) -> Tensor:
-    """Mean squared error over hidden patches, each standardised by its own mean and variance where asked for."""
+def reconstruction_loss(predicted: Tensor, patches: Tensor, hidden: Tensor, standardise: bool = True) -> Tensor:
+    """Return the mean squared error over hidden patches; `standardise` compares with standardised patches.
+
+    `predicted` and `patches` are ``(batch, lead, patch, samples)``, `hidden` ``(batch, lead, patch)``. Each patch is
+    standardised by its own mean and variance.
+    """
     if standardise:
         mean, variance = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
         patches = (patches - mean) / (variance + 1e-6).sqrt()
@@ -119,16 +125,8 @@ def reconstruction(predicted: Tensor, patches: Tensor, hidden: Tensor, standardi
 
 
 def time_positions(patches: int, width: int) -> Tensor:
-    """Sines, then cosines, ``(1, patches + 2, width)``; the two ends, where separators go, are 0."""
+    """Return sines, then cosines, ``(1, patches + 2, width)``; the two ends, for the separators, are 0."""
     half = torch.arange(width // 2, dtype=torch.float32) / (width / 2)
     angles = torch.arange(patches, dtype=torch.float32)[:, None] / 10000**half
     table = torch.cat([angles.sin(), angles.cos()], dim=1)
     return F.pad(table, (0, 0, 1, 1)).unsqueeze(0)
-
-
-def xavier(module: nn.Module) -> None:
-    """Linear layers as in the official class: Xavier-uniform weights, biases 0 (for ``module.apply``)."""
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

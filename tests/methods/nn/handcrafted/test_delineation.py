@@ -8,14 +8,14 @@ from methods.nn.handcrafted.beats import (
     EDGE,
     GRID,
     analysis_grid,
-    average,
-    detect,
+    average_beats,
+    detect_beats,
     find_beats,
     qrs_activity,
     slope,
 )
-from methods.nn.handcrafted.delineation import MS, extremes, find_borders, qrs_waves, value_at, window
-from methods.nn.handcrafted.morphology import levelled
+from methods.nn.handcrafted.delineation import MS, find_borders, find_extremes, interpolate_at, measure_qrs, window_mask
+from methods.nn.handcrafted.morphology import subtract_level
 
 GAINS = np.array([0.7, 1.0, 0.3, -0.85, 0.2, 0.65, -0.4, 0.5, 0.9, 1.2, 1.1, 0.9])  # of R in each lead
 WAVES = {"p": (-0.16, 0.15, 0.020), "q": (-0.03, -0.1, 0.008), "r": (0.0, 1.2, 0.012), "s": (0.03, -0.2, 0.008)}
@@ -23,7 +23,7 @@ T_WAVE = (0.28, 0.35, 0.045)  # seconds after R, millivolt, sigma in seconds
 
 
 def train(times, rate=100.0, seconds=10.0, **changes):
-    """A recording ``(1, 12, time)`` in millivolt with beats at `times` (seconds of R)."""
+    """Return a recording ``(1, 12, time)`` in millivolt with beats at `times` (seconds of R)."""
     t = np.arange(round(rate * seconds)) / rate
     lead = np.zeros_like(t)
     for shift, height, sigma in (WAVES | {"t": T_WAVE} | changes).values():
@@ -46,15 +46,15 @@ def borders_of(ecg, rate=100.0, rr=0.8):
 def test_every_beat_is_found_once(rr, rate):
     times = regular(rr)
     beats = find_beats(analysis_grid(train(times, rate, t=(0.2, 0.2, 0.03)), rate)[0])
-    found = (beats.times[0, beats.found[0]] - EDGE) / GRID
-    assert len(found) == len(times)
-    assert np.abs(found - times).max() <= 0.03
+    centres = (beats.times[0, beats.valid[0]] - EDGE) / GRID
+    assert len(centres) == len(times)
+    assert np.abs(centres - times).max() <= 0.03
     assert beats.typical[0, : len(times)].all()
 
 
 def test_tall_t_waves_are_not_beats():
     beats = find_beats(analysis_grid(train(regular(), t=(0.28, 1.5, 0.05)), 100.0)[0])
-    assert beats.found.sum() == len(regular())
+    assert beats.valid.sum() == len(regular())
 
 
 def test_one_noisy_lead_and_three_flat_ones_do_no_harm():
@@ -62,14 +62,14 @@ def test_one_noisy_lead_and_three_flat_ones_do_no_harm():
     ecg[0, 7] = np.random.default_rng(0).normal(0, 3, ecg.shape[-1])
     ecg[0, 9:] = 0
     beats = find_beats(analysis_grid(ecg, 100.0)[0])
-    assert beats.found.sum() == len(regular())
+    assert beats.valid.sum() == len(regular())
 
 
 def test_of_two_equal_maxima_one_is_a_beat():
     activity = np.zeros((1, 600), np.float32)
     activity[0, [300, 301, 310, 450]] = 1.0
-    times, found = detect(activity)
-    assert times[found].tolist() == [300, 450]
+    times, valid = detect_beats(activity)
+    assert times[valid].tolist() == [300, 450]
 
 
 def test_slope_of_a_ramp_is_its_slope():
@@ -112,12 +112,12 @@ def test_500_hz_agrees_with_100_hz():
 
 def test_amplitudes_of_the_typical_beat():
     beats, borders = borders_of(train(regular(), r=(0.0, 1.2, 0.02), q=(-0.05, -0.2, 0.01)))
-    beat = levelled(beats.median, borders)
-    waves = qrs_waves(beat, window(borders.qrs_on - 1, borders.qrs_off + 1))
+    beat = subtract_level(beats.median, borders)
+    waves = measure_qrs(beat, window_mask(borders.qrs_on - 1, borders.qrs_off + 1))
     assert waves["r"][0, 1] == pytest.approx(1.2, rel=0.08)
     assert waves["deep"][0, 3] == pytest.approx(-0.85 * 1.2, rel=0.08)  # aVR is upside down
     assert waves["q"][0, 1] == pytest.approx(-0.15, abs=0.06)  # partly hidden under R
-    high, low = extremes(beat, window(borders.qrs_off + 6, borders.t_end + 2))
+    high, low = find_extremes(beat, window_mask(borders.qrs_off + 6, borders.t_end + 2))
     assert high[0, 1] == pytest.approx(0.35, rel=0.12)
     assert low[0, 6] == pytest.approx(-0.4 * 0.35, rel=0.12)
 
@@ -127,10 +127,10 @@ def test_an_ectopic_beat_stays_out_of_the_typical_one():
     clean = train(times)
     ectopic = train([times[4] - 0.35], r=(0.0, -2.0, 0.05), p=(0, 0, 1.0), q=(0, 0, 1.0), s=(0, 0, 1.0))
     without, with_it = (find_beats(analysis_grid(ecg, 100.0)[0]) for ecg in (clean, clean + ectopic))
-    assert with_it.found.sum() == without.found.sum() + 1
-    odd = with_it.found & ~with_it.typical
+    assert with_it.valid.sum() == without.valid.sum() + 1
+    odd = with_it.valid & ~with_it.typical
     assert odd.sum() == 1
-    assert (with_it.times[odd] - EDGE) / GRID == pytest.approx(times[4] - 0.35, abs=0.08)  # found at a flank
+    assert (with_it.times[odd] - EDGE) / GRID == pytest.approx(times[4] - 0.35, abs=0.08)  # detected at a flank
     qrs = slice(BEFORE - 5, BEFORE + 6)
     assert np.abs(with_it.median - without.median)[..., qrs].max() < 0.05
     assert with_it.widths[odd] > 1.35 * with_it.widths[with_it.typical].mean()
@@ -140,17 +140,17 @@ def test_median_of_an_even_and_an_odd_number_of_beats():
     signal = np.zeros((1, 1000), np.float32)
     for time, height in ((300, 1.0), (450, 2.0), (600, 4.0), (750, 8.0)):
         signal[0, time] = height
-    assert average(signal, np.array([300, 450, 600]))[0][0, BEFORE] == 2.0
-    assert average(signal, np.array([300, 450, 600, 750]))[0][0, BEFORE] == 3.0
+    assert average_beats(signal, np.array([300, 450, 600]))[0][0, BEFORE] == 2.0
+    assert average_beats(signal, np.array([300, 450, 600, 750]))[0][0, BEFORE] == 3.0
 
 
 def test_flat_recordings_have_no_borders():
     beats, borders = borders_of(np.zeros((1, 12, 1000), np.float32))
-    assert not beats.found.any()
+    assert not beats.valid.any()
     assert np.isnan(borders.qrs_on).all()
     assert np.isnan(borders.t_end).all()
-    assert not window(borders.qrs_on, borders.qrs_off).any()
-    assert (value_at(beats.median, borders.t_peak) == 0).all()
+    assert not window_mask(borders.qrs_on, borders.qrs_off).any()
+    assert (interpolate_at(beats.median, borders.t_peak) == 0).all()
 
 
 def test_activity_ignores_the_scale():

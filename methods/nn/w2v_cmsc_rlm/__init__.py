@@ -1,0 +1,1 @@
+"""Blocks of W2V + CMSC + RLM alone."""

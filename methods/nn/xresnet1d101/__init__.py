@@ -1,0 +1,1 @@
+"""Blocks of xresnet1d101 alone."""
