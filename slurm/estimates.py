@@ -1,21 +1,35 @@
-"""How long a cell takes, by earlier records under the same home; where there is none, by a stated default."""
+"""How long a cell takes, by what was measured under the same home; where nothing fits, by a stated default.
+
+A time serves for the same recipe alone (method, task and their options; of weights the training too) and is scaled by
+the number of recordings. Synthetic and partial runs serve for their like alone: what takes seconds on sixty made-up
+recordings says nothing about a night on real ones.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.canonical import digest
+from benchmark.data.store.prepared import MANIFEST
 from benchmark.paths import Home
+from benchmark.planning.plan import Cell
+from benchmark.planning.pretrained import CARD, weight_options
 from benchmark.records.index import Entry
+from benchmark.records.spec import RunSpec, cost_recipe
+from slurm.recordings import Recordings
 
 # seconds, where nothing was measured yet: long enough that a first job is not cut
 DEFAULTS = {"pretrain": 4 * 3600.0, "features": 600.0, "probe": 30.0, "train": 900.0, "report": 1800.0}
+ANY_METHOD = ("probe", "report")  # stages whose time hangs on the task more than on the method
 STARTUP = 60.0  # seconds of a job before its first cell: Python, libraries, the method
+ALIKE = 0.1  # measured times of so similar sizes are taken before those that must be scaled further
 
 
 class Estimate(NamedTuple):
@@ -25,53 +39,101 @@ class Estimate(NamedTuple):
     seen: int
 
 
+class Measured(NamedTuple):
+    """Seconds that so many recordings took."""
+
+    recordings: float
+    seconds: float
+
+
 class Estimates:
-    """Means of what was measured: by method and task, else by task; for pre-training and features by method."""
+    """Means of what was measured, per recording."""
 
     def __init__(self, entries: Iterable[Entry], home: Home) -> None:
-        self._cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.recordings = Recordings(home)
+        self._measured: dict[Hashable, list[Measured]] = defaultdict(list)
+        self._known: dict[Hashable, Estimate] = {}
         for entry in entries:
-            if entry.done:
-                self._cells[entry.method, entry.task].append(entry.seconds)
-                self._cells["", entry.task].append(entry.seconds)
-        self._pretraining = _by_method(home.pretrained, "*/card.json")
-        self._features = _by_method(home.features, "*.json", _extraction)
+            if entry.done and entry.recordings:
+                self._add_cell(entry)
+        for card in _json_files(home.pretrained, f"*/{CARD}"):
+            self._add_pretraining(card)
+        synthetic = {card["digest"]: card["synthetic"] for card in _json_files(home.data, f"*/{MANIFEST}")}
+        for path in home.features.glob("*.json"):
+            self._add_features(path, synthetic)
 
-    def cell(self, method: str, task: str, stage: str) -> Estimate:
+    # --- what is expected ---
+
+    def cell(self, cell: Cell, stage: str) -> Estimate:
         """One cell whose features are at hand."""
-        for key in ((method, task), ("", task)):
-            if self._cells.get(key):
-                return _mean(self._cells[key])
-        return Estimate(DEFAULTS[stage], 0)
+        spec = cell.spec
+        kind = (self.recordings.is_synthetic(spec.dataset), spec.limit is not None)
+        recipe = cost_recipe(spec.method_config, spec.training, spec.task_config)
+        keys: list[Hashable] = [("cell", spec.method, spec.task, *recipe, *kind)]
+        if stage in ANY_METHOD:
+            keys.append(("task", spec.task, recipe[1], *kind))
+        return self._expect(keys, self.recordings.of_cell(cell), stage)
 
-    def features(self, method: str) -> Estimate:
+    def features(self, spec: RunSpec) -> Estimate:
         """One pass over a dataset's signals."""
-        return _mean(self._features[method]) if method in self._features else Estimate(DEFAULTS["features"], 0)
+        kind = (self.recordings.is_synthetic(spec.dataset), spec.limit is not None)
+        key = ("features", spec.method, digest(spec.method_config), *kind)
+        return self._expect([key], self.recordings.of_pass(spec), "features")
 
-    def pretraining(self, method: str) -> Estimate:
-        known = self._pretraining
-        return _mean(known[method]) if method in known else Estimate(DEFAULTS["pretrain"], 0)
+    def pretraining(self, spec: RunSpec) -> Estimate:
+        """The training of the weights of `spec`."""
+        recipe = spec.pretraining
+        assert recipe is not None
+        kind = (self.recordings.is_synthetic(recipe["dataset"]), recipe["limit"] is not None)
+        options = weight_options(spec.method, spec.method_config, recipe)
+        key = ("pretrain", spec.method, digest([options, recipe["training"]]), *kind)
+        return self._expect([key], self.recordings.of_pretraining(recipe), "pretrain")
 
+    def _expect(self, keys: list[Hashable], recordings: float | None, stage: str) -> Estimate:
+        """The mean of the first key that anything was measured for, scaled to so many recordings."""
+        if recordings is None:
+            return Estimate(DEFAULTS[stage], 0)
+        place = (*keys, recordings)
+        if place not in self._known:
+            found = next((self._measured[key] for key in keys if key in self._measured), [])
+            self._known[place] = _scaled(found, recordings) if found else Estimate(DEFAULTS[stage], 0)
+        return self._known[place]
 
-def _by_method(
-    folder: Path, pattern: str, seconds_of: Callable[[Path, Any], float] = lambda _, card: float(card["seconds"])
-) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for path in folder.glob(pattern):
-        try:
+    # --- what was measured ---
+
+    def _add_cell(self, entry: Entry) -> None:
+        kind = (entry.synthetic, entry.partial)
+        measured = Measured(entry.recordings, entry.seconds)
+        self._measured["cell", entry.method, entry.task, *entry.recipe, *kind].append(measured)
+        self._measured["task", entry.task, entry.recipe[1], *kind].append(measured)
+
+    def _add_pretraining(self, card: Mapping[str, Any]) -> None:
+        with suppress(KeyError, TypeError, ValueError):  # of another form
+            recipe = card["recipe"]
+            key = digest([card["config"], recipe["training"]])
+            kind = (bool(card["synthetic"]), recipe["limit"] is not None)
+            measured = Measured(int(card["recordings"]), float(card["seconds"]))
+            self._measured["pretrain", card["method"], key, *kind].append(measured)
+
+    def _add_features(self, path: Path, synthetic: Mapping[str, bool]) -> None:
+        """The cache keeps seconds per recording, and a row of the array beside its file is one."""
+        with suppress(OSError, KeyError, TypeError, ValueError):  # a file of another kind, or of data that has gone
             card = json.loads(path.read_text("utf-8"))
-            method, seconds = card["method"], seconds_of(path, card)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a file of another kind
-        found.setdefault(method, []).append(seconds)
-    return found
+            kind = (synthetic[card["data"]], card["rows"] != "all")
+            rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
+            measured = Measured(rows, rows * float(card["cost"]["feature_seconds"]))
+            self._measured["features", card["method"], digest(card["config"]), *kind].append(measured)
 
 
-def _extraction(path: Path, card: Any) -> float:
-    """Seconds of one pass: the cache keeps them per recording, and a row of the array beside it is one."""
-    rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
-    return float(card["cost"]["feature_seconds"]) * rows
+def _scaled(measured: list[Measured], recordings: float) -> Estimate:
+    """Seconds for so many recordings, from runs on about as many where there are any, else from all."""
+    near = [one for one in measured if abs(one.recordings - recordings) <= ALIKE * recordings]
+    chosen = near or measured
+    rate = sum(one.seconds for one in chosen) / sum(one.recordings for one in chosen)
+    return Estimate(rate * recordings, len(chosen))
 
 
-def _mean(values: list[float]) -> Estimate:
-    return Estimate(sum(values) / len(values), len(values))
+def _json_files(folder: Path, pattern: str) -> Iterable[Any]:
+    for path in folder.glob(pattern):
+        with suppress(OSError, ValueError):
+            yield json.loads(path.read_text("utf-8"))

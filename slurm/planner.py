@@ -149,7 +149,7 @@ class _Planner:
         self.measured = self.guessed = 0
         self.stretchable = False
         self._resources: dict[tuple[str, str], Resources] = {}
-        self._cells: dict[tuple[str, str, str], Estimate] = {}
+        self._cells: dict[str, Estimate] = {}
 
     def units(self, groups: Sequence[CellGroup]) -> list[Unit]:
         """In the order in which they can run."""
@@ -186,7 +186,7 @@ class _Planner:
                 "config": spec.method_config,
                 "recipe": spec.pretraining,
             }
-            seconds = self.estimates.pretraining(spec.method).seconds
+            seconds = self.estimates.pretraining(spec).seconds
             unit = Unit("pretrain", cell.row, self._of("pretrain", cell.row), recipe=recipe, seconds=seconds + STARTUP)
             self.pretrainings[folder.name] = self._add(unit)
         return frozenset({self.pretrainings[folder.name]})
@@ -200,9 +200,8 @@ class _Planner:
         row = group.cells[0].row
         stages = {stage_of(cell) for cell in group.cells}
         same = all(self._of(stage, row) == self._of("features", row) for stage in stages)
-        whole = (
-            sum(self._expected(cell) for cell in group.cells) + self.estimates.features(group.cells[0].spec.method)[0]
-        )
+        whole = sum(self._expected(cell) for cell in group.cells)
+        whole += self.estimates.features(group.cells[0].spec).seconds
         if not leads or (same and len(stages) == 1 and whole <= self._budget(self._of("features", row), stretch=False)):
             return [], group.cells
         first = {cell.spec.key for cell in leads.values()}
@@ -211,7 +210,7 @@ class _Planner:
     def _parts(self, cells: list[Cell], stage: str, needs: frozenset[int]) -> list[_Part]:
         if not cells:
             return []
-        extra = self.estimates.features(cells[0].spec.method).seconds / len(cells) if stage == "features" else 0.0
+        extra = self.estimates.features(cells[0].spec).seconds / len(cells) if stage == "features" else 0.0
         seconds = [self._expected(cell, count=True) + extra for cell in cells]
         return [_Part(stage, cells, seconds, self._of(stage, cells[0].row), needs)]
 
@@ -264,9 +263,9 @@ class _Planner:
         return min(wanted, most)
 
     def _expected(self, cell: Cell, count: bool = False) -> float:
-        key = (cell.spec.method, cell.spec.task, stage_of(cell))
+        key = cell.spec.key
         if key not in self._cells:
-            self._cells[key] = self.estimates.cell(*key)
+            self._cells[key] = self.estimates.cell(cell, stage_of(cell))
         found = self._cells[key]
         if count:
             self.measured += found.seen > 0

@@ -17,7 +17,7 @@ from benchmark.atomic import write_text
 from benchmark.paths import Home
 from benchmark.records.paths import INDEX, record_file, record_files
 from benchmark.records.record import Number, UnusableRecordError, check_content, check_values, decode
-from benchmark.records.spec import RunSpec
+from benchmark.records.spec import RunSpec, cost_recipe
 from benchmark.records.store import read_content
 
 
@@ -44,6 +44,7 @@ class Entry(NamedTuple):
     synthetic: bool = False
     partial: bool = False
     written: int = 0  # time of writing in ns
+    recipe: tuple[str, str] = ("", "")  # see `spec.cost_recipe`
 
     @property
     def done(self) -> bool:
@@ -88,9 +89,17 @@ def read_entry(root: Path, spec: RunSpec) -> Entry | None:
 def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:
     try:
         stored = json.loads(cache.read_text("utf-8"))
-        return {path: (time, size, Entry(*fields)) for path, time, size, *fields in stored}
+        return {path: (time, size, _entry(fields)) for path, time, size, *fields in stored}
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def _entry(fields: list[Any]) -> Entry:
+    """As it was kept; a cache of another version has another number of fields."""
+    if len(fields) != len(Entry._fields):
+        raise ValueError(f"{len(fields)} fields")
+    entry = Entry(*fields)
+    return entry._replace(recipe=(entry.recipe[0], entry.recipe[1]))
 
 
 def _keep(cache: Path, entries: dict[str, tuple[int, int, Entry]]) -> None:
@@ -105,6 +114,9 @@ class _Spec(msgspec.Struct):
     task: str
     method: str
     protocol: str = ""
+    method_config: dict[str, Any] = {}
+    training: dict[str, Any] | None = None
+    task_config: dict[str, Any] = {}
 
 
 class _Error(msgspec.Struct):
@@ -169,4 +181,5 @@ def _read(path: str, written: int) -> Entry:
         record.synthetic,
         record.partial,
         written,
+        cost_recipe(record.spec.method_config, record.spec.training, record.spec.task_config),
     )
