@@ -31,8 +31,8 @@ def test_what_is_known_since_is_said_with_its_remedy(plan, store, fill, of_recor
         return CONTAMINATED if cell.row == "merl" else CLEAN
 
     (warning,) = [line for line in board(plan, store, fill, of_records, now).warnings() if "CONTAMINATED" in line]
-    assert warning.startswith("CONTAMINATED: merl on synthetic: known since the records were made; `ecgarena plan ")
-    assert "--again merl` makes them anew" in warning
+    assert warning.startswith("CONTAMINATED: merl on synthetic: known since the records were made; ")
+    assert "`ecgarena plan tiny` says how, `ecgarena run tiny --again merl` makes them anew" in warning
     assert not any("CONTAMINATED" in line for line in Leaderboard(plan, store).warnings())
 
 
