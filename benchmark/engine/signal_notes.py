@@ -10,7 +10,7 @@ from benchmark.api import SPLITS, SignalSpec
 from benchmark.data.signals.signal import band_limit
 from benchmark.data.store.prepared import PreparedDataset
 
-NAMED = 5  # recordings named in a note
+MOST_NAMES = 5  # recordings named in a note
 
 
 def signal_notes(data: PreparedDataset, rows: Mapping[str, np.ndarray], signal: SignalSpec, method: str) -> list[str]:
@@ -26,8 +26,8 @@ def signal_notes(data: PreparedDataset, rows: Mapping[str, np.ndarray], signal: 
     ]
     if counts:
         names = [str(name) for name in data.record_ids[silent["test"]]]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        shown = f" (test: {', '.join(names[:NAMED])}{more})" if names else ""
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        text = f" (test: {', '.join(names[:MOST_NAMES])}{more})" if names else ""
         why = f"shorter than {signal.min_seconds:g} s or flat in all of its leads"
-        notes.append(f"{method}: recordings {why} count as silence: {', '.join(counts)}{shown}")
+        notes.append(f"{method}: recordings {why} count as silence: {', '.join(counts)}{text}")
     return notes

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -162,9 +161,8 @@ class Leaderboard:
         if not places:
             return []
         named = ", ".join(f"{row} on {dataset}" for row, dataset in places)
-        rows = " ".join(shlex.quote(row) for row in dict.fromkeys(row for row, _ in places))
-        command = self.plan.command
-        how = f"`ecgarena plan {command}` says how, `ecgarena run {command} --again {rows}` makes them anew"
+        again = self._command("--again", *dict.fromkeys(row for row, _ in places))
+        how = f"`{self.plan.command('plan')}` says how, `{again}` makes them anew"
         return [f"CONTAMINATED: {named}: known since the records were made; {how}."]
 
     def _outdated(self) -> list[str]:

@@ -34,7 +34,7 @@ from benchmark.registry import DATASETS
 SEVERITY: tuple[State, ...] = ("clean", "unknown", "contaminated")
 ONLY_CARDS = "only cards were compared"
 LEFT_TO_RUN = "a run compares its recordings"
-NAMED = 5  # pairs of equal recordings named in a reason
+MOST_NAMES = 5  # pairs of equal recordings named in a reason
 COMPLETE = 0.99  # of a dataset's recordings: so many make a preparation as good as whole
 
 
@@ -162,17 +162,17 @@ class Gate:
         Then they were shifted or cut elsewhere on the way, and that no signal is equal proves nothing.
         """
         if pair.related == "contains":
-            total, what, whole = pair.tests, "test recordings", pair.other
+            total, noun, whole = pair.tests, "test recordings", pair.other
             matches = set(together(by_split.values()).copies)
         elif pair.related == "part":
-            total, what, whole = sum(by_split[split].recordings for split in pair.splits), "recordings", pair.data
+            total, noun, whole = sum(by_split[split].recordings for split in pair.splits), "recordings", pair.data
             back = [shared_recordings(pair.other, split, pair.data, self._folder) for split in pair.splits]
             matches = {name for parts in back for name in together(parts.values()).copies}
         else:
             return ""
         missing = total - len(matches)
         where = f"are nowhere in {whole.manifest['dataset']}, perhaps shifted or cut elsewhere"
-        return f"{missing:,} of the {total:,} {what} {where}" if missing else ""
+        return f"{missing:,} of the {total:,} {noun} {where}" if missing else ""
 
     def _compare_parts(self, exposure: Exposure, data: PreparedDataset) -> Judgement | None:
         """Compare what is prepared of a collection that no loader reads: it can prove contamination and no more."""
@@ -211,9 +211,9 @@ def _overlap(shared: Shared, same_dataset: bool, tested: int) -> str:
     parts = []
     if shared.copies:
         pairs = [f"{name} = {other}" for name, other in shared.copies.items()]
-        more = f" and {len(pairs) - NAMED:,} more" if len(pairs) > NAMED else ""
-        shown = f"{', '.join(pairs[:NAMED])}{more}"
-        parts.append(f"{len(pairs):,} of {tested:,} test recordings have their signal there: {shown}")
+        more = f" and {len(pairs) - MOST_NAMES:,} more" if len(pairs) > MOST_NAMES else ""
+        names = f"{', '.join(pairs[:MOST_NAMES])}{more}"
+        parts.append(f"{len(pairs):,} of {tested:,} test recordings have their signal there: {names}")
     if shared.patients and same_dataset:
         parts.append(f"patients of the test split who are there: {shared.patients:,}")
     return "; ".join(parts)

@@ -17,8 +17,8 @@ from benchmark.planning.plan import Cell
 from benchmark.planning.pretrained import CARD
 from benchmark.registry import METHODS
 
-SAW, CHOSEN = "its weights saw", "its weights were chosen by labels of"
-CHOICES = {"val_loss": "its weights were chosen by their loss on", "zero_shot_val": CHOSEN}  # by `select` of a recipe
+SAW, CHOICE = "its weights saw", "its weights were chosen by labels of"
+CHOICES = {"val_loss": "its weights were chosen by their loss on", "zero_shot_val": CHOICE}  # by `select` of a recipe
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _of_file(cell: Cell, by_suite: tuple[Exposure, ...]) -> Sources:
     if cell.trained_on is not None and not published:
         return Sources(by_suite) if by_suite else Sources(remarks=(SAW_NOTHING,))
     training = [Exposure.of(SAW, name) for name in card.trained_on]
-    choice = [Exposure.of(CHOSEN, name) for name in card.selected_on]
+    choice = [Exposure.of(CHOICE, name) for name in card.selected_on]
     remarks = [] if published else [NOT_PUBLISHED]
     if not training and not by_suite:
         remarks = [NOT_SAID]

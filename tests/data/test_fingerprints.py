@@ -23,23 +23,23 @@ def fast(tmp_path_factory):
 
 def test_a_copy_is_found_under_another_filter_and_others_are_not(home):
     data = prepare("synthetic", {"patients": 40, "rate": 500}, home)
-    stored = fingerprints(data, home.fingerprints)
-    assert np.array_equal(stored, fingerprints(data, home.fingerprints)) and stored.dtype == np.float16
+    table = fingerprints(data, home.fingerprints)
+    assert np.array_equal(table, fingerprints(data, home.fingerprints)) and table.dtype == np.float16
     rows = np.arange(0, len(data), 7)
     slow = adapt(data.millivolt(rows), 500, SignalSpec(rate=100, band_pass=(0.2, 40.0))) * 1000 + 5.0
-    copies = find_copies(fingerprint(slow, 100), stored, np.arange(len(data)))
+    copies = find_copies(fingerprint(slow, 100), table, np.arange(len(data)))
     assert copies == list(enumerate(rows))
     others = np.setdiff1d(np.arange(len(data)), rows)
-    assert find_copies(fingerprint(slow, 100), stored, others) == []
+    assert find_copies(fingerprint(slow, 100), table, others) == []
     assert not fingerprint(np.zeros((1, 12, 1000), np.float32), 100).any()
 
 
 @settings(max_examples=25, deadline=None)
 @given(rate=st.integers(50, 1000), gain=st.floats(200, 20_000), offset=st.floats(-5, 5), louder=st.floats(0.5, 5))
 def test_a_copy_is_found_at_any_rate_and_in_any_unit(fast, rate, gain, offset, louder):
-    ecg, stored = fast
-    stored_elsewhere = np.round((adapt(ecg, 500, SignalSpec(rate=rate)) * louder + offset) * gain)
-    copies = find_copies(fingerprint(stored_elsewhere.astype(np.float32), rate), stored, np.arange(len(ecg)))
+    ecg, table = fast
+    copy = np.round((adapt(ecg, 500, SignalSpec(rate=rate)) * louder + offset) * gain)
+    copies = find_copies(fingerprint(copy.astype(np.float32), rate), table, np.arange(len(ecg)))
     assert copies == [(row, row) for row in range(len(ecg))]
 
 

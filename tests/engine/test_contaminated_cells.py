@@ -43,13 +43,13 @@ def test_plan_run_record_and_table_say_the_same(home, suite, capsys):
     ):
         choice += ["--set", setting]
     assert main(["plan", *choice, "--json"]) == 0
-    planned = {cell["key"]: cell["leak"] for cell in json.loads(capsys.readouterr().out)["todo"]}
+    verdicts_of_plan = {cell["key"]: cell["leak"] for cell in json.loads(capsys.readouterr().out)["todo"]}
     assert main(["plan", *choice]) == 0
     printed = capsys.readouterr().out
     assert main(["run", *choice, "--quiet"]) == 0
     table = capsys.readouterr().out
     records = {record.key: record for record in Store(home.records).records()}
-    assert {key: record.leak for key, record in records.items()} == planned
+    assert {key: record.leak for key, record in records.items()} == verdicts_of_plan
     verdicts = {record.spec["method"]: record.leak for record in records.values()}
     assert verdicts["merl"]["state"] == "contaminated" and verdicts["handcrafted"]["state"] == "clean"
     assert "1 of 14 test recordings have their signal there: 000009_0 = 000000_0" in verdicts["merl"]["reasons"][0]

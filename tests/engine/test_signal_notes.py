@@ -57,8 +57,8 @@ def test_they_are_silence_in_every_reading_and_absent_from_pretraining(uneven):
 def test_they_are_counted_by_split_and_named(uneven):
     view = {"train": np.array([0, SHORT]), "val": np.array([1]), "test": np.array([3, FLAT])}
     spec = SignalSpec(rate=500, leads=("I", "II"), min_seconds=8)
-    limited, counted = signal_notes(uneven, view, spec, "m")
-    assert limited.startswith("m: recorded at 100 Hz and resampled to 500 Hz")
-    assert "count as silence: 1 of 2 in train, 1 of 2 in test" in counted
-    assert f"(test: {uneven.record_ids[FLAT]})" in counted and "shorter than 8 s" in counted
+    rate_note, silence_note = signal_notes(uneven, view, spec, "m")
+    assert rate_note.startswith("m: recorded at 100 Hz and resampled to 500 Hz")
+    assert "count as silence: 1 of 2 in train, 1 of 2 in test" in silence_note
+    assert f"(test: {uneven.record_ids[FLAT]})" in silence_note and "shorter than 8 s" in silence_note
     assert signal_notes(uneven, view, SignalSpec(rate=100), "m") == []

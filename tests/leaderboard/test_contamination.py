@@ -7,7 +7,7 @@ from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.planning.standing import AtHand
 
-CLEAN, SEEN = Verdict("clean", ("it was compared",)), Verdict("contaminated", ("its weights saw it",))
+CLEAN, CONTAMINATED = Verdict("clean", ("it was compared",)), Verdict("contaminated", ("its weights saw it",))
 
 
 def board(plan, store, fill, of_records, now=lambda cell: None):
@@ -16,7 +16,7 @@ def board(plan, store, fill, of_records, now=lambda cell: None):
 
 
 def test_tables_repeat_the_verdicts_of_records(plan, store, fill):
-    text = markdown(board(plan, store, fill, SEEN), [])
+    text = markdown(board(plan, store, fill, CONTAMINATED), [])
     assert "CONTAMINATED: random_init on synthetic, handcrafted on synthetic, merl on synthetic" in text
     assert "synthetic, leaks: random_init, handcrafted, merl contaminated: its weights saw it." in text
 
@@ -28,14 +28,14 @@ def test_records_from_before_the_gate_say_nothing(plan, store, fill):
 @pytest.mark.parametrize("of_records", [CLEAN, None])
 def test_what_is_known_since_is_said_with_its_remedy(plan, store, fill, of_records):
     def now(cell):
-        return SEEN if cell.row == "merl" else CLEAN
+        return CONTAMINATED if cell.row == "merl" else CLEAN
 
     (warning,) = [line for line in board(plan, store, fill, of_records, now).warnings() if "CONTAMINATED" in line]
-    assert warning.startswith("CONTAMINATED: merl on synthetic: known since the records were made; `ecgarena plan ")
-    assert "--again merl` makes them anew" in warning
+    assert warning.startswith("CONTAMINATED: merl on synthetic: known since the records were made; ")
+    assert "`ecgarena plan tiny` says how, `ecgarena run tiny --again merl` makes them anew" in warning
     assert not any("CONTAMINATED" in line for line in Leaderboard(plan, store).warnings())
 
 
 def test_what_records_say_is_not_said_twice(plan, store, fill):
-    warnings = board(plan, store, fill, SEEN, lambda cell: SEEN).warnings()
+    warnings = board(plan, store, fill, CONTAMINATED, lambda cell: CONTAMINATED).warnings()
     assert sum("CONTAMINATED" in line for line in warnings) == 1

@@ -30,7 +30,7 @@ class Base(Synthetic):
 
     def __init__(self, rate: float = 100, moved: bool = False) -> None:
         super().__init__(rate=rate, patients=20)
-        self.moved = moved
+        self.moved: bool = moved
 
     def entries(self, root=None):
         splits = self.splits if self.moved else {}
@@ -167,10 +167,10 @@ def test_within_a_dataset_patients_are_compared_too(judge):
 
 
 def test_validation_data_that_chose_the_epoch_are_compared(judge):
-    moved = {"moved": True}
+    options = {"moved": True}
     for select, state in (("last", "clean"), ("val_loss", "contaminated")):
-        seen = recipe("base", select=select)
-        assert judge(cell("base", config=moved, pretraining=seen), "base", ("base", moved)).state == state
+        training = recipe("base", select=select)
+        assert judge(cell("base", config=options, pretraining=training), "base", ("base", options)).state == state
 
 
 # --- clean ---
@@ -231,10 +231,10 @@ def test_options_that_are_not_prepared_are_named(judge):
 
 
 def test_a_part_that_is_not_found_again_in_the_whole_is_never_clean(judge):
-    for tested, other, what in (("shifted", "base", "test recordings"), ("base", "shifted", "recordings")):
+    for tested, other, noun in (("shifted", "base", "test recordings"), ("base", "shifted", "recordings")):
         verdict = judge(cell(tested, f"{other}:train", weights="abc"), "base", "shifted")
         assert verdict.state == "unknown"
-        assert f"{what} are nowhere in base, perhaps shifted or cut elsewhere" in str(verdict)
+        assert f"{noun} are nowhere in base, perhaps shifted or cut elsewhere" in str(verdict)
 
 
 def test_parts_of_a_collection_can_prove_contamination_and_no_more(judge):
@@ -254,8 +254,8 @@ def test_a_preparation_of_a_few_recordings_proves_nothing(judge, monkeypatch):
 def test_weights_of_other_data_than_are_prepared_are_unknown(judge, stock, tmp_path):
     digest = prepare("base", {}, stock).digest
     question = replace(cell("base", weights="abc"), weights_file=str(tmp_path / "weights.safetensors"))
-    for seen, state in ((digest, "clean"), ("another", "unknown")):
-        card = {"sha256": "abc", "recipe": recipe("base"), "data_digest": seen}
+    for data_digest, state in ((digest, "clean"), ("another", "unknown")):
+        card = {"sha256": "abc", "recipe": recipe("base"), "data_digest": data_digest}
         (tmp_path / "card.json").write_text(json.dumps(card))
         assert judge(question, "base").state == state
 

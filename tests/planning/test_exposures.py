@@ -46,8 +46,8 @@ def test_a_recipe_saw_the_training_split_as_it_is_prepared_here():
     [("val_loss", "chosen by their loss on the val split"), ("zero_shot_val", "chosen by labels of the val split")],
 )
 def test_an_epoch_that_was_chosen_on_validation_data_saw_them_too(select, words):
-    seen = sentences(sources_of(cell(pretraining=RECIPE | {"training": {"select": select}})))
-    assert len(seen) == 2 and words in seen[1]
+    exposures = sentences(sources_of(cell(pretraining=RECIPE | {"training": {"select": select}})))
+    assert len(exposures) == 2 and words in exposures[1]
 
 
 def test_a_transferred_probe_learnt_from_its_source():
