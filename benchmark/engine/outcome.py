@@ -19,7 +19,7 @@ from benchmark.planning.plan import Cell
 from benchmark.planning.standing import code_now
 from benchmark.planning.training_config import SELECTIONS, TrainingConfig
 from benchmark.records import provenance
-from benchmark.records.record import RunRecord
+from benchmark.records.record import RunRecord, Verdict
 from benchmark.records.spec import RunSpec, datasets_of
 from benchmark.registry import DATASETS, METHODS
 
@@ -65,7 +65,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
         analysis=scores.analysis,
         data_digest=data_digest,
         source_digest=source_digest,
-        leak=group_data.gate.verdict(cell).to_json(),
+        leak=_verdict(group_data, cell),
         synthetic=any(group_data.data(*dataset).synthetic for dataset in datasets_of(spec)),
         partial=spec.limit is not None,
         n={**sizes, "train": subset["n"]} if subset else sizes,
@@ -124,6 +124,11 @@ def full_config(spec: RunSpec) -> dict[str, Any]:
     if spec.pretraining is not None:
         options["pretraining"] = complete(TrainingConfig, spec.pretraining["training"], "pretraining")
     return {name: canonical(values) for name, values in options.items()}
+
+
+def _verdict(group_data: GroupData, cell: Cell) -> Verdict:
+    verdict = group_data.gate.verdict(cell)
+    return {"state": verdict.state, "reasons": list(verdict.reasons)}
 
 
 def _notes(outcome: Outcome, data: PreparedDataset, view: LabelledRows) -> list[str]:

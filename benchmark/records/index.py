@@ -1,22 +1,21 @@
 """All records in short, for standings and estimates, without reading twice what has not changed.
 
 ``HOME/records.index.json`` is a cache and nothing else: an entry holds as long as its record's file has the time of
-writing and the size that stand beside it, and whoever removes the cache loses a second.
+change and the size that stand beside it, and whoever removes the cache loses a second.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 from benchmark.atomic import write_text
 from benchmark.paths import Home
-from benchmark.records.paths import INDEX, record_file, record_files
-from benchmark.records.record import Number, UnusableRecordError, check_content, check_values, decode
+from benchmark.records.paths import INDEX, RECORD, RESAMPLED, record_file, record_files
+from benchmark.records.record import RunRecord, UnusableRecordError, parse_record
 from benchmark.records.spec import RunSpec, cost_recipe
 from benchmark.records.store import read_content
 
@@ -62,14 +61,13 @@ def read_index(home: Home) -> dict[str, Entry]:
     entries: dict[str, tuple[int, int, Entry]] = {}
     read = 0
     for path in record_files(home.records):
-        try:
-            about = os.stat(path)  # noqa: PTH116 (a Path costs as much as the call, 20,000 times)
-        except OSError:
+        state = _state(path)
+        if state is None:
             continue
         held = known.get(path)
-        if held is None or held[:2] != (about.st_mtime_ns, about.st_size):
+        if held is None or held[:2] != state[:2]:
             read += 1
-            held = (about.st_mtime_ns, about.st_size, _read(path, about.st_mtime_ns))
+            held = (*state[:2], _read(path, state[2]))
         entries[path] = held
     if read or len(entries) != len(known):
         _keep(cache, entries)
@@ -79,11 +77,21 @@ def read_index(home: Home) -> dict[str, Entry]:
 def read_entry(root: Path, spec: RunSpec) -> Entry | None:
     """Return one cell's record in short; None where there is none."""
     path = record_file(root, spec.task, spec.method, spec.key)
+    state = _state(path)
+    return None if state is None else _read(path, state[2])
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    """Return the last change and the size of a record with its resamples, and when the record was written."""
     try:
-        written = os.stat(path).st_mtime_ns  # noqa: PTH116
+        about = os.stat(path)  # noqa: PTH116 (a Path costs as much as the call, 20,000 times)
     except OSError:
         return None
-    return _read(path, written)
+    try:
+        beside = os.stat(path.removesuffix(RECORD) + RESAMPLED)  # noqa: PTH116
+    except OSError:
+        return about.st_mtime_ns, about.st_size, about.st_mtime_ns
+    return max(about.st_mtime_ns, beside.st_mtime_ns), about.st_size + beside.st_size, about.st_mtime_ns
 
 
 def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:
@@ -110,44 +118,32 @@ def _keep(cache: Path, entries: dict[str, tuple[int, int, Entry]]) -> None:
         return
 
 
-class _Spec(msgspec.Struct):
-    task: str
-    method: str
-    protocol: str = ""
-    method_config: dict[str, Any] = {}
-    training: dict[str, Any] | None = None
-    task_config: dict[str, Any] = {}
+def entry_of(record: RunRecord, task: str, method: str, written: int = 0) -> Entry:
+    """Return a record in short."""
+    error = record.error or {}
+    return Entry(
+        record.key,
+        task,
+        method,
+        record.status,
+        record.seconds,
+        str(record.provenance.get("device", "")),
+        error.get("kind", ""),
+        error.get("message", "").partition("\n")[0],
+        record.data_digest,
+        record.source_digest,
+        record.code,
+        record.spec["protocol"],
+        sum(record.n.values()),
+        record.synthetic,
+        record.partial,
+        written,
+    )
 
 
-class _Error(msgspec.Struct):
-    kind: str = ""
-    message: str = ""
-
-
-class _Provenance(msgspec.Struct):
-    device: str = ""
-
-
-class _Record(msgspec.Struct):
-    """The few fields of a `RunRecord` that an entry needs; the others are stepped over."""
-
-    key: str
-    spec: _Spec
-    status: Literal["done", "failed"]
-    metrics: dict[str, Number] = {}
-    intervals: dict[str, tuple[Number, Number]] = {}
-    seconds: float = 0.0
-    error: _Error | None = None
-    provenance: _Provenance = msgspec.field(default_factory=_Provenance)
-    data_digest: str | None = None
-    source_digest: str | None = None
-    synthetic: bool = False
-    partial: bool = False
-    n: dict[str, int] = {}
-    code: dict[str, str] = {}
-
-
-_decoder: Any = msgspec.json.Decoder(_Record).decode
+def unusable_entry(task: str, method: str, key: str, error: UnusableRecordError, written: int = 0) -> Entry:
+    """Return what is known of a record that cannot be believed: why."""
+    return Entry(key, task, method, "unusable", kind="Unusable", message=str(error), written=written)
 
 
 def _read(path: str, written: int) -> Entry:
@@ -156,30 +152,17 @@ def _read(path: str, written: int) -> Entry:
         content = read_content(path)
         if content is None:
             raise UnusableRecordError(f"{path} has just gone")
-        check_content(content)
-        record = decode(_decoder, content)
-        check_values(record.metrics, record.intervals)
-        if record.key != key:
-            raise UnusableRecordError(f"it is the record of another cell, {record.key}")
+        record = parse_record(content, key)
+        check_resampled(path, record)
     except UnusableRecordError as error:
-        return Entry(key, task, method, "unusable", kind="Unusable", message=str(error), written=written)
-    failure = record.error or _Error()
-    return Entry(
-        key,
-        record.spec.task,
-        record.spec.method,
-        record.status,
-        record.seconds,
-        record.provenance.device,
-        failure.kind,
-        failure.message.partition("\n")[0],
-        record.data_digest,
-        record.source_digest,
-        record.code,
-        record.spec.protocol,
-        sum(record.n.values()),
-        record.synthetic,
-        record.partial,
-        written,
-        cost_recipe(record.spec.method_config, record.spec.training, record.spec.task_config),
-    )
+        return unusable_entry(task, method, key, error, written)
+    configs = record.spec["method_config"], record.spec.get("training"), record.spec["task_config"]
+    return entry_of(record, task, method, written)._replace(recipe=cost_recipe(*configs))
+
+
+def check_resampled(path: str, record: RunRecord) -> None:
+    """Raise where the resamples beside a record are not those that were written with it."""
+    expected = record.files.get(RESAMPLED)
+    content = None if expected is None else read_content(path.removesuffix(RECORD) + RESAMPLED)
+    if expected is not None and (content is None or hashlib.sha256(content).hexdigest() != expected):
+        raise UnusableRecordError(f"{RESAMPLED} beside it is not the one that was written with it")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -19,11 +18,20 @@ from benchmark.metrics.ranges import range_of
 Status = Literal["done", "failed"]
 Number = int | float
 _DIGEST = b',\n"sha256": "'  # begins the last line
+SPEC: dict[str, type] = dict.fromkeys(("method", "task", "dataset", "label_set", "protocol"), str)  # always there
+SPEC |= dict.fromkeys(("method_config", "task_config", "dataset_config"), dict)
 CHANGED = "it was changed after it was written, or is damaged: its digest is not that of its text"
 
 
 class UnusableRecordError(BenchmarkError):
     """A file is no record that can be believed; the message says why."""
+
+
+class Verdict(TypedDict):
+    """Whether the method has seen the test recordings: clean, contaminated or unknown, and why."""
+
+    state: str
+    reasons: list[str]
 
 
 class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,7 +56,7 @@ class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
     subgroups: dict[str, dict[str, dict[str, Any]]] = {}  # attribute -> value -> metrics
     analysis: dict[str, Any] = {}  # calibration bins, prompt sensitivity, chance levels
     data_digest: str | None = None
-    leak: dict[str, Any] | None = None  # state: clean, contaminated or unknown; and reasons
+    leak: Verdict | None = None  # of the contamination gate
     source_digest: str | None = None  # of the dataset that the task learnt from, if it is another
     synthetic: bool = False
     partial: bool = False
@@ -86,26 +94,23 @@ def record_text(record: RunRecord) -> bytes:
     return body + _DIGEST + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
-def parse_record(content: bytes) -> RunRecord:
-    """Decode a record; raise `UnusableRecordError` with the reason where it cannot be believed."""
+def parse_record(content: bytes, key: str | None = None) -> RunRecord:
+    """Decode a record, that of the cell `key` if one is given.
+
+    Raises `UnusableRecordError` with the reason where it cannot be believed: the one check that every reader makes.
+    """
     has_digest = check_digest(content)
-    record: RunRecord = decode(_decode, content)
-    if not has_digest:
-        _check_older(record)
+    try:
+        record = _decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "a newer version wrote it, perhaps" if "unknown field" in str(error) else "it is no record"
+        raise UnusableRecordError(f"{reason}: {error}") from None
+    if not has_digest and (record.sha256 or record.code or record.files):
+        raise UnusableRecordError(CHANGED)  # older code wrote none of these fields
+    if key is not None and record.key != key:
+        raise UnusableRecordError(f"it is the record of another cell, {record.key}")
+    check_values(record)
     return record
-
-
-def check_content(content: bytes) -> None:
-    """Raise `UnusableRecordError` unless `content` is a whole record; as `parse_record`, cheaper for new ones."""
-    if not check_digest(content):
-        _check_older(decode(_decode, content))
-
-
-def _check_older(record: RunRecord) -> None:
-    """Raise where a record without a digest at its end cannot be one of older code, or has impossible values."""
-    if record.sha256 or record.code or record.files:
-        raise UnusableRecordError(CHANGED)
-    check_values(record.metrics, record.intervals)
 
 
 def check_digest(content: bytes) -> bool:
@@ -116,23 +121,15 @@ def check_digest(content: bytes) -> bool:
     return bool(mark)
 
 
-def decode(decoder: Any, content: bytes) -> Any:
-    """Decode by `decoder`, and say why where it does not fit."""
-    try:
-        return decoder(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        text = str(error)
-        if "unknown field" in text:
-            raise UnusableRecordError(f"a newer version wrote it, perhaps: {text}") from None
-        raise UnusableRecordError(f"it is no record: {text}") from None
-
-
-def check_values(metrics: Mapping[str, Number], intervals: Mapping[str, tuple[Number, Number]]) -> None:
-    """Raise where a metric lies outside of its range or an interval ends before it begins."""
-    for name, value in metrics.items():
+def check_values(record: RunRecord) -> None:
+    """Raise where a number cannot be, or a part that tables read has another form."""
+    for name, value in record.metrics.items():
         low, high = range_of(name)
         if not low <= value <= high:
             raise UnusableRecordError(f"{name} is {value}, which lies outside of {low:g} to {high:g}")
-    for name, (first, last) in intervals.items():
+    for name, (first, last) in record.intervals.items():
         if not first <= last:
             raise UnusableRecordError(f"the interval of {name} ends before it begins: {first} to {last}")
+    wrong = [name for name, kind in SPEC.items() if not isinstance(record.spec.get(name), kind)]
+    if wrong:
+        raise UnusableRecordError(f"its question has no {', '.join(wrong)}")
