@@ -143,7 +143,7 @@ def test_an_error_names_the_missing_part():
         ({"parts": "encoder"}, "set features = 'encoder'"),
         ({"mask_ratio": 0.99}, "mask_ratio = 0.99 keeps 0 of 9"),
         ({"released": 1}, "released must be true or false"),
-        ({"text_padding": "ful"}, "did you mean 'full'"),
+        ({"text_padding": "ful"}, "text_padding must be 'masked' or 'full'"),
     ):
         with pytest.raises(UsageError, match=message):
             build("deri", {**TINY, "text_model": "none", **options})
