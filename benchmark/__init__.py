@@ -1,3 +1,3 @@
 """The harness: it knows no method and no task by name."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
