@@ -4,6 +4,7 @@ for published weights that have to be fetched by hand."""
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,11 @@ class Home:
     @classmethod
     def default(cls) -> Home:
         return cls(Path(os.environ.get(HOME_VARIABLE) or "runs").absolute())
+
+    def command(self, *words: str) -> str:
+        """``ecgarena retry --home FOLDER``, for a shell; without the option where the command looks here anyway."""
+        option = [] if self == Home.default() else ["--home", str(self.root)]
+        return shlex.join(["ecgarena", *words, *option])
 
     @property
     def data(self) -> Path:
@@ -66,6 +72,22 @@ class Home:
     @property
     def leaderboards(self) -> Path:
         return self.root / "leaderboards"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def user_path(text: str) -> Path:
+    """A path as a user writes it: ``~`` is the home folder, and stays where nobody's home is known."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 def dataset_root(name: str, given: Path | None = None) -> Path | None:

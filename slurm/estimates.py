@@ -7,6 +7,7 @@ recordings says nothing about a night on real ones.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
@@ -16,13 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.api import SupervisedMethod
 from benchmark.canonical import digest
 from benchmark.data.store.prepared import MANIFEST
+from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell
 from benchmark.planning.pretrained import CARD, weight_options
 from benchmark.records.index import Entry
 from benchmark.records.spec import RunSpec, cost_recipe
+from benchmark.registry import METHODS
 from slurm.recordings import Recordings
 
 # seconds, where nothing was measured yet: long enough that a first job is not cut
@@ -39,7 +43,7 @@ class Estimate(NamedTuple):
     seen: int
 
 
-class Measured(NamedTuple):
+class Run(NamedTuple):
     """Seconds that so many recordings took."""
 
     recordings: float
@@ -51,14 +55,14 @@ class Estimates:
 
     def __init__(self, entries: Iterable[Entry], home: Home) -> None:
         self.recordings = Recordings(home)
-        self._measured: dict[Hashable, list[Measured]] = defaultdict(list)
-        self._known: dict[Hashable, Estimate] = {}
+        self._runs: dict[Hashable, list[Run]] = defaultdict(list)
+        self._estimates: dict[Hashable, Estimate] = {}
         for entry in entries:
             if entry.done and entry.recordings:
                 self._add_cell(entry)
         for card in _json_files(home.pretrained, f"*/{CARD}"):
             self._add_pretraining(card)
-        synthetic = {card["digest"]: card["synthetic"] for card in _json_files(home.data, f"*/{MANIFEST}")}
+        synthetic = {str(one.get("digest")): one.get("synthetic") for one in _json_files(home.data, f"*/{MANIFEST}")}
         for path in home.features.glob("*.json"):
             self._add_features(path, synthetic)
 
@@ -94,46 +98,59 @@ class Estimates:
         if recordings is None:
             return Estimate(DEFAULTS[stage], 0)
         place = (*keys, recordings)
-        if place not in self._known:
-            found = next((self._measured[key] for key in keys if key in self._measured), [])
-            self._known[place] = _scaled(found, recordings) if found else Estimate(DEFAULTS[stage], 0)
-        return self._known[place]
+        if place not in self._estimates:
+            runs = next((self._runs[key] for key in keys if key in self._runs), [])
+            self._estimates[place] = _scaled(runs, recordings) if runs else Estimate(DEFAULTS[stage], 0)
+        return self._estimates[place]
 
     # --- what was measured ---
 
     def _add_cell(self, entry: Entry) -> None:
         kind = (entry.synthetic, entry.partial)
-        measured = Measured(entry.recordings, entry.seconds)
-        self._measured["cell", entry.method, entry.task, *entry.recipe, *kind].append(measured)
-        self._measured["task", entry.task, entry.recipe[1], *kind].append(measured)
+        run = Run(entry.recordings, entry.seconds)
+        self._runs["cell", entry.method, entry.task, *entry.recipe, *kind].append(run)
+        if not _is_trained_end_to_end(entry.method):
+            self._runs["task", entry.task, entry.recipe[1], *kind].append(run)
 
     def _add_pretraining(self, card: Mapping[str, Any]) -> None:
         with suppress(KeyError, TypeError, ValueError):  # of another form
             recipe = card["recipe"]
             key = digest([card["config"], recipe["training"]])
             kind = (bool(card["synthetic"]), recipe["limit"] is not None)
-            measured = Measured(int(card["recordings"]), float(card["seconds"]))
-            self._measured["pretrain", card["method"], key, *kind].append(measured)
+            run = Run(int(card["recordings"]), float(card["seconds"]))
+            self._runs["pretrain", card["method"], key, *kind].append(run)
 
-    def _add_features(self, path: Path, synthetic: Mapping[str, bool]) -> None:
+    def _add_features(self, path: Path, synthetic: Mapping[str, object]) -> None:
         """The cache keeps seconds per recording, and a row of the array beside its file is one."""
         with suppress(OSError, KeyError, TypeError, ValueError):  # a file of another kind, or of data that has gone
             card = json.loads(path.read_text("utf-8"))
             kind = (synthetic[card["data"]], card["rows"] != "all")
             rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
-            measured = Measured(rows, rows * float(card["cost"]["feature_seconds"]))
-            self._measured["features", card["method"], digest(card["config"]), *kind].append(measured)
+            run = Run(rows, rows * float(card["cost"]["feature_seconds"]))
+            self._runs["features", card["method"], digest(card["config"]), *kind].append(run)
 
 
-def _scaled(measured: list[Measured], recordings: float) -> Estimate:
+@functools.cache
+def _is_trained_end_to_end(method: str) -> bool:
+    """Whether a method's cells are trainings; one that is not installed here tells nothing of others."""
+    try:
+        return issubclass(METHODS.get(method), SupervisedMethod)
+    except BenchmarkError:
+        return True
+
+
+def _scaled(runs: list[Run], recordings: float) -> Estimate:
     """Seconds for so many recordings, from runs on about as many where there are any, else from all."""
-    near = [one for one in measured if abs(one.recordings - recordings) <= ALIKE * recordings]
-    chosen = near or measured
-    rate = sum(one.seconds for one in chosen) / sum(one.recordings for one in chosen)
-    return Estimate(rate * recordings, len(chosen))
+    near = [one for one in runs if abs(one.recordings - recordings) <= ALIKE * recordings]
+    basis = near or runs
+    rate = sum(one.seconds for one in basis) / sum(one.recordings for one in basis)
+    return Estimate(rate * recordings, len(basis))
 
 
-def _json_files(folder: Path, pattern: str) -> Iterable[Any]:
+def _json_files(folder: Path, pattern: str) -> Iterable[dict[str, Any]]:
+    """The tables among the files; one that cannot be read tells no time."""
     for path in folder.glob(pattern):
         with suppress(OSError, ValueError):
-            yield json.loads(path.read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
+            if isinstance(content, dict):
+                yield content

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmark.errors import did_you_mean, raise_all, shown
+from benchmark.errors import brief, did_you_mean, raise_all
 from benchmark.names import name_problem, one_line
 from benchmark.planning.suite_files import suite_path
 from benchmark.toml_values import read_toml, value_problems
@@ -34,7 +34,7 @@ class TaskBlock(Block):
 
     name: str
     config: dict[str, Any] = {}
-    label_sets: list[str] | None = Field(default=None, min_length=1)  # default: all of the suite
+    label_sets: list[str] | None = None  # default: all of the suite
     signal: list[dict[str, Any]] = Field(default=[{}], min_length=1)
 
 
@@ -58,6 +58,8 @@ class MethodBlock(Block):
     def _one_line(cls, label: str) -> str:
         if one_line(label) != label or label != label.strip():
             raise ValueError("a row's title is one line, without control characters and blanks around it")
+        if label.startswith("_"):
+            raise ValueError("legends of figures leave out what begins with an underscore")
         if len(label) > LONGEST_LABEL:
             raise ValueError(f"a row's title has at most {LONGEST_LABEL} characters, this one has {len(label)}")
         return label
@@ -119,14 +121,14 @@ def _assign(raw: dict[str, Any], dotted: str, value: Any) -> Iterator[str]:
     for depth, part in enumerate(path):
         where = ".".join(path[:depth]) or "the suite"
         if isinstance(node, list):
-            entries = {_called(entry): entry for entry in node if isinstance(entry, dict)}
+            entries = {_label_of(entry): entry for entry in node if isinstance(entry, dict)}
             if part not in entries:
-                yield f"--set {dotted}: {where} has no entry {shown(part)}{did_you_mean(part, entries)}"
+                yield f"--set {dotted}: {where} has no entry {brief(part)}{did_you_mean(part, entries)}"
                 return
             node = entries[part]
         elif isinstance(node, dict):
             if part not in node and part not in MethodBlock.model_fields:
-                yield f"--set {dotted}: {where} has no key {shown(part)}{did_you_mean(part, node)}"
+                yield f"--set {dotted}: {where} has no key {brief(part)}{did_you_mean(part, node)}"
                 return
             node = node.setdefault(part, {})
         else:
@@ -138,7 +140,7 @@ def _assign(raw: dict[str, Any], dotted: str, value: Any) -> Iterator[str]:
         yield f"--set {dotted}: name an entry of {'.'.join(path)} and its key: methods.merl.config.width=32"
 
 
-def _called(entry: dict[str, Any]) -> str:
+def _label_of(entry: dict[str, Any]) -> str:
     """An entry's label, else its name; both may be anything yet."""
     return str(entry.get("label") or entry.get("name", ""))
 
@@ -153,5 +155,5 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{where} is missing"
     if fault["type"] == "value_error":
-        return f"{where} = {shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
-    return f"{where}: {fault['msg']}, it is {shown(fault['input'])}"
+        return f"{where} = {brief(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {fault['msg']}, it is {brief(fault['input'])}"

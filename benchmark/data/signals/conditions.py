@@ -19,10 +19,17 @@ from benchmark.api import LEADS
 from benchmark.canonical import digest
 from benchmark.data.signals.perturbations import UNITS, check, perturb
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.errors import UsageError, brief, did_you_mean, raise_all
+from benchmark.option_types import converted, description, fits
 
 # the sets by number that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
 LEAD_SETS = {1: ("I",), 2: ("I", "II"), 3: ("I", "II", "V2"), 6: LEADS[:6], 12: LEADS}
+KINDS: dict[str, Any] = {  # types of a table's keys in a suite, where a list is a grid or names leads
+    "leads": int | list[int] | list[str],
+    "perturb": str | list[str],
+    "splits": str,
+    "seed": int,
+}
 AS_RECORDED = "as recorded"
 
 
@@ -130,8 +137,15 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         for key, value in table.items()
         if value == [] and key != "leads"  # for which the condition itself has a sentence
     ]
+    problems += [
+        f"{where}: {key} of signal must be {description(KINDS[key])}, it is {brief(value)}"
+        for table in given
+        for key, value in table.items()
+        if key in KINDS and value != [] and not fits(value, KINDS[key])
+    ]
     raise_all(problems, "a signal condition is wrong:")
-    for table in given:
+    for raw in given:
+        table = {key: converted(value, KINDS[key]) if key in KINDS else value for key, value in raw.items()}
         leads = table.get("leads", 12)
         counts = leads if isinstance(leads, list) and leads and isinstance(leads[0], int) else [leads]
         strengths = table.get("strength", 0.0)
