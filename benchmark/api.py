@@ -178,6 +178,14 @@ class Batch:
     labels: Tensor | None = None  # (batch, class) float, 0 or 1
 
 
+def report_key(report: str) -> str:
+    """Return a text that two reports share when they are the same report: case and blanks do not count.
+
+    "" for a report without any text. The one rule of losses, tasks, scores and prompts alike.
+    """
+    return " ".join(report.casefold().split())
+
+
 class Method(ABC):
     """A method under comparison; constructor arguments are its configuration.
 

@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod
+from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod, report_key
 from benchmark.atomic import write_text
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
@@ -81,7 +81,7 @@ class ReportedRecordings:
     @property
     def texts(self) -> int:
         """How many different reports there are; recordings with equal ones are no true negatives of each other."""
-        return len({" ".join(report.lower().split()) for report in self.reports})
+        return len(set(map(report_key, self.reports)))
 
     def __len__(self) -> int:
         return len(self.rows)
