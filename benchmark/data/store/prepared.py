@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.api import LEADS, REPORTS, SignalSpec
-from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
-from benchmark.data.signals.signal import adapt
+from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
 from benchmark.errors import DataError, UsageError, no_label_set
 
 if TYPE_CHECKING:
@@ -199,22 +198,16 @@ class PreparedDataset:
         return [row for row, record_id in enumerate(self.record_ids) if record_id in names] if names else []
 
     def _calibrate(self, adc: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        ecg = adc.astype(np.float32)
+        missing = self.manifest["missing_samples"] > 0
         if self._single_gain is not None:
-            ecg *= np.float32(1.0 / self._single_gain)
-        else:
-            gain, baseline = np.moveaxis(self._calibration[rows], -1, 0)
-            ecg = ((ecg - baseline[..., None]) / gain[..., None]).astype(np.float32)
-        if self.manifest["missing_samples"]:
-            ecg[adc == MISSING_SAMPLE] = 0.0
-        return ecg
+            return to_millivolt(adc, self._single_gain, missing=missing)
+        gain, baseline = np.moveaxis(self._calibration[rows], -1, 0)
+        return to_millivolt(adc, gain, baseline, missing)
 
     @functools.cached_property
     def _single_gain(self) -> float | None:
         """The gain that all leads of all recordings share with baseline 0, or None."""
-        gain = float(self._calibration[0, 0, 0])
-        same = np.all(self._calibration[..., 0] == gain) and not np.any(self._calibration[..., 1])
-        return gain if same else None
+        return shared_gain(self._calibration[..., 0], self._calibration[..., 1])
 
     @functools.cached_property
     def _offsets(self) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmark.api import LEADS, Dataset, RawSignal, RecordingEntry
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
-from benchmark.data.signals.signal import einthoven_residual, lead_positions
+from benchmark.data.signals.signal import einthoven_residual, lead_positions, shared_gain, to_millivolt
 from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
 
@@ -129,9 +129,7 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
 
 
 def _limb_leads(raw: RawSignal) -> np.ndarray:
-    """The first six leads in millivolt, float32: half the traffic of float64, and integers of 16 bits stay exact."""
-    limb = raw.adc[:6].astype(np.float32)
-    if raw.baseline[:6].any():
-        limb -= raw.baseline[:6, None].astype(np.float32)
-    limb /= raw.gain[:6, None].astype(np.float32)
-    return limb
+    """The first six leads in millivolt; there is no missing sample among them."""
+    gain, baseline = raw.gain[:6], raw.baseline[:6]
+    one = shared_gain(gain, baseline)
+    return to_millivolt(raw.adc[:6], gain if one is None else one, baseline, missing=False)
