@@ -103,9 +103,9 @@ class RecordingEntry:
     patient_id: str
     split: str  # one of SPLITS
     labels: Mapping[str, tuple[str, ...]]
-    report: str = ""
+    report: str = ""  # a text that only says that there is none ("nan", "None") is read as none
     locator: Any = None
-    age: float | None = None  # years
+    age: float | None = None  # years; one that nobody can have is read as unknown
     sex: str | None = None  # "female", "male" or None
     device: str | None = None  # the recorder, as the dataset names it
     language: str | None = None  # of the report: "de", "en" ... or None

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
-from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.formats.merl_files import REMEDY, read_merl, require_merl
+from benchmark.data.formats.tables import WrongCells, zero_or_one
 from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.data.labels.demographics import parse_age, parse_sex
 from benchmark.data.labels.splits import hashed_split
@@ -119,7 +120,7 @@ class CSN(Dataset):
             if path is None:
                 raise RecordingError(name, "its files are missing")
             header = parse_header(root / path)
-            codes = {code.strip() for code in header.comment("Dx").split(",")}
+            codes = {code.strip() for text in header.all_comments("Dx") for code in text.split(",")}
             labels = tuple(label for label, code in SNOMED.items() if code in codes)
             age, sex = parse_age(header.comment("Age")), parse_sex(header.comment("Sex"))
         except RecordingError as error:
@@ -146,8 +147,10 @@ _Row = tuple[str, tuple[str, ...]]  # split, and the labels as MERL's columns ha
 
 
 def _read_merl(source: Path) -> dict[str, _Row]:
-    rows = read_merl(source, "chapman", ("ecg_path", *CLASSES))
-    return {
-        Path(row["ecg_path"]).stem: (split, tuple(label for label in CLASSES if row[label] == "1"))
-        for split, row in rows
+    wrong = WrongCells(REMEDY)
+    rows = {
+        Path(row["ecg_path"]).stem: (split, tuple(label for label in CLASSES if row.cell(label, zero_or_one, False)))
+        for split, row in read_merl(source, "chapman", ("ecg_path", *CLASSES), wrong)
     }
+    wrong.refuse()
+    return rows

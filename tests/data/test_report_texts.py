@@ -1,13 +1,19 @@
 """One rule says when two reports are the same, and which texts are no reports."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmark.api import report_key
+from benchmark.api import SignalSpec, report_key
 from benchmark.data.labels.prompts import load_prompts
+from benchmark.data.reports.report_texts import real_report
+from benchmark.data.store.preparation import prepare, read_preparation_log
+from benchmark.data.store.prepared import RECORDS, PreparedDataset
+from benchmark.datasets.synthetic import Synthetic
+from benchmark.engine.pretraining import ReportedRecordings
 from benchmark.errors import UsageError
 from benchmark.metrics.text.scores import score_texts
 from methods.nn.contrastive import equal_texts
@@ -35,3 +41,39 @@ def test_no_other_place_has_a_rule_of_its_own():
     own = re.compile(r"join\(.*\.(lower|casefold)\(\)\.split\(\)\)")
     files = [path for folder in ("benchmark", "methods", "tasks") for path in (ROOT / folder).rglob("*.py")]
     assert [path.name for path in files if own.search(path.read_text("utf-8"))] == ["api.py"]
+
+
+def written(word):
+    return [word, word.upper(), f" {word.capitalize()} "]
+
+
+@pytest.mark.parametrize("text", [text for word in ("nan", "none", "<na>", "null", "n/a") for text in written(word)])
+def test_what_programs_write_where_there_is_no_text_is_no_report(text):
+    assert real_report(text) == "" and real_report(f"{text} found") == f"{text} found"
+
+
+def test_no_consumer_of_a_prepared_dataset_sees_such_a_text(home, monkeypatch):
+    """Not of a new store, and not of one whose table still holds them."""
+    words = ["nan", "None", "<NA>", "null", "N/A"]
+
+    class Odd(Synthetic):
+        def entries(self, root=None):
+            found = super().entries(root)
+            return [replace(entry, report=text) for entry, text in zip(found, words, strict=False)] + found[
+                len(words) :
+            ]
+
+    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Odd)
+    data = prepare("synthetic", {"patients": 20}, home)
+    kinds = [found["kind"] for found in read_preparation_log(data).noticed]
+    assert kinds.count("a report that only says there is none") == len(words)
+    assert "nan" not in (data.path / RECORDS).read_text("utf-8").lower()
+    table = (
+        (data.path / RECORDS).read_text("utf-8").replace(",male,,", ",male,None,").replace(",female,,", ",female,nan,")
+    )
+    (data.path / RECORDS).write_text(table, "utf-8")
+    for found in (data, PreparedDataset(data.path)):
+        assert not any(found.reports[: len(words)]) and all(found.reports[len(words) :])
+        assert found.label_set("reports").rows[0] == len(words)
+        train = ReportedRecordings(found, "train", SignalSpec(rate=100))
+        assert train.without == int((found.splits[: len(words)] == "train").sum()) > 0

@@ -136,8 +136,16 @@ def folders(tmp_path):
             lambda rows: [[rows[0][0], "study", *rows[0][2:]], *rows[1:]],
             "lacks the column study_id",
         ),
-        ("record_list.csv", lambda rows: [*rows[:3], rows[3][:2], *rows[4:]], "2 cells, the header has 5"),
-        ("record_list.csv", lambda rows: [*rows, ["x", *rows[-1][1:]]], "subject_id is 'x', no number"),
+        (
+            "record_list.csv",
+            lambda rows: [*rows[:3], rows[3][:2], *rows[4:]],
+            "line 4: 2 cells, the header has 5",
+        ),
+        (
+            "record_list.csv",
+            lambda rows: [*rows, ["x", *rows[-1][1:]]],
+            "record_list.csv, line 21, column subject_id: is 'x', it must be a whole number",
+        ),
         ("record_list.csv", lambda rows: [*rows, rows[1]], "1 record ids occur twice"),
         ("machine_measurements.csv", lambda rows: [*rows, rows[1]], "stands in more than one row"),
         ("machine_measurements.csv", lambda rows: [rows[0]], "none of the 19 recordings"),

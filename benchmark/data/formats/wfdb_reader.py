@@ -59,9 +59,13 @@ class Header:
     comments: tuple[str, ...] = ()  # without their #
 
     def comment(self, field: str) -> str:
-        """The text behind ``#field:`` or ``# field:``; "" where there is none."""
+        """The text behind the first ``#field:`` or ``# field:``; "" where there is none."""
+        return next(iter(self.all_comments(field)), "")
+
+    def all_comments(self, field: str) -> list[str]:
+        """The texts behind every ``#field:``: a list of diagnoses may go on in a second one."""
         found = (line.partition(":") for line in self.comments)
-        return next((text.strip() for name, _, text in found if name.strip().lower() == field.lower()), "")
+        return [text.strip() for name, _, text in found if name.strip().lower() == field.lower()]
 
 
 def read_wfdb(stem: Path) -> RawSignal:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.data.labels.demographics import OLDEST
 from benchmark.data.store.prepared import METADATA, PreparedDataset
 
 if TYPE_CHECKING:
@@ -36,6 +37,6 @@ def _texts(column: pd.Series) -> np.ndarray:
 
 
 def age_bands(ages: np.ndarray) -> np.ndarray:
-    """Years -> the name of their band: ``(n,)``, NaN -> ``""``."""
+    """Years -> the name of their band: ``(n,)``; "" for NaN and ages that nobody has."""
     named = np.array(BANDS, object)[np.searchsorted(AGES, np.nan_to_num(ages), side="right")]
-    return np.where(np.isnan(ages), "", named)
+    return np.where((ages >= 0) & (ages <= OLDEST), named, "")

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.api import LEADS, REPORTS, SignalSpec
+from benchmark.data.labels.demographics import OLDEST
+from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
 from benchmark.errors import DataError, UsageError, no_label_set
 
@@ -74,9 +76,12 @@ class PreparedDataset:
 
         text = dict.fromkeys(("record_id", "patient_id", "split", "report", "sex"), str)
         # "" must stay an empty report, and a report that reads "NA" a report
-        return pd.read_csv(
+        table = pd.read_csv(
             self.path / RECORDS, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n"
         )
+        table["report"] = table["report"].map(real_report)  # older preparations kept what these two lines take out
+        table["age"] = table["age"].where(table["age"].between(0, OLDEST))
+        return table
 
     @functools.cached_property
     def metadata(self) -> pd.DataFrame:

@@ -17,6 +17,8 @@ import numpy as np
 
 from benchmark.api import LEADS, Dataset, RawSignal, RecordingEntry
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
+from benchmark.data.labels.demographics import known_age
+from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import einthoven_residual, lead_positions, shared_gain, to_millivolt
 from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
@@ -110,7 +112,7 @@ def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal
 
 
 def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> int:
-    """Note flat leads, missing samples and broken lead identities; return the number of missing samples."""
+    """Note flat leads, missing samples, broken lead identities and impossible entries; return the missing samples."""
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
     residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
@@ -121,6 +123,10 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
         f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV": (
             f"{residual:.3f} mV" if residual > EINTHOVEN_TOLERANCE else ""
         ),
+        "an age that nobody has, read as unknown": (
+            f"{entry.age:g}" if entry.age is not None and known_age(entry.age) is None else ""
+        ),
+        "a report that only says there is none": entry.report if real_report(entry.report) != entry.report else "",
     }
     findings.noticed += [
         {"record_id": entry.record_id, "kind": kind, "detail": detail} for kind, detail in found.items() if detail

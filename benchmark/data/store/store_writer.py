@@ -22,6 +22,8 @@ import numpy as np
 from benchmark.api import LEADS, Dataset, RecordingEntry
 from benchmark.atomic import write_text
 from benchmark.canonical import file_sha256
+from benchmark.data.labels.demographics import known_age
+from benchmark.data.reports.report_texts import real_report
 from benchmark.data.store import preparation_log as findings
 from benchmark.data.store import prepared
 from benchmark.data.store.quality_checks import Screened
@@ -126,8 +128,8 @@ class StoreWriter:
             [
                 (
                     *(entry.record_id, entry.patient_id, entry.split),
-                    *("" if entry.age is None else float(entry.age), entry.sex or ""),
-                    *(" ".join(entry.report.split()), int(offset), length),  # one line per recording
+                    *("" if (age := known_age(entry.age)) is None else float(age), entry.sex or ""),
+                    *(" ".join(real_report(entry.report).split()), int(offset), length),  # one line per recording
                 )
                 for entry, offset, length in zip(kept, starts, samples, strict=False)
             ]
