@@ -156,6 +156,23 @@ def test_wrong_tables_are_one_clear_error(made, home, tmp_path, table, change, w
         prepare("mimic_iv_ecg", {}, home, edit(made[0], tmp_path, table, change))
 
 
+def test_where_nothing_can_be_read_the_commonest_reasons_are_counted(made, home, tmp_path):
+    def change(rows):
+        path = rows[0].index("path")
+        return [rows[0], *([*row[:path], f"{row[path]}.hea", *row[path + 1 :]] for row in rows[1:])]
+
+    root = edit(made[0], tmp_path, "record_list.csv", change)
+    with pytest.raises(DataError) as raised:
+        prepare("mimic_iv_ecg", {}, home, root)
+    heading, *reasons = str(raised.value).splitlines()
+    assert heading == "none of the 19 recordings of mimic_iv_ecg can be read:"
+    assert reasons[0].startswith("  - 16 recordings: the header is missing (download it again), of ")
+    assert reasons[0].endswith(".hea.hea first") and reasons[1:] == [
+        "  - 2 recordings: its report has fewer than 4 words",
+        "  - 1 recording: machine_measurements.csv has no row with its study_id",
+    ]
+
+
 def test_a_study_of_two_patients_is_left_out(made, home, tmp_path):
     root, studies = made
 

@@ -20,12 +20,12 @@ from benchmark.api import LEADS, Dataset
 from benchmark.canonical import digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
-from benchmark.data.store.preparation_log import PreparationLog
+from benchmark.data.store.preparation_log import PreparationLog, list_reasons, read_lines
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
 from benchmark.data.store.recording_index import Index, write_index
 from benchmark.data.store.store_writer import LEFT_OUT, StoreWriter
-from benchmark.errors import DataError, MissingError, UsageError
+from benchmark.errors import DataError, MissingError, UsageError, raise_all
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS
 
@@ -171,9 +171,9 @@ def _prepare(
         done += len(entries)
         progress(done, index.recordings)
     if not writer.recordings:
-        first = json.loads((folder / LEFT_OUT).read_text("utf-8").splitlines()[0])["problem"]
+        reasons = list_reasons(read_lines(folder / LEFT_OUT))
         shutil.rmtree(folder)
-        raise DataError(f"none of the {index.recordings} recordings of {name} can be read: {first}")
+        raise_all(reasons, f"none of the {index.recordings} recordings of {name} can be read:", DataError)
     writer.finish()
 
 
