@@ -52,26 +52,26 @@ def test_what_programs_write_where_there_is_no_text_is_no_report(text):
     assert real_report(text) == "" and real_report(f"{text} found") == f"{text} found"
 
 
-def test_no_consumer_of_a_prepared_dataset_sees_such_a_text(home, monkeypatch):
+def test_no_consumer_of_a_prepared_dataset_sees_such_a_text(home, monkeypatch, as_prepared_before):
     """Not of a new store, and not of one whose table still holds them."""
     words = ["nan", "None", "<NA>", "null", "N/A"]
 
     class Odd(Synthetic):
         def entries(self, root=None):
             found = super().entries(root)
-            return [replace(entry, report=text) for entry, text in zip(found, words, strict=False)] + found[
-                len(words) :
-            ]
+            odd = [replace(entry, report=text) for entry, text in zip(found, words, strict=False)]
+            return [*odd, *found[len(words) :]]
 
     monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Odd)
     data = prepare("synthetic", {"patients": 20}, home)
     kinds = [found["kind"] for found in read_preparation_log(data).noticed]
     assert kinds.count("a report that only says there is none") == len(words)
     assert "nan" not in (data.path / RECORDS).read_text("utf-8").lower()
-    table = (
-        (data.path / RECORDS).read_text("utf-8").replace(",male,,", ",male,None,").replace(",female,,", ",female,nan,")
-    )
+    assert len(data.reports) == len(data)  # of the new store, as it is
+    table = (data.path / RECORDS).read_text("utf-8")
+    table = table.replace(",male,,", ",male,None,").replace(",female,,", ",female,nan,")
     (data.path / RECORDS).write_text(table, "utf-8")
+    as_prepared_before(data.path)
     for found in (data, PreparedDataset(data.path)):
         assert not any(found.reports[: len(words)]) and all(found.reports[len(words) :])
         assert found.label_set("reports").rows[0] == len(words)

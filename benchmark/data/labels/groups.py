@@ -25,10 +25,7 @@ def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
 
 
 def _tables(data: PreparedDataset) -> list[pd.DataFrame]:
-    import pandas as pd
-
-    path = data.path / METADATA  # device and language; older preparations lack it
-    beside = [pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")] if path.is_file() else []
+    beside = [data.metadata] if (data.path / METADATA).is_file() else []  # older preparations lack it
     return [data.table, *beside]
 
 

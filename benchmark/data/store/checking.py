@@ -19,6 +19,7 @@ from benchmark.canonical import file_sha256
 from benchmark.data.signals.sanity_checks import EINTHOVEN_TOLERANCE, PLAUSIBLE_SPAN, span, watch
 from benchmark.data.signals.signal import einthoven_residual
 from benchmark.data.store import prepared as store
+from benchmark.data.store.integrity import SIGNALS, changed_parts
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.source_files import check_originals
 
@@ -75,22 +76,28 @@ def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> 
         checks["originals"] = lambda: [Finding(*found) for found in check_originals(data, dataset, root)]
     for name, work in checks.items():
         checked.findings[name] = work()
-        if name == "tables" and any(finding.wrong for finding in checked.findings[name]):
-            break  # the other checks read these tables
+        if name in ("files", "tables") and any(finding.wrong for finding in checked.findings[name]):
+            break  # the other checks read these files and tables
     return checked
 
 
 def check_files(data: PreparedDataset) -> list[Finding]:
-    """The digest of the store, recomputed from its files."""
-    found = store_digest(data.path)
-    if found == data.digest:
-        return []
-    return [Finding(f"the files in {data.path} have the digest {found}, their manifest says {data.digest}", AGAIN)]
+    """Every file against its checksum, and the digest of the store, recomputed from its files."""
+    parts = changed_parts(data.path, data.manifest)
+    found = [Finding(f"{name} is not the file that was prepared", AGAIN) for name in parts if name != SIGNALS]
+    if SIGNALS in parts:
+        rows = [row for rows, adc in data.digital() for row in data.signals.differing(rows, adc)]
+        found += _named(data, rows, f"recordings in {SIGNALS} have other samples than were prepared", AGAIN)
+    digest = store_digest(data.path)
+    if digest != data.digest:
+        problem = f"the files in {data.path} have the digest {digest}, their manifest says {data.digest}"
+        found.append(Finding(problem, AGAIN))
+    return found
 
 
 def store_digest(folder: Path) -> str:
     """As the preparation computes it: signals, calibration and table as files, labels as matrices."""
-    parts = [file_sha256(folder / part) for part in (store.SIGNALS, store.CALIBRATION, store.RECORDS)]
+    parts = [file_sha256(folder / part) for part in (SIGNALS, store.CALIBRATION, store.RECORDS)]
     labels = hashlib.sha256()
     with np.load(folder / store.LABELS) as stored:
         for name in sorted(stored.files):

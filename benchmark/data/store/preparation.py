@@ -17,9 +17,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from benchmark.api import LEADS, Dataset
-from benchmark.canonical import digest
+from benchmark.canonical import canonical, digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
+from benchmark.data.store.integrity import MANIFEST, changed, read_part
 from benchmark.data.store.preparation_log import PreparationLog, list_reasons, read_lines
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
@@ -42,13 +43,24 @@ SPARE = 1.1  # room asked for, beside the signals: tables and calibration
 def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDataset:
     """Open a prepared dataset; `MissingError` with the command that prepares it when there is none."""
     cls = DATASETS.get(name)
-    path = prepared_path(name, distinct(cls, config, f"dataset {name}"), home)
-    if not (path / store.MANIFEST).is_file():
+    config = distinct(cls, config, f"dataset {name}")
+    path = prepared_path(name, config, home)
+    if not (path / MANIFEST).is_file():
         raise MissingError(f"{name} is not prepared at {path}; run 'ecgarena data prepare {name} --root FOLDER'")
     dataset = PreparedDataset(path)
     if dataset.manifest["version"] != cls.card.version:
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
+    _refuse_another(dataset, name, config, cls.card.synthetic)
     return dataset
+
+
+def _refuse_another(data: PreparedDataset, name: str, config: dict[str, Any], synthetic: bool) -> None:
+    """Raise `DataError` for a store that says of itself what this dataset is not: older ones have no seal."""
+    said = {field: data.manifest[field] for field in ("dataset", "config", "synthetic")}
+    wanted = {"dataset": name, "config": canonical(config), "synthetic": synthetic}
+    wrong = [f"{field} is {said[field]}, it must be {value}" for field, value in wanted.items() if said[field] != value]
+    if wrong:
+        raise changed(data.path, MANIFEST, "; ".join(wrong))
 
 
 def prepare(
@@ -73,7 +85,7 @@ def prepare(
     target = prepared_path(name, config, home)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target, say):
-        if (target / store.MANIFEST).is_file():
+        if (target / MANIFEST).is_file():
             return open_dataset(name, config, home)
         dataset = cls(**options)
         root = _require_root(name, dataset, root)
@@ -96,7 +108,7 @@ def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
 
 def read_preparation_log(prepared: PreparedDataset) -> PreparationLog:
     """What the preparation left out and noticed."""
-    return PreparationLog(**json.loads((prepared.path / store.REPORT).read_text("utf-8")))
+    return PreparationLog(**json.loads(read_part(prepared.path, store.REPORT, prepared.manifest)))
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
 from benchmark.data.labels.demographics import known_age
 from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import einthoven_residual, lead_positions, shared_gain, to_millivolt
+from benchmark.data.store.integrity import checksum
 from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
 
@@ -32,6 +33,7 @@ class Screened:
     """What reading a chunk gave: the sound recordings, in order, and the findings."""
 
     signals: list[bytes] = field(default_factory=list)  # per recording (12, time) int16
+    checksums: list[bytes] = field(default_factory=list)  # per recording one uint32
     calibration: list[bytes] = field(default_factory=list)  # per recording (12, 2) float64
     samples: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)  # positions in the chunk
@@ -79,6 +81,7 @@ def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> 
             continue
         found.missing += _notice(entry, raw, found.findings)
         found.signals.append(raw.adc.astype("<i2", copy=False).tobytes())
+        found.checksums.append(np.array(checksum(found.signals[-1]), "<u4").tobytes())
         found.calibration.append(np.stack([raw.gain, raw.baseline], axis=-1).astype("<f8").tobytes())
         found.samples.append(raw.adc.shape[1])
         found.kept.append(position)
