@@ -110,6 +110,7 @@ class RecordingEntry:
     device: str | None = None  # the recorder, as the dataset names it
     language: str | None = None  # of the report: "de", "en" ... or None
     problem: str = ""  # what the index already says against it; such a recording is counted, named and never read
+    excluded: bool = False  # the problem is a rule of the loader (a report too short), nothing is missing or broken
 
 
 class Dataset(ABC):
@@ -119,7 +120,8 @@ class Dataset(ABC):
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
-    warnings: tuple[str, ...] = ()  # shown under every table that uses this configuration
+    expected: int | None = None  # recordings with these options; None: those on the card without what is excluded
+    warnings: tuple[str, ...] = ()  # shown under every table that uses this configuration (faulty labels, say)
     locations: ClassVar[tuple[str, ...]] = ()  # options that say where files lie; they never enter a key
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.canonical import digest
-from benchmark.data.store.prepared import MANIFEST
+from benchmark.data.store.integrity import MANIFEST
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell
 from benchmark.planning.pretrained import CARD, weight_options

@@ -9,8 +9,9 @@ when any of its members is, and scored by its likeliest member. The idea, and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit
@@ -82,13 +83,23 @@ class Transfer(Task):
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         logits = predictions.arrays["logits"].astype(np.float64)
-        result = score_classes(self._judged(truth), logits, predictions.thresholds, expit(logits))
+        subset = self._judged_subset(predictions.details["subset"], truth.label_set)
+        result = score_classes(self._judged(truth), logits, predictions.thresholds, expit(logits), subset)
         lost = [name for name, members in self._map(truth.label_set).members.items() if not members]
         if lost:
             result.notes.append(
                 f"transfer with {self.source}: not judged, for want of a counterpart: {', '.join(lost)}"
             )
         return result
+
+    def _judged_subset(self, subset: Mapping[str, Any], target: str) -> dict[str, Any]:
+        """The subset of the source with its positives by judged class."""
+        found, counts = self._map(target), subset["positives"]
+        columns, numbers = found.columns(self.source, list(counts)), list(counts.values())
+        judged = {
+            name: max(numbers[column] for column in group) for name, group in zip(found.classes, columns, strict=True)
+        }
+        return {**subset, "positives": judged}
 
     def _judged(self, truth: Truth) -> Truth:
         """The target's truth on the classes of the map."""

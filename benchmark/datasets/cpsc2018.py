@@ -54,6 +54,7 @@ DIAGNOSES = {  # what headers write behind #Dx:
 VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
 UNITS_PER_MILLIVOLT = 1000  # into which the original doubles are rounded, as the challenges did
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
+NOT_LISTED = "MERL's files do not list it"
 LAYOUT = "keep A0001.hea and A0001.mat (PhysioNet challenge) or the original A0001.mat, and REFERENCE.csv"
 
 
@@ -128,7 +129,7 @@ class CPSC2018(Dataset):
                 problem = str(error)
             found = found or about.labels
         if merl and name not in merl:
-            problem = "MERL's files do not list it"
+            problem = NOT_LISTED
         if self.labels == "merl" and name in merl:
             found = merl[name].labels_by_index
         return RecordingEntry(
@@ -140,6 +141,7 @@ class CPSC2018(Dataset):
             age=about.age,
             sex=about.sex,
             problem=problem,
+            excluded=problem == NOT_LISTED,
         )
 
     def _seeded(self, name: str) -> str:

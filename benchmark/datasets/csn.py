@@ -65,6 +65,7 @@ CLASSES = tuple(SNOMED)
 SPOILED = ("VB", "AVB", "CR", "2AVB", "AF", "SA", "ST")  # by MERL's substring match
 VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
 FOLDER = "WFDBRecords"
+MERL_RECORDINGS, NOT_LISTED = 23026, "MERL's files do not list it"
 
 
 @DATASETS.register("csn")
@@ -95,6 +96,7 @@ class CSN(Dataset):
             "labels": f"labels of MERL's files, where {', '.join(SPOILED)} hold recordings of other classes",
         }
         self.warnings = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
+        self.expected = MERL_RECORDINGS if self.warnings else None
 
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
         """One entry per header, then those recordings of MERL's files that have none."""
@@ -128,7 +130,7 @@ class CSN(Dataset):
         split = hashed_split(self.split_seed, name, VAL, TEST)
         if merl is not None:
             row = merl.get(name)
-            problem = problem if row else "MERL's files do not list it"
+            problem = problem if row else NOT_LISTED
             split = row[0] if row and self.split == "merl" else split
             labels = row[1] if row and self.labels == "merl" else labels
         return RecordingEntry(
@@ -140,6 +142,7 @@ class CSN(Dataset):
             age=age,
             sex=sex,
             problem=problem,
+            excluded=problem == NOT_LISTED,
         )
 
 

@@ -36,6 +36,7 @@ class MIMICIVECG(Dataset):
         title="MIMIC-IV-ECG 1.0",
         source="https://physionet.org/content/mimic-iv-ecg/1.0/",
         licence="Open Database License 1.0",
+        recordings=800035,
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     rate = 500.0
@@ -69,7 +70,7 @@ class MIMICIVECG(Dataset):
     def _entry(
         self, patient: int, study: int, path: str, row: list[str] | None, reports: CsvFile, columns: Sequence[int]
     ) -> RecordingEntry:
-        report, cart, problem = "", None, ""
+        report, cart, problem, excluded = "", None, "", False
         if row is None:
             problem = f"{REPORTS} has no row with its study_id"
         elif row[reports.column("subject_id")].strip().removesuffix(".0") != str(patient):
@@ -78,7 +79,7 @@ class MIMICIVECG(Dataset):
             cart = real_report(row[reports.column("cart_id")]).strip().removesuffix(".0") or None
             report, words = clean_report([row[column] for column in columns])
             if words < self.min_words:
-                problem = f"its report has fewer than {self.min_words} words"
+                problem, excluded = f"its report has fewer than {self.min_words} words", True
         return RecordingEntry(
             record_id=str(study),
             patient_id=str(patient),
@@ -89,6 +90,7 @@ class MIMICIVECG(Dataset):
             device=f"cart {cart}" if cart else None,
             language="en",
             problem=problem,
+            excluded=excluded,
         )
 
 

@@ -96,7 +96,7 @@ def test_counts_are_those_on_the_card(home, tmp_path):
     write_ptbxl(tmp_path / "ptbxl", patients=30)
     data = prepare("ptbxl", {}, home, tmp_path / "ptbxl")
     found = problems(data, PTBXL())["counts"]
-    assert len(found) == 13 and any("recordings are indexed, 21799 expected" in problem for problem in found)
+    assert len(found) == 14 and any("recordings are indexed, 21799 expected" in problem for problem in found)
     assert any("super: train has" in problem and "17084 expected" in problem for problem in found)
 
 

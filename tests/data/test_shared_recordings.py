@@ -1,7 +1,5 @@
 """Two prepared datasets are compared once, split by split; preparations are found by name and options."""
 
-import json
-
 import pytest
 
 from benchmark.data.store.preparation import prepare

@@ -19,6 +19,7 @@ from benchmark.canonical import file_sha256
 from benchmark.data.signals.sanity_checks import EINTHOVEN_TOLERANCE, PLAUSIBLE_SPAN, span, watch
 from benchmark.data.signals.signal import einthoven_residual
 from benchmark.data.store import prepared as store
+from benchmark.data.store.completeness import warnings_among
 from benchmark.data.store.integrity import SIGNALS, changed_parts
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.source_files import check_originals
@@ -27,7 +28,6 @@ AGAIN = "remove the store and run 'ecgarena data prepare' again"
 NAMED = 8  # recordings named per finding
 WATCHED = 1000  # recordings, evenly spaced, that the sentinels for whole sets look at
 CHUNK = 512  # recordings at a time
-FEW = 0.01  # of the recordings: so many may be broken in a complete download
 INCOMPLETE = "files are missing (download them again) or the table is of another version"
 SPLIT_OPTIONS = {"split", "split_seed", "labels"}  # with these, the sizes on the card do not hold
 
@@ -146,10 +146,10 @@ def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     left_out, changed = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
     complete = None if changed else dataset.card.recordings
     if left_out:
-        said = f"{left_out} recordings were left out by the preparation; {store.REPORT} names them"
-        found.append(Finding(said, INCOMPLETE, wrong=complete is not None and left_out > FEW * complete))
+        found.append(Finding(f"{left_out} recordings were left out; {store.REPORT} names them", wrong=False))
     if complete is not None and len(data) + left_out != complete:
         found.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
+    found += [Finding(said, INCOMPLETE) for said in warnings_among(data.warnings)]
     known = {} if changed else dataset.card.sizes
     for name, expected in known.items():
         counts = Counter(data.splits[data.label_set(name).rows])
@@ -164,6 +164,8 @@ def check_labels(data: PreparedDataset) -> list[Finding]:
     found = []
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
+        if said := data.unlabelled(name):
+            found.append(Finding(said, wrong=False))
         for split in SPLITS:
             positives = labels.matrix[data.splits[labels.rows] == split].sum(axis=0)
             empty = [label for label, count in zip(labels.classes, positives, strict=True) if not count]

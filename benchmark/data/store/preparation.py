@@ -20,6 +20,7 @@ from benchmark.api import LEADS, Dataset
 from benchmark.canonical import canonical, digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
+from benchmark.data.store.completeness import excluded_before, expected_recordings
 from benchmark.data.store.integrity import MANIFEST, changed, read_part
 from benchmark.data.store.preparation_log import PreparationLog, list_reasons, read_lines
 from benchmark.data.store.prepared import PreparedDataset
@@ -51,6 +52,9 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
     if dataset.manifest["version"] != cls.card.version:
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
     _refuse_another(dataset, name, config, cls.card.synthetic)
+    if "expected" not in dataset.manifest:  # prepared by an older version
+        made = cls(**complete(cls, config, f"dataset {name}"))
+        dataset.expected = expected_recordings(made, excluded_before(read_part(path, store.REPORT, dataset.manifest)))
     return dataset
 
 
@@ -96,7 +100,7 @@ def prepare(
             _prepare(dataset, root, partial, made_from, workers, progress, say)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-    return PreparedDataset(target)
+    return open_dataset(name, config, home)
 
 
 def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:

@@ -27,6 +27,7 @@ from benchmark.api import LEADS, REPORTS, SignalSpec
 from benchmark.data.labels.demographics import OLDEST
 from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
+from benchmark.data.store.completeness import lacking, warning
 from benchmark.data.store.integrity import SIGNALS, VerifiedSignals, read_manifest, read_part, verified
 from benchmark.errors import DataError, UsageError, no_label_set
 
@@ -59,6 +60,7 @@ class PreparedDataset:
         self.manifest = read_manifest(path, FORMAT)
         self.rate: float = self.manifest["rate"]
         self.digest: str = self.manifest["digest"]
+        self.expected: int | None = self.manifest.get("expected")  # recordings of a complete preparation, if known
         self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
         self._unusable: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
 
@@ -71,8 +73,11 @@ class PreparedDataset:
 
     @property
     def warnings(self) -> list[str]:
-        """What sets this data apart, in sentences: every table that uses it shows them."""
-        return list(self.manifest.get("marks", []))
+        """What sets this data apart, in sentences: every record made from it keeps them, every table shows them."""
+        marks = list(self.manifest.get("marks", []))
+        if self.expected is not None and lacking(len(self), self.expected):
+            marks.append(warning(self.manifest["dataset"], len(self), self.expected))
+        return marks
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
@@ -135,6 +140,14 @@ class PreparedDataset:
         matrix = self._read_labels()[name]
         rows = np.flatnonzero(matrix.any(axis=1))
         return LabelSet(tuple(known[name]), rows, matrix[rows])
+
+    def unlabelled(self, name: str) -> str:
+        """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or ""."""
+        without, all_of_it = len(self) - len(self.label_set(name).rows), f"of {len(self):,} recordings"
+        if not without:
+            return ""
+        lacked = "report and are left out" if name == REPORTS else f"label in {name} and are left out of it"
+        return f"{without:,} {all_of_it} have no {lacked}"
 
     def _with_report(self, known: Mapping[str, list[str]]) -> LabelSet:
         rows = np.flatnonzero([bool(report.strip()) for report in self.reports])

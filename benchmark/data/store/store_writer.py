@@ -26,6 +26,7 @@ from benchmark.data.labels.demographics import known_age
 from benchmark.data.reports.report_texts import real_report
 from benchmark.data.store import integrity, prepared
 from benchmark.data.store import preparation_log as findings
+from benchmark.data.store.completeness import expected_recordings
 from benchmark.data.store.quality_checks import Screened
 from benchmark.data.store.recording_index import Index
 
@@ -80,6 +81,7 @@ class StoreWriter:
             "chunks": self.chunks + 1,
             "recordings": self.recordings + len(kept),
             "left_out": self.state["left_out"] + len(found.findings.left_out),
+            "excluded": self.state["excluded"] + sum(entry.excluded and bool(entry.problem) for entry in chunk),
             "missing": self.state["missing"] + found.missing,
             "splits": dict(splits),
         }
@@ -122,7 +124,14 @@ class StoreWriter:
         for part in self.parts:
             (self.folder / part).write_bytes(heads.get(part, b""))
         sizes = {part: len(heads.get(part, b"")) for part in self.parts}
-        counts: dict[str, Any] = {"chunks": 0, "recordings": 0, "left_out": 0, "missing": 0, "splits": {}}
+        counts: dict[str, Any] = {
+            "chunks": 0,
+            "recordings": 0,
+            "left_out": 0,
+            "excluded": 0,
+            "missing": 0,
+            "splits": {},
+        }
         return {"made_from": self.made_from, "sizes": sizes, **counts}
 
     def _record_lines(self, kept: list[RecordingEntry], samples: list[int]) -> bytes:
@@ -162,6 +171,8 @@ class StoreWriter:
             "marks": list(self.dataset.warnings),
             "recordings": self.recordings,
             "left_out": self.state["left_out"],
+            "excluded": self.state["excluded"],
+            "expected": expected_recordings(self.dataset, self.state["excluded"]),
             "missing_samples": self.state["missing"],
             "splits": self.state["splits"],
             "split_digest": _split_digest(self.folder / prepared.RECORDS),
