@@ -93,19 +93,17 @@ class Transfer(Task):
         return result
 
     def _judged_subset(self, subset: Mapping[str, Any], target: str) -> dict[str, Any]:
-        """The subset of the source with its positives by judged class."""
-        found, counts = self._map(target), subset["positives"]
-        columns, numbers = found.columns(self.source, list(counts)), list(counts.values())
-        judged = {
-            name: max(numbers[column] for column in group) for name, group in zip(found.classes, columns, strict=True)
-        }
-        return {**subset, "positives": judged}
+        """Return the subset of the source with its positives by judged class."""
+        class_map, counts = self._map(target), subset["positives"]
+        columns, numbers = class_map.columns(self.source, list(counts)), list(counts.values())
+        most = [max(numbers[column] for column in group) for group in columns]
+        return {**subset, "positives": dict(zip(class_map.classes, most, strict=True))}
 
     def _judged(self, truth: Truth) -> Truth:
         """The target's truth on the classes of the map."""
-        found = self._map(truth.label_set)
-        labels = strongest(truth.labels, found.columns(truth.label_set, truth.classes))
-        return replace(truth, labels=labels, classes=found.classes)
+        class_map = self._map(truth.label_set)
+        labels = strongest(truth.labels, class_map.columns(truth.label_set, truth.classes))
+        return replace(truth, labels=labels, classes=class_map.classes)
 
     def _map(self, target: str) -> ClassMap:
         found = find_map(self.source, target, self.class_map)

@@ -127,8 +127,8 @@ def as_prepared_before():
         (folder / "checksums.npy").unlink()
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
         later = ("parts", "seal", "excluded", "expected", "unlabelled")
-        kept = {name: value for name, value in manifest.items() if name not in later}
-        (folder / "manifest.json").write_text(json.dumps(kept | fields), "utf-8")
+        earlier = {name: value for name, value in manifest.items() if name not in later}
+        (folder / "manifest.json").write_text(json.dumps(earlier | fields), "utf-8")
 
     return work
 

@@ -70,7 +70,7 @@ def prepare_data(options: argparse.Namespace) -> int:
             lambda text: on_event(Event("note", text)),
         )
     found = prepared.manifest
-    unlabelled = [said for name in found["label_sets"] if (said := prepared.unlabelled(name))]
+    unlabelled = [note for name in found["label_sets"] if (note := prepared.unlabelled(name))]
     noticed = [*prepared.warnings, *unlabelled, *read_preparation_log(prepared).summary()]
     if options.json:
         kept = {name: found.get(name) for name in ("recordings", "rate", "splits", "split_digest")}

@@ -223,7 +223,7 @@ def _row_labels(row: Row) -> tuple[str, ...]:
 
 def _label(code: str) -> str:
     number = code.removesuffix(".0")
-    if number not in {str(known) for known in range(1, 10)}:
+    if number not in {str(place) for place in range(1, 10)}:
         raise ValueError(f"is {code[:40]!r}, labels must be 1 to 9")
     return REFERENCE[int(number) - 1]
 

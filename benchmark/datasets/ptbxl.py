@@ -107,14 +107,14 @@ class PTBXL(Dataset):
         )
 
 
-def _codes(text: str, known: Mapping[str, str]) -> dict[str, float]:
+def _codes(text: str, statements: Mapping[str, str]) -> dict[str, float]:
     try:
         codes = ast.literal_eval(text)
     except BROKEN:
         codes = None
     if not isinstance(codes, dict):
         raise ValueError(f"is {text[:40]!r}, it must be a dict literal")
-    unknown = sorted(set(codes) - set(known))
+    unknown = sorted(set(codes) - set(statements))
     if unknown:
         raise ValueError(f"holds {', '.join(unknown)}, which scp_statements.csv lacks")
     return codes
@@ -147,17 +147,17 @@ def statement_classes(statements: Sequence[Row]) -> dict[str, dict[str, str]]:
 
     Trailing and leading underscores are dropped (``NST_`` -> ``NST``), as MERL's files do.
     """
-    found: dict[str, dict[str, str]] = {name: {} for name in ("known", *CLASSES)}
+    classes: dict[str, dict[str, str]] = {name: {} for name in ("known", *CLASSES)}
     for row in statements:
         code = row[""]
-        found["known"][code] = code
+        classes["known"][code] = code
         if row.cell("diagnostic", _flag, False):
-            found["super"][code] = row.cell("diagnostic_class", not_empty, "")
-            found["sub"][code] = row.cell("diagnostic_subclass", not_empty, "").strip("_")
+            classes["super"][code] = row.cell("diagnostic_class", not_empty, "")
+            classes["sub"][code] = row.cell("diagnostic_subclass", not_empty, "").strip("_")
         for name in ("form", "rhythm"):
             if row.cell(name, _flag, False):
-                found[name][code] = code.strip("_")
-    return found
+                classes[name][code] = code.strip("_")
+    return classes
 
 
 def _flag(text: str) -> bool:

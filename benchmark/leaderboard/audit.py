@@ -95,8 +95,8 @@ def _mixed(standings: Standings) -> Iterator[str]:
 
 def _incomplete_data(results: Iterable[Result]) -> Iterator[str]:
     """Datasets of which clearly fewer recordings were prepared than there are."""
-    for said in sorted({note for result in results for note in warnings_among(result.notes)}):
-        yield f"{said}; get the missing files, remove the store and prepare it again"
+    for warning in sorted({note for result in results for note in warnings_among(result.notes)}):
+        yield f"{warning}; get the missing files, remove the store and prepare it again"
 
 
 def _question(spec: dict[str, Any]) -> str:

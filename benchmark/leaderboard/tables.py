@@ -149,7 +149,7 @@ class Leaderboard:
             lines.append("SYNTHETIC DATA: generated signals and reports; the numbers say nothing about medicine.")
         if self.partial:
             lines.append("PARTIAL: made with --limit on a part of the recordings; these are no final results.")
-        lines += [f"{said}; these are no results on the whole dataset." for said in self.incomplete_data]
+        lines += [f"{warning}; these are no results on the whole dataset." for warning in self.incomplete_data]
         if part := self.plan.part:
             lines.append(f"PART OF A SUITE: {' '.join(part)}; the whole suite has a table of its own.")
         if contaminated := contaminated_rows(self.entries):

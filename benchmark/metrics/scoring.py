@@ -66,7 +66,7 @@ def score_classes(
         result.notes.append(
             f"not in the macro means, because test has no positive or no negative: {', '.join(dropped)}"
         )
-    names = [name for name, kept in zip(truth.classes, usable, strict=True) if kept]
+    names = [name for name, is_usable in zip(truth.classes, usable, strict=True) if is_usable]
     result.notes += _untaught(subset, names)
     if thresholds is not None:
         result.notes += _never_called(names, thresholds[usable])
@@ -89,8 +89,8 @@ def _untaught(subset: Mapping[str, Any] | None, names: Sequence[str]) -> list[st
 
 def _never_called(names: Sequence[str], thresholds: np.ndarray) -> list[str]:
     absent = [name for name, threshold in zip(names, thresholds, strict=True) if np.isposinf(threshold)]
-    said = "never called, so that their F1 is 0, because validation has no positive"
-    return [f"{said}: {', '.join(absent)}"] if absent else []
+    reason = "never called, so that their F1 is 0, because validation has no positive"
+    return [f"{reason}: {', '.join(absent)}"] if absent else []
 
 
 def _add_intervals(

@@ -46,8 +46,8 @@ def test_gain_baseline_case_and_order_of_the_file_do_not_matter(order, gain, bas
     adc = np.round(millivolt * gains + baseline).astype(np.int16)
     names = tuple(LEADS[lead].upper() if upper else f"Lead {LEADS[lead]}" for lead in order)
     chosen = list(order)
-    found = to_millivolt(adc[chosen], gains[chosen, 0], np.full(12, baseline))[lead_positions(names)]
-    assert np.abs(found - millivolt).max() <= 0.51 / gains.min()
+    converted = to_millivolt(adc[chosen], gains[chosen, 0], np.full(12, baseline))[lead_positions(names)]
+    assert np.abs(converted - millivolt).max() <= 0.51 / gains.min()
 
 
 @settings(max_examples=30, deadline=None)

@@ -40,9 +40,9 @@ def test_what_a_rule_excludes_is_no_lack():
     assert expected_recordings(Synthetic(), 0) is None and not lacking(1, None)
 
 
-@pytest.mark.parametrize("held, marked", [(6877, False), (6809, False), (6808, True), (73, True), (0, True)])
-def test_one_in_a_hundred_may_be_broken(held, marked):
-    assert lacking(held, 6877) is marked
+@pytest.mark.parametrize("recordings, marks", [(6877, False), (6809, False), (6808, True), (73, True), (0, True)])
+def test_one_in_a_hundred_may_be_broken(recordings, marks):
+    assert lacking(recordings, 6877) is marks
 
 
 class Small(Synthetic):
@@ -51,9 +51,11 @@ class Small(Synthetic):
     total, excluded, missing = 0, 0, 0
 
     def entries(self, root=None):
-        found = super().entries(root)
-        type(self).card = type(self).card.__class__(**{**vars(Synthetic.card), "recordings": self.total or len(found)})
-        for number, entry in enumerate(found):
+        entries = super().entries(root)
+        type(self).card = type(self).card.__class__(
+            **{**vars(Synthetic.card), "recordings": self.total or len(entries)}
+        )
+        for number, entry in enumerate(entries):
             if number < self.excluded:
                 yield RecordingEntry(**{**vars(entry), "problem": "too short", "excluded": True})
             elif number < self.excluded + self.missing:
@@ -63,7 +65,7 @@ class Small(Synthetic):
 
 
 @pytest.mark.parametrize(
-    "total, excluded, missing, said",
+    "total, excluded, missing, warnings",
     [
         (0, 0, 0, []),
         (0, 9, 0, []),
@@ -71,41 +73,43 @@ class Small(Synthetic):
         (100, 9, 0, ["INCOMPLETE DATA: synthetic was prepared with 44 of its 91 recordings"]),
     ],
 )
-def test_the_store_says_it(home, monkeypatch, as_prepared_before, total, excluded, missing, said):
-    made = type("Made", (Small,), {"total": total, "excluded": excluded, "missing": missing})
-    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: made)
+def test_the_store_says_it(home, monkeypatch, as_prepared_before, total, excluded, missing, warnings):
+    loader = type("Made", (Small,), {"total": total, "excluded": excluded, "missing": missing})
+    monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: loader)
     data = prepare("synthetic", {"patients": 30}, home)
-    assert data.warnings == said and open_dataset("synthetic", {"patients": 30}, home).warnings == said
+    assert data.warnings == warnings == open_dataset("synthetic", {"patients": 30}, home).warnings
     if not excluded:  # an older manifest does not say what was excluded
         as_prepared_before(data.path)
-        assert open_dataset("synthetic", {"patients": 30}, home).warnings == said
+        assert open_dataset("synthetic", {"patients": 30}, home).warnings == warnings
 
 
 def test_short_reports_of_an_older_store_are_no_lack(home, tmp_path, monkeypatch, as_prepared_before):
     studies = write_mimic_iv_ecg(tmp_path, patients=12, samples=50)
     card = MIMICIVECG.card.__class__(**{**vars(MIMICIVECG.card), "recordings": len(studies)})
     monkeypatch.setattr(MIMICIVECG, "card", card)
-    said = [f"INCOMPLETE DATA: mimic_iv_ecg was prepared with {len(studies) - 3} of its {len(studies) - 2} recordings"]
+    warnings = [
+        f"INCOMPLETE DATA: mimic_iv_ecg was prepared with {len(studies) - 3} of its {len(studies) - 2} recordings"
+    ]
     data = prepare("mimic_iv_ecg", {}, home, tmp_path)
-    assert data.manifest["excluded"] == 2 and data.warnings == said  # one has no row among the reports
+    assert data.manifest["excluded"] == 2 and data.warnings == warnings  # one has no row among the reports
     as_prepared_before(data.path)
-    assert open_dataset("mimic_iv_ecg", {}, home).warnings == said
+    assert open_dataset("mimic_iv_ecg", {}, home).warnings == warnings
 
 
 def test_records_tables_figures_and_strict_say_it(shared, home, tmp_path, capsys):
     """The reference material has 73 of the 6,877 recordings of CPSC2018."""
-    said = "INCOMPLETE DATA: cpsc2018 was prepared with 73 of its 6,877 recordings"
+    warning = "INCOMPLETE DATA: cpsc2018 was prepared with 73 of its 6,877 recordings"
     suite = tmp_path / "cpsc.toml"
     suite.write_text(SUITE, "utf-8")
     assert main(["data", "prepare", "cpsc2018", "--root", str(shared / "data" / "cpsc2018"), "-q"]) == 0
-    assert said in capsys.readouterr().out
+    assert warning in capsys.readouterr().out
     assert main(["run", str(suite), "-q"]) == 0
-    assert said in capsys.readouterr().out.replace("\n", " ")
+    assert warning in capsys.readouterr().out.replace("\n", " ")
     assert main(["leaderboard", str(suite), "--format", "md,csv,tex", "--out", str(tmp_path / "out")]) == 0
     capsys.readouterr()
     for name in ("cpsc.md", "cpsc.csv", "cpsc.tex"):
         text = (tmp_path / "out" / name).read_text("utf-8")
-        assert said in text and text.count(said) == 1, name
+        assert warning in text and text.count(warning) == 1, name
     assert main(["leaderboard", str(suite), "--strict", "--out", str(tmp_path / "strict")]) == 4
-    assert f"{said}; get the missing files" in capsys.readouterr().err
-    assert main(["data", "check", "cpsc2018"]) == 5 and said in capsys.readouterr().out
+    assert f"{warning}; get the missing files" in capsys.readouterr().err
+    assert main(["data", "check", "cpsc2018"]) == 5 and warning in capsys.readouterr().out

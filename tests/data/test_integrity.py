@@ -61,25 +61,28 @@ def test_the_fields_are_all_there_are(store):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_an_edited_field_of_the_manifest_is_noticed_at_opening(store, prepared_home, field):
-    kept = (store / MANIFEST).read_text("utf-8")
-    for change in (lambda found: found.update({field: other(found[field])}), lambda found: found.pop(field)):
+    text = (store / MANIFEST).read_text("utf-8")
+    for change in (
+        lambda manifest: manifest.update({field: other(manifest[field])}),
+        lambda manifest: manifest.pop(field),
+    ):
         edit(store, change)
         with pytest.raises(DataError, match="prepared by another version" if field == "format" else "was changed"):
             open_dataset("synthetic", CONFIG, prepared_home)
-        (store / MANIFEST).write_text(kept, "utf-8")
+        (store / MANIFEST).write_text(text, "utf-8")
 
 
 def test_neither_a_new_field_nor_a_missing_seal_passes(store, prepared_home):
-    kept = (store / MANIFEST).read_text("utf-8")
+    text = (store / MANIFEST).read_text("utf-8")
     for change in (
-        lambda found: found.update(note="x"),
-        lambda found: (found.pop("seal"), found.pop("parts")),
-        lambda found: (found.pop("seal"), (store / CHECKSUMS).rename(store / "away")),
+        lambda manifest: manifest.update(note="x"),
+        lambda manifest: (manifest.pop("seal"), manifest.pop("parts")),
+        lambda manifest: (manifest.pop("seal"), (store / CHECKSUMS).rename(store / "away")),
     ):
         edit(store, change)
         with pytest.raises(DataError, match=r"manifest\.json was changed or damaged"):
             open_dataset("synthetic", CONFIG, prepared_home)
-        (store / MANIFEST).write_text(kept, "utf-8")
+        (store / MANIFEST).write_text(text, "utf-8")
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -43,11 +43,11 @@ def test_no_other_place_has_a_rule_of_its_own():
     assert [path.name for path in files if own.search(path.read_text("utf-8"))] == ["api.py"]
 
 
-def written(word):
+def spellings(word):
     return [word, word.upper(), f" {word.capitalize()} "]
 
 
-@pytest.mark.parametrize("text", [text for word in ("nan", "none", "<na>", "null", "n/a") for text in written(word)])
+@pytest.mark.parametrize("text", [text for word in ("nan", "none", "<na>", "null", "n/a") for text in spellings(word)])
 def test_what_programs_write_where_there_is_no_text_is_no_report(text):
     assert real_report(text) == "" and real_report(f"{text} found") == f"{text} found"
 
@@ -58,13 +58,13 @@ def test_no_consumer_of_a_prepared_dataset_sees_such_a_text(home, monkeypatch, a
 
     class Odd(Synthetic):
         def entries(self, root=None):
-            found = super().entries(root)
-            odd = [replace(entry, report=text) for entry, text in zip(found, words, strict=False)]
-            return [*odd, *found[len(words) :]]
+            entries = super().entries(root)
+            odd = [replace(entry, report=text) for entry, text in zip(entries, words, strict=False)]
+            return [*odd, *entries[len(words) :]]
 
     monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Odd)
     data = prepare("synthetic", {"patients": 20}, home)
-    kinds = [found["kind"] for found in read_preparation_log(data).noticed]
+    kinds = [remark["kind"] for remark in read_preparation_log(data).noticed]
     assert kinds.count("a report that only says there is none") == len(words)
     assert "nan" not in (data.path / RECORDS).read_text("utf-8").lower()
     assert len(data.reports) == len(data)  # of the new store, as it is
@@ -72,8 +72,8 @@ def test_no_consumer_of_a_prepared_dataset_sees_such_a_text(home, monkeypatch, a
     table = table.replace(",male,,", ",male,None,").replace(",female,,", ",female,nan,")
     (data.path / RECORDS).write_text(table, "utf-8")
     as_prepared_before(data.path)
-    for found in (data, PreparedDataset(data.path)):
-        assert not any(found.reports[: len(words)]) and all(found.reports[len(words) :])
-        assert found.label_set("reports").rows[0] == len(words)
-        train = ReportedRecordings(found, "train", SignalSpec(rate=100))
-        assert train.without == int((found.splits[: len(words)] == "train").sum()) > 0
+    for store in (data, PreparedDataset(data.path)):
+        assert not any(store.reports[: len(words)]) and all(store.reports[len(words) :])
+        assert store.label_set("reports").rows[0] == len(words)
+        train = ReportedRecordings(store, "train", SignalSpec(rate=100))
+        assert train.without == int((store.splits[: len(words)] == "train").sum()) > 0

@@ -41,9 +41,9 @@ def test_a_large_table_gives_the_same_rows_and_names_the_same_cells(path):
 
 
 @pytest.mark.parametrize(
-    "text, said", [("", "lacks the columns id"), ("id\n", "lacks the column what"), (None, "is missing")]
+    "text, words", [("", "lacks the columns id"), ("id\n", "lacks the column what"), (None, "is missing")]
 )
-def test_a_table_that_is_none_is_refused_at_once(tmp_path, text, said):
+def test_a_table_that_is_none_is_refused_at_once(tmp_path, text, words):
     path = tmp_path / "t.csv"
     if text is not None:
         path.write_text(text)
@@ -51,7 +51,7 @@ def test_a_table_that_is_none_is_refused_at_once(tmp_path, text, said):
         lambda: read_table(path, ("id", "what"), WrongCells("")),
         lambda: CsvFile(path, ("id", "what"), WrongCells("")),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=words):
             read()
 
 

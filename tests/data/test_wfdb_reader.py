@@ -76,9 +76,9 @@ def headers(draw):
         line += [draw(gain) + draw(baseline) + (f"/{unit}" if unit else "")]
         line += ["16", draw(st.sampled_from(["0", "-7", "1024"])), str(adc[row, 0]), checksum, "0"]
         line += [draw(st.sampled_from(["I", "aVR", "lead II", "V1 (chest)", "ECG 3"]))]
-        kept = draw(st.integers(2, len(line)))
-        factors.append(UNITS[unit] if kept > 2 else 1.0)
-        lines.append(draw(gap).join(line[:kept]))
+        fields = draw(st.integers(2, len(line)))
+        factors.append(UNITS[unit] if fields > 2 else 1.0)
+        lines.append(draw(gap).join(line[:fields]))
     for extra in draw(st.lists(st.sampled_from(["", "#Age: 50", "  # a remark", " \t", "#"]), max_size=4)):
         lines.insert(draw(st.integers(0, len(lines))), extra)
     return (draw(st.sampled_from(["\n", "\r\n"])).join(lines) + "\n").encode(), factors, adc
@@ -86,19 +86,19 @@ def headers(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(headers())
-def test_every_legal_header_is_read_as_wfdb_reads_it(made):
-    content, factors, adc = made
+def test_every_legal_header_is_read_as_wfdb_reads_it(example):
+    content, factors, adc = example
     with tempfile.TemporaryDirectory() as folder:
         stem = Path(folder, "r")
         stem.with_suffix(".hea").write_bytes(content)
         stem.with_suffix(".dat").write_bytes(adc.T.astype("<i2").tobytes())
-        ours, theirs = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
+        record, reference = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
         comments = parse_header(stem.with_suffix(".hea")).comments
-    assert np.array_equal(ours.adc, adc) and np.array_equal(ours.adc.T, theirs.d_signal)
-    assert ours.rate == theirs.fs and list(comments) == theirs.comments
-    assert list(ours.leads) == [name or "" for name in theirs.sig_name]
-    assert np.array_equal(ours.baseline, theirs.baseline)
-    assert np.array_equal(ours.gain, np.array(theirs.adc_gain) * factors)
+    assert np.array_equal(record.adc, adc) and np.array_equal(record.adc.T, reference.d_signal)
+    assert record.rate == reference.fs and list(comments) == reference.comments
+    assert list(record.leads) == [name or "" for name in reference.sig_name]
+    assert np.array_equal(record.baseline, reference.baseline)
+    assert np.array_equal(record.gain, np.array(reference.adc_gain) * factors)
 
 
 @pytest.mark.parametrize("micro", ["\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}"])
@@ -113,14 +113,14 @@ def test_microvolts_are_read_in_any_spelling_and_encoding(record, micro, encodin
 
 def test_an_adc_zero_with_a_point_is_the_whole_number(record):
     edit(record, "1000.0(0)/mV 16 0 ", "1000.0/mV 16 -5.0 ")
-    found = read_wfdb(record)
-    assert (found.baseline == -5).all() and found.leads == PTBXL_LEADS
+    signal = read_wfdb(record)
+    assert (signal.baseline == -5).all() and signal.leads == PTBXL_LEADS
 
 
-@pytest.mark.parametrize("said", ["12 100", "12 100 0", "12 100/200(3)"])
-def test_without_a_number_of_samples_the_file_says_it(record, said):
+@pytest.mark.parametrize("line", ["12 100", "12 100 0", "12 100/200(3)"])
+def test_without_a_number_of_samples_the_file_says_it(record, line):
     expected = read_wfdb(record).adc
-    edit(record, "12 100 1000", said)
+    edit(record, "12 100 1000", line)
     assert np.array_equal(read_wfdb(record).adc, expected)
     signal = record.with_name(record.name + ".dat")
     signal.write_bytes(signal.read_bytes()[:-2])

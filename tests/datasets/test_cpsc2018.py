@@ -41,8 +41,8 @@ def test_headers_serve_where_no_table_is_in_words_and_codes(tmp_path):
 def test_every_line_of_diagnoses_is_read(tmp_path):
     write_cpsc2018(tmp_path, patients=2, reference=False)
     path = tmp_path / "A0001.hea"
-    kept = [line for line in path.read_text().splitlines() if "Dx" not in line]
-    path.write_text("\n".join([*kept, "# Dx: AF", "#Sex: Male", "#Dx: 164884008, RBBB"]) + "\n")
+    lines = [line for line in path.read_text().splitlines() if "Dx" not in line]
+    path.write_text("\n".join([*lines, "# Dx: AF", "#Sex: Male", "#Dx: 164884008, RBBB"]) + "\n")
     assert labels(CPSC2018().entries(tmp_path))["A0001"] == ("AFIB", "VPC", "CRBBB")
 
 

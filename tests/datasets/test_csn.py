@@ -33,10 +33,10 @@ def test_every_line_of_diagnoses_is_read(tmp_path):
     write_csn(tmp_path, patients=3)
     path = next(tmp_path.rglob("JS00001.hea"))
     codes = [SNOMED[name] for name in ("AFIB", "LVH", "TWC")]
-    kept = [line for line in path.read_text().splitlines() if "Dx" not in line]
-    path.write_text("\n".join([*kept, f"#Dx: {codes[0]}", "#Rx: Unknown", f"# Dx: {codes[1]},{codes[2]}"]) + "\n")
-    found = {entry.record_id: entry.labels["all"] for entry in CSN().entries(tmp_path)}
-    assert found["JS00001"] == ("AFIB", "TWC", "LVH")
+    lines = [line for line in path.read_text().splitlines() if "Dx" not in line]
+    path.write_text("\n".join([*lines, f"#Dx: {codes[0]}", "#Rx: Unknown", f"# Dx: {codes[1]},{codes[2]}"]) + "\n")
+    labels = {entry.record_id: entry.labels["all"] for entry in CSN().entries(tmp_path)}
+    assert labels["JS00001"] == ("AFIB", "TWC", "LVH")
 
 
 def test_codes_are_the_datasets_own(shared):

@@ -120,9 +120,9 @@ def test_wrong_cells_are_all_named_with_file_line_and_column(tmp_path):
     statements = with_cells(tmp_path, {(1, "diagnostic"): "yes", (0, "diagnostic_class"): ""}, "scp_statements.csv")
     with pytest.raises(DataError) as raised:
         PTBXL().entries(tmp_path)
-    heading, *found = str(raised.value).splitlines()
+    heading, *problems = str(raised.value).splitlines()
     assert heading.startswith("10 wrong cells; download PTB-XL")
-    assert found == [
+    assert problems == [
         f"  - {path}, line 7, column ecg_id: is '1' once more",
         f"  - {statements}, line 2, column diagnostic_class: is empty",
         f"  - {statements}, line 3, column diagnostic: is 'yes', it must be 0 or 1",
@@ -151,8 +151,8 @@ def test_ages_that_nobody_has_are_unknown_and_said(home, tmp_path):
     with_cells(tmp_path, {(row, "age"): text for row, text in enumerate(ages)})
     data = prepare("ptbxl", {}, home, tmp_path)
     assert [None if np.isnan(age) else age for age in data.table["age"][: len(ages)]] == list(ages.values())
-    said = [(found["record_id"], found["detail"]) for found in read_preparation_log(data).noticed]
-    assert said == [("1", "inf"), ("2", "-5"), ("3", "1000")]
+    ages = [(entry["record_id"], entry["detail"]) for entry in read_preparation_log(data).noticed]
+    assert ages == [("1", "inf"), ("2", "-5"), ("3", "1000")]
 
 
 def test_folds_and_rates():

@@ -15,7 +15,7 @@ from typing import TypeVar
 from benchmark.errors import DataError, did_you_mean, raise_all
 
 T = TypeVar("T")
-SHOWN = 20  # wrong cells named in an error; the others are counted
+MOST_NAMED = 20  # wrong cells named in an error; the others are counted
 BROKEN = (  # what int, float, ast.literal_eval and a look-up make of nonsense
     *(ValueError, SyntaxError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, MemoryError),
 )
@@ -31,15 +31,15 @@ class WrongCells:
     def add(self, file: object, line: int, column: str, problem: str) -> None:
         """Note a cell, or without a `column` a whole line; lines are counted from 1, the header among them."""
         self.count += 1
-        if len(self.problems) < SHOWN:
+        if len(self.problems) < MOST_NAMED:
             place = f"{file}, line {line}" + (f", column {column}" if column else "")
             self.problems.append(f"{place}: {problem[:200]}")
 
     def refuse(self) -> None:
-        """Raise one `DataError` that names the first `SHOWN` cells; do nothing where there is none."""
+        """Raise one `DataError` that names the first `MOST_NAMED` cells; do nothing where there is none."""
         more = self.count - len(self.problems)
-        listed = self.problems + ([f"... and {more:,} more"] if more else [])
-        raise_all(listed, f"{self.count:,} wrong cells; {self.remedy}:", DataError)
+        problems = self.problems + ([f"... and {more:,} more"] if more else [])
+        raise_all(problems, f"{self.count:,} wrong cells; {self.remedy}:", DataError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,11 @@ def read_table(path: Path, columns: Sequence[str], wrong: WrongCells, key: str |
 
 
 def _note_doubled(rows: Sequence[Row], key: str) -> None:
-    seen: set[str] = set()
+    keys: set[str] = set()
     for row in rows:
-        if row[key] in seen:
+        if row[key] in keys:
             row.wrong.add(row.file, row.line, key, f"is {row[key][:40]!r} once more")
-        seen.add(row[key])
+        keys.add(row[key])
 
 
 def named_rows(name: str, lines: Iterable[str], columns: Sequence[str], wrong: WrongCells) -> Iterator[Row]:

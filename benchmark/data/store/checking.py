@@ -149,7 +149,7 @@ def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
         found.append(Finding(f"{left_out} recordings were left out; {store.REPORT} names them", wrong=False))
     if complete is not None and len(data) + left_out != complete:
         found.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
-    found += [Finding(said, INCOMPLETE) for said in warnings_among(data.warnings)]
+    found += [Finding(warning, INCOMPLETE) for warning in warnings_among(data.warnings)]
     known = {} if changed else dataset.card.sizes
     for name, expected in known.items():
         counts = Counter(data.splits[data.label_set(name).rows])
@@ -164,8 +164,8 @@ def check_labels(data: PreparedDataset) -> list[Finding]:
     found = []
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
-        if said := data.unlabelled(name):
-            found.append(Finding(said, wrong=False))
+        if note := data.unlabelled(name):
+            found.append(Finding(note, wrong=False))
         for split in SPLITS:
             positives = labels.matrix[data.splits[labels.rows] == split].sum(axis=0)
             empty = [label for label, count in zip(labels.classes, positives, strict=True) if not count]

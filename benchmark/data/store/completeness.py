@@ -21,29 +21,29 @@ OLD_RULES = (
 
 
 def expected_recordings(dataset: Dataset, excluded: int) -> int | None:
-    """How many recordings a complete preparation with these options holds; None where nobody knows."""
+    """Return how many recordings a complete preparation with these options holds; None where nobody knows."""
     if dataset.expected is not None:
         return dataset.expected
     complete = dataset.card.recordings
     return None if complete is None else complete - excluded
 
 
-def lacking(held: int, expected: int | None) -> bool:
+def lacking(recordings: int, expected: int | None) -> bool:
     """Whether so many recordings are clearly fewer than expected."""
-    return expected is not None and held < (1 - TOLERATED) * expected
+    return expected is not None and recordings < (1 - TOLERATED) * expected
 
 
-def warning(dataset: str, held: int, expected: int) -> str:
-    """The sentence that goes into every record made from such data."""
-    return f"{MARK}: {dataset} was prepared with {held:,} of its {expected:,} recordings"
+def warning(dataset: str, recordings: int, expected: int) -> str:
+    """Return the sentence that goes into every record made from such data."""
+    return f"{MARK}: {dataset} was prepared with {recordings:,} of its {expected:,} recordings"
 
 
 def warnings_among(notes: Iterable[str]) -> list[str]:
-    """Those of a record's notes that say so."""
+    """Return those of a record's notes that say so."""
     return [note for note in notes if note.startswith(MARK)]
 
 
 def excluded_before(preparation_log: bytes) -> int:
     """Count what an older version left out by a rule of the loader; its manifest does not say it."""
     left_out: list[Mapping[str, Any]] = json.loads(preparation_log)["left_out"]
-    return sum(str(found["problem"]).startswith(OLD_RULES) for found in left_out)
+    return sum(str(recording["problem"]).startswith(OLD_RULES) for recording in left_out)

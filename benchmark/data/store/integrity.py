@@ -23,7 +23,7 @@ from benchmark.errors import DataError
 
 SIGNALS, CHECKSUMS, MANIFEST = "signals.i16", "checksums.npy", "manifest.json"
 PARTS, SEAL = "parts", "seal"  # fields of the manifest
-NAMED = 8  # recordings named in an error
+MOST_NAMED = 8  # recordings named in an error
 
 
 def measure_parts(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -57,7 +57,7 @@ def read_manifest(folder: Path, form: int) -> dict[str, Any]:
         raise DataError(f"{folder} was prepared by another version; remove it and run 'ecgarena data prepare' again")
     sealed = SEAL in manifest or PARTS in manifest or (folder / CHECKSUMS).exists()
     if sealed and manifest != seal(manifest):
-        raise changed(folder, MANIFEST, "its fields are not those that the preparation wrote")
+        raise damage(folder, MANIFEST, "its fields are not those that the preparation wrote")
     _verify_sizes(folder, manifest[PARTS] if sealed else {SIGNALS: {"bytes": manifest["signal_bytes"]}})
     return manifest
 
@@ -67,8 +67,8 @@ def _verify_sizes(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
         path = folder / name
         size = path.stat().st_size if path.is_file() else None
         if size != part["bytes"]:
-            found = "is missing" if size is None else f"has {size} bytes"
-            raise changed(folder, name, f"it {found}, its manifest says {part['bytes']} bytes")
+            state = "is missing" if size is None else f"has {size} bytes"
+            raise damage(folder, name, f"it {state}, its manifest says {part['bytes']} bytes")
 
 
 def read_part(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
@@ -76,10 +76,10 @@ def read_part(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        raise changed(folder, name, f"it cannot be read: {error}") from None
+        raise damage(folder, name, f"it cannot be read: {error}") from None
     expected = manifest.get(PARTS, {}).get(name)
     if expected is not None and hashlib.sha256(content).hexdigest() != expected["sha256"]:
-        raise changed(folder, name, "its checksum is not the one in the manifest")
+        raise damage(folder, name, "its checksum is not the one in the manifest")
     return content
 
 
@@ -87,7 +87,7 @@ def verified(folder: Path, name: str, manifest: Mapping[str, Any]) -> Path:
     """Return the path of a file for those that map it; raise `DataError` when it is not the one that was prepared."""
     expected = manifest.get(PARTS, {}).get(name)
     if expected is not None and file_sha256(folder / name) != expected["sha256"]:
-        raise changed(folder, name, "its checksum is not the one in the manifest")
+        raise damage(folder, name, "its checksum is not the one in the manifest")
     return folder / name
 
 
@@ -116,20 +116,20 @@ class VerifiedSignals:
             return
         wrong = self.differing(rows, adc)
         if len(wrong):
-            more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-            listed = f"{', '.join(str(names[row]) for row in wrong[:NAMED])}{more}"
-            raise changed(self.folder, SIGNALS, f"the samples of {listed} are not those that were prepared")
+            more = f" and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
+            listing = f"{', '.join(str(names[row]) for row in wrong[:MOST_NAMED])}{more}"
+            raise damage(self.folder, SIGNALS, f"the samples of {listing} are not those that were prepared")
         self.verified[rows] = True
 
     def differing(self, rows: np.ndarray, adc: np.ndarray) -> np.ndarray:
         """The rows whose samples have another checksum; none where no checksums were kept."""
         if self.expected is None:
             return rows[:0]
-        found = [checksum(np.ascontiguousarray(recording).data) for recording in adc]
-        return rows[self.expected[rows] != np.array(found, np.uint32)]
+        checksums = [checksum(np.ascontiguousarray(recording).data) for recording in adc]
+        return rows[self.expected[rows] != np.array(checksums, np.uint32)]
 
 
-def changed(folder: Path, name: str, problem: str) -> DataError:
+def damage(folder: Path, name: str, problem: str) -> DataError:
     """Say that a file of the store is not the one that was prepared."""
     remedy = f"remove {folder} and run 'ecgarena data prepare' again"
     return DataError(f"{folder / name} was changed or damaged after the preparation: {problem}; {remedy}")

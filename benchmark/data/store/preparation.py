@@ -21,7 +21,7 @@ from benchmark.canonical import canonical, digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
 from benchmark.data.store.completeness import excluded_before, expected_recordings
-from benchmark.data.store.integrity import MANIFEST, changed, read_part
+from benchmark.data.store.integrity import MANIFEST, damage, read_part
 from benchmark.data.store.preparation_log import PreparationLog, list_reasons, read_lines
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
@@ -53,18 +53,21 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
     _refuse_another(dataset, name, config, cls.card.synthetic)
     if "expected" not in dataset.manifest:  # prepared by an older version
-        made = cls(**complete(cls, config, f"dataset {name}"))
-        dataset.expected = expected_recordings(made, excluded_before(read_part(path, store.REPORT, dataset.manifest)))
+        loader = cls(**complete(cls, config, f"dataset {name}"))
+        dataset.expected = expected_recordings(loader, excluded_before(read_part(path, store.REPORT, dataset.manifest)))
     return dataset
 
 
 def _refuse_another(data: PreparedDataset, name: str, config: dict[str, Any], synthetic: bool) -> None:
     """Raise `DataError` for a store that says of itself what this dataset is not: older ones have no seal."""
-    said = {field: data.manifest[field] for field in ("dataset", "config", "synthetic")}
-    wanted = {"dataset": name, "config": canonical(config), "synthetic": synthetic}
-    wrong = [f"{field} is {said[field]}, it must be {value}" for field, value in wanted.items() if said[field] != value]
+    manifest, truth = data.manifest, {"dataset": name, "config": canonical(config), "synthetic": synthetic}
+    wrong = [
+        f"{field} is {manifest[field]}, it must be {value}"
+        for field, value in truth.items()
+        if manifest[field] != value
+    ]
     if wrong:
-        raise changed(data.path, MANIFEST, "; ".join(wrong))
+        raise damage(data.path, MANIFEST, "; ".join(wrong))
 
 
 def prepare(
