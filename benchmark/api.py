@@ -272,6 +272,7 @@ class TrainableMethod(Method):
     """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
 
     needs_reports: ClassVar[bool] = True  # False: recordings without a report are learnt from as well
+    smallest_batch: ClassVar[int] = 1  # 2 where a loss tells the examples of a batch apart: one alone teaches nothing
     unused: ClassVar[tuple[str, ...]] = ()  # patterns of parameters that no loss reaches, which official files carry
 
     def start_pretraining(self, reports: Sequence[str]) -> None:

@@ -94,6 +94,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     model the embeddings and the lower `text_frozen_layers` are not trained.
     """
 
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="CG-DMER (re-implementation)",
         paper="CG-DMER: ICASSP 2026, arXiv 2602.21154",

@@ -14,7 +14,7 @@ from benchmark.data.store.prepared import CALIBRATION, LABELS, METADATA, RECORDS
 from benchmark.engine.events import discard_event
 from benchmark.engine.run import run_group
 from benchmark.errors import DataError
-from benchmark.planning.plan import make_plan
+from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 
@@ -125,7 +125,7 @@ def test_of_damaged_signals_the_recordings_are_named_and_the_others_can_be_read(
 def test_no_cell_is_scored_on_damaged_signals(store, prepared_home, tiny_suite):
     (store / SIGNALS).write_bytes(bytes((store / SIGNALS).stat().st_size))
     plan = make_plan(load_suite(str(tiny_suite)), ["random_init"])
-    assert run_group(plan.jobs(plan.cells)[0], prepared_home, "cpu", discard_event).keys() == {"failed"}
+    assert run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event).keys() == {"failed"}
     record = Store(prepared_home.records).get(plan.cells[0].spec)
     assert "signals.i16 was changed or damaged" in record.error["message"] and not record.metrics
 
