@@ -96,7 +96,7 @@ def test_short_reports_of_an_older_store_are_no_lack(home, tmp_path, monkeypatch
     assert open_dataset("mimic_iv_ecg", {}, home).warnings == warnings
 
 
-def test_records_tables_figures_and_strict_say_it(shared, home, tmp_path, capsys):
+def test_records_tables_and_strict_say_it(shared, home, tmp_path, capsys):
     """The reference material has 73 of the 6,877 recordings of CPSC2018."""
     warning = "INCOMPLETE DATA: cpsc2018 was prepared with 73 of its 6,877 recordings"
     suite = tmp_path / "cpsc.toml"

@@ -20,7 +20,7 @@ from benchmark.api import LEADS, Dataset
 from benchmark.canonical import canonical, digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
-from benchmark.data.store.completeness import excluded_before, expected_recordings
+from benchmark.data.store.completeness import excluded_before, expected_recordings, lacking
 from benchmark.data.store.integrity import MANIFEST, damage, read_part
 from benchmark.data.store.preparation_log import PreparationLog, list_reasons, read_lines
 from benchmark.data.store.prepared import PreparedDataset
@@ -52,10 +52,17 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
     if dataset.manifest["version"] != cls.card.version:
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
     _refuse_another(dataset, name, config, cls.card.synthetic)
-    if "expected" not in dataset.manifest:  # prepared by an older version
-        loader = cls(**complete(cls, config, f"dataset {name}"))
-        dataset.expected = expected_recordings(loader, excluded_before(read_part(path, store.REPORT, dataset.manifest)))
+    if "expected" not in dataset.manifest:
+        dataset.expected = _expected_by_now(dataset, cls(**complete(cls, config, f"dataset {name}")))
     return dataset
+
+
+def _expected_by_now(data: PreparedDataset, loader: Dataset) -> int | None:
+    """Return how many recordings a store of an older version should hold; its log is read only where that matters."""
+    expected = expected_recordings(loader, excluded=0)
+    if not lacking(len(data), expected):
+        return expected
+    return expected_recordings(loader, excluded_before(read_part(data.path, store.REPORT, data.manifest)))
 
 
 def _refuse_another(data: PreparedDataset, name: str, config: dict[str, Any], synthetic: bool) -> None:
