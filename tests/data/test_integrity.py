@@ -76,6 +76,7 @@ def test_neither_a_new_field_nor_a_missing_seal_passes(store, prepared_home):
     text = (store / MANIFEST).read_text("utf-8")
     for change in (
         lambda manifest: manifest.update(note="x"),
+        lambda manifest: manifest.update(rate=float("nan")),
         lambda manifest: (manifest.pop("seal"), manifest.pop("parts")),
         lambda manifest: (manifest.pop("seal"), (store / CHECKSUMS).rename(store / "away")),
     ):

@@ -55,11 +55,18 @@ def read_manifest(folder: Path, form: int) -> dict[str, Any]:
         raise DataError(f"{folder} holds no complete prepared dataset; run 'ecgarena data prepare' again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != form:
         raise DataError(f"{folder} was prepared by another version; remove it and run 'ecgarena data prepare' again")
-    sealed = SEAL in manifest or PARTS in manifest or (folder / CHECKSUMS).exists()
-    if sealed and manifest != seal(manifest):
+    has_seal = SEAL in manifest or PARTS in manifest or (folder / CHECKSUMS).exists()
+    if has_seal and not _is_intact(manifest):
         raise damage(folder, MANIFEST, "its fields are not those that the preparation wrote")
-    _verify_sizes(folder, manifest[PARTS] if sealed else {SIGNALS: {"bytes": manifest["signal_bytes"]}})
+    _verify_sizes(folder, manifest[PARTS] if has_seal else {SIGNALS: {"bytes": manifest.get("signal_bytes")}})
     return manifest
+
+
+def _is_intact(manifest: Mapping[str, Any]) -> bool:
+    try:
+        return manifest == seal(manifest)
+    except (TypeError, ValueError):  # NaN, say, which no preparation writes
+        return False
 
 
 def _verify_sizes(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:

@@ -69,9 +69,9 @@ def _refuse_another(data: PreparedDataset, name: str, config: dict[str, Any], sy
     """Raise `DataError` for a store that says of itself what this dataset is not: older ones have no seal."""
     manifest, truth = data.manifest, {"dataset": name, "config": canonical(config), "synthetic": synthetic}
     wrong = [
-        f"{field} is {manifest[field]}, it must be {value}"
+        f"{field} is {manifest.get(field)}, it must be {value}"
         for field, value in truth.items()
-        if manifest[field] != value
+        if manifest.get(field) != value
     ]
     if wrong:
         raise damage(data.path, MANIFEST, "; ".join(wrong))
