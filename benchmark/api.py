@@ -103,13 +103,14 @@ class RecordingEntry:
     patient_id: str
     split: str  # one of SPLITS
     labels: Mapping[str, tuple[str, ...]]
-    report: str = ""
+    report: str = ""  # a text that only says that there is none ("nan", "None") is read as none
     locator: Any = None
-    age: float | None = None  # years
+    age: float | None = None  # years; one that nobody can have is read as unknown
     sex: str | None = None  # "female", "male" or None
     device: str | None = None  # the recorder, as the dataset names it
     language: str | None = None  # of the report: "de", "en" ... or None
     problem: str = ""  # what the index already says against it; such a recording is counted, named and never read
+    excluded: bool = False  # the problem is a rule of the loader (a report too short), nothing is missing or broken
 
 
 class Dataset(ABC):
@@ -119,7 +120,8 @@ class Dataset(ABC):
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
-    warnings: tuple[str, ...] = ()  # shown under every table that uses this configuration
+    expected: int | None = None  # recordings with these options; None: those on the card without what is excluded
+    warnings: tuple[str, ...] = ()  # shown under every table that uses this configuration (faulty labels, say)
     locations: ClassVar[tuple[str, ...]] = ()  # options that say where files lie; they never enter a key
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files
@@ -176,6 +178,14 @@ class Batch:
     record_ids: Sequence[str]
     reports: Sequence[str] | None = None
     labels: Tensor | None = None  # (batch, class) float, 0 or 1
+
+
+def report_key(report: str) -> str:
+    """Return a text that two reports share when they are the same report: case and blanks do not count.
+
+    "" for a report without any text. The one rule of losses, tasks, scores and prompts alike.
+    """
+    return " ".join(report.casefold().split())
 
 
 class Method(ABC):
@@ -262,6 +272,7 @@ class TrainableMethod(Method):
     """A method that the shared loop can pre-train; it must also be a ``torch.nn.Module``."""
 
     needs_reports: ClassVar[bool] = True  # False: recordings without a report are learnt from as well
+    smallest_batch: ClassVar[int] = 1  # 2 where a loss tells the examples of a batch apart: one alone teaches nothing
     unused: ClassVar[tuple[str, ...]] = ()  # patterns of parameters that no loss reaches, which official files carry
 
     def start_pretraining(self, reports: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ class BarlowTwins(TwoViews, SequenceMethod, TrainableMethod):
     """
 
     needs_reports = False
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="Barlow Twins",
         paper="Zbontar et al., ICML 2021 (arXiv 2103.03230)",

@@ -23,6 +23,7 @@ from benchmark.api import (
     SequenceMethod,
     SignalSpec,
     TrainableMethod,
+    report_key,
 )
 from benchmark.errors import MissingError, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
@@ -93,6 +94,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     model the embeddings and the lower `text_frozen_layers` are not trained.
     """
 
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="CG-DMER (re-implementation)",
         paper="CG-DMER: ICASSP 2026, arXiv 2602.21154",
@@ -295,7 +297,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def alignment_loss(self, ecg: Tensor, text: Tensor, reports: Sequence[str]) -> Tensor:
         """Return the contrastive loss of the shared parts, ``(batch, embed_dim)`` each, over the global batch."""
-        same = equal_texts(reports, ecg.device)
+        same = equal_texts([report_key(report) for report in reports], ecg.device)
         diagonal = torch.eye(len(same), dtype=torch.bool, device=same.device)
         rule = self.options["duplicates"]
         positive = same if rule == "positive" else diagonal

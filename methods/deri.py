@@ -70,6 +70,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     readout_options = ("features", "embeddings", "tokens", "consistent_norm")
     unused: ClassVar[tuple[str, ...]] = (r"ecg_encoder\.linear\..*", r".*\.c_proj\..*")
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="DERI",
         paper="DERI: Chen et al., IJCAI 2025 (paper 537)",

@@ -37,6 +37,7 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
     training). `caption_width`, `caption_layers` and `caption_weight` apply to coca alone.
     """
 
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="ECG-CLIP",
         paper="baseline; CLIP: ICML 2021, SigLIP: ICCV 2023, CoCa: TMLR 2022; encoder of MERL: ICML 2024",

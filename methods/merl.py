@@ -53,6 +53,7 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     precisions = ("fp32", "bf16")
     unused: ClassVar[tuple[str, ...]] = (r"ecg_encoder\.linear\..*",)
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="MERL",
         paper="MERL: Liu et al., ICML 2024 (PMLR v235 liu24bg)",

@@ -27,6 +27,7 @@ class MoCoV3(TwoViews, SequenceMethod, TrainableMethod):
     """
 
     needs_reports = False
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="MoCo v3",
         paper="Chen et al., ICCV 2021 (arXiv 2104.02057)",

@@ -24,6 +24,7 @@ class SimCLR(TwoViews, SequenceMethod, TrainableMethod):
     """
 
     needs_reports = False
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="SimCLR",
         paper="Chen et al., ICML 2020 (arXiv 2002.05709)",

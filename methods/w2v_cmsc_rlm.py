@@ -32,6 +32,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
 
     updates: Tensor
     needs_reports = False
+    smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
         title="W2V + CMSC + RLM",
         paper="Oh et al., CHIL 2022 (arXiv 2203.06889)",

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmark.api import SupervisedMethod
 from benchmark.canonical import digest
-from benchmark.data.store.prepared import MANIFEST
+from benchmark.data.store.integrity import MANIFEST
 from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell

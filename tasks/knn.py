@@ -46,4 +46,5 @@ class KNN(FrozenFeatureTask):
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Shares of neighbours are probabilities as they are."""
         scores = predictions.arrays["logits"].astype(np.float64)
-        return score_classes(truth, scores, predictions.thresholds, scores.clip(0, 1))
+        subset = predictions.details.get("subset")
+        return score_classes(truth, scores, predictions.thresholds, scores.clip(0, 1), subset)

@@ -123,7 +123,8 @@ class PublishedProbe(ProbeTask):
         values = [macro(auroc(truth.labels, logits)) for logits in epochs]
         best = int(np.argmax(values))
         thresholds = None if predictions.thresholds is None else predictions.thresholds[best]
-        scores = score_classes(truth, epochs[best], thresholds, expit(epochs[best]))
+        subset = predictions.details.get("subset")
+        scores = score_classes(truth, epochs[best], thresholds, expit(epochs[best]), subset)
         scores.metrics["auroc_macro_last_epoch"] = values[-1]
         scores.notes.append(f"epoch {best + 1} of {len(epochs)} chosen by its test AUROC, as published")
         return scores

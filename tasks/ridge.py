@@ -44,4 +44,5 @@ class Ridge(FrozenFeatureTask):
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Regressed labels are no probabilities: no Brier score."""
-        return score_classes(truth, predictions.arrays["logits"].astype(np.float64), predictions.thresholds)
+        logits, subset = predictions.arrays["logits"].astype(np.float64), predictions.details.get("subset")
+        return score_classes(truth, logits, predictions.thresholds, subset=subset)

@@ -9,8 +9,9 @@ when any of its members is, and scored by its likeliest member. The idea, and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit
@@ -82,7 +83,8 @@ class Transfer(Task):
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         logits = predictions.arrays["logits"].astype(np.float64)
-        result = score_classes(self._judged(truth), logits, predictions.thresholds, expit(logits))
+        subset = self._judged_subset(predictions.details["subset"], truth.label_set)
+        result = score_classes(self._judged(truth), logits, predictions.thresholds, expit(logits), subset)
         lost = [name for name, members in self._map(truth.label_set).members.items() if not members]
         if lost:
             result.notes.append(
@@ -90,11 +92,18 @@ class Transfer(Task):
             )
         return result
 
+    def _judged_subset(self, subset: Mapping[str, Any], target: str) -> dict[str, Any]:
+        """Return the subset of the source with its positives by judged class."""
+        class_map, counts = self._map(target), subset["positives"]
+        columns, numbers = class_map.columns(self.source, list(counts)), list(counts.values())
+        most = [max(numbers[column] for column in group) for group in columns]
+        return {**subset, "positives": dict(zip(class_map.classes, most, strict=True))}
+
     def _judged(self, truth: Truth) -> Truth:
         """The target's truth on the classes of the map."""
-        found = self._map(truth.label_set)
-        labels = strongest(truth.labels, found.columns(truth.label_set, truth.classes))
-        return replace(truth, labels=labels, classes=found.classes)
+        class_map = self._map(truth.label_set)
+        labels = strongest(truth.labels, class_map.columns(truth.label_set, truth.classes))
+        return replace(truth, labels=labels, classes=class_map.classes)
 
     def _map(self, target: str) -> ClassMap:
         found = find_map(self.source, target, self.class_map)

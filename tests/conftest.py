@@ -94,6 +94,46 @@ def prepared_home(home, synthetic_home):
 
 
 @pytest.fixture
+def reseal():
+    """Give the changed files of a store new checksums and its manifest other fields, as if it had been prepared so."""
+    import csv
+    import json
+
+    import numpy as np
+
+    from benchmark.data.store import integrity
+    from benchmark.data.store.checking import store_digest
+
+    def work(folder: Path, **fields) -> None:
+        manifest = json.loads((folder / integrity.MANIFEST).read_text("utf-8"))
+        samples = np.fromfile(folder / integrity.SIGNALS, "<i2")
+        with (folder / "records.csv").open(encoding="utf-8", newline="") as file:
+            places = [(int(row["offset"]), int(row["samples"]) * 12) for row in csv.DictReader(file)]
+        sums = [integrity.checksum(samples[start : start + size].data) for start, size in places]
+        np.save(folder / integrity.CHECKSUMS, np.array(sums, "<u4"))
+        manifest |= {"digest": store_digest(folder), "signal_bytes": 2 * samples.size, **fields}
+        manifest[integrity.PARTS] = integrity.measure_parts(folder, manifest[integrity.PARTS])
+        (folder / integrity.MANIFEST).write_text(json.dumps(integrity.seal(manifest)), "utf-8")
+
+    return work
+
+
+@pytest.fixture
+def as_prepared_before():
+    """Take away from a store what older versions did not write: checksums, sizes, the manifest's seal, later counts."""
+    import json
+
+    def work(folder: Path, **fields) -> None:
+        (folder / "checksums.npy").unlink()
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        later = ("parts", "seal", "excluded", "expected", "unlabelled")
+        earlier = {name: value for name, value in manifest.items() if name not in later}
+        (folder / "manifest.json").write_text(json.dumps(earlier | fields), "utf-8")
+
+    return work
+
+
+@pytest.fixture
 def tiny_suite(tmp_path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY_SUITE, "utf-8")

@@ -70,7 +70,8 @@ def prepare_data(options: argparse.Namespace) -> int:
             lambda text: on_event(Event("note", text)),
         )
     found = prepared.manifest
-    noticed = [*prepared.warnings, *read_preparation_log(prepared).summary()]
+    unlabelled = [note for name in found["label_sets"] if (note := prepared.unlabelled(name))]
+    noticed = [*prepared.warnings, *unlabelled, *read_preparation_log(prepared).summary()]
     if options.json:
         kept = {name: found.get(name) for name in ("recordings", "rate", "splits", "split_digest")}
         where = {"dataset": options.dataset, "path": str(prepared.path), "digest": prepared.digest}

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.api import LEADS, SPLITS, Dataset, RecordingEntry
 from benchmark.contract import Checks
+from benchmark.data.signals.signal import to_millivolt
 
 MOST = 20.0  # mV; whatever exceeds it was given in other units
 READ = 5  # recordings
@@ -83,6 +84,5 @@ def _check_signal(name: str, adc: np.ndarray, gain: np.ndarray, baseline: np.nda
     known = {lead.casefold() for lead in LEADS}
     unknown = [lead for lead in leads if lead.casefold() not in known]
     assert not unknown, f"read: {name}: unknown leads {unknown}; they are called {', '.join(LEADS)} (RawSignal)"
-    millivolt = (adc - np.asarray(baseline)[:, None]) / np.asarray(gain)[:, None]
-    most = float(np.abs(millivolt).max())
+    most = float(np.abs(to_millivolt(adc, np.asarray(gain), np.asarray(baseline))).max())
     assert 0.01 < most < MOST, f"read: {name} reaches {most:g} mV: the gain is in units per millivolt (RawSignal.gain)"

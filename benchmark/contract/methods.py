@@ -258,7 +258,12 @@ def _check_training(method: TrainableMethod, ecg: Tensor, unused: Sequence[str])
         elif reached and known:
             problems.append(f"{name} is listed as unused and has a gradient")
     assert not problems, "gradients:\n  " + "\n  ".join(problems)
-    _losses(learner, ecg, 1)
+    learner.zero_grad(set_to_none=True)
+    sum(_losses(learner, ecg, method.smallest_batch).values(), start=torch.zeros(())).backward()
+    assert any(weight.grad is not None and weight.grad.any() for weight in learner.parameters()), (
+        f"loss: a batch of {method.smallest_batch} gives no gradient; where the others of a batch are its negatives, "
+        "set smallest_batch = 2"
+    )
     broken = [name for name, value in learner.state_dict().items() if not torch.isfinite(value.float()).all()]
     assert not broken, f"a training step leaves NaN or infinite values in {', '.join(broken)}"
 

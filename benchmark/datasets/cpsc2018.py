@@ -17,13 +17,13 @@ import numpy as np
 
 from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordingEntry
 from benchmark.data.formats.matlab5 import read_matlab_ecg, read_matlab_person
-from benchmark.data.formats.merl_files import read_merl, require_merl
-from benchmark.data.formats.tables import read_table
+from benchmark.data.formats.merl_files import REMEDY, read_merl, require_merl
+from benchmark.data.formats.tables import Row, WrongCells, not_empty, read_table, zero_or_one
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE, parse_header, read_wfdb
 from benchmark.data.labels.demographics import parse_age, parse_sex
 from benchmark.data.labels.splits import hashed_split
 from benchmark.data.store.file_walk import find_files
-from benchmark.errors import DataError, RecordingError, check_choices, raise_all
+from benchmark.errors import DataError, RecordingError, check_choices
 from benchmark.registry import DATASETS
 
 CLASSES = ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD")
@@ -54,6 +54,7 @@ DIAGNOSES = {  # what headers write behind #Dx:
 VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
 UNITS_PER_MILLIVOLT = 1000  # into which the original doubles are rounded, as the challenges did
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
+NOT_LISTED = "MERL's files do not list it"
 LAYOUT = "keep A0001.hea and A0001.mat (PhysioNet challenge) or the original A0001.mat, and REFERENCE.csv"
 
 
@@ -128,7 +129,7 @@ class CPSC2018(Dataset):
                 problem = str(error)
             found = found or about.labels
         if merl and name not in merl:
-            problem = "MERL's files do not list it"
+            problem = NOT_LISTED
         if self.labels == "merl" and name in merl:
             found = merl[name].labels_by_index
         return RecordingEntry(
@@ -140,6 +141,7 @@ class CPSC2018(Dataset):
             age=about.age,
             sex=about.sex,
             problem=problem,
+            excluded=problem == NOT_LISTED,
         )
 
     def _seeded(self, name: str) -> str:
@@ -167,14 +169,18 @@ def _read_about(path: Path) -> _About:
     if path.suffix == ".hea":
         header = parse_header(path)
         age, sex = parse_age(header.comment("Age")), parse_sex(header.comment("Sex"))
-        return _About(_header_labels(header.comment("Dx")), age, sex)
+        return _About(_header_labels(header.all_comments("Dx")), age, sex)
     text, number = read_matlab_person(path)
     return _About((), parse_age(str(number)), parse_sex(text))
 
 
 def _read_merl(source: Path) -> dict[str, _Merl]:
-    rows = list(read_merl(source, "icbeb", ("ecg_id", "filename", *CLASSES)))
-    by_number = {row["ecg_id"]: tuple(label for label in CLASSES if row[label] == "1") for _, row in rows}
+    wrong = WrongCells(REMEDY)
+    rows = list(read_merl(source, "icbeb", ("ecg_id", "filename", *CLASSES), wrong))
+    by_number = {
+        row["ecg_id"]: tuple(label for label in CLASSES if row.cell(label, zero_or_one, False)) for _, row in rows
+    }
+    wrong.refuse()
     return {row["filename"]: _Merl(split, by_number.get(_number(row["filename"]), ())) for split, row in rows}
 
 
@@ -198,25 +204,32 @@ def _find(root: Path) -> tuple[dict[str, Path], list[Path]]:
 def _read_reference(tables: list[Path], remedy: str) -> dict[str, tuple[str, ...]]:
     """Labels by recording; tables that contradict each other or hold unknown codes are one error."""
     found: dict[str, tuple[str, ...]] = {}
-    problems = []
+    wrong = WrongCells(remedy)
     for path in tables:
-        for line, row in enumerate(read_table(path, COLUMNS, remedy).itertuples(index=False), start=2):
-            name, *codes = (str(cell).strip() for cell in row)
-            codes = [code.removesuffix(".0") for code in codes if code]
-            wrong = [code for code in codes if code not in {str(number) for number in range(1, 10)}]
-            labels = {REFERENCE[int(code) - 1] for code in codes if code not in wrong}
-            ordered = tuple(label for label in CLASSES if label in labels)
-            if wrong or not codes:
-                problems.append(f"{path}, line {line} ({name[:20]}): labels must be 1 to 9, they are {codes}"[:300])
-            elif found.setdefault(name, ordered) != ordered:
-                problems.append(f"{path}, line {line}: {name[:20]} has other labels in another table")
-    shown = problems[:20] + ([f"... and {len(problems) - 20} more lines"] if len(problems) > 20 else [])
-    raise_all(shown, f"wrong rows in REFERENCE.csv; {remedy}", DataError)
+        for row in read_table(path, COLUMNS, wrong):
+            name, labels = row.cell(COLUMNS[0], not_empty, ""), _row_labels(row)
+            if found.setdefault(name, labels) != labels:
+                wrong.add(path, row.line, COLUMNS[0], f"{name[:20]} has other labels in another row")
+    wrong.refuse()
     return found
 
 
-def _header_labels(text: str) -> tuple[str, ...]:
-    present = {DIAGNOSES.get(part.strip().lower()) for part in text.split(",")}
+def _row_labels(row: Row) -> tuple[str, ...]:
+    """The labels of a recording; the first column must hold one."""
+    first, *others = COLUMNS[1:]
+    found = {row.cell(first, _label, ""), *(row.cell(name, lambda code: code and _label(code), "") for name in others)}
+    return tuple(label for label in CLASSES if label in found)
+
+
+def _label(code: str) -> str:
+    number = code.removesuffix(".0")
+    if number not in {str(place) for place in range(1, 10)}:
+        raise ValueError(f"is {code[:40]!r}, labels must be 1 to 9")
+    return REFERENCE[int(number) - 1]
+
+
+def _header_labels(texts: list[str]) -> tuple[str, ...]:
+    present = {DIAGNOSES.get(part.strip().lower()) for text in texts for part in text.split(",")}
     return tuple(label for label in CLASSES if label in present)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
-from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.formats.merl_files import REMEDY, read_merl, require_merl
+from benchmark.data.formats.tables import WrongCells, zero_or_one
 from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.data.labels.demographics import parse_age, parse_sex
 from benchmark.data.labels.splits import hashed_split
@@ -64,6 +65,7 @@ CLASSES = tuple(SNOMED)
 SPOILED = ("VB", "AVB", "CR", "2AVB", "AF", "SA", "ST")  # by MERL's substring match
 VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
 FOLDER = "WFDBRecords"
+MERL_RECORDINGS, NOT_LISTED = 23026, "MERL's files do not list it"
 
 
 @DATASETS.register("csn")
@@ -94,6 +96,7 @@ class CSN(Dataset):
             "labels": f"labels of MERL's files, where {', '.join(SPOILED)} hold recordings of other classes",
         }
         self.warnings = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
+        self.expected = MERL_RECORDINGS if self.warnings else None
 
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
         """One entry per header, then those recordings of MERL's files that have none."""
@@ -119,7 +122,7 @@ class CSN(Dataset):
             if path is None:
                 raise RecordingError(name, "its files are missing")
             header = parse_header(root / path)
-            codes = {code.strip() for code in header.comment("Dx").split(",")}
+            codes = {code.strip() for text in header.all_comments("Dx") for code in text.split(",")}
             labels = tuple(label for label, code in SNOMED.items() if code in codes)
             age, sex = parse_age(header.comment("Age")), parse_sex(header.comment("Sex"))
         except RecordingError as error:
@@ -127,7 +130,7 @@ class CSN(Dataset):
         split = hashed_split(self.split_seed, name, VAL, TEST)
         if merl is not None:
             row = merl.get(name)
-            problem = problem if row else "MERL's files do not list it"
+            problem = problem if row else NOT_LISTED
             split = row[0] if row and self.split == "merl" else split
             labels = row[1] if row and self.labels == "merl" else labels
         return RecordingEntry(
@@ -139,6 +142,7 @@ class CSN(Dataset):
             age=age,
             sex=sex,
             problem=problem,
+            excluded=problem == NOT_LISTED,
         )
 
 
@@ -146,8 +150,10 @@ _Row = tuple[str, tuple[str, ...]]  # split, and the labels as MERL's columns ha
 
 
 def _read_merl(source: Path) -> dict[str, _Row]:
-    rows = read_merl(source, "chapman", ("ecg_path", *CLASSES))
-    return {
-        Path(row["ecg_path"]).stem: (split, tuple(label for label in CLASSES if row[label] == "1"))
-        for split, row in rows
+    wrong = WrongCells(REMEDY)
+    rows = {
+        Path(row["ecg_path"]).stem: (split, tuple(label for label in CLASSES if row.cell(label, zero_or_one, False)))
+        for split, row in read_merl(source, "chapman", ("ecg_path", *CLASSES), wrong)
     }
+    wrong.refuse()
+    return rows

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
-from benchmark.data.formats.csv_index import CsvFile, RowIndex, whole_number
+from benchmark.data.formats.csv_index import CsvFile, RowIndex
+from benchmark.data.formats.tables import WrongCells
 from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.labels.splits import hashed_split
+from benchmark.data.reports.report_texts import real_report
 from benchmark.errors import DataError, UsageError
 from benchmark.registry import DATASETS
 
@@ -24,7 +26,6 @@ RECORD_COLUMNS = ("subject_id", "study_id", "path")
 REPORT_COLUMNS = ("subject_id", "study_id", "cart_id")
 REPORT_COLUMN = re.compile(r"report_(\d+)")
 VAL, TEST = 0.02, 0.02  # shares of the patients; MERL holds out 2 % of the recordings
-ABSENT = ("", "nan", "NaN")
 
 
 @DATASETS.register("mimic_iv_ecg")
@@ -35,6 +36,7 @@ class MIMICIVECG(Dataset):
         title="MIMIC-IV-ECG 1.0",
         source="https://physionet.org/content/mimic-iv-ecg/1.0/",
         licence="Open Database License 1.0",
+        recordings=800035,
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     rate = 500.0
@@ -48,17 +50,18 @@ class MIMICIVECG(Dataset):
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
         """One entry per row of the record list, in its order; neither table is ever in memory as a whole."""
         assert root is not None
+        wrong = WrongCells(self.remedy)
         with (
-            CsvFile(root / REPORTS, REPORT_COLUMNS, self.remedy) as reports,
-            CsvFile(root / RECORDS, RECORD_COLUMNS, self.remedy) as records,
+            CsvFile(root / REPORTS, REPORT_COLUMNS, wrong) as reports,
+            CsvFile(root / RECORDS, RECORD_COLUMNS, wrong) as records,
         ):
-            columns = report_columns(reports)
+            columns, path = report_columns(reports), records.column("path")
             index = RowIndex(reports, "study_id")
-            subject, study, path = (records.column(name) for name in RECORD_COLUMNS)
-            for start, row in records.rows():
-                patient = whole_number(row[subject], records, "subject_id", start)
-                number = whole_number(row[study], records, "study_id", start)
-                yield self._entry(patient, number, row[path], index.get(number), reports, columns)
+            for line, _, row in records.rows():
+                patient, study = records.number(row, "subject_id", line), records.number(row, "study_id", line)
+                if patient is not None and study is not None:
+                    yield self._entry(patient, study, row[path], index.get(study), reports, columns)
+        wrong.refuse()
 
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None
@@ -67,16 +70,16 @@ class MIMICIVECG(Dataset):
     def _entry(
         self, patient: int, study: int, path: str, row: list[str] | None, reports: CsvFile, columns: Sequence[int]
     ) -> RecordingEntry:
-        report, cart, problem = "", None, ""
+        report, cart, problem, excluded = "", None, "", False
         if row is None:
             problem = f"{REPORTS} has no row with its study_id"
         elif row[reports.column("subject_id")].strip().removesuffix(".0") != str(patient):
             problem = f"{REPORTS} gives its study_id to another subject_id"
         else:
-            cart = row[reports.column("cart_id")].strip().removesuffix(".0") or None
+            cart = real_report(row[reports.column("cart_id")]).strip().removesuffix(".0") or None
             report, words = clean_report([row[column] for column in columns])
             if words < self.min_words:
-                problem = f"its report has fewer than {self.min_words} words"
+                problem, excluded = f"its report has fewer than {self.min_words} words", True
         return RecordingEntry(
             record_id=str(study),
             patient_id=str(patient),
@@ -87,6 +90,7 @@ class MIMICIVECG(Dataset):
             device=f"cart {cart}" if cart else None,
             language="en",
             problem=problem,
+            excluded=excluded,
         )
 
 
@@ -96,7 +100,7 @@ def report_columns(reports: CsvFile) -> list[int]:
         (int(match[1]), place) for place, name in enumerate(reports.header) if (match := REPORT_COLUMN.fullmatch(name))
     ]
     if not found:
-        raise DataError(f"{reports.path} has no column report_0, report_1 ...; {reports.remedy}")
+        raise DataError(f"{reports.path} has no column report_0, report_1 ...; {reports.wrong.remedy}")
     return [place for _, place in sorted(found)]
 
 
@@ -106,7 +110,7 @@ def clean_report(lines: Sequence[str]) -> tuple[str, int]:
     Double full stops are normal in it, since many lines end with one of their own. An empty report is ""
     where MERL writes the word "empty".
     """
-    text = ". ".join(line for line in lines if line not in ABSENT)
+    text = ". ".join(line for line in lines if real_report(line))
     text = text.replace("EKG", "ECG").replace("ekg", "ecg")
     text = text.strip(" *").strip("*").strip("=-").strip("=").lower()
     words = len(text.split())

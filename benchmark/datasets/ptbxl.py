@@ -8,19 +8,17 @@ classes and members as in MERL's files; folds 1-8 train, 9 validation, 10 test, 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
-from benchmark.data.formats.tables import read_table
+from benchmark.data.formats.tables import BROKEN, Row, WrongCells, not_empty, read_table, whole_number, zero_or_one
 from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.reports.language import report_language
-from benchmark.errors import DataError, UsageError, raise_all
+from benchmark.errors import UsageError
 from benchmark.registry import DATASETS
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RECORD_COLUMNS = (
     "ecg_id",
@@ -35,10 +33,7 @@ RECORD_COLUMNS = (
     "filename_hr",
 )
 STATEMENT_COLUMNS = ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass")
-SEXES = {0: "male", 1: "female"}
-BROKEN_ROW = (  # what int, float, ast.literal_eval and a look-up make of nonsense
-    *(ValueError, SyntaxError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, MemoryError),
-)
+SEXES = {"0": "male", "1": "female"}
 OVER_89 = 300  # the age that PTB-XL writes for everybody over 89
 
 CLASSES = {
@@ -83,67 +78,90 @@ class PTBXL(Dataset):
     def entries(self, root: Path | None) -> list[RecordingEntry]:
         """Index the recordings; patients of the 21,799 rows, labels, folds and reports are all checked."""
         assert root is not None
-        statements = read_table(root / "scp_statements.csv", STATEMENT_COLUMNS, index="", remedy=self.remedy)
-        table = read_table(root / "ptbxl_database.csv", RECORD_COLUMNS, remedy=self.remedy)
+        wrong = WrongCells(self.remedy)
+        statements = read_table(root / "scp_statements.csv", ("", *STATEMENT_COLUMNS), wrong, key="")
+        table = read_table(root / "ptbxl_database.csv", RECORD_COLUMNS, wrong, key="ecg_id")
         classes_of = statement_classes(statements)
         column = "filename_lr" if self.rate == 100 else "filename_hr"
-        entries, problems = [], []
-        for line, row in enumerate(table.to_dict("records"), start=2):
-            try:
-                entries.append(self._entry(row, classes_of, column))
-            except BROKEN_ROW as error:
-                problems.append(f"line {line} (ecg_id {row['ecg_id'][:20]}): {str(error)[:200]}")
-        shown = problems[:20] + ([f"... and {len(problems) - 20} more lines"] if len(problems) > 20 else [])
-        raise_all(shown, f"{root / 'ptbxl_database.csv'}: wrong rows; {self.remedy}", DataError)
+        entries = [self._entry(row, classes_of, column) for row in table]
+        wrong.refuse()
         return entries
 
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None
         return read_wfdb(root / entry.locator)
 
-    def _entry(self, row: dict[str, str], classes_of: Mapping[str, Mapping[str, str]], column: str) -> RecordingEntry:
-        codes = ast.literal_eval(row["scp_codes"])
-        if not isinstance(codes, dict):
-            raise ValueError(f"scp_codes must be a dict literal, it is {row['scp_codes'][:40]!r}")
-        unknown = sorted(set(codes) - set(classes_of["known"]))
-        if unknown:
-            raise ValueError(f"scp_codes holds {', '.join(unknown)}, which scp_statements.csv lacks")
-        age = float(row["age"]) if row["age"] else None
+    def _entry(self, row: Row, classes_of: Mapping[str, Mapping[str, str]], column: str) -> RecordingEntry:
+        codes: dict[str, float] = row.cell("scp_codes", lambda text: _codes(text, classes_of["known"]), {})
         return RecordingEntry(
-            record_id=str(int(row["ecg_id"])),
-            patient_id=str(int(float(row["patient_id"]))),  # stored as a float
-            split=split_of_fold(int(row["strat_fold"])),
+            record_id=str(row.cell("ecg_id", whole_number, 0)),
+            patient_id=str(row.cell("patient_id", whole_number, 0)),  # stored as a float
+            split=row.cell("strat_fold", lambda text: split_of_fold(whole_number(text)), ""),
             labels={name: positive_classes(codes, classes_of[name], CLASSES[name]) for name in CLASSES},
             report=row["report"],
-            locator=row[column],
-            age=90.0 if age == OVER_89 else age,
-            sex=SEXES.get(int(row["sex"])) if row["sex"] else None,
+            locator=row.cell(column, not_empty, ""),
+            age=row.cell("age", _age, None),
+            sex=row.cell("sex", _sex, None),
             device=" ".join(row["device"].split()) or None,
             language=report_language(row["report"]),
         )
 
 
+def _codes(text: str, statements: Mapping[str, str]) -> dict[str, float]:
+    try:
+        codes = ast.literal_eval(text)
+    except BROKEN:
+        codes = None
+    if not isinstance(codes, dict):
+        raise ValueError(f"is {text[:40]!r}, it must be a dict literal")
+    unknown = sorted(set(codes) - set(statements))
+    if unknown:
+        raise ValueError(f"holds {', '.join(unknown)}, which scp_statements.csv lacks")
+    return codes
+
+
+def _age(text: str) -> float | None:
+    """Years; everybody over 89 is 90. None where nothing stands."""
+    try:
+        age = float(text or "nan")
+    except ValueError:
+        raise ValueError(f"is {text[:40]!r}, it must be a number of years") from None
+    return 90.0 if age == OVER_89 else None if isnan(age) else age
+
+
+def _sex(text: str) -> str | None:
+    if text and text not in SEXES:
+        raise ValueError(f"is {text[:40]!r}, it must be 0 (male) or 1 (female)")
+    return SEXES.get(text)
+
+
 def split_of_fold(fold: int) -> str:
     """Folds 1-8 train, 9 validation, 10 test."""
     if not 1 <= fold <= 10:
-        raise ValueError(f"strat_fold is {fold}, it must be 1 to 10")
+        raise ValueError(f"is {fold}, it must be 1 to 10")
     return "train" if fold <= 8 else ("val" if fold == 9 else "test")
 
 
-def statement_classes(statements: pd.DataFrame) -> dict[str, dict[str, str]]:
+def statement_classes(statements: Sequence[Row]) -> dict[str, dict[str, str]]:
     """Map each label set to {SCP code: class}; ``"known"`` maps every code to itself.
 
     Trailing and leading underscores are dropped (``NST_`` -> ``NST``), as MERL's files do.
     """
-    codes = statements.index
-    flagged = {name: statements[name].astype(str).str.startswith("1") for name in ("diagnostic", "form", "rhythm")}
-    return {
-        "known": {code: code for code in codes},
-        "super": {c: statements.at[c, "diagnostic_class"] for c in codes[flagged["diagnostic"]]},
-        "sub": {c: statements.at[c, "diagnostic_subclass"].strip("_") for c in codes[flagged["diagnostic"]]},
-        "form": {c: c.strip("_") for c in codes[flagged["form"]]},
-        "rhythm": {c: c.strip("_") for c in codes[flagged["rhythm"]]},
-    }
+    classes: dict[str, dict[str, str]] = {name: {} for name in ("known", *CLASSES)}
+    for row in statements:
+        code = row[""]
+        classes["known"][code] = code
+        if row.cell("diagnostic", _flag, False):
+            classes["super"][code] = row.cell("diagnostic_class", not_empty, "")
+            classes["sub"][code] = row.cell("diagnostic_subclass", not_empty, "").strip("_")
+        for name in ("form", "rhythm"):
+            if row.cell(name, _flag, False):
+                classes[name][code] = code.strip("_")
+    return classes
+
+
+def _flag(text: str) -> bool:
+    return bool(text) and zero_or_one(text)
 
 
 def positive_classes(

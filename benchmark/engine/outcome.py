@@ -11,7 +11,7 @@ from benchmark.api import Predictions, Scores, SignalSpec, Task
 from benchmark.canonical import canonical
 from benchmark.configuration import complete
 from benchmark.data.labels.labelled_rows import LabelledRows
-from benchmark.data.store.prepared import PreparedDataset
+from benchmark.engine.data_notes import data_notes
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.signal_notes import signal_notes
@@ -57,7 +57,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
         primary=outcome.task.primary,
         higher_is_better=outcome.task.higher_is_better,
         details=predictions.details,
-        notes=_notes(outcome, data, view),
+        notes=_notes(outcome, group_data, view),
         resampling=scores.resampling,
         cost=outcome.cost,
         config=full_config(spec),
@@ -131,14 +131,16 @@ def _verdict(group_data: GroupData, cell: Cell) -> Verdict:
     return {"state": verdict.state, "reasons": list(verdict.reasons)}
 
 
-def _notes(outcome: Outcome, data: PreparedDataset, view: LabelledRows) -> list[str]:
+def _notes(outcome: Outcome, group_data: GroupData, view: LabelledRows) -> list[str]:
     """Return what every table must say of this number."""
-    subset = outcome.predictions.details.get("subset") or {}
+    spec, subset = outcome.cell.spec, outcome.predictions.details.get("subset") or {}
+    data = group_data.data(spec.dataset, spec.dataset_config)
     return [
         *data.warnings,
         *outcome.scores.notes,
-        *signal_notes(data, view.rows, outcome.signal, outcome.cell.spec.method),
+        *signal_notes(data, view.rows, outcome.signal, spec.method),
         *([subset["note"]] if "note" in subset else []),
+        *data_notes(outcome.cell, group_data),
         *_selection_notes(outcome.cell),
     ]
 

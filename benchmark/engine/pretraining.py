@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 
 from benchmark import canonical
-from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod
+from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod, report_key
 from benchmark.atomic import write_text
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
@@ -81,7 +81,7 @@ class ReportedRecordings:
     @property
     def texts(self) -> int:
         """How many different reports there are; recordings with equal ones are no true negatives of each other."""
-        return len({" ".join(report.lower().split()) for report in self.reports})
+        return len(set(map(report_key, self.reports)))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -131,6 +131,15 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def batch_problem(method: TrainableMethod, recordings: int, batch_size: int) -> str:
+    """Return why batches of at most `recordings` cannot teach a method; "" where they can."""
+    size = min(recordings, batch_size)
+    if size >= method.smallest_batch:
+        return ""
+    why = f"batch_size is {batch_size}" if batch_size == size else f"there is {recordings} recording in all"
+    return f"its loss tells the recordings of a batch apart and needs {method.smallest_batch} or more, but {why}"
+
+
 class _Pretraining:
     """One method on one corpus, and the files that come of it."""
 
@@ -159,6 +168,8 @@ class _Pretraining:
         if not len(self.corpus):
             what = "reports" if method.needs_reports else "recordings"
             raise UsageError(f"{recipe['dataset']} has no {what} to pre-train {name} on")
+        if problem := batch_problem(method, len(self.corpus), self.options.batch_size):
+            raise UsageError(f"{name} cannot be pre-trained so: {problem}")
 
     def run(self, checkpoint_every: float) -> dict[str, Any]:
         """Train, then write the files; returns the card."""
@@ -195,7 +206,9 @@ class _Pretraining:
 
     def _after_epoch(self, progress: Progress) -> dict[str, float]:
         """Validation losses, the score to select by if labels may choose; the history so far goes to its file."""
-        losses = mean_losses(self.method, self.validation, self.options, self.device) if len(self.validation) else {}
+        losses = {}
+        if not batch_problem(self.method, len(self.validation), self.options.batch_size):
+            losses = mean_losses(self.method, self.validation, self.options, self.device)
         if self.options.select == "zero_shot_val":
             losses["val_zero_shot"] = distributed.everyone(self._zero_shot())[0]
         if distributed.rank() == 0:

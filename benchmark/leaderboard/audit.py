@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.canonical import dumps
+from benchmark.data.store.completeness import warnings_among
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.standing import DONE, FAILED, MISSING, OUTDATED, RECORDS_ALONE, AtHand, Standings, stand
 from benchmark.records.paths import PREDICTIONS, record_files
 from benchmark.records.record import RunRecord, UnusableRecordError, parse_record
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store, read_content
-from benchmark.records.table_fields import read_result
+from benchmark.records.table_fields import Result, read_result
 
 # fields that may differ between two answers to what a reader takes for one question
 VERSIONS = ("method_version", "task_version", "dataset_version", "protocol", "task_inputs")
@@ -23,12 +24,14 @@ NAMED = 10  # cells named in a sentence
 
 def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
     """Return all faults of a plan's records, as sentences; none when a table of them can be trusted."""
-    standings = Standings(stand(cell, read_result(store, cell.spec)[0], now) for cell in plan.cells)
+    read = [(cell, *read_result(store, cell.spec)) for cell in plan.cells]
+    standings = Standings(stand(cell, entry, now) for cell, entry, _ in read)
     return [
         *_not_finished(plan, standings),
         *_double_claims(plan, store),
         *_damaged(standings, store),
         *_mixed(standings),
+        *_incomplete_data(result for _, _, result in read if result is not None),
     ]
 
 
@@ -88,6 +91,12 @@ def _mixed(standings: Standings) -> Iterator[str]:
             yield f"{dataset}: records from {len(digests)} preparations ({', '.join(sorted(digests))})"
     for place in mixed_code(standings):
         yield f"{place}: numbers in one row that different code made; run it --again"
+
+
+def _incomplete_data(results: Iterable[Result]) -> Iterator[str]:
+    """Datasets of which clearly fewer recordings were prepared than there are."""
+    for warning in sorted({note for result in results for note in warnings_among(result.notes)}):
+        yield f"{warning}; get the missing files, remove the store and prepare it again"
 
 
 def _question(spec: dict[str, Any]) -> str:

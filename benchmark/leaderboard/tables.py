@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.data.store.completeness import warnings_among
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
@@ -118,6 +119,12 @@ class Leaderboard:
     def partial(self) -> bool:
         return self.plan.limit is not None
 
+    @functools.cached_property
+    def incomplete_data(self) -> list[str]:
+        """A sentence for each dataset of which clearly fewer recordings were prepared than there are."""
+        notes = (note for entry in self.entries for result in entry.results for note in result.notes)
+        return sorted(set(warnings_among(notes)))
+
     @property
     def absent(self) -> int:
         """Cells without a finished record."""
@@ -142,6 +149,7 @@ class Leaderboard:
             lines.append("SYNTHETIC DATA: generated signals and reports; the numbers say nothing about medicine.")
         if self.partial:
             lines.append("PARTIAL: made with --limit on a part of the recordings; these are no final results.")
+        lines += [f"{warning}; these are no results on the whole dataset." for warning in self.incomplete_data]
         if part := self.plan.part:
             lines.append(f"PART OF A SUITE: {' '.join(part)}; the whole suite has a table of its own.")
         if contaminated := contaminated_rows(self.entries):
@@ -189,7 +197,11 @@ class Leaderboard:
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(ends)]
         lines += [f"{skip.row} × {skip.task}: skipped, {skip.reason}." for skip in self.plan.skipped]
         notes = {
-            f"{e.dataset}/{e.label_set}: {note}." for e in self.entries for result in e.results for note in result.notes
+            f"{e.dataset}/{e.label_set}: {note}."
+            for e in self.entries
+            for result in e.results
+            for note in result.notes
+            if note not in self.incomplete_data
         }
         analysis = sensitivity_notes(self.entries) + chance_notes(self.entries)
         return [*lines, *contamination_notes(self.entries), *sorted(notes), *analysis]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,14 @@ def score_classes(
     scores: np.ndarray,
     thresholds: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
+    subset: Mapping[str, Any] | None = None,
 ) -> Scores:
     """Macro and per-class metrics of ``(recording, class)`` scores, with 95 % intervals over patients.
 
     Macro means run over the classes with at least one positive and one negative in test; the others are
     named in the notes. `thresholds` come from validation; without them there is no F1, without
-    `probabilities` neither Brier score nor calibration.
+    `probabilities` neither Brier score nor calibration. `subset` is the summary of the labelled training
+    subset, if there was one: of the classes in the means, those that it could not teach are named as well.
     """
     found = {"auroc": auroc(truth.labels, scores), "auprc": average_precision(truth.labels, scores)}
     if thresholds is not None:
@@ -63,12 +66,31 @@ def score_classes(
         result.notes.append(
             f"not in the macro means, because test has no positive or no negative: {', '.join(dropped)}"
         )
+    names = [name for name, is_usable in zip(truth.classes, usable, strict=True) if is_usable]
+    result.notes += _untaught(subset, names)
+    if thresholds is not None:
+        result.notes += _never_called(names, thresholds[usable])
     if usable.any():
         _add_intervals(result, truth, scores, usable, thresholds, probabilities)
         result.subgroups = score_subgroups(truth, scores)
     if probabilities is not None:
         result.analysis["reliability"] = reliability(truth.labels, probabilities)
     return result
+
+
+def _untaught(subset: Mapping[str, Any] | None, names: Sequence[str]) -> list[str]:
+    """Name the classes in the means without a positive in the subset: each column has the same classes all the same."""
+    absent = [name for name in names if subset is not None and not subset["positives"].get(name, 0)]
+    if not absent or subset is None:
+        return []
+    which = f"the training subset of {100 * subset['fraction']:g} % (seed {subset['seed']})"
+    return [f"in the macro means although {which} has no positive to learn them from: {', '.join(absent)}"]
+
+
+def _never_called(names: Sequence[str], thresholds: np.ndarray) -> list[str]:
+    absent = [name for name, threshold in zip(names, thresholds, strict=True) if np.isposinf(threshold)]
+    reason = "never called, so that their F1 is 0, because validation has no positive"
+    return [f"{reason}: {', '.join(absent)}"] if absent else []
 
 
 def _add_intervals(

@@ -22,6 +22,7 @@ from benchmark.data.labels.contamination import (
     proof,
     relation,
 )
+from benchmark.data.store.completeness import lacking
 from benchmark.data.store.preparations import Preparations
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.shared_recordings import Shared, is_quick, shared_recordings, together
@@ -35,7 +36,6 @@ SEVERITY: tuple[State, ...] = ("clean", "unknown", "contaminated")
 ONLY_CARDS = "only cards were compared"
 LEFT_TO_RUN = "a run compares its recordings"
 MOST_NAMES = 5  # pairs of equal recordings named in a reason
-COMPLETE = 0.99  # of a dataset's recordings: so many make a preparation as good as whole
 
 
 @dataclass(frozen=True)
@@ -225,8 +225,8 @@ def _incomplete(exposure: Exposure, other: PreparedDataset) -> str:
         return ""
     expected = DATASETS.get(exposure.name).card.recordings
     if expected is not None:
-        few = len(other) < COMPLETE * expected
-        return f"{len(other):,} of all {expected:,} recordings of it are prepared here" if few else ""
+        few = f"{len(other):,} of all {expected:,} recordings of it are prepared here"
+        return few if lacking(len(other), expected) else ""
     return "other data than these were seen" if exposure.digest is not None else ""
 
 

@@ -65,7 +65,7 @@ class ProbeTask(Task):
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         """Logits against the truth, with their sigmoids as probabilities."""
         logits = predictions.arrays["logits"].astype(np.float64)
-        return score_classes(truth, logits, predictions.thresholds, expit(logits))
+        return score_classes(truth, logits, predictions.thresholds, expit(logits), predictions.details.get("subset"))
 
 
 class FrozenFeatureTask(ProbeTask):

@@ -70,9 +70,12 @@ def sigmoid_loss(logits: Tensor, positive: Tensor, mask: Tensor | None = None) -
 
 
 def equal_texts(texts: Sequence[str], device: torch.device) -> Tensor:
-    """Return which texts of all processes are equal but for case and spaces, ``(n, n)`` bool."""
+    """Return which of the texts of all processes are equal, letter by letter, ``(n, n)`` bool.
+
+    For reports pass `benchmark.api.report_key` of each, which decides when two reports are the same.
+    """
     numbers: dict[str, int] = {}
-    ids = [numbers.setdefault(" ".join(text.lower().split()), len(numbers)) for text in gather_texts(list(texts))]
+    ids = [numbers.setdefault(text, len(numbers)) for text in gather_texts(list(texts))]
     own = torch.tensor(ids, device=device)
     return own[:, None] == own
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.api import LEADS, RawSignal, SignalSpec
-from benchmark.data.signals.signal import adapt, band_limit, check_spec, to_millivolt
+from benchmark.api import LEADS, SignalSpec
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
+from benchmark.data.signals.signal import adapt, band_limit, check_spec, lead_positions, shared_gain, to_millivolt
 from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
 
@@ -45,8 +46,27 @@ def test_gain_baseline_case_and_order_of_the_file_do_not_matter(order, gain, bas
     adc = np.round(millivolt * gains + baseline).astype(np.int16)
     names = tuple(LEADS[lead].upper() if upper else f"Lead {LEADS[lead]}" for lead in order)
     chosen = list(order)
-    raw = RawSignal(adc[chosen], gains[chosen, 0], np.full(12, baseline), 500.0, names)
-    assert np.abs(to_millivolt(raw) - millivolt).max() <= 0.51 / gains.min()
+    converted = to_millivolt(adc[chosen], gains[chosen, 0], np.full(12, baseline))[lead_positions(names)]
+    assert np.abs(converted - millivolt).max() <= 0.51 / gains.min()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([200.0, 1000.0, 4880.0]))
+def test_one_conversion_to_millivolt_serves_one_recording_and_many(seed, gain):
+    rng = np.random.default_rng(seed)
+    adc = rng.integers(-32768, 32768, (3, 12, 50)).astype(np.int16)
+    adc[1, 2, 7] = MISSING_SAMPLE
+    gains, baselines = rng.uniform(50, 5000, (3, 12)), rng.integers(-500, 500, (3, 12))
+    exact = np.where(adc == MISSING_SAMPLE, 0, (adc.astype(float) - baselines[..., None]) / gains[..., None])
+    together = to_millivolt(adc, gains, baselines)
+    assert together.dtype == np.float32 and np.array_equal(together, exact.astype(np.float32))
+    for row in range(3):
+        assert np.array_equal(to_millivolt(adc[row], gains[row], baselines[row]), together[row])
+    fast = to_millivolt(adc, gain)
+    assert np.array_equal(fast, np.where(adc == MISSING_SAMPLE, 0, adc * np.float32(1 / gain)))
+    assert np.allclose(fast, to_millivolt(adc, np.full((3, 12), gain)), rtol=2e-7, atol=0)
+    assert shared_gain(np.full((3, 12), gain), np.zeros((3, 12))) == gain
+    assert shared_gain(gains, np.zeros((3, 12))) is None and shared_gain(np.full(12, gain), baselines[0]) is None
 
 
 def test_padding_is_zero_and_stays_out_of_the_statistics():

@@ -174,7 +174,7 @@ def test_tables_that_are_wrong_are_one_error(home, root):
     lines[1] = lines[1].replace("{'", "['", 1)
     lines[2] = lines[2].replace("'SR'", "'XYZ'").replace("'NORM'", "'QQQ'")
     table.write_text("\n".join(lines), "utf-8")
-    with pytest.raises(DataError, match=r"line 2 \(ecg_id 1\)"):
+    with pytest.raises(DataError, match=r"line 2, column scp_codes: is .*, it must be a dict literal"):
         prepare("ptbxl", {}, home, root)
     table.unlink()
     with pytest.raises(DataError, match=r"ptbxl_database.csv is missing; download PTB-XL"):
@@ -275,14 +275,15 @@ def test_a_disk_too_small_is_refused_before_and_survived_during(home, root, monk
     assert len(prepare("ptbxl", {}, home, root)) == len(PTBXL().entries(root))
 
 
-def test_recorders_and_languages_have_a_checksum_of_their_own(home, root):
+def test_recorders_and_languages_have_a_checksum_of_their_own(home, root, as_prepared_before):
     data = prepare("ptbxl", {}, home, root)
     entries = PTBXL().entries(root)
     assert list(data.devices) == [entry.device for entry in entries] and "SIM-12 E" in set(data.devices)
     assert list(data.languages) == [entry.language or "" for entry in entries] and "en" in set(data.languages)
     path = data.path / "metadata.csv"
     assert data.manifest["metadata_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    path.unlink()  # as in a store that was prepared before
+    as_prepared_before(data.path)
+    path.unlink()
     with pytest.raises(DataError, match="before recorders and languages were kept; remove"):
         _ = PreparedDataset(data.path).devices
 

@@ -17,11 +17,17 @@ RATE = 100
 ECG = sample_recordings(60, SignalSpec(rate=RATE)).numpy()
 
 
+def millivolt_of(stem):
+    """One file in the order of `LEADS`."""
+    raw = read_wfdb(stem)
+    return to_millivolt(raw.adc, raw.gain, raw.baseline)[lead_positions(raw.leads)]
+
+
 @functools.cache
 def real(shared):
     """The 80 recordings of PTB-XL at 500 Hz, every fifth sample."""
     stems = sorted((shared / "data" / "ptb-xl" / "records500").rglob("*.hea"))
-    return np.stack([to_millivolt(read_wfdb(stem.with_suffix("")))[:, ::5] for stem in stems])
+    return np.stack([millivolt_of(stem.with_suffix(""))[:, ::5] for stem in stems])
 
 
 def raised(ecg, rate=RATE):

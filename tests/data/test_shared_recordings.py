@@ -1,7 +1,5 @@
 """Two prepared datasets are compared once, split by split; preparations are found by name and options."""
 
-import json
-
 import pytest
 
 from benchmark.data.store.preparation import prepare
@@ -50,7 +48,6 @@ def test_a_preparation_is_found_by_its_options_and_by_others_that_keep_the_split
 
 
 @pytest.mark.parametrize("change", [{"version": 99}, {"dataset": "uninstalled"}, {"format": 0}])
-def test_what_other_code_prepared_is_not_at_hand(data, home, change):
-    manifest = data.path / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+def test_what_other_code_prepared_is_not_at_hand(data, home, reseal, change):
+    reseal(data.path, **change)
     assert Preparations(home).listing == []

@@ -1,8 +1,14 @@
 """The WFDB reader against the wfdb package, and against broken files."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import wfdb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
 from benchmark.errors import RecordingError
@@ -50,6 +56,87 @@ def test_units_become_millivolt(record, units, factor):
     assert read_wfdb(record).gain[0] == pytest.approx(1000.0 * factor)
 
 
+UNITS = {"mV": 1.0, "uV": 1e3, "V": 1e-3, "": 1.0}
+
+
+@st.composite
+def headers(draw):
+    """A legal header of three leads after header(5) in bytes, with its units' factors and the samples of its file."""
+    gap = st.sampled_from([" ", "  ", "\t", " \t "])
+    gain = st.sampled_from(["200", "200.0", "1e3", "2.5e2", "-400", "0", "0.0", "1000.5"])
+    baseline = st.sampled_from(["", "(0)", "(-12)", "(2048)"])
+    adc = draw(arrays(np.int16, (3, draw(st.integers(1, 5))), elements=st.integers(-32000, 32000)))
+    record = ["r", "3", draw(st.sampled_from(["100", "500.0", "128.5", "360/72000(10)", "250/500"])), str(adc.shape[1])]
+    record += ["12:30:01", "01/02/2020"]
+    lines, factors = [draw(gap).join(record[: draw(st.integers(2, 6))])], []
+    for row in range(3):
+        unit = draw(st.sampled_from(list(UNITS)))
+        checksum = str(int(adc[row].sum()) & 0xFFFF)
+        line = ["r.dat", draw(st.sampled_from(["16", "16x1", "16+0", "16x1:0+0"]))]
+        line += [draw(gain) + draw(baseline) + (f"/{unit}" if unit else "")]
+        line += ["16", draw(st.sampled_from(["0", "-7", "1024"])), str(adc[row, 0]), checksum, "0"]
+        line += [draw(st.sampled_from(["I", "aVR", "lead II", "V1 (chest)", "ECG 3"]))]
+        fields = draw(st.integers(2, len(line)))
+        factors.append(UNITS[unit] if fields > 2 else 1.0)
+        lines.append(draw(gap).join(line[:fields]))
+    for extra in draw(st.lists(st.sampled_from(["", "#Age: 50", "  # a remark", " \t", "#"]), max_size=4)):
+        lines.insert(draw(st.integers(0, len(lines))), extra)
+    return (draw(st.sampled_from(["\n", "\r\n"])).join(lines) + "\n").encode(), factors, adc
+
+
+@settings(max_examples=150, deadline=None)
+@given(headers())
+def test_every_legal_header_is_read_as_wfdb_reads_it(example):
+    content, factors, adc = example
+    with tempfile.TemporaryDirectory() as folder:
+        stem = Path(folder, "r")
+        stem.with_suffix(".hea").write_bytes(content)
+        stem.with_suffix(".dat").write_bytes(adc.T.astype("<i2").tobytes())
+        record, reference = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
+        comments = parse_header(stem.with_suffix(".hea")).comments
+    assert np.array_equal(record.adc, adc) and np.array_equal(record.adc.T, reference.d_signal)
+    assert record.rate == reference.fs and list(comments) == reference.comments
+    assert list(record.leads) == [name or "" for name in reference.sig_name]
+    assert np.array_equal(record.baseline, reference.baseline)
+    assert np.array_equal(record.gain, np.array(reference.adc_gain) * factors)
+
+
+@pytest.mark.parametrize("micro", ["\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_microvolts_are_read_in_any_spelling_and_encoding(record, micro, encoding):
+    if encoding == "latin-1" and micro != "\N{MICRO SIGN}":
+        pytest.skip("Latin-1 has no Greek letters")
+    path = record.with_name(record.name + ".hea")
+    path.write_bytes(path.read_text().replace("/mV", f"/{micro}V").encode(encoding))
+    assert (read_wfdb(record).gain == 1e6).all()
+
+
+def test_an_adc_zero_with_a_point_is_the_whole_number(record):
+    edit(record, "1000.0(0)/mV 16 0 ", "1000.0/mV 16 -5.0 ")
+    signal = read_wfdb(record)
+    assert (signal.baseline == -5).all() and signal.leads == PTBXL_LEADS
+
+
+@pytest.mark.parametrize("line", ["12 100", "12 100 0", "12 100/200(3)"])
+def test_without_a_number_of_samples_the_file_says_it(record, line):
+    expected = read_wfdb(record).adc
+    edit(record, "12 100 1000", line)
+    assert np.array_equal(read_wfdb(record).adc, expected)
+    signal = record.with_name(record.name + ".dat")
+    signal.write_bytes(signal.read_bytes()[:-2])
+    with pytest.raises(RecordingError, match="holds 11999 samples, its header announces samples of 12 leads"):
+        read_wfdb(record)
+
+
+@pytest.mark.parametrize("form", ["212", "16"])
+def test_without_a_number_of_samples_other_formats_equal_wfdb(tmp_path, form):
+    signal = sample_recordings(1).numpy()[0].T.astype(np.float64)
+    names = [f"L{i}" for i in range(12)]
+    wfdb.wrsamp("r", 100, ["mV"] * 12, names, p_signal=signal, fmt=[form] * 12, write_dir=str(tmp_path))
+    edit(tmp_path / "r", "12 100 1000", "12 100")
+    assert np.array_equal(read_wfdb(tmp_path / "r").adc.T, wfdb.rdrecord(str(tmp_path / "r"), physical=False).d_signal)
+
+
 def test_a_real_recording_equals_wfdb(shared):
     stem = next((shared / "data" / "ptb-xl" / "records500").rglob("*.hea")).with_suffix("")
     ours, theirs = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
@@ -94,14 +181,18 @@ def test_swapped_lines_of_a_header_are_noticed(record):
 @pytest.mark.parametrize(
     "old, new",
     [
-        ("12 100 1000", "12 100"),
+        ("12 100 1000", "12 100 -1"),
+        ("12 100 1000", "12 1_00 1000"),
+        ("12 100 1000", "12 100 many"),
         ("12 100 1000", "twelve 100 1000"),
+        ("00001_lr 12", "00001_lr/3 12"),
         ("12 100 1000", "12 -100 1000"),
         ("12 100 1000", "13 100 1000"),
         ("1000.0(0)/mV", "abc/mV"),
         ("1000.0(0)/mV", "1000.0(0)/furlong"),
         ("1000.0(0)/mV", "nan/mV"),
         (".dat 16 ", ".dat sixteen "),
+        ("1000.0(0)/mV 16 0 ", "1000.0/mV 16 0.5 "),
     ],
 )
 def test_broken_headers_are_one_clear_error(record, old, new):

@@ -38,6 +38,14 @@ def test_headers_serve_where_no_table_is_in_words_and_codes(tmp_path):
         list(CPSC2018().entries(tmp_path / "empty"))
 
 
+def test_every_line_of_diagnoses_is_read(tmp_path):
+    write_cpsc2018(tmp_path, patients=2, reference=False)
+    path = tmp_path / "A0001.hea"
+    lines = [line for line in path.read_text().splitlines() if "Dx" not in line]
+    path.write_text("\n".join([*lines, "# Dx: AF", "#Sex: Male", "#Dx: 164884008, RBBB"]) + "\n")
+    assert labels(CPSC2018().entries(tmp_path))["A0001"] == ("AFIB", "VPC", "CRBBB")
+
+
 def test_missing_unlisted_and_broken_recordings_are_named(home, tmp_path):
     write_cpsc2018(tmp_path, patients=8)
     (tmp_path / "A0001.mat").unlink()
@@ -55,13 +63,22 @@ def test_missing_unlisted_and_broken_recordings_are_named(home, tmp_path):
     assert problems["A0003"] == "its files are missing" and "REFERENCE.csv does not list it" in problems["A0004"]
 
 
-@pytest.mark.parametrize("wrong", ["A0001,10,,", "A0001,,,", "A0001,x,,"])
-def test_wrong_codes_are_named(tmp_path, wrong):
+def test_wrong_codes_are_all_named_with_file_line_and_column(tmp_path):
     write_cpsc2018(tmp_path, patients=2)
     table = tmp_path / "REFERENCE.csv"
-    table.write_text("\n".join([table.read_text().splitlines()[0], wrong]))
-    with pytest.raises(DataError, match=r"REFERENCE.csv, line 2 \(A0001\): labels must be 1 to 9"):
+    rows = ["A0001,10,,", "A0002,,,", "A0003,1,x,", "A0004,1", ",1,,", "A0005,1,,", "A0005,2,,"]
+    table.write_text("\n".join([table.read_text().splitlines()[0], *rows]))
+    with pytest.raises(DataError) as raised:
         list(CPSC2018().entries(tmp_path))
+    assert "6 wrong cells; download CPSC2018" in str(raised.value)
+    assert [line.partition("REFERENCE.csv, ")[2] for line in str(raised.value).splitlines()[1:]] == [
+        "line 5: 2 cells, the header has 4",
+        "line 2, column First_label: is '10', labels must be 1 to 9",
+        "line 3, column First_label: is '', labels must be 1 to 9",
+        "line 4, column Second_label: is 'x', labels must be 1 to 9",
+        "line 6, column Recording: is empty",
+        "line 8, column Recording: A0005 has other labels in another row",
+    ]
 
 
 def test_real_sample(shared, home):

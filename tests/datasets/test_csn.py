@@ -29,6 +29,16 @@ def test_a_made_up_tree(home, tmp_path):
         list(CSN().entries(tmp_path / "WFDBRecords"))
 
 
+def test_every_line_of_diagnoses_is_read(tmp_path):
+    write_csn(tmp_path, patients=3)
+    path = next(tmp_path.rglob("JS00001.hea"))
+    codes = [SNOMED[name] for name in ("AFIB", "LVH", "TWC")]
+    lines = [line for line in path.read_text().splitlines() if "Dx" not in line]
+    path.write_text("\n".join([*lines, f"#Dx: {codes[0]}", "#Rx: Unknown", f"# Dx: {codes[1]},{codes[2]}"]) + "\n")
+    labels = {entry.record_id: entry.labels["all"] for entry in CSN().entries(tmp_path)}
+    assert labels["JS00001"] == ("AFIB", "TWC", "LVH")
+
+
 def test_codes_are_the_datasets_own(shared):
     with (shared / "data" / "csn" / "ConditionNames_SNOMED-CT.csv").open(encoding="utf-8-sig", newline="") as file:
         known = {row["AcronymName"]: row["Snomed_CT"] for row in csv.DictReader(file)}
@@ -70,11 +80,12 @@ def test_merls_sizes_and_faults(shared):
 def test_exact_labels_of_the_headers_are_merls_diagnose_column(shared):
     """Token by token: what the substring match spoiled is right in its own text, and equal to ours."""
     from benchmark.data.formats.merl_files import read_merl
+    from benchmark.data.formats.tables import WrongCells
 
     source = shared / "data" / "merl" / "merl_data_split.tar.xz"
     tokens = {
         row["ecg_path"].rsplit("/", 1)[-1].removesuffix(".mat"): {part.strip() for part in row["diagnose"].split(",")}
-        for _, row in read_merl(source, "chapman", ("ecg_path", "diagnose"))
+        for _, row in read_merl(source, "chapman", ("ecg_path", "diagnose"), WrongCells(""))
     }
     counts = Counter(token for found in tokens.values() for token in found)
     assert {name: counts[name] for name in SPOILED} == EXACT_POSITIVES
@@ -90,7 +101,9 @@ def test_marks_reach_the_manifest(shared, home):
     archive, root = str(shared / "data" / "merl" / "merl_data_split.tar.xz"), shared / "data" / "csn"
     data = prepare("csn", {"labels": "merl", "merl_files": archive}, home, root)
     assert len(data) == 21 and data.warnings == [
-        "labels of MERL's files, where VB, AVB, CR, 2AVB, AF, SA, ST hold recordings of other classes"
+        "labels of MERL's files, where VB, AVB, CR, 2AVB, AF, SA, ST hold recordings of other classes",
+        "INCOMPLETE DATA: csn was prepared with 21 of its 23,026 recordings",
     ]
     assert data.path.name == "csn-labelsmerl"
-    assert prepare("csn", {}, home, root).warnings == []
+    plain = prepare("csn", {}, home, root).warnings
+    assert plain == ["INCOMPLETE DATA: csn was prepared with 50 of its 45,152 recordings"]

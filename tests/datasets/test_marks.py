@@ -1,7 +1,5 @@
 """What sets a dataset apart (another's split, faulty labels) stands in every record and under every table."""
 
-import json
-
 from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.events import discard_event
 from benchmark.engine.run import run_group
@@ -13,10 +11,9 @@ from benchmark.planning.suites import load_suite
 from benchmark.records.store import Store
 
 
-def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_home):
-    manifest = open_dataset("synthetic", {"patients": 120}, prepared_home).path / "manifest.json"
+def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_home, reseal):
     mark = "labels of somebody's files, which are wrong"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "marks": [mark]}))
+    reseal(open_dataset("synthetic", {"patients": 120}, prepared_home).path, marks=[mark])
     plan = make_plan(load_suite(str(tiny_suite), {"tasks.linear_probe.config.fraction": 1.0}), ["random_init"])
     run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)

@@ -14,7 +14,7 @@ from benchmark.testing import write_mimic_iv_ecg
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("mimic")
     return root, write_mimic_iv_ecg(root, patients=12)
 
@@ -33,8 +33,8 @@ def edit(root, tmp_path, table, change):
     return copy
 
 
-def test_the_store_and_what_was_left_out(made, home):
-    root, studies = made
+def test_the_store_and_what_was_left_out(tree, home):
+    root, studies = tree
     data = prepare("mimic_iv_ecg", {}, home, root)
     said = read_preparation_log(data)
     assert {found["record_id"]: found["problem"] for found in said.left_out} == {
@@ -54,9 +54,9 @@ def test_the_store_and_what_was_left_out(made, home):
     )
 
 
-def test_native_lead_order_is_put_right(made, home):
+def test_native_lead_order_is_put_right(tree, home):
     """aVF stands before aVL in the files; by position the two would be swapped, and Einthoven's law broken."""
-    root, _ = made
+    root, _ = tree
     data = prepare("mimic_iv_ecg", {}, home, root)
     raw = next(iter(MIMICIVECG(min_words=0).entries(root)))
     assert MIMICIVECG().read(raw, root).leads[4:6] == ("aVF", "aVL")
@@ -67,8 +67,8 @@ def test_native_lead_order_is_put_right(made, home):
     assert not [found for found in read_preparation_log(data).noticed if "Einthoven" in found["kind"]]
 
 
-def test_reports_are_joined_by_study_and_never_by_row_order(made):
-    root, studies = made
+def test_reports_are_joined_by_study_and_never_by_row_order(tree):
+    root, studies = tree
     entries = list(MIMICIVECG().entries(root))
     sources = Synthetic(rate=500, patients=12).entries(None)
     assert [entry.record_id for entry in entries] == [str(study) for study in studies]
@@ -104,8 +104,8 @@ def test_cleaning(lines, text, words):
     assert clean_report(lines) == (text, words)
 
 
-def test_fewer_report_columns_and_none(made, tmp_path):
-    root, studies = made
+def test_fewer_report_columns_and_none(tree, tmp_path):
+    root, studies = tree
 
     def without(names):
         def change(rows):
@@ -136,20 +136,45 @@ def folders(tmp_path):
             lambda rows: [[rows[0][0], "study", *rows[0][2:]], *rows[1:]],
             "lacks the column study_id",
         ),
-        ("record_list.csv", lambda rows: [*rows[:3], rows[3][:2], *rows[4:]], "2 cells, the header has 5"),
-        ("record_list.csv", lambda rows: [*rows, ["x", *rows[-1][1:]]], "subject_id is 'x', no number"),
+        (
+            "record_list.csv",
+            lambda rows: [*rows[:3], rows[3][:2], *rows[4:]],
+            "line 4: 2 cells, the header has 5",
+        ),
+        (
+            "record_list.csv",
+            lambda rows: [*rows, ["x", *rows[-1][1:]]],
+            "record_list.csv, line 21, column subject_id: is 'x', it must be a whole number",
+        ),
         ("record_list.csv", lambda rows: [*rows, rows[1]], "1 record ids occur twice"),
         ("machine_measurements.csv", lambda rows: [*rows, rows[1]], "stands in more than one row"),
         ("machine_measurements.csv", lambda rows: [rows[0]], "none of the 19 recordings"),
     ],
 )
-def test_wrong_tables_are_one_clear_error(made, home, tmp_path, table, change, words):
+def test_wrong_tables_are_one_clear_error(tree, home, tmp_path, table, change, words):
     with pytest.raises(DataError, match=words):
-        prepare("mimic_iv_ecg", {}, home, edit(made[0], tmp_path, table, change))
+        prepare("mimic_iv_ecg", {}, home, edit(tree[0], tmp_path, table, change))
 
 
-def test_a_study_of_two_patients_is_left_out(made, home, tmp_path):
-    root, studies = made
+def test_where_nothing_can_be_read_the_commonest_reasons_are_counted(tree, home, tmp_path):
+    def change(rows):
+        path = rows[0].index("path")
+        return [rows[0], *([*row[:path], f"{row[path]}.hea", *row[path + 1 :]] for row in rows[1:])]
+
+    root = edit(tree[0], tmp_path, "record_list.csv", change)
+    with pytest.raises(DataError) as raised:
+        prepare("mimic_iv_ecg", {}, home, root)
+    heading, *reasons = str(raised.value).splitlines()
+    assert heading == "none of the 19 recordings of mimic_iv_ecg can be read:"
+    assert reasons[0].startswith("  - 16 recordings: the header is missing (download it again), of ")
+    assert reasons[0].endswith(".hea.hea first") and reasons[1:] == [
+        "  - 2 recordings: its report has fewer than 4 words",
+        "  - 1 recording: machine_measurements.csv has no row with its study_id",
+    ]
+
+
+def test_a_study_of_two_patients_is_left_out(tree, home, tmp_path):
+    root, studies = tree
 
     def change(rows):
         return [[("1" + row[0][1:] + "9") if row[1] == str(studies[6]) else row[0], *row[1:]] for row in rows]
@@ -161,8 +186,8 @@ def test_a_study_of_two_patients_is_left_out(made, home, tmp_path):
     } in (read_preparation_log(data).left_out)
 
 
-def test_it_has_no_label_sets_and_says_so(made, home):
-    data = prepare("mimic_iv_ecg", {}, home, made[0])
+def test_it_has_no_label_sets_and_says_so(tree, home):
+    data = prepare("mimic_iv_ecg", {}, home, tree[0])
     with pytest.raises(
         UsageError, match="mimic_iv_ecg has no label sets, so no 'super': its reports serve pre-training"
     ):

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.datasets.ptbxl import CLASSES, PTBXL, split_of_fold
@@ -92,21 +93,71 @@ def test_a_made_up_tree_is_read(tmp_path):
     assert raw.adc.shape == (12, 1000) and raw.rate == 100 and raw.leads[3] == "AVR"
 
 
-def test_wrong_rows_are_all_named(tmp_path):
+def with_cells(root, cells, table="ptbxl_database.csv"):
+    """Write other texts into the cells (row, column) of a table; return its path."""
+    path = root / table
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for (row, column), text in cells.items():
+        rows.loc[row, column] = text
+    rows.to_csv(path, index=False)
+    return path
+
+
+def test_wrong_cells_are_all_named_with_file_line_and_column(tmp_path):
     write_ptbxl(tmp_path, patients=20)
-    path = tmp_path / "ptbxl_database.csv"
-    lines = path.read_text().splitlines()
-    lines[3] = lines[3].replace(",1,", ",11,", 1) if ",1," in lines[3] else lines[3]
-    lines[1] = lines[1].replace("100.0", "oops", 1)
-    lines[2] = lines[2].replace("{", "", 1)
-    path.write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"wrong rows(.|\n)*line 2 (.|\n)*line 3 "):
+    cells = {
+        (0, "report"): "two\nlines",  # what follows stands one line further down
+        (0, "patient_id"): "oops",
+        (1, "scp_codes"): "'NORM': 100.0}",
+        (1, "age"): "old",
+        (2, "strat_fold"): "11",
+        (3, "sex"): "2",
+        (4, "ecg_id"): "1",
+        (5, "filename_lr"): "",
+        (6, "scp_codes"): "{'WHAT': 0}",
+    }
+    path = with_cells(tmp_path, cells)
+    statements = with_cells(tmp_path, {(1, "diagnostic"): "yes", (0, "diagnostic_class"): ""}, "scp_statements.csv")
+    with pytest.raises(DataError) as raised:
         PTBXL().entries(tmp_path)
+    heading, *problems = str(raised.value).splitlines()
+    assert heading.startswith("10 wrong cells; download PTB-XL")
+    assert problems == [
+        f"  - {path}, line 7, column ecg_id: is '1' once more",
+        f"  - {statements}, line 2, column diagnostic_class: is empty",
+        f"  - {statements}, line 3, column diagnostic: is 'yes', it must be 0 or 1",
+        f"  - {path}, line 2, column patient_id: is 'oops', it must be a whole number",
+        f"  - {path}, line 4, column scp_codes: is \"'NORM': 100.0}}\", it must be a dict literal",
+        f"  - {path}, line 4, column age: is 'old', it must be a number of years",
+        f"  - {path}, line 5, column strat_fold: is 11, it must be 1 to 10",
+        f"  - {path}, line 6, column sex: is '2', it must be 0 (male) or 1 (female)",
+        f"  - {path}, line 8, column filename_lr: is empty",
+        f"  - {path}, line 9, column scp_codes: holds WHAT, which scp_statements.csv lacks",
+    ]
+
+
+def test_of_very_many_wrong_cells_the_first_are_named_and_the_others_counted(tmp_path):
+    count = write_ptbxl(tmp_path, patients=20)
+    with_cells(tmp_path, {(row, "strat_fold"): "0" for row in range(count)})
+    with pytest.raises(DataError, match=rf"{count} wrong cells(.|\n)*\.\.\. and {count - 20} more$"):
+        PTBXL().entries(tmp_path)
+
+
+def test_ages_that_nobody_has_are_unknown_and_said(home, tmp_path):
+    from benchmark.data.store.preparation import prepare, read_preparation_log
+
+    write_ptbxl(tmp_path, patients=20)
+    ages = {"inf": None, "-5": None, "1000": None, "nan": None, "": None, "300": 90.0, "42.5": 42.5}
+    with_cells(tmp_path, {(row, "age"): text for row, text in enumerate(ages)})
+    data = prepare("ptbxl", {}, home, tmp_path)
+    assert [None if np.isnan(age) else age for age in data.table["age"][: len(ages)]] == list(ages.values())
+    ages = [(entry["record_id"], entry["detail"]) for entry in read_preparation_log(data).noticed]
+    assert ages == [("1", "inf"), ("2", "-5"), ("3", "1000")]
 
 
 def test_folds_and_rates():
     assert [split_of_fold(fold) for fold in range(1, 11)] == ["train"] * 8 + ["val", "test"]
-    with pytest.raises(ValueError, match="strat_fold is 11"):
+    with pytest.raises(ValueError, match="is 11, it must be 1 to 10"):
         split_of_fold(11)
     with pytest.raises(UsageError, match="100 and 500 Hz"):
         PTBXL(rate=250)

@@ -1,6 +1,5 @@
 """A grid from start to end on synthetic data: resumed, killed, failing, repeated; and the lock on the test set."""
 
-import json
 import os
 import signal
 import subprocess
@@ -91,11 +90,9 @@ def test_the_features_are_extracted_once(plan, prepared_home, monkeypatch):
     assert sum(calls) == len(open_dataset("synthetic", {"patients": 120}, prepared_home))
 
 
-def test_other_data_makes_records_stale(plan, prepared_home):
+def test_other_data_makes_records_stale(plan, prepared_home, reseal):
     run(plan, prepared_home)
-    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
-    manifest = json.loads((data.path / "manifest.json").read_text())
-    (data.path / "manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 16}))
+    reseal(open_dataset("synthetic", {"patients": 120}, prepared_home).path, digest="0" * 16)
     standings = standings_at(plan, prepared_home)
     assert len(standings.cells("stale")) == len(plan.cells) and not standings.finished
 

@@ -67,6 +67,22 @@ def test_a_class_that_cannot_be_judged_has_a_reason_and_no_number():
     json.dumps([found.per_class, found.subgroups, found.analysis, found.resampling], allow_nan=False)
 
 
+def test_classes_without_a_positive_in_validation_are_named_for_their_f1():
+    truth, scores = world(classes=3)
+    scored = score_classes(truth, scores, np.array([0.0, np.inf, 0.0]))
+    assert scored.per_class["b"]["f1"] == 0
+    assert scored.notes == ["never called, so that their F1 is 0, because validation has no positive: b"]
+
+
+def test_classes_that_the_training_subset_could_not_teach_are_named():
+    truth, scores = world(classes=4)
+    truth.labels[:, 3] = 0  # not in the means: named for that alone
+    subset = {"fraction": 0.01, "seed": 3, "positives": {"a": 5, "b": 0, "c": 1, "d": 0}}
+    notes = score_classes(truth, scores, subset=subset).notes
+    assert [note.split(": ")[1] for note in notes] == ["d", "b"] and "1 % (seed 3)" in notes[1]
+    assert score_classes(truth, scores).metrics == score_classes(truth, scores, subset=subset).metrics
+
+
 def test_intervals_enclose_their_estimates():
     truth, scores = world()
     found = score_classes(truth, scores, np.zeros(3), 1 / (1 + np.exp(-scores)))

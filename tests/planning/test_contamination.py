@@ -54,7 +54,8 @@ class Cut(Base):
         ]
 
     def read(self, entry, root=None):
-        ecg = to_millivolt(Base().read(entry))[None]
+        raw = Base().read(entry)
+        ecg = to_millivolt(raw.adc, raw.gain, raw.baseline)[None]
         adc = np.round(adapt(ecg, 100, SignalSpec(rate=self.rate))[0] * self.gain).astype(np.int16)
         return RawSignal(adc, np.full(12, self.gain), np.zeros(12, int), self.rate, LEADS)
 

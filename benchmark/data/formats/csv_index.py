@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from benchmark.errors import DataError, did_you_mean
+from benchmark.data.formats.tables import WrongCells, numbered_rows, require_columns, whole_number
+from benchmark.errors import DataError
 
 LINE_BYTES = 1 << 17  # longer lines are no table of ours
 
@@ -36,20 +37,20 @@ class Lines:
 class CsvFile:
     """A CSV file with a header line; rows are lists of text as long as the header. Close it, or use it in `with`."""
 
-    def __init__(self, path: Path, columns: Sequence[str], remedy: str) -> None:
-        self.path, self.remedy = path, remedy
+    def __init__(self, path: Path, columns: Sequence[str], wrong: WrongCells) -> None:
+        self.path, self.wrong = path, wrong
         try:
             self.file = path.open("rb")
         except FileNotFoundError:
-            raise DataError(f"{path} is missing; {remedy}") from None
+            raise DataError(f"{path} is missing; {wrong.remedy}") from None
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error}; {remedy}") from None
-        self.header = next((row for _, row in self._rows()), [])
-        missing = [column for column in columns if column not in self.header]
-        if missing:
+            raise DataError(f"{path} cannot be read: {error}; {wrong.remedy}") from None
+        self.header = next((row for _, _, row in self._rows()), [])
+        try:
+            require_columns(path, columns, self.header, wrong.remedy)
+        except DataError:
             self.file.close()
-            hints = "; ".join(f"{column}{did_you_mean(column, self.header)}" for column in missing)
-            raise DataError(f"{path} lacks the column{'s' * (len(missing) > 1)} {hints}; {remedy}")
+            raise
 
     def __enter__(self) -> CsvFile:
         return self
@@ -60,59 +61,58 @@ class CsvFile:
     def column(self, name: str) -> int:
         return self.header.index(name)
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Where each row begins, and its cells; raises `DataError` for a row of another length than the header's."""
+    def rows(self) -> Iterator[tuple[int, int, list[str]]]:
+        """Line, byte and cells of each row; one of another length than the header's is noted as wrong and left out."""
         rows = self._rows()
         next(rows, None)
-        for start, row in rows:
-            if len(row) != len(self.header):
-                where = f"{self.path}, the row at byte {start}"
-                raise DataError(f"{where}: {len(row)} cells, the header has {len(self.header)}; {self.remedy}")
-            yield start, row
+        for line, start, row in rows:
+            if len(row) == len(self.header):
+                yield line, start, row
+            else:
+                self.wrong.add(self.path, line, "", f"{len(row)} cells, the header has {len(self.header)}")
+
+    def number(self, row: list[str], column: str, line: int) -> int | None:
+        """The whole number in a cell; None where there is another text, which is noted as wrong."""
+        try:
+            return whole_number(row[self.header.index(column)].strip())
+        except ValueError as error:
+            self.wrong.add(self.path, line, column, str(error))
+            return None
 
     def row_at(self, start: int) -> list[str]:
         self.file.seek(start)
         return next(csv.reader(Lines(self.path, self.file)))
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+    def _rows(self) -> Iterator[tuple[int, int, list[str]]]:
         self.file.seek(0)
         lines = Lines(self.path, self.file)
-        reader, start = csv.reader(lines), 0
-        try:
-            for row in reader:
-                if row:
-                    yield start, row
-                start = lines.position
-        except csv.Error as error:
-            raise DataError(f"{self.path}, the row at byte {start}: {error}; {self.remedy}") from None
+        start = 0
+        for line, row in numbered_rows(str(self.path), lines, self.wrong.remedy):
+            if row:
+                yield line, start, row
+            start = lines.position
 
 
 class RowIndex:
-    """Rows of `file` by the number in its column `key`; -1 is where there is no such row. Doubled keys are refused."""
+    """Rows of `file` by the number in its column `key`; None where there is no such row. Doubled keys are refused."""
 
     def __init__(self, file: CsvFile, key: str) -> None:
-        self.file, position = file, file.column(key)
+        self.file = file
         keys, starts = array("q"), array("q")
-        for start, row in file.rows():
-            keys.append(whole_number(row[position], file, key, start))
-            starts.append(start)
+        for line, start, row in file.rows():
+            number = file.number(row, key, line)
+            if number is not None:
+                keys.append(number)
+                starts.append(start)
         numbers = np.frombuffer(keys, np.int64)
         order = np.argsort(numbers, kind="stable")
         self.keys, self.starts = numbers[order], np.frombuffer(starts, np.int64)[order]
         doubled = self.keys[1:][self.keys[1:] == self.keys[:-1]]
         if len(doubled):
-            raise DataError(f"{file.path}: {key} {doubled[0]} stands in more than one row; {file.remedy}")
+            raise DataError(f"{file.path}: {key} {doubled[0]} stands in more than one row; {file.wrong.remedy}")
 
     def get(self, key: int) -> list[str] | None:
         place = int(np.searchsorted(self.keys, key))
         if place == len(self.keys) or self.keys[place] != key:
             return None
         return self.file.row_at(int(self.starts[place]))
-
-
-def whole_number(text: str, file: CsvFile, column: str, start: int) -> int:
-    """The number in a cell (``10000032`` or ``10000032.0``), or a `DataError` that names the place."""
-    plain = text.strip().removesuffix(".0")
-    if not (plain.isascii() and plain.isdigit() and len(plain) < 19):
-        raise DataError(f"{file.path}, the row at byte {start}: {column} is {text[:40]!r}, no number; {file.remedy}")
-    return int(plain)

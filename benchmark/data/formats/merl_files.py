@@ -6,7 +6,6 @@ Liu et al., ICML 2024, "Zero-Shot ECG Classification with Multimodal Learning an
 
 from __future__ import annotations
 
-import csv
 import io
 import lzma
 import tarfile
@@ -15,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.api import SPLITS
-from benchmark.errors import DataError, MissingError, did_you_mean
+from benchmark.data.formats.tables import Row, WrongCells, named_rows
+from benchmark.errors import DataError, MissingError
 from benchmark.paths import dataset_root
 
 REMEDY = "take finetune/data_split of MERL's repository (github.com/cheliu-computation/MERL-ICML2024)"
@@ -32,23 +32,13 @@ def require_merl(given: str) -> Path:
     return path
 
 
-def read_merl(source: Path, table: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_merl(source: Path, table: str, columns: Sequence[str], wrong: WrongCells) -> Iterator[tuple[str, Row]]:
     """Yield (split, row) of ``TABLE_train.csv``, ``..._val.csv`` and ``..._test.csv`` in the order of the files."""
     for split in SPLITS:
         name = f"{table}_{split}.csv"
-        reader = csv.DictReader(io.StringIO(_content(source, name).decode("utf-8-sig", "replace"), newline=""))
-        try:
-            known = reader.fieldnames or []
-            missing = [column for column in columns if column not in known]
-            if missing:
-                hints = "; ".join(f"{column}{did_you_mean(column, known)}" for column in missing)
-                raise DataError(f"{source}: {name} lacks the columns {hints}; {REMEDY}")
-            for row in reader:
-                if any(row[column] is None for column in columns):
-                    raise DataError(f"{source}: {name}, line {reader.line_num} is too short; {REMEDY}")
-                yield split, row
-        except csv.Error as error:
-            raise DataError(f"{source}: {name}, line {reader.line_num}: {error}; {REMEDY}") from None
+        lines = io.StringIO(_content(source, name).decode("utf-8-sig", "replace"), newline="")
+        for row in named_rows(f"{source}: {name}", lines, columns, wrong):
+            yield split, row
 
 
 def _content(source: Path, name: str) -> bytes:

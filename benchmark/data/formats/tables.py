@@ -1,40 +1,145 @@
-"""Read a dataset's CSV table, or say at once everything that is wrong with it."""
+"""Read the CSV tables of a dataset as text; everything that is wrong with their cells becomes one error.
+
+A loader opens one `WrongCells` for all of its tables, reads cells through `Row.cell`, which notes what it cannot
+convert and goes on, and calls `WrongCells.refuse` at the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from benchmark.errors import DataError, did_you_mean
+from benchmark.errors import DataError, did_you_mean, raise_all
 
-if TYPE_CHECKING:
-    import pandas as pd
+T = TypeVar("T")
+MOST_NAMED = 20  # wrong cells named in an error; the others are counted
+BROKEN = (  # what int, float, ast.literal_eval and a look-up make of nonsense
+    *(ValueError, SyntaxError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, MemoryError),
+)
 
 
-def read_table(path: Path, columns: Sequence[str], remedy: str, index: str | None = None) -> pd.DataFrame:
-    """Read `columns` of a CSV file as text; empty cells are ``""``.
+class WrongCells:
+    """What is wrong with the tables of a dataset, by file, line and column."""
 
-    `index` names the index column; ``""`` means the unnamed first one. Raises `DataError` when the
-    file is missing, no CSV, empty, lacks a column, or holds an index value twice.
+    def __init__(self, remedy: str) -> None:
+        self.remedy, self.count = remedy, 0
+        self.problems: list[str] = []
+
+    def add(self, file: object, line: int, column: str, problem: str) -> None:
+        """Note a cell, or without a `column` a whole line; lines are counted from 1, the header among them."""
+        self.count += 1
+        if len(self.problems) < MOST_NAMED:
+            place = f"{file}, line {line}" + (f", column {column}" if column else "")
+            self.problems.append(f"{place}: {problem[:200]}")
+
+    def refuse(self) -> None:
+        """Raise one `DataError` that names the first `MOST_NAMED` cells; do nothing where there is none."""
+        more = self.count - len(self.problems)
+        problems = self.problems + ([f"... and {more:,} more"] if more else [])
+        raise_all(problems, f"{self.count:,} wrong cells; {self.remedy}:", DataError)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table: `line` is where it begins in its file."""
+
+    file: str
+    line: int
+    cells: Mapping[str, str]
+    wrong: WrongCells
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def cell(self, column: str, convert: Callable[[str], T], otherwise: T) -> T:
+        """Return the converted cell; where `convert` raises, note the cell as wrong and return `otherwise`."""
+        try:
+            return convert(self.cells[column].strip())
+        except BROKEN as error:
+            self.wrong.add(self.file, self.line, column, str(error) or type(error).__name__)
+            return otherwise
+
+
+def whole_number(text: str) -> int:
+    """Convert ``"12"`` or ``"12.0"``; raise ValueError for anything else."""
+    plain = text.removesuffix(".0")
+    if not (plain.isascii() and plain.isdigit() and len(plain) < 19):
+        raise ValueError(f"is {text[:40]!r}, it must be a whole number")
+    return int(plain)
+
+
+def zero_or_one(text: str) -> bool:
+    """Convert a label's cell, ``"0"``, ``"1"`` or either with ``".0"``; raise ValueError for anything else."""
+    if text not in ("0", "1", "0.0", "1.0"):
+        raise ValueError(f"is {text[:40]!r}, it must be 0 or 1")
+    return text[0] == "1"
+
+
+def not_empty(text: str) -> str:
+    """Return the text; raise ValueError where there is none."""
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+def read_table(path: Path, columns: Sequence[str], wrong: WrongCells, key: str | None = None) -> list[Row]:
+    """Read `columns` of a CSV file as text; empty cells are "". A column "" is the first one, whatever its name.
+
+    No two rows may have the same cell in the column `key`. Raises `DataError` when the file is missing, no CSV, empty
+    or lacks a column; rows that are too short or too long go to `wrong`.
     """
-    import pandas as pd
-
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(named_rows(str(path), file, columns, wrong))
     except FileNotFoundError:
-        raise DataError(f"{path} is missing; {remedy}") from None
-    except (ValueError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} is no readable CSV file: {error}; {remedy}") from error
-    if index is not None:
-        table = table.set_index(table.columns[0] if index == "" else index)
-        doubled = table.index[table.index.duplicated()]
-        if len(doubled):
-            raise DataError(f"{path} has more than one row for {doubled[0]!r}; {remedy}")
-    missing = [column for column in columns if column not in table.columns]
+        raise DataError(f"{path} is missing; {wrong.remedy}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no readable CSV file: {error}; {wrong.remedy}") from None
+    if not rows and not wrong.count:
+        raise DataError(f"{path} has no rows; {wrong.remedy}")
+    if key is not None:
+        _note_doubled(rows, key)
+    return rows
+
+
+def _note_doubled(rows: Sequence[Row], key: str) -> None:
+    keys: set[str] = set()
+    for row in rows:
+        if row[key] in keys:
+            row.wrong.add(row.file, row.line, key, f"is {row[key][:40]!r} once more")
+        keys.add(row[key])
+
+
+def named_rows(name: str, lines: Iterable[str], columns: Sequence[str], wrong: WrongCells) -> Iterator[Row]:
+    """Yield the rows behind a header; `lines` may be an open file. Raises `DataError` for a column that is missing."""
+    rows = ((line, row) for line, row in numbered_rows(name, lines, wrong.remedy) if row)
+    _, header = next(rows, (1, []))
+    require_columns(name, columns, header, wrong.remedy)
+    places = [(column, header.index(column) if column else 0) for column in columns]
+    for line, cells in rows:
+        if len(cells) == len(header):
+            yield Row(name, line, {column: cells[place] for column, place in places}, wrong)
+        else:
+            wrong.add(name, line, "", f"{len(cells)} cells, the header has {len(header)}")
+
+
+def numbered_rows(name: str, lines: Iterable[str], remedy: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield every row, of a blank line an empty one, with the line where it begins; no CSV is a `DataError`."""
+    reader, line = csv.reader(lines), 1
+    try:
+        for row in reader:
+            yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{name}, line {line}: {error}; {remedy}") from None
+
+
+def require_columns(name: object, columns: Sequence[str], header: Sequence[str], remedy: str) -> None:
+    """Raise one `DataError` that names every column which the header lacks."""
+    missing = [column for column in columns if column and column not in header]
     if missing:
-        hints = "; ".join(f"{column}{did_you_mean(column, table.columns)}" for column in missing)
-        raise DataError(f"{path} lacks the column{'s' * (len(missing) > 1)} {hints}; {remedy}")
-    if table.empty:
-        raise DataError(f"{path} has no rows; {remedy}")
-    return table[list(columns)]
+        hints = "; ".join(f"{column}{did_you_mean(column, header)}" for column in missing)
+        raise DataError(f"{name} lacks the column{'s' * (len(missing) > 1)} {hints}; {remedy}")

@@ -1,13 +1,14 @@
 """Read one WFDB recording, about ten times faster than the wfdb package for its plainest form.
 
-Header syntax after the WFDB header specification (physionet.org, header(5)). Format 16 in one file (`.dat`,
-or the `.mat` of the PhysioNet challenges, whose 24 bytes of MATLAB 4 header the `.hea` skips as ``16+24``) is
-read here with numpy, and its checksums are verified; every other format goes to `wfdb`. What a header
+Header syntax and defaults after the WFDB header specification (physionet.org, header(5)). Format 16 in one file
+(`.dat`, or the `.mat` of the PhysioNet challenges, whose 24 bytes of MATLAB 4 header the `.hea` skips as ``16+24``)
+is read here with numpy, and its checksums are verified; every other format goes to `wfdb`. What a header
 announces is compared with the size of its file before anything is read, so that a broken header costs no memory.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,14 +21,18 @@ from benchmark.errors import RecordingError
 
 MISSING_SAMPLE = -32768  # format 16's code for "no value here"
 DEFAULT_GAIN = 200.0  # what WFDB means by a gain of 0 or none
-VOLT_UNITS_IN_A_MILLIVOLT = {"mv": 1.0, "uv": 1e3, "µv": 1e3, "v": 1e-3}
+DEFAULT_RATE = 250.0  # Hz, of a header that gives none
+UNITS_IN_A_MILLIVOLT = {"mv": 1.0, "uv": 1e3, "\N{GREEK SMALL LETTER MU}v": 1e3, "v": 1e-3}  # casefolded: µ is μ then
 
+FASTEST = 1e6  # Hz; a rate above is a broken header
 HEADER_BYTES = 1 << 16  # a header of 12 leads has about a thousand
 GAINS = (1e-3, 1e9)  # units per millivolt; a gain outside is a broken header
 INT32 = (-(2**31), 2**31 - 1)
 PACKING = 32  # samples per byte of file that not even a compressed format reaches
 
-_GAIN = re.compile(r"^(?P<gain>[-+.\deE]+)(\((?P<baseline>-?\d+)\))?(/(?P<units>\S+))?$", re.ASCII)
+_NUMBER = re.compile(r"^(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"^[-+]?\d+(\.0*)?$", re.ASCII)  # some programs write an ADC zero of 0.0
+_GAIN = re.compile(r"^(?P<gain>[-+.\deE]+)(\((?P<baseline>[-+]?\d+(\.0*)?)\))?(/(?P<units>\S+))?$", re.ASCII)
 _FORMAT = re.compile(r"^(?P<format>\d+)(?P<timing>(x\d+)?(:\d+)?)(\+(?P<offset>\d+))?$", re.ASCII)
 _DOWNLOAD = "download it again"
 
@@ -49,14 +54,18 @@ class SignalLine:
 @dataclass(frozen=True)
 class Header:
     rate: float  # Hz
-    samples: int
+    samples: int | None  # per lead; None: as many as the file holds
     signals: tuple[SignalLine, ...]
     comments: tuple[str, ...] = ()  # without their #
 
     def comment(self, field: str) -> str:
-        """The text behind ``#field:`` or ``# field:``; "" where there is none."""
+        """The text behind the first ``#field:`` or ``# field:``; "" where there is none."""
+        return next(iter(self.all_comments(field)), "")
+
+    def all_comments(self, field: str) -> list[str]:
+        """The texts behind every ``#field:``: a list of diagnoses may go on in a second one."""
         found = (line.partition(":") for line in self.comments)
-        return next((text.strip() for name, _, text in found if name.strip().lower() == field.lower()), "")
+        return [text.strip() for name, _, text in found if name.strip().lower() == field.lower()]
 
 
 def read_wfdb(stem: Path) -> RawSignal:
@@ -78,19 +87,45 @@ def read_wfdb(stem: Path) -> RawSignal:
 
 def parse_header(path: Path) -> Header:
     """Parse a single-segment WFDB header."""
-    lines = [line for line in _header_text(path).splitlines() if line.strip()]
+    lines = [stripped for line in _header_text(path).splitlines() if (stripped := line.strip())]
     comments = tuple(line.strip("# \t") for line in lines if line[0] == "#")
     lines = [line for line in lines if line[0] != "#"] if comments else lines
-    try:
-        record = lines[0].split()
-        count, rate, samples = int(record[1]), float(re.split(r"[/(]", record[2])[0]), int(record[3])
-    except (IndexError, ValueError):
-        raise RecordingError(path, "the first line must read 'name leads rate samples'", _DOWNLOAD) from None
-    if len(lines) - 1 < count or count < 1 or not np.isfinite(rate) or rate <= 0 or samples < 1:
-        problem = f"announces {count} leads of {samples} samples at {rate:g} Hz and describes {len(lines) - 1} leads"
+    count, rate, samples = _parse_record_line(path, lines[0] if lines else "")
+    if len(lines) - 1 < count or count < 1 or not 0 < rate <= FASTEST:
+        problem = f"announces {count} leads at {rate:g} Hz and describes {len(lines) - 1} leads"
         raise RecordingError(path, problem, _DOWNLOAD)
     signals = tuple(_parse_signal_line(path, line) for line in lines[1 : count + 1])
     return Header(rate, samples, signals, comments)
+
+
+def _parse_record_line(path: Path, line: str) -> tuple[int, float, int | None]:
+    """Leads, rate in Hz, samples per lead; the last two may be left out, and 0 samples mean the same."""
+    name, *fields = line.split()[:4] or [""]
+    if "/" in name:
+        raise RecordingError(path, "is in several segments", "this project reads recordings of one segment")
+    try:
+        count, rate = _whole(fields[0]), DEFAULT_RATE
+        samples = _whole(fields[2]) if len(fields) > 2 else 0
+        if len(fields) > 1:
+            rate = _number(re.split(r"[/(]", fields[1])[0])  # behind it a counter's frequency and base
+    except (IndexError, ValueError):
+        raise RecordingError(path, "the first line must read 'name leads rate samples'", _DOWNLOAD) from None
+    if samples < 0:
+        raise RecordingError(path, f"announces {samples} samples", _DOWNLOAD)
+    return count, rate, samples or None
+
+
+def _whole(text: str) -> int:
+    """``"12"`` or ``"12.0"`` -> 12"""
+    if not _WHOLE.match(text):
+        raise ValueError(text)
+    return int(text.partition(".")[0])
+
+
+def _number(text: str) -> float:
+    if not _NUMBER.match(text):
+        raise ValueError(text)
+    return float(text)
 
 
 def _header_text(path: Path) -> str:
@@ -103,19 +138,26 @@ def _header_text(path: Path) -> str:
         raise RecordingError(path, f"cannot be read: {error}", _DOWNLOAD) from None
     if len(content) > HEADER_BYTES:
         raise RecordingError(path, f"is no header: it has more than {HEADER_BYTES} bytes", _DOWNLOAD)
-    return content.decode("utf-8", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # the µ of a unit, the name of a lead
+        return content.decode("latin-1")
 
 
 def _parse_signal_line(path: Path, line: str) -> SignalLine:
     fields = line.split(maxsplit=8)
+    # resolution, ADC zero, first sample, checksum, block size
+    numbers, lead = fields[3:8], fields[8] if len(fields) > 8 else ""
+    if not lead or not _WHOLE.match(fields[7]):  # the last of them may be left out
+        numbers = list(itertools.takewhile(_WHOLE.match, numbers))
+        lead = "".join(line.split(maxsplit=3 + len(numbers))[3 + len(numbers) :])
     try:
         number, plain, offset = parse_format(fields[1])
-        gain, baseline = parse_gain(fields[2] if len(fields) > 2 else "0", fields[4] if len(fields) > 4 else "0")
-        checksum = int(fields[6]) if len(fields) > 6 else None
+        gain, baseline = parse_gain(fields[2] if len(fields) > 2 else "0", numbers[1] if len(numbers) > 1 else "0")
+        checksum = _whole(numbers[3]) if len(numbers) > 3 else None
     except (IndexError, KeyError, ValueError):
         raise RecordingError(path, f"cannot read the lead line {line[:200]!r}", _DOWNLOAD) from None
-    lead = fields[8].strip() if len(fields) > 8 else ""
-    return SignalLine(fields[0], number, plain, offset, gain, baseline, checksum, lead)
+    return SignalLine(fields[0], number, plain, offset, gain, baseline, checksum, lead.strip())
 
 
 # The leads of a dataset repeat a handful of formats and gains; parsing each text once halves the time of a header.
@@ -134,8 +176,8 @@ def parse_gain(text: str, zero: str) -> tuple[float, int]:
     match = _GAIN.match(text)
     if match is None:
         raise ValueError(text)
-    gain = (float(match["gain"]) or DEFAULT_GAIN) * VOLT_UNITS_IN_A_MILLIVOLT[(match["units"] or "mV").lower()]
-    baseline = int(match["baseline"] or zero)
+    gain = (float(match["gain"]) or DEFAULT_GAIN) * UNITS_IN_A_MILLIVOLT[(match["units"] or "mV").casefold()]
+    baseline = _whole(match["baseline"] or zero)
     if not GAINS[0] <= abs(gain) <= GAINS[1] or not INT32[0] <= baseline <= INT32[1]:
         raise ValueError(text)
     return gain, baseline
@@ -155,19 +197,21 @@ def _read_format_16(path: Path, header: Header) -> np.ndarray:
     file = path.parent / first.file
     leads = len(header.signals)
     held = max(_size(file) - first.offset, 0) // 2
-    if held != leads * header.samples:
-        problem = f"holds {held} samples, its header announces {leads} x {header.samples}"
+    samples = held // leads if header.samples is None else header.samples
+    if held != leads * samples or not held:
+        announced = f"{leads} x {header.samples}" if header.samples else f"samples of {leads} leads"
+        problem = f"holds {held} samples, its header announces {announced}"
         raise RecordingError(file, problem, "truncated or of another recording: download it again")
     try:
         flat = np.fromfile(file, dtype="<i2", count=held, offset=first.offset)
     except (OSError, ValueError) as error:
         raise RecordingError(file, f"cannot be read: {error}", _DOWNLOAD) from None
-    return np.ascontiguousarray(flat.reshape(header.samples, leads).T)
+    return np.ascontiguousarray(flat.reshape(samples, leads).T)
 
 
 def _read_with_wfdb(stem: Path, header: Header) -> np.ndarray:
     held = sum(_size(stem.parent / name) for name in {line.file for line in header.signals})
-    if len(header.signals) * header.samples > held * PACKING:
+    if len(header.signals) * (header.samples or 0) > held * PACKING:
         problem = f"announces {len(header.signals)} x {header.samples} samples, its files hold {held} bytes"
         raise RecordingError(f"{stem}.hea", problem, _DOWNLOAD)
     import wfdb
@@ -184,6 +228,8 @@ def _read_with_wfdb(stem: Path, header: Header) -> np.ndarray:
 
 
 def _verify_checksums(path: Path, header: Header, adc: np.ndarray) -> None:
+    if header.samples is None:  # then the specification gives its checksums no meaning
+        return
     sums = adc.sum(axis=1, dtype=np.int64) & 0xFFFF
     wrong = [
         line.lead or str(index)

@@ -1,16 +1,24 @@
-"""Age and sex as headers and tables write them; whatever cannot be a person's becomes None."""
+"""Age and sex as headers and tables write them, and which ages a person can have."""
 
 from __future__ import annotations
+
+from math import isnan
 
 OLDEST = 130.0
 
 
 def parse_age(text: str) -> float | None:
+    """Read a number of years; None for a text that is none. The preparation judges it with `known_age`."""
     try:
         age = float(text)
     except ValueError:
         return None
-    return age if 0 <= age <= OLDEST else None
+    return None if isnan(age) else age
+
+
+def known_age(age: float | None) -> float | None:
+    """Return the age, or None where nobody can have it: NaN, infinite, negative or above `OLDEST` years."""
+    return age if age is not None and 0 <= age <= OLDEST else None
 
 
 def parse_sex(text: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.data.labels.demographics import OLDEST
 from benchmark.data.store.prepared import METADATA, PreparedDataset
 
 if TYPE_CHECKING:
@@ -24,10 +25,7 @@ def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
 
 
 def _tables(data: PreparedDataset) -> list[pd.DataFrame]:
-    import pandas as pd
-
-    path = data.path / METADATA  # device and language; older preparations lack it
-    beside = [pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")] if path.is_file() else []
+    beside = [data.metadata] if (data.path / METADATA).is_file() else []  # older preparations lack it
     return [data.table, *beside]
 
 
@@ -36,6 +34,6 @@ def _texts(column: pd.Series) -> np.ndarray:
 
 
 def age_bands(ages: np.ndarray) -> np.ndarray:
-    """Years -> the name of their band: ``(n,)``, NaN -> ``""``."""
+    """Years -> the name of their band: ``(n,)``; "" for NaN and ages that nobody has."""
     named = np.array(BANDS, object)[np.searchsorted(AGES, np.nan_to_num(ages), side="right")]
-    return np.where(np.isnan(ages), "", named)
+    return np.where((ages >= 0) & (ages <= OLDEST), named, "")

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from benchmark.canonical import digest
-from benchmark.data.formats.merl_files import read_merl, require_merl
+from benchmark.data.formats.merl_files import REMEDY, read_merl, require_merl
+from benchmark.data.formats.tables import WrongCells
 from benchmark.data.labels.subsets import Subset
 from benchmark.errors import UsageError
 
@@ -47,7 +48,9 @@ def merl_training_ids(dataset: str, label_set: str) -> list[str]:
     if known is None:
         told = ", ".join("/".join(place) for place in TABLES)
         raise UsageError(f"MERL has no split of {dataset}/{label_set} (it has {told})")
-    rows = read_merl(require_merl(""), known.table, (known.column,))
+    wrong = WrongCells(REMEDY)
+    rows = list(read_merl(require_merl(""), known.table, (known.column,), wrong))
+    wrong.refuse()
     return [known.record_id(row[known.column]) for split, row in rows if split == "train"]
 
 

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmark.api import report_key
 from benchmark.errors import UsageError, did_you_mean, raise_all
 from benchmark.paths import is_file, user_path
 
@@ -209,7 +210,7 @@ def _phrase_faults(phrases: object, where: str) -> list[str]:
         if not _is_text(phrase):
             faults.append(f"{where}[{place}]: must be a non-empty string, not {_kind(phrase)}")
             continue
-        plain = " ".join(phrase.lower().split())  # methods lower-case their texts: case makes no second phrase
+        plain = report_key(phrase)  # methods lower-case their texts: case makes no second phrase
         if plain in seen:
             faults.append(f"{where}[{place}]: {phrase!r} stands there twice; keep one")
         seen.add(plain)

@@ -14,7 +14,8 @@ from typing import get_args
 
 import numpy as np
 
-from benchmark.api import LEADS, Crop, RawSignal, Scaling, SignalSpec
+from benchmark.api import LEADS, Crop, Scaling, SignalSpec
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
 from benchmark.errors import did_you_mean, raise_all
 
 _CANONICAL = {lead.lower(): lead for lead in LEADS}
@@ -43,11 +44,30 @@ def lead_positions(names: Sequence[str]) -> np.ndarray:
     return np.array([found.index(lead) for lead in LEADS])
 
 
-def to_millivolt(raw: RawSignal) -> np.ndarray:
-    """``(12, time)`` float32 mV in the order of `LEADS`, whatever the file's gains, baselines and lead names."""
-    order = lead_positions(raw.leads)
-    ecg = (raw.adc[order].astype(np.float64) - raw.baseline[order, None]) / raw.gain[order, None]
-    return ecg.astype(np.float32)
+def to_millivolt(
+    adc: np.ndarray, gain: np.ndarray | float, baseline: np.ndarray | None = None, missing: bool = True
+) -> np.ndarray:
+    """Convert integers ``(..., lead, time)`` to float32 mV: (adc - baseline) / gain, both ``(..., lead)``.
+
+    One number as `gain`, for recordings that share it and have baselines of 0 (see `shared_gain`), is one product in
+    float32: four times as fast, and up to one rounding error apart. `MISSING_SAMPLE` is read as 0 mV; with `missing`
+    False the caller knows that there is none.
+    """
+    if np.ndim(gain) == 0:
+        ecg = adc.astype(np.float32)
+        ecg *= np.float32(1.0 / gain)
+    else:
+        offset = 0.0 if baseline is None else np.asarray(baseline, np.float64)[..., None]
+        ecg = ((adc - offset) / np.asarray(gain)[..., None]).astype(np.float32)
+    if missing:
+        ecg[adc == MISSING_SAMPLE] = 0.0
+    return ecg
+
+
+def shared_gain(gain: np.ndarray, baseline: np.ndarray) -> float | None:
+    """The gain that all leads share, with baselines of 0; None where they differ."""
+    first = float(gain.flat[0])
+    return first if np.all(gain == first) and not np.any(baseline) else None
 
 
 def einthoven_residual(ecg: np.ndarray) -> np.ndarray:

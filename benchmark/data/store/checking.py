@@ -19,6 +19,8 @@ from benchmark.canonical import file_sha256
 from benchmark.data.signals.sanity_checks import EINTHOVEN_TOLERANCE, PLAUSIBLE_SPAN, span, watch
 from benchmark.data.signals.signal import einthoven_residual
 from benchmark.data.store import prepared as store
+from benchmark.data.store.completeness import warnings_among
+from benchmark.data.store.integrity import SIGNALS, changed_parts
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.source_files import check_originals
 
@@ -26,7 +28,6 @@ AGAIN = "remove the store and run 'ecgarena data prepare' again"
 NAMED = 8  # recordings named per finding
 WATCHED = 1000  # recordings, evenly spaced, that the sentinels for whole sets look at
 CHUNK = 512  # recordings at a time
-FEW = 0.01  # of the recordings: so many may be broken in a complete download
 INCOMPLETE = "files are missing (download them again) or the table is of another version"
 SPLIT_OPTIONS = {"split", "split_seed", "labels"}  # with these, the sizes on the card do not hold
 
@@ -75,22 +76,28 @@ def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> 
         checks["originals"] = lambda: [Finding(*found) for found in check_originals(data, dataset, root)]
     for name, work in checks.items():
         checked.findings[name] = work()
-        if name == "tables" and any(finding.wrong for finding in checked.findings[name]):
-            break  # the other checks read these tables
+        if name in ("files", "tables") and any(finding.wrong for finding in checked.findings[name]):
+            break  # the other checks read these files and tables
     return checked
 
 
 def check_files(data: PreparedDataset) -> list[Finding]:
-    """The digest of the store, recomputed from its files."""
-    found = store_digest(data.path)
-    if found == data.digest:
-        return []
-    return [Finding(f"the files in {data.path} have the digest {found}, their manifest says {data.digest}", AGAIN)]
+    """Every file against its checksum, and the digest of the store, recomputed from its files."""
+    parts = changed_parts(data.path, data.manifest)
+    found = [Finding(f"{name} is not the file that was prepared", AGAIN) for name in parts if name != SIGNALS]
+    if SIGNALS in parts:
+        rows = [row for rows, adc in data.digital() for row in data.signals.differing(rows, adc)]
+        found += _named(data, rows, f"recordings in {SIGNALS} have other samples than were prepared", AGAIN)
+    digest = store_digest(data.path)
+    if digest != data.digest:
+        problem = f"the files in {data.path} have the digest {digest}, their manifest says {data.digest}"
+        found.append(Finding(problem, AGAIN))
+    return found
 
 
 def store_digest(folder: Path) -> str:
     """As the preparation computes it: signals, calibration and table as files, labels as matrices."""
-    parts = [file_sha256(folder / part) for part in (store.SIGNALS, store.CALIBRATION, store.RECORDS)]
+    parts = [file_sha256(folder / part) for part in (SIGNALS, store.CALIBRATION, store.RECORDS)]
     labels = hashlib.sha256()
     with np.load(folder / store.LABELS) as stored:
         for name in sorted(stored.files):
@@ -139,10 +146,10 @@ def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     left_out, changed = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
     complete = None if changed else dataset.card.recordings
     if left_out:
-        said = f"{left_out} recordings were left out by the preparation; {store.REPORT} names them"
-        found.append(Finding(said, INCOMPLETE, wrong=complete is not None and left_out > FEW * complete))
+        found.append(Finding(f"{left_out} recordings were left out; {store.REPORT} names them", wrong=False))
     if complete is not None and len(data) + left_out != complete:
         found.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
+    found += [Finding(warning, INCOMPLETE) for warning in warnings_among(data.warnings)]
     known = {} if changed else dataset.card.sizes
     for name, expected in known.items():
         counts = Counter(data.splits[data.label_set(name).rows])
@@ -157,6 +164,8 @@ def check_labels(data: PreparedDataset) -> list[Finding]:
     found = []
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
+        if note := data.unlabelled(name):
+            found.append(Finding(note, wrong=False))
         for split in SPLITS:
             positives = labels.matrix[data.splits[labels.rows] == split].sum(axis=0)
             empty = [label for label, count in zip(labels.classes, positives, strict=True) if not count]

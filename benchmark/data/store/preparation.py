@@ -17,15 +17,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from benchmark.api import LEADS, Dataset
-from benchmark.canonical import digest
+from benchmark.canonical import canonical, digest
 from benchmark.configuration import complete, distinct
 from benchmark.data.store import prepared as store
-from benchmark.data.store.preparation_log import PreparationLog
+from benchmark.data.store.completeness import excluded_before, expected_recordings, lacking
+from benchmark.data.store.integrity import MANIFEST, damage, read_part
+from benchmark.data.store.preparation_log import PreparationLog, list_reasons, read_lines
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
 from benchmark.data.store.recording_index import Index, write_index
 from benchmark.data.store.store_writer import LEFT_OUT, StoreWriter
-from benchmark.errors import DataError, MissingError, UsageError
+from benchmark.errors import DataError, MissingError, UsageError, raise_all
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS
 
@@ -42,13 +44,37 @@ SPARE = 1.1  # room asked for, beside the signals: tables and calibration
 def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDataset:
     """Open a prepared dataset; `MissingError` with the command that prepares it when there is none."""
     cls = DATASETS.get(name)
-    path = prepared_path(name, distinct(cls, config, f"dataset {name}"), home)
-    if not (path / store.MANIFEST).is_file():
+    config = distinct(cls, config, f"dataset {name}")
+    path = prepared_path(name, config, home)
+    if not (path / MANIFEST).is_file():
         raise MissingError(f"{name} is not prepared at {path}; run '{_how_to_prepare(name, config, home)}'")
     dataset = PreparedDataset(path)
     if dataset.manifest["version"] != cls.card.version:
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
+    _refuse_another(dataset, name, config, cls.card.synthetic)
+    if "expected" not in dataset.manifest:
+        dataset.expected = _expected_by_now(dataset, cls(**complete(cls, config, f"dataset {name}")))
     return dataset
+
+
+def _expected_by_now(data: PreparedDataset, loader: Dataset) -> int | None:
+    """Return how many recordings a store of an older version should hold; its log is read only where that matters."""
+    expected = expected_recordings(loader, excluded=0)
+    if not lacking(len(data), expected):
+        return expected
+    return expected_recordings(loader, excluded_before(read_part(data.path, store.REPORT, data.manifest)))
+
+
+def _refuse_another(data: PreparedDataset, name: str, config: dict[str, Any], synthetic: bool) -> None:
+    """Raise `DataError` for a store that says of itself what this dataset is not: older ones have no seal."""
+    manifest, truth = data.manifest, {"dataset": name, "config": canonical(config), "synthetic": synthetic}
+    wrong = [
+        f"{field} is {manifest.get(field)}, it must be {value}"
+        for field, value in truth.items()
+        if manifest.get(field) != value
+    ]
+    if wrong:
+        raise damage(data.path, MANIFEST, "; ".join(wrong))
 
 
 def prepare(
@@ -73,7 +99,7 @@ def prepare(
     target = prepared_path(name, config, home)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target, say):
-        if (target / store.MANIFEST).is_file():
+        if (target / MANIFEST).is_file():
             return open_dataset(name, config, home)
         dataset = cls(**options)
         root = _require_root(name, dataset, root)
@@ -84,7 +110,7 @@ def prepare(
             _prepare(dataset, root, partial, made_from, workers, progress, say)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-    return PreparedDataset(target)
+    return open_dataset(name, config, home)
 
 
 def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
@@ -104,7 +130,7 @@ def _how_to_prepare(name: str, config: dict[str, Any], home: Home) -> str:
 
 def read_preparation_log(prepared: PreparedDataset) -> PreparationLog:
     """What the preparation left out and noticed."""
-    return PreparationLog(**json.loads((prepared.path / store.REPORT).read_text("utf-8")))
+    return PreparationLog(**json.loads(read_part(prepared.path, store.REPORT, prepared.manifest)))
 
 
 @contextlib.contextmanager
@@ -179,9 +205,9 @@ def _prepare(
         done += len(entries)
         progress(done, index.recordings)
     if not writer.recordings:
-        first = json.loads((folder / LEFT_OUT).read_text("utf-8").splitlines()[0])["problem"]
+        reasons = list_reasons(read_lines(folder / LEFT_OUT))
         shutil.rmtree(folder)
-        raise DataError(f"none of the {index.recordings} recordings of {name} can be read: {first}")
+        raise_all(reasons, f"none of the {index.recordings} recordings of {name} can be read:", DataError)
     writer.finish()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SHOWN = 10  # recordings named in a summary
+REASONS = 8  # reasons named where nothing can be read
 
 
 @dataclass
@@ -25,12 +27,56 @@ class PreparationLog:
         if not self.left_out:
             return lines
         lines.append(f"{len(self.left_out)} recordings were left out:")
-        problems = Counter(found["problem"] for found in self.left_out)
-        lines += [f"  {count} with the same problem: {problem}" for problem, count in problems.items() if count > 1]
-        single = [found for found in self.left_out if problems[found["problem"]] == 1]
+        reasons = commonest_reasons(self.left_out)
+        lines += [f"  {reason.count} with the same problem: {reason}" for reason in reasons if reason.count > 1]
+        single = [reason.first for reason in reasons if reason.count == 1]
         lines += [f"  {found['record_id']}: {found['problem']}" for found in single[:SHOWN]]
         hidden = len(self.left_out) - len(single[:SHOWN])
         return [*lines, "  all of them by name in preparation.json"] if hidden else lines
+
+
+@dataclass
+class Reason:
+    """Problems that differ in their file and in numbers alone, and the first recording that has it."""
+
+    first: dict[str, str]
+    count: int = 0
+
+    def __str__(self) -> str:
+        """``the header is missing (download it again), of .../40689238.hea first``"""
+        file, problem = _file_and_problem(self.first["problem"])
+        return f"{problem}, of {file} first" if file and self.count > 1 else self.first["problem"]
+
+
+def commonest_reasons(left_out: Iterable[dict[str, str]]) -> list[Reason]:
+    """Group what was left out by its reason, the commonest first."""
+    reasons: dict[str, Reason] = {}
+    for found in left_out:
+        kind = _NUMBERS.sub("0", _file_and_problem(found["problem"])[1])
+        reasons.setdefault(kind, Reason(found)).count += 1
+    return sorted(reasons.values(), key=lambda reason: -reason.count)
+
+
+def list_reasons(left_out: Iterable[dict[str, str]]) -> list[str]:
+    """Say each reason with its number of recordings, the commonest first; at most `REASONS` lines and one more."""
+    reasons = commonest_reasons(left_out)
+    lines = [f"{reason.count} recording{'s' * (reason.count > 1)}: {reason}" for reason in reasons[:REASONS]]
+    more = len(reasons) - len(lines)
+    return lines + ([f"... and {more} more reason{'s' * (more > 1)}"] if more else [])
+
+
+_FILE = re.compile(r"(?P<file>[^:]*[/\\][^:]*): (?P<problem>.*)", re.DOTALL)  # as a RecordingError puts them together
+_NUMBERS = re.compile(r"\d+")
+
+
+def _file_and_problem(text: str) -> tuple[str, str]:
+    match = _FILE.fullmatch(text)
+    return (match["file"], match["problem"]) if match else ("", text)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from map(json.loads, file)
 
 
 def to_lines(found: list[dict[str, str]]) -> bytes:

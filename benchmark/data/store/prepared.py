@@ -1,36 +1,43 @@
 """A prepared dataset: int16 samples in one memory-mapped file, with everything else beside it.
 
 signals.i16      all recordings one after the other, each (12, time) in the order of LEADS, lossless
+checksums.npy    (n,) CRC-32 of each recording's samples, held against what is read (see `integrity`)
 calibration.npy  (n, 12, 2) gain in units per millivolt, and baseline
 records.csv      one row per recording: ids, split, age, sex, report, offset and length in signals.i16
 metadata.csv     the recorder and the language of the report of each recording; with a checksum of its own
 labels.npz       per label set a (n, class) uint8 matrix
 preparation.json what was left out and what was noticed, by file
-manifest.json    configuration, sizes, classes and one digest of signals, calibration, records and labels; written last
+manifest.json    configuration, counts, classes, one digest of signals, calibration, records and labels, and size and
+                 checksum of every file and of its own fields; written last
 """
 
 from __future__ import annotations
 
 import functools
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.api import LEADS, REPORTS, SignalSpec
-from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
-from benchmark.data.signals.signal import adapt
+from benchmark.data.labels.demographics import OLDEST
+from benchmark.data.reports.report_texts import real_report
+from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
+from benchmark.data.store.completeness import lacking, warning
+from benchmark.data.store.integrity import SIGNALS, VerifiedSignals, read_manifest, read_part, verified
 from benchmark.errors import DataError, UsageError, no_label_set
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1  # raise it when the files above change their meaning
-SIGNALS, CALIBRATION, RECORDS, METADATA = "signals.i16", "calibration.npy", "records.csv", "metadata.csv"
-LABELS, REPORT, MANIFEST = "labels.npz", "preparation.json", "manifest.json"
+CALIBRATION, RECORDS, METADATA = "calibration.npy", "records.csv", "metadata.csv"
+LABELS, REPORT = "labels.npz", "preparation.json"
+PARTS = (CALIBRATION, RECORDS, METADATA, LABELS, REPORT)  # beside the signals and their checksums
 BLOCK = 16  # recordings brought into form at a time: intermediate results of more leave the caches, at half the speed
 METADATA_COLUMNS = ("record_id", "device", "language")
 FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as the preparation notices them
@@ -50,11 +57,11 @@ class PreparedDataset:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.manifest = read_manifest(path)
+        self.manifest = read_manifest(path, FORMAT)
         self.rate: float = self.manifest["rate"]
         self.digest: str = self.manifest["digest"]
+        self.expected: int | None = self.manifest.get("expected")  # recordings of a complete preparation, if known
         self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
-        self._calibration = np.load(path / CALIBRATION, mmap_mode="r")
         self._unusable: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -66,8 +73,11 @@ class PreparedDataset:
 
     @property
     def warnings(self) -> list[str]:
-        """What sets this data apart, in sentences: every table that uses it shows them."""
-        return list(self.manifest.get("marks", []))
+        """What sets this data apart, in sentences: every record made from it keeps them, every table shows them."""
+        marks = list(self.manifest.get("marks", []))
+        if self.expected is not None and lacking(len(self), self.expected):
+            marks.append(warning(self.manifest["dataset"], len(self), self.expected))
+        return marks
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
@@ -75,9 +85,11 @@ class PreparedDataset:
 
         text = dict.fromkeys(("record_id", "patient_id", "split", "report", "sex"), str)
         # "" must stay an empty report, and a report that reads "NA" a report
-        return pd.read_csv(
-            self.path / RECORDS, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n"
-        )
+        content = io.BytesIO(read_part(self.path, RECORDS, self.manifest))
+        table = pd.read_csv(content, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n")
+        table["report"] = table["report"].map(real_report)  # older preparations kept what these two lines take out
+        table["age"] = table["age"].where(table["age"].between(0, OLDEST))
+        return table
 
     @functools.cached_property
     def metadata(self) -> pd.DataFrame:
@@ -88,7 +100,8 @@ class PreparedDataset:
         if not path.is_file():
             remedy = f"remove {self.path} and run 'ecgarena data prepare' again"
             raise DataError(f"{path} is missing: prepared before recorders and languages were kept; {remedy}")
-        return pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
+        content = io.BytesIO(read_part(self.path, METADATA, self.manifest))
+        return pd.read_csv(content, dtype=str, keep_default_na=False, lineterminator="\n")
 
     @functools.cached_property
     def devices(self) -> np.ndarray:
@@ -124,17 +137,29 @@ class PreparedDataset:
             return self._with_report(known)
         if name not in known:
             raise UsageError(no_label_set(self.manifest["dataset"], name, known))
-        with np.load(self.path / LABELS) as stored:
-            matrix = stored[name]
+        matrix = self._read_labels()[name]
         rows = np.flatnonzero(matrix.any(axis=1))
         return LabelSet(tuple(known[name]), rows, matrix[rows])
 
+    def unlabelled(self, name: str) -> str:
+        """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or ""."""
+        without, all_of_it = len(self) - len(self.label_set(name).rows), f"of {len(self):,} recordings"
+        if not without:
+            return ""
+        lacked = "report and are left out" if name == REPORTS else f"label in {name} and are left out of it"
+        return f"{without:,} {all_of_it} have no {lacked}"
+
     def _with_report(self, known: Mapping[str, list[str]]) -> LabelSet:
         rows = np.flatnonzero([bool(report.strip()) for report in self.reports])
-        with np.load(self.path / LABELS) as stored:
-            every = [stored[name][rows] for name in known]
+        stored = self._read_labels()
+        every = [stored[name][rows] for name in known]
         matrix = np.concatenate(every, axis=1) if every else np.zeros((len(rows), 0), np.uint8)
         return LabelSet(tuple(f"{name}/{label}" for name in known for label in known[name]), rows, matrix)
+
+    def _read_labels(self) -> dict[str, np.ndarray]:
+        """Every label matrix, ``(n, class)`` uint8; not kept, for they may be large."""
+        with np.load(io.BytesIO(read_part(self.path, LABELS, self.manifest))) as stored:
+            return {name: stored[name] for name in stored.files}
 
     def millivolt(self, rows: np.ndarray) -> np.ndarray:
         """Read recordings of one length as they were recorded: ``(len(rows), 12, time)`` float32 mV.
@@ -146,15 +171,33 @@ class PreparedDataset:
     def digital_and_millivolt(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `millivolt`, with the int16 samples that it is made of before it."""
         rows = np.asarray(rows)
+        adc = self._digital(rows)
+        self.signals.verify(rows, adc, self.record_ids)
+        return adc, self._calibrate(adc, rows)
+
+    def digital(self, size: int = 512) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows and samples of all recordings, in groups of equal length, not verified: for whoever looks for damage."""
+        for rows in self.chunks(size):
+            yield rows, self._digital(rows)
+
+    def _digital(self, rows: np.ndarray) -> np.ndarray:
         lengths = self._lengths[rows]
         if rows.size == 0 or np.any(lengths != lengths[0]):
             raise ValueError("millivolt() reads one or more recordings of equal length; use read() for a mixture")
         if self._uniform:
-            adc = self._samples.reshape(len(self), len(LEADS), -1)[rows]
-        else:
-            spans = (slice(self._offsets[row], self._offsets[row] + len(LEADS) * self._lengths[row]) for row in rows)
-            adc = np.stack([self._samples[span].reshape(len(LEADS), -1) for span in spans])
-        return adc, self._calibrate(adc, rows)
+            return np.asarray(self._samples.reshape(len(self), len(LEADS), -1)[rows])
+        spans = (slice(self._offsets[row], self._offsets[row] + len(LEADS) * self._lengths[row]) for row in rows)
+        return np.stack([self._samples[span].reshape(len(LEADS), -1) for span in spans])
+
+    @functools.cached_property
+    def signals(self) -> VerifiedSignals:
+        """The checksums of the recordings, and which of them were verified here."""
+        return VerifiedSignals(self.path, self.manifest)
+
+    @functools.cached_property
+    def _calibration(self) -> np.ndarray:
+        """``(n, 12, 2)``: gain and baseline."""
+        return np.load(verified(self.path, CALIBRATION, self.manifest), mmap_mode="r")
 
     def read(self, rows: np.ndarray, spec: SignalSpec) -> np.ndarray:
         """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
@@ -190,7 +233,7 @@ class PreparedDataset:
 
     def _flat_in(self, leads: set[str]) -> list[int]:
         """Rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
-        noticed = json.loads((self.path / REPORT).read_text("utf-8"))["noticed"]
+        noticed = json.loads(read_part(self.path, REPORT, self.manifest))["noticed"]
         flat: dict[str, set[str]] = {}
         for found in noticed:
             if found["kind"] in FLAT_KINDS:
@@ -199,22 +242,16 @@ class PreparedDataset:
         return [row for row, record_id in enumerate(self.record_ids) if record_id in names] if names else []
 
     def _calibrate(self, adc: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        ecg = adc.astype(np.float32)
+        missing = self.manifest["missing_samples"] > 0
         if self._single_gain is not None:
-            ecg *= np.float32(1.0 / self._single_gain)
-        else:
-            gain, baseline = np.moveaxis(self._calibration[rows], -1, 0)
-            ecg = ((ecg - baseline[..., None]) / gain[..., None]).astype(np.float32)
-        if self.manifest["missing_samples"]:
-            ecg[adc == MISSING_SAMPLE] = 0.0
-        return ecg
+            return to_millivolt(adc, self._single_gain, missing=missing)
+        gain, baseline = np.moveaxis(self._calibration[rows], -1, 0)
+        return to_millivolt(adc, gain, baseline, missing)
 
     @functools.cached_property
     def _single_gain(self) -> float | None:
         """The gain that all leads of all recordings share with baseline 0, or None."""
-        gain = float(self._calibration[0, 0, 0])
-        same = np.all(self._calibration[..., 0] == gain) and not np.any(self._calibration[..., 1])
-        return gain if same else None
+        return shared_gain(self._calibration[..., 0], self._calibration[..., 1])
 
     @functools.cached_property
     def _offsets(self) -> np.ndarray:
@@ -227,18 +264,3 @@ class PreparedDataset:
     @functools.cached_property
     def _uniform(self) -> bool:
         return bool(np.all(self._lengths == self._lengths[0]))
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read and check the manifest; its absence means that the preparation did not finish."""
-    try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise DataError(f"{path} holds no complete prepared dataset; run 'ecgarena data prepare' again") from None
-    if manifest.get("format") != FORMAT:
-        raise DataError(f"{path} was prepared by another version; remove it and run 'ecgarena data prepare' again")
-    size = (path / SIGNALS).stat().st_size if (path / SIGNALS).is_file() else 0
-    if size != manifest["signal_bytes"]:
-        problem = f"{path / SIGNALS} has {size} bytes, its manifest says {manifest['signal_bytes']}"
-        raise DataError(f"{problem}; remove {path} and run 'ecgarena data prepare' again")
-    return manifest

@@ -17,7 +17,10 @@ import numpy as np
 
 from benchmark.api import LEADS, Dataset, RawSignal, RecordingEntry
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
-from benchmark.data.signals.signal import einthoven_residual, lead_positions
+from benchmark.data.labels.demographics import known_age
+from benchmark.data.reports.report_texts import real_report
+from benchmark.data.signals.signal import einthoven_residual, lead_positions, shared_gain, to_millivolt
+from benchmark.data.store.integrity import checksum
 from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
 
@@ -30,6 +33,7 @@ class Screened:
     """What reading a chunk gave: the sound recordings, in order, and the findings."""
 
     signals: list[bytes] = field(default_factory=list)  # per recording (12, time) int16
+    checksums: list[bytes] = field(default_factory=list)  # per recording one uint32
     calibration: list[bytes] = field(default_factory=list)  # per recording (12, 2) float64
     samples: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)  # positions in the chunk
@@ -77,6 +81,7 @@ def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> 
             continue
         found.missing += _notice(entry, raw, found.findings)
         found.signals.append(raw.adc.astype("<i2", copy=False).tobytes())
+        found.checksums.append(np.array(checksum(found.signals[-1]), "<u4").tobytes())
         found.calibration.append(np.stack([raw.gain, raw.baseline], axis=-1).astype("<f8").tobytes())
         found.samples.append(raw.adc.shape[1])
         found.kept.append(position)
@@ -110,7 +115,7 @@ def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal
 
 
 def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> int:
-    """Note flat leads, missing samples and broken lead identities; return the number of missing samples."""
+    """Note flat leads, missing samples, broken lead identities and impossible entries; return the missing samples."""
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
     residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
@@ -121,6 +126,10 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
         f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV": (
             f"{residual:.3f} mV" if residual > EINTHOVEN_TOLERANCE else ""
         ),
+        "an age that nobody has, read as unknown": (
+            f"{entry.age:g}" if entry.age is not None and known_age(entry.age) is None else ""
+        ),
+        "a report that only says there is none": entry.report if real_report(entry.report) != entry.report else "",
     }
     findings.noticed += [
         {"record_id": entry.record_id, "kind": kind, "detail": detail} for kind, detail in found.items() if detail
@@ -129,9 +138,7 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
 
 
 def _limb_leads(raw: RawSignal) -> np.ndarray:
-    """The first six leads in millivolt, float32: half the traffic of float64, and integers of 16 bits stay exact."""
-    limb = raw.adc[:6].astype(np.float32)
-    if raw.baseline[:6].any():
-        limb -= raw.baseline[:6, None].astype(np.float32)
-    limb /= raw.gain[:6, None].astype(np.float32)
-    return limb
+    """The first six leads in millivolt; there is no missing sample among them."""
+    gain, baseline = raw.gain[:6], raw.baseline[:6]
+    one = shared_gain(gain, baseline)
+    return to_millivolt(raw.adc[:6], gain if one is None else one, baseline, missing=False)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,13 +22,16 @@ import numpy as np
 
 from benchmark.api import LEADS, Dataset, RecordingEntry
 from benchmark.atomic import write_text
-from benchmark.canonical import file_sha256
+from benchmark.data.labels.demographics import known_age
+from benchmark.data.reports.report_texts import real_report
+from benchmark.data.store import integrity, prepared
 from benchmark.data.store import preparation_log as findings
-from benchmark.data.store import prepared
+from benchmark.data.store.completeness import expected_recordings
 from benchmark.data.store.quality_checks import Screened
 from benchmark.data.store.recording_index import Index
 
-JOURNAL, CALIBRATION, LEFT_OUT, NOTICED = "journal.json", "calibration.f8", "left_out.jsonl", "noticed.jsonl"
+JOURNAL, LEFT_OUT, NOTICED = "journal.json", "left_out.jsonl", "noticed.jsonl"
+CALIBRATION, CHECKSUMS = "calibration.f8", "checksums.u4"  # the raw numbers, without the head of an .npy file
 RECORD_COLUMNS = ("record_id", "patient_id", "split", "age", "sex", "report", "offset", "samples")
 
 
@@ -38,7 +42,8 @@ class StoreWriter:
         self.folder, self.dataset, self.index = folder, dataset, index
         self.made_from = {**made_from, "index": index.digest, "chunk": index.chunk}
         labels = [f"labels-{number}.u8" for number in range(len(dataset.label_sets))]
-        self.parts = [prepared.SIGNALS, CALIBRATION, prepared.RECORDS, prepared.METADATA, LEFT_OUT, NOTICED, *labels]
+        self.parts = [integrity.SIGNALS, CHECKSUMS, CALIBRATION, prepared.RECORDS, prepared.METADATA]
+        self.parts += [LEFT_OUT, NOTICED, *labels]
         self.state = self._journal() or self._begin()
 
     @property
@@ -53,12 +58,13 @@ class StoreWriter:
     @property
     def written(self) -> int:
         """Bytes of signal."""
-        return int(self.state["sizes"][prepared.SIGNALS])
+        return int(self.state["sizes"][integrity.SIGNALS])
 
     def append(self, chunk: list[RecordingEntry], found: Screened) -> None:
         kept = [chunk[position] for position in found.kept]
         content = [
             b"".join(found.signals),
+            b"".join(found.checksums),
             b"".join(found.calibration),
             self._record_lines(kept, found.samples),
             _lines([(entry.record_id, entry.device or "", entry.language or "") for entry in kept]),
@@ -75,6 +81,7 @@ class StoreWriter:
             "chunks": self.chunks + 1,
             "recordings": self.recordings + len(kept),
             "left_out": self.state["left_out"] + len(found.findings.left_out),
+            "excluded": self.state["excluded"] + sum(entry.excluded and bool(entry.problem) for entry in chunk),
             "missing": self.state["missing"] + found.missing,
             "splits": dict(splits),
         }
@@ -83,17 +90,18 @@ class StoreWriter:
     def finish(self) -> None:
         """Bring the parts into the store's form, and write the manifest."""
         n, folder = self.recordings, self.folder
-        _save_npy(folder / prepared.CALIBRATION, folder / CALIBRATION, (n, len(LEADS), 2))
+        _save_npy(folder / integrity.CHECKSUMS, folder / CHECKSUMS, "<u4", (n,))
+        _save_npy(folder / prepared.CALIBRATION, folder / CALIBRATION, "<f8", (n, len(LEADS), 2))
         matrices = {
             name: _map(folder / f"labels-{number}.u8", "u1", (n, len(classes)))
             for number, (name, classes) in enumerate(self.dataset.label_sets.items())
         }
-        np.savez(folder / prepared.LABELS, **matrices)  # type: ignore[arg-type]
+        _save_npz(folder / prepared.LABELS, matrices)
         findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / NOTICED)
-        manifest = self._manifest(matrices)
-        write_text(folder / prepared.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        manifest = integrity.seal(self._manifest(matrices))
+        write_text(folder / integrity.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         del matrices
-        for part in (JOURNAL, *set(self.parts) - {prepared.SIGNALS, prepared.RECORDS, prepared.METADATA}):
+        for part in (JOURNAL, *set(self.parts) - {integrity.SIGNALS, prepared.RECORDS, prepared.METADATA}):
             (folder / part).unlink()
         self.index.path.unlink()
 
@@ -116,7 +124,14 @@ class StoreWriter:
         for part in self.parts:
             (self.folder / part).write_bytes(heads.get(part, b""))
         sizes = {part: len(heads.get(part, b"")) for part in self.parts}
-        counts: dict[str, Any] = {"chunks": 0, "recordings": 0, "left_out": 0, "missing": 0, "splits": {}}
+        counts: dict[str, Any] = {
+            "chunks": 0,
+            "recordings": 0,
+            "left_out": 0,
+            "excluded": 0,
+            "missing": 0,
+            "splits": {},
+        }
         return {"made_from": self.made_from, "sizes": sizes, **counts}
 
     def _record_lines(self, kept: list[RecordingEntry], samples: list[int]) -> bytes:
@@ -126,8 +141,8 @@ class StoreWriter:
             [
                 (
                     *(entry.record_id, entry.patient_id, entry.split),
-                    *("" if entry.age is None else float(entry.age), entry.sex or ""),
-                    *(" ".join(entry.report.split()), int(offset), length),  # one line per recording
+                    *("" if (age := known_age(entry.age)) is None else float(age), entry.sex or ""),
+                    *(" ".join(real_report(entry.report).split()), int(offset), length),  # one line per recording
                 )
                 for entry, offset, length in zip(kept, starts, samples, strict=False)
             ]
@@ -145,8 +160,9 @@ class StoreWriter:
         labels = hashlib.sha256()
         for name in sorted(matrices):  # of the matrices, not of the file: a zip archive carries the time of its writing
             labels.update(name.encode() + matrices[name].tobytes())
-        files = (prepared.SIGNALS, prepared.CALIBRATION, prepared.RECORDS)
-        parts = [file_sha256(self.folder / part) for part in files]
+        parts = integrity.measure_parts(self.folder, (integrity.SIGNALS, integrity.CHECKSUMS, *prepared.PARTS))
+        files = (integrity.SIGNALS, prepared.CALIBRATION, prepared.RECORDS)
+        digests = [parts[name]["sha256"] for name in files]
         return {
             "format": prepared.FORMAT,
             **{name: self.made_from[name] for name in ("dataset", "version", "config")},
@@ -155,13 +171,16 @@ class StoreWriter:
             "marks": list(self.dataset.warnings),
             "recordings": self.recordings,
             "left_out": self.state["left_out"],
+            "excluded": self.state["excluded"],
+            "expected": expected_recordings(self.dataset, self.state["excluded"]),
             "missing_samples": self.state["missing"],
             "splits": self.state["splits"],
             "split_digest": _split_digest(self.folder / prepared.RECORDS),
             "label_sets": {label_set: list(classes) for label_set, classes in self.dataset.label_sets.items()},
             "signal_bytes": self.written,
-            "metadata_sha256": file_sha256(self.folder / prepared.METADATA),
-            "digest": hashlib.sha256("".join([*parts, labels.hexdigest()]).encode()).hexdigest()[:16],
+            "metadata_sha256": parts[prepared.METADATA]["sha256"],
+            "digest": hashlib.sha256("".join([*digests, labels.hexdigest()]).encode()).hexdigest()[:16],
+            integrity.PARTS: parts,
         }
 
 
@@ -171,11 +190,19 @@ def _lines(rows: list[tuple[Any, ...]]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _save_npy(path: Path, raw: Path, shape: tuple[int, ...]) -> None:
-    """What `np.save` makes of the raw doubles, without a copy of them in memory."""
+def _save_npy(path: Path, raw: Path, dtype: str, shape: tuple[int, ...]) -> None:
+    """Write what `np.save` makes of the raw numbers, without a copy of them in memory."""
     with path.open("wb") as file, raw.open("rb") as values:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
         shutil.copyfileobj(values, file)
+
+
+def _save_npz(path: Path, matrices: Mapping[str, np.ndarray]) -> None:
+    """Write what `np.savez` writes, but for the time of the writing: equal matrices make equal files."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, matrix in matrices.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, matrix, allow_pickle=False)
 
 
 def _map(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
