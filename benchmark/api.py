@@ -302,8 +302,10 @@ class SupervisedMethod(TrainableMethod):
 
 
 class SplitBatches(Protocol):
-    """Recordings of a split as signals, read when asked for."""
+    """Recordings of a split as signals, read when asked for; `digest` is that of all that the batches hold."""
 
+    @property
+    def digest(self) -> str: ...
     def __len__(self) -> int: ...
     def batch(self, positions: np.ndarray) -> Batch:
         """Return the recordings at `positions`, on the CPU; without labels for test."""

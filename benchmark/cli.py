@@ -26,6 +26,7 @@ from benchmark.commands import (
     running,
 )
 from benchmark.commands.options import add_verbose
+from benchmark.disk import disk_error
 from benchmark.engine.preemption import Preempted
 from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 from benchmark.streams import guarded
@@ -66,16 +67,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_neighbours()
         return int(options.function(options) or 0)
     except BenchmarkError as error:
-        if options.verbose:
-            traceback.print_exception(error)
-        print(f"ecgarena: {error}", file=sys.stderr)
-        return error.exit_code
+        return show_error(error, options.verbose)
     except KeyboardInterrupt:
         print(f"ecgarena: interrupted; {again}", file=sys.stderr)
         return INTERRUPTED
     except Preempted as stopped:
         print(f"ecgarena: {stopped}; {again}", file=sys.stderr)
         return INCOMPLETE
+    except OSError as error:
+        failure = disk_error(error)
+        if failure is None:
+            raise
+        return show_error(failure, options.verbose)
+
+
+def show_error(error: BenchmarkError, verbose: bool) -> int:
+    """Print what went wrong; return the exit code that says so."""
+    if verbose:
+        traceback.print_exception(error)
+    print(f"ecgarena: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 class Parser(argparse.ArgumentParser):

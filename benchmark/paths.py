@@ -73,6 +73,13 @@ class Home:
     def leaderboards(self) -> Path:
         return self.root / "leaderboards"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The home and all of its parts, whether they are there or not."""
+        kept = (self.data, self.features, self.pretrained, self.records, self.subsets, self.fingerprints)
+        working = (self.scratch, self.locks, self.decoders, self.slurm, self.leaderboards)
+        return (self.root, *kept, *working)
+
 
 def is_file(path: Path) -> bool:
     """Whether there is such a file; a name that no file can have is none."""

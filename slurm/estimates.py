@@ -122,7 +122,7 @@ class Estimates:
 
     def _add_features(self, path: Path, synthetic: Mapping[str, object]) -> None:
         """The cache keeps seconds per recording, and a row of the array beside its file is one."""
-        with suppress(OSError, KeyError, TypeError, ValueError):  # a file of another kind, or of data that has gone
+        with suppress(OSError, EOFError, KeyError, TypeError, ValueError):  # damaged, or of data that has gone
             card = json.loads(path.read_text("utf-8"))
             kind = (synthetic[card["data"]], card["rows"] != "all")
             rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))

@@ -8,12 +8,11 @@ Plug-ins of other distributions are not copied: whoever edits those waits until 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmark.atomic import temporary_path
 from benchmark.errors import MissingError
 from benchmark.paths import Home
 
@@ -31,7 +30,7 @@ def snapshot(home: Home) -> Path:
     target = home.slurm / "code" / total.hexdigest()[:16]
     if target.is_dir():
         return target
-    partial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    partial = temporary_path(target)
     for name, root in roots.items():
         shutil.copytree(root, partial / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
     try:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.atomic import write_text
+from benchmark.atomic import temporary_path, write_text
 from benchmark.paths import Home
 
 SUBMISSION, JOBS, UNITS, JOURNAL, LOGS = "submission.json", "jobs.json", "units", "journal", "logs"
@@ -164,7 +164,7 @@ def write_submission(
     requests: list[dict[str, Any]],
 ) -> Submission:
     """Put a submission where it belongs in one move; nothing of it is queued yet."""
-    partial = folder.with_name(f".{folder.name}")
+    partial = temporary_path(folder)
     for name in (UNITS, JOURNAL, LOGS):
         (partial / name).mkdir(parents=True)
     for unit, request in zip(units, requests, strict=True):

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from benchmark.disk import WORKER_EXIT, failure_of_worker
 from benchmark.engine.event_stream import parse_event
 from benchmark.engine.events import Event, LineReporter
 from benchmark.paths import HOME_VARIABLE, Home
@@ -71,6 +72,8 @@ class Supervisor:
             if code == STOPPED or self.told_to_stop:
                 self._wait_for_the_end()
                 continue
+            if code == WORKER_EXIT:  # no fault of a cell: the job ends, and its cells can be submitted again
+                raise failure_of_worker(stderr.splitlines())
             deaths = 0 if sum(map(len, self.left())) < before else deaths + 1
             if code == 0 and self.left():
                 code, stderr = 1, "the worker ended without an error and left cells without a record"

@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmark.disk import end_worker
 from benchmark.engine.event_stream import claim_stdout
 from benchmark.engine.events import Event, ParentGoneError
 from benchmark.engine.preemption import SIGNALS, Preempted, ask_to_stop, asked_to_stop
+from benchmark.errors import DiskError
 
 STOPPED = 75  # EX_TEMPFAIL
 ORPHANED = 76  # its supervisor is gone: nobody reads this code
@@ -38,6 +40,8 @@ def main(path: str) -> int:
         return STOPPED
     except ParentGoneError:
         return ORPHANED
+    except (DiskError, OSError) as error:
+        return end_worker(error)
     return 0
 
 

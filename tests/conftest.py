@@ -185,3 +185,34 @@ def fill():
             store.put(cell.spec, record, resampled=resampled)
 
     return put
+
+
+@pytest.fixture
+def damage():
+    """A function that damages a file in one of the ways in which disks, copies, kills and people do, by a seed."""
+    import numpy as np
+
+    def apply(path: Path, seed: int) -> str:
+        random = np.random.default_rng(seed)
+        content = bytearray(path.read_bytes())
+        first = int(random.integers(len(content)))
+        kind = ("truncate", "zero a block", "flip a bit", "empty", "replace by a folder", "append")[seed % 6]
+        if kind == "replace by a folder":
+            path.unlink()
+            path.mkdir()
+            (path / "something").write_text("of somebody")
+            return kind
+        if kind == "truncate":
+            del content[first:]
+        elif kind == "zero a block":
+            content[first : first + 512] = bytes(len(content[first : first + 512]))
+        elif kind == "flip a bit":
+            content[first] ^= 1 << int(random.integers(8))
+        elif kind == "empty":
+            content.clear()
+        else:
+            content += b"\x00" * 100
+        path.write_bytes(content)
+        return kind
+
+    return apply

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import configuration
-from benchmark.commands.options import add_home, add_json, add_quiet, add_set, home_of, print_json, reporter_of
+from benchmark.commands.options import (
+    add_home,
+    add_json,
+    add_quiet,
+    add_set,
+    home_of,
+    print_json,
+    remove_leftovers_of_kills,
+    reporter_of,
+)
 from benchmark.errors import COMPLETE, MISSING, MissingError
 from benchmark.paths import dataset_root
 
@@ -57,11 +66,12 @@ def prepare_data(options: argparse.Namespace) -> int:
 
     config = configuration.parse_assignments(options.assignments)
     with reporter_of(options) as on_event:
-        pace = Pace()
+        pace, home = Pace(), home_of(options)
+        remove_leftovers_of_kills(home, on_event)
         prepared = prepare(
             options.dataset,
             config,
-            home_of(options),
+            home,
             options.root,
             lambda done, total: on_event(
                 Event("step", f"preparing {options.dataset}", done, total, pace.values(done, total))

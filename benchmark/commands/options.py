@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
+from benchmark.disk import check_home
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError, raise_all
 from benchmark.paths import Home
 
 if TYPE_CHECKING:
-    from benchmark.engine.events import BarReporter, LineReporter
+    from benchmark.engine.events import BarReporter, EventSink, LineReporter
     from benchmark.planning.plan import Plan
     from benchmark.planning.standing import AtHand, Standings
     from benchmark.records.store import Store
@@ -71,7 +72,19 @@ def reporter_of(options: argparse.Namespace) -> LineReporter | BarReporter:
 
 
 def home_of(options: argparse.Namespace) -> Home:
-    return Home(options.home.absolute()) if options.home else Home.default()
+    """Return the home that was chosen; raise `DiskError` where one is there that cannot be read."""
+    home = Home(options.home.absolute()) if options.home else Home.default()
+    check_home(home)
+    return home
+
+
+def remove_leftovers_of_kills(home: Home, on_event: EventSink) -> None:
+    """Make room before a command writes: a killed run may have left files of full size."""
+    from benchmark.engine.events import Event
+    from benchmark.leftovers import remove_leftovers
+
+    for path in remove_leftovers(home):
+        on_event(Event("note", f"removed {path}, which a killed run had not finished writing"))
 
 
 def device_of(options: argparse.Namespace) -> str:

@@ -15,6 +15,7 @@ from benchmark.commands.options import (
     device_of,
     home_of,
     print_json,
+    remove_leftovers_of_kills,
     reporter_of,
 )
 from benchmark.errors import COMPLETE, UsageError
@@ -59,6 +60,7 @@ def pretrain(options: argparse.Namespace) -> int:
         reporter_of(options) as on_event,
     ):
         if distributed.rank() == 0:
+            remove_leftovers_of_kills(home, on_event)
             prepare(options.data, of_data, home, options.root)
         distributed.everyone(None)  # the others wait until the data is there
         version = method.card.version

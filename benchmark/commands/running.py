@@ -21,6 +21,7 @@ from benchmark.commands.options import (
     plan_of,
     print_json,
     records_of,
+    remove_leftovers_of_kills,
     reporter_of,
 )
 from benchmark.commands.probing import explain_cell
@@ -143,6 +144,7 @@ def run(options: argparse.Namespace) -> int:
     runner = _executor(options, plan)
     with reporter_of(options) as on_event:
         if not options.dry_run:
+            remove_leftovers_of_kills(home, on_event)
             _prepare_all(plan, home, options.root, on_event)
             for line in set_aside_rows(plan, home, options.again):
                 on_event(Event("note", line))
@@ -267,7 +269,7 @@ def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> No
     """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
-    from benchmark.errors import MissingError
+    from benchmark.errors import DiskError, MissingError
     from benchmark.records.spec import datasets_of
 
     needed: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -285,6 +287,8 @@ def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> No
 
         try:
             prepare(name, config, home, root / name if root and DATASETS.get(name).needs_root else None, progress)
+        except DiskError:
+            raise
         except BenchmarkError as error:
             problems.append(str(error))
     raise_all(problems, "not all data is at hand:", MissingError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.api import Layer, Method, SignalSpec, SupervisedMethod
-from benchmark.atomic import write_text
+from benchmark.cache.json_files import keep_json
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.labels.merl_subset import merl_subset
@@ -21,7 +20,7 @@ from benchmark.data.signals.conditions import ConditionedDataset, SignalConditio
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine import supervised
 from benchmark.engine.cost import merge_costs
-from benchmark.engine.events import Event, EventSink, discard_event
+from benchmark.engine.events import Event, EventSink, discard_event, notes_to
 from benchmark.engine.features import cached_features, stored_cost
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.split_signals import SplitSignals
@@ -124,8 +123,7 @@ class CellContext:
         subset = self._drawn(rule, ids, fraction, seed)
         name = f"{self.dataset}-{self.label_set}-{fraction:g}-seed{seed}-{subset.digest}.json"
         path = self._inputs.home.subsets / name
-        if not path.is_file():
-            write_text(path, json.dumps(subset.manifest(ids), ensure_ascii=False))
+        keep_json(path, subset.manifest(ids), notes_to(self.on_event))
         return subset.rows, subset.summary()
 
     def _drawn(self, rule: str, ids: Sequence[str], fraction: float, seed: int) -> Subset:

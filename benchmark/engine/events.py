@@ -44,6 +44,11 @@ def discard_event(event: Event) -> None:
     """Tell nobody."""
 
 
+def notes_to(on_event: EventSink) -> Callable[[str], None]:
+    """Return a function that tells a sentence as a note."""
+    return lambda text: on_event(Event("note", text))
+
+
 def _ignore(event: Event) -> None: ...
 
 

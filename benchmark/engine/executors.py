@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmark.disk import WORKER_EXIT, failure_of_worker
 from benchmark.engine.event_stream import forward
 from benchmark.engine.events import Event, EventSink
 from benchmark.engine.interrupts import guarding_the_end
@@ -102,7 +103,10 @@ class ProcessesExecutor(Executor):
             if self.interrupted or code == -signal.SIGINT:
                 return Counter()
             stderr.seek(0)
-            return _account(group, home, started, code, stderr.readlines()[-STDERR_TAIL:], on_event)
+            tail = stderr.readlines()[-STDERR_TAIL:]
+            if code == WORKER_EXIT:
+                raise failure_of_worker(tail)
+            return _account(group, home, started, code, tail, on_event)
 
 
 def _account(

@@ -1,11 +1,11 @@
 """The feature cache: one pass over the signals per (weights, dataset, layer), shared by all cells.
 
-A file is named after the digest of everything that shapes its content and appears in one move.
+A file is named after the digest of everything that shapes its content, appears in one move and is verified by its
+checksum before a process first uses it. What is damaged is made anew, with a sentence that says so.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,10 +18,13 @@ from filelock import FileLock
 
 from benchmark import canonical
 from benchmark.api import AlignedMethod, Layer, Method, SequenceMethod, SignalSpec
-from benchmark.atomic import atomic_path, write_text
+from benchmark.atomic import atomic_path
+from benchmark.cache.arrays import ArrayWriter, is_usable, read_array
+from benchmark.cache.checksums import DamagedFileError, Say, dismiss, log
+from benchmark.cache.json_files import read_json, stored_json, write_json
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.cost import model_cost
-from benchmark.engine.events import Event, EventSink
+from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.prefetch import on_gpu, pinned, read_ahead, run_pipelined
 from benchmark.errors import BenchmarkError, UsageError
@@ -43,7 +46,7 @@ def cached_features(
     path = folder / f"{identity['method']}-{layer}-{canonical.digest(whole)}.npy"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
+        if not _is_usable(path, len(rows), notes_to(on_event)):
             started = time.monotonic()
             plain = handle.method  # its operations can be counted, those of a faster form cannot
             ready = plain.for_inference(precision)
@@ -51,21 +54,33 @@ def cached_features(
                 extract(ready, layer, data, rows, on_event, device, temporary)
                 seconds = time.monotonic() - started
                 cost = {**_model_cost(plain, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
-                write_text(
-                    path.with_suffix(".json"),
-                    json.dumps({**whole, "seconds": round(seconds, 2), "cost": cost}, indent=1),
-                )
-    loaded: np.memmap = np.load(path, mmap_mode="r")
-    return loaded
+                write_json(path.with_suffix(".json"), {**whole, "seconds": round(seconds, 2), "cost": cost}, indent=1)
+    return read_array(path)
 
 
 def stored_cost(path: Path) -> dict[str, float]:
-    """What making a file of the cache took; {} for one that was made before this was kept."""
+    """Return what making a file of the cache took; {} for one that was made before this was kept."""
     try:
-        cost: dict[str, float] = json.loads(path.with_suffix(".json").read_text("utf-8")).get("cost", {})
+        cost: dict[str, float] = read_json(path.with_suffix(".json"))[0].get("cost", {})
         return cost
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
+
+
+def _is_usable(path: Path, rows: int, say: Say) -> bool:
+    """Return whether the features and what is told of them are whole: without the latter a record would lack its cost.
+
+    Features of older code may have nothing beside them.
+    """
+    beside = path.with_suffix(".json")
+    try:
+        read_json(beside)
+    except FileNotFoundError:
+        pass
+    except DamagedFileError as error:
+        dismiss(beside, error, say)
+        return False
+    return is_usable(path, rows, say)
 
 
 def _model_cost(method: Method, layer: Layer, data: PreparedDataset, rows: np.ndarray, device: str) -> dict[str, float]:
@@ -73,22 +88,22 @@ def _model_cost(method: Method, layer: Layer, data: PreparedDataset, rows: np.nd
     return model_cost(method, _function(method, layer), ecg)
 
 
-def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder: Path) -> SignalSpec:
-    """The form in which a method wants its signals; kept in a file, so that it need not be built again to be asked."""
+def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder: Path, say: Say = log) -> SignalSpec:
+    """Return the form in which a method wants its signals; kept in a file, so as not to build it again to be asked."""
     path = folder / f"{identity['method']}-signal-{canonical.digest(identity)}.json"
-    try:
-        kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        kept = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-        return SignalSpec(**kept)
-    except (OSError, ValueError, TypeError):
-        spec = method().signal
-        write_text(path, json.dumps(asdict(spec)))
-        return spec
+    return stored_json(path, lambda: asdict(method().signal), _signal, say)
 
 
-def _space(like: np.ndarray, rows: int, file: Path | None) -> np.ndarray:
+def _signal(stored: dict[str, Any]) -> SignalSpec:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return SignalSpec(**fields)
+
+
+def _space(like: np.ndarray, rows: int, file: Path | None) -> np.ndarray | ArrayWriter:
     shape = (rows, *like.shape[1:])
-    return np.lib.format.open_memmap(file, "w+", like.dtype, shape) if file else np.empty(shape, like.dtype)
+    return ArrayWriter(file, like.dtype, shape) if file else np.empty(shape, like.dtype)
 
 
 def extract(
@@ -111,7 +126,7 @@ def extract(
     def read(part: np.ndarray) -> torch.Tensor:
         return pinned(torch.from_numpy(data.read(part, method.signal)), device)
 
-    out: np.ndarray | None = None
+    out: np.ndarray | ArrayWriter | None = None
     done = 0
     for part, result in zip(parts, run_pipelined(function, read_ahead(read, parts, device), device), strict=True):
         found = result.numpy().astype(np.float16 if layer == "short_sequence" else np.float32, copy=False)
@@ -122,7 +137,7 @@ def extract(
         on_event(Event("step", f"{layer} of {type(method).__name__}", done, len(rows)))
     if out is None:
         raise UsageError("there are no recordings to extract features from")
-    return out
+    return out.finish() if isinstance(out, ArrayWriter) else out
 
 
 def _function(method: Method, layer: Layer) -> Callable[[torch.Tensor], torch.Tensor]:

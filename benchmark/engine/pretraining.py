@@ -1,8 +1,13 @@
-"""Pre-train a method on recordings and their reports; the weights are kept under the digest of their recipe."""
+"""Pre-train a method on recordings and their reports; the weights are kept under the digest of their recipe.
+
+A killed training goes on from its checkpoint if data, options and code are still the same. Finished weights are held
+against the checksum in their card before they are used.
+"""
 
 from __future__ import annotations
 
-import json
+import functools
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +22,8 @@ from filelock import FileLock
 from benchmark import canonical
 from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod, report_key
 from benchmark.atomic import write_text
+from benchmark.cache.checksums import DamagedFileError, identity_of, set_aside, unreadable
+from benchmark.cache.json_files import read_json, write_json
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine import curves, distributed
@@ -25,6 +32,7 @@ from benchmark.engine.checkpoints import save_weights
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
+from benchmark.engine.training_identity import rows_digest
 from benchmark.errors import DataError, UsageError
 from benchmark.inert import csv_text
 from benchmark.paths import Home
@@ -34,7 +42,6 @@ from benchmark.planning.pretrained import (
     CURVES,
     HISTORY,
     WEIGHTS,
-    read_card,
     weight_options,
     weights_folder,
 )
@@ -79,6 +86,11 @@ class ReportedRecordings:
         self.without = int((inside & ~fit).sum())  # recordings left out for want of a report
 
     @property
+    def digest(self) -> str:
+        """Of the dataset, which of its recordings these are, and their form."""
+        return rows_digest(self.data, self.rows, self.spec)
+
+    @property
     def texts(self) -> int:
         """How many different reports there are; recordings with equal ones are no true negatives of each other."""
         return len(set(map(report_key, self.reports)))
@@ -111,14 +123,54 @@ def pretrain(
     data = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
     on_event = on_event if distributed.rank() == 0 else discard_event
     with _locked(folder):
-        found = distributed.everyone(read_card(folder))[0]
+        found = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
         if found is None:
             shaping = weight_options(method_name, config, recipe)
             work = _Pretraining(folder, method_name, shaping, recipe, data, on_event, device)
             found = work.run(checkpoint_every)
     if found["data_digest"] != data.digest:
-        raise DataError(f"the weights in {folder} were made from other data than {data.path}; remove one of the two")
+        raise _other_data(folder, found, data)
     return Pretrained(folder / WEIGHTS, found)
+
+
+def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
+    """Return the card of finished weights, None where there are none; damaged ones are set aside, which is said."""
+    card, weights = folder / CARD, folder / WEIGHTS
+    if not (card.exists() and weights.exists()):
+        return None
+    try:
+        found: dict[str, Any] = read_json(card)[0]
+        if _file_sha256(weights) != found["sha256"]:
+            raise DamagedFileError("its content is not what its card says")
+        return found
+    except (DamagedFileError, KeyError, TypeError) as error:
+        moved = [set_aside(path) for path in (card, weights)]
+        text = f"the weights in {folder} are damaged ({error}): set aside in {moved[0].parent}, to be trained anew"
+        on_event(Event("note", f"{text}; results of theirs stay, until `run --again ROW`"))
+        return None
+
+
+def _file_sha256(path: Path) -> str:
+    """Return the digest of a file, computed once per process as long as the file is the same."""
+    try:
+        return _sha256(path, identity_of(path.stat()))
+    except OSError as error:
+        raise unreadable(error) from error
+
+
+@functools.lru_cache
+def _sha256(path: Path, _: tuple[int, ...]) -> str:
+    return canonical.file_sha256(path)
+
+
+def _other_data(folder: Path, card: dict[str, Any], data: PreparedDataset) -> DataError:
+    renamed = folder.with_name(f"{folder.name}.{card['data_digest']}")
+    command = shlex.join(["mv", str(folder), str(renamed)])
+    return DataError(
+        f"the weights in {folder} were made from other data (digest {card['data_digest']}) than {data.path} holds now "
+        f"({data.digest}); to train them anew on what it holds now, rename their folder ({command}) and give the "
+        "command again"
+    )
 
 
 @contextmanager
@@ -253,7 +305,7 @@ class _Pretraining:
             "seconds": round(seconds, 1),  # of the last sitting, if the training was resumed
             "provenance": provenance.collect(),
         }
-        write_text(self.folder / CARD, json.dumps(card, indent=1, ensure_ascii=False))
+        write_json(self.folder / CARD, card, indent=1)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)  # optimiser state: three times the weights, of no use now
         return card
 

@@ -7,6 +7,7 @@ import torch
 
 from benchmark.api import Batch, SignalSpec
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.engine.training_identity import rows_digest
 
 
 class SplitSignals:
@@ -14,6 +15,11 @@ class SplitSignals:
 
     def __init__(self, data: PreparedDataset, rows: np.ndarray, labels: np.ndarray | None, spec: SignalSpec) -> None:
         self.data, self.rows, self.labels, self.spec = data, rows, labels, spec
+
+    @property
+    def digest(self) -> str:
+        """Of the dataset, the rows, their form and their labels."""
+        return rows_digest(self.data, self.rows, self.spec, self.labels)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from benchmark.api import SupervisedMethod, TaskContext
-from benchmark.atomic import atomic_path
 from benchmark.engine.training import Progress, train
 from benchmark.planning.training_config import TrainingConfig, number_of_epochs
 
@@ -36,31 +35,28 @@ def train_and_choose(
     assert isinstance(method, torch.nn.Module)
     signals = context.signals("train", method.signal, rows)
     config = TrainingConfig.from_options(dict(options), "training")
-    best_file = context.scratch("best.pt") if resumable else None
-    best: dict[str, Any] = {"score": -np.inf, "state": None}
-    if best_file is not None and best_file.is_file():
-        best = torch.load(best_file, map_location="cpu", weights_only=True)
-
     epochs = number_of_epochs(len(signals), config)
     watched = {round(epochs * (part + 1) / VALIDATIONS) for part in range(VALIDATIONS)}
 
     def validate(progress: Progress) -> dict[str, float]:
         if progress.epoch not in watched:
             return {}
-        score = val_score(class_scores(context, method, "val"))
-        if score > best["score"]:
-            best.update(score=score, state={k: v.clone() for k, v in method.state_dict().items()})
-            if best_file is not None:
-                with atomic_path(best_file) as temporary:
-                    torch.save(best, temporary)
-        return {"val_score": score}
+        return {"val_score": val_score(class_scores(context, method, "val"))}
 
     title = f"training {context.method_name} on {len(signals)} recordings"
     checkpoint = context.scratch("training.pt") if resumable else None
     progress = train(
-        method, signals, config, title, context.on_event, context.device, checkpoint, validate, groups=groups
+        method,
+        signals,
+        config,
+        title,
+        context.on_event,
+        context.device,
+        checkpoint,
+        validate,
+        groups=groups,
+        best_by="val_score",
     )
-    method.load_state_dict(best["state"])
     return {split: class_scores(context, method, split) for split in ("val", "test")}, progress.history
 
 

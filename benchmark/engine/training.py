@@ -3,7 +3,8 @@
 AdamW or SGD, bf16 autocast on request, gradient accumulation, one process or many (see `distributed`), and checkpoints,
 in the middle of an epoch too, from which a killed run goes on as if it had not been killed: same batches, same
 random numbers, bit-equal losses on a CPU. For that, batches are a function of (seed, epoch), and the random
-numbers of a step (dropout, masks) of (seed, step, process) alone.
+numbers of a step (dropout, masks) of (seed, step, process) alone. A checkpoint of other data, options or code, or one
+that is damaged, is set aside, and the training starts anew.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api import Batch, TrainableMethod
-from benchmark.atomic import atomic_path
-from benchmark.canonical import canonical
-from benchmark.engine import distributed
-from benchmark.engine.events import Event, EventSink
+from benchmark.cache.checksums import set_aside
+from benchmark.engine import distributed, training_identity
+from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import pinned, read_ahead
+from benchmark.engine.state_files import read_state, write_state
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.planning.training_config import (
     TrainingConfig,
@@ -38,11 +39,14 @@ from benchmark.planning.training_config import (
 CHECKPOINT_SECONDS = 600.0  # at most so much work is lost by a kill
 SHOWN = 8  # record ids named in an error
 TRAINING, VALIDATION = 0, 1  # streams of random numbers
-SELECTED_BY = {"val_loss": ("val_loss", -1), "zero_shot_val": ("val_zero_shot", 1)}  # select -> its column, its sign
+SELECTED_BY = {"last": ("", 1), "val_loss": ("val_loss", -1), "zero_shot_val": ("val_zero_shot", 1)}  # column and sign
 
 
 class TrainingData(Protocol):
-    """What the loop draws its batches from."""
+    """What the loop draws its batches from; `digest` is that of everything that the batches hold."""
+
+    @property
+    def digest(self) -> str: ...
 
     def __len__(self) -> int: ...
 
@@ -79,13 +83,16 @@ def train(
     after_epoch: Callable[[Progress], dict[str, float]] | None = None,
     checkpoint_every: float = CHECKPOINT_SECONDS,
     groups: list[dict[str, Any]] | None = None,
+    best_by: str = "",
 ) -> Progress:
     """Train `method` in place and return the history; it is left in eval mode, with the weights of the selected epoch.
 
     With a `checkpoint` path the state is kept there after every epoch and every `checkpoint_every` seconds, and a
-    later call goes on from it. `after_epoch` sees the epoch's losses as the last of the history and may return more
-    numbers for them (a validation loss, the score that `config.select` goes by). `groups` are the optimiser's
-    parameter groups where they differ: each has "params" and a "scale" of its rate.
+    later call on the same data, with the same options and code, goes on from it. `after_epoch` sees the epoch's losses
+    as the last of the history and may return more numbers for them (a validation loss, the score that `config.select`
+    goes by). `best_by` names one of these, the higher the better, to select by in place of `config.select`; epochs
+    without it are not selected. `groups` are the optimiser's parameter groups where they differ: each has "params" and
+    a "scale" of its rate.
     Raises `TrainingError` for losses that are not finite and `Preempted` when asked to stop.
     """
     if not isinstance(method, nn.Module):
@@ -93,7 +100,7 @@ def train(
     if len(data) == 0:
         raise UsageError(f"{title}: there is nothing to train on")
     method.to(device)
-    training = _Training(method, data, config, title, on_event, device, checkpoint, checkpoint_every, groups)
+    training = _Training(method, data, config, title, on_event, device, checkpoint, checkpoint_every, groups, best_by)
     training.start()
     with distributed.global_batch_norm(method):
         training.run(after_epoch)
@@ -139,11 +146,13 @@ class _Training:
         checkpoint: Path | None,
         checkpoint_every: float,
         groups: list[dict[str, Any]] | None,
+        best_by: str,
     ) -> None:
         assert isinstance(method, nn.Module)
         self.method, self.module, self.data, self.config, self.title = method, method, data, config, title
         self.on_event: EventSink = on_event if distributed.rank() == 0 else (lambda event: None)
         self.device, self.checkpoint, self.checkpoint_every = device, checkpoint, checkpoint_every
+        self.best_by = best_by
         self.per_epoch = steps_per_epoch(len(data), config)
         self.epochs = number_of_epochs(len(data), config)
         self.weights = [weight for weight in method.parameters() if weight.requires_grad]
@@ -151,17 +160,15 @@ class _Training:
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.kept = time.monotonic()
+        self.identity = training_identity.of(method, data.digest, config)
 
     def start(self) -> None:
-        """From the checkpoint, if there is one; on every process from the same state."""
+        """From the checkpoint, if there is one of this very training; on every process from the same state."""
         bf16_on_cpu = self.config.precision == "bf16" and torch.device(self.device).type == "cpu"
         if bf16_on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             self._note("this CPU has no bf16 arithmetic, fp32 would be many times faster")
-        found = distributed.everyone(self.checkpoint is not None and self.checkpoint.is_file())
-        if len(set(found)) > 1:
-            raise UsageError(f"only some processes see {self.checkpoint}; its folder must be shared by all of them")
-        if found[0]:
-            self._resume()
+        if self.checkpoint is not None:
+            self._resume_from(self.checkpoint)
         distributed.refuse_differences(self.module)
 
     def run(self, after_epoch: Callable[[Progress], dict[str, float]] | None) -> None:
@@ -251,15 +258,14 @@ class _Training:
         )
 
     def _select(self, losses: dict[str, float]) -> None:
-        """Keep the weights of this epoch if they are the best so far by what `select` names."""
-        if self.config.select == "last":
-            return
-        column, sign = SELECTED_BY[self.config.select]
-        if column not in losses:
+        """Keep the weights of this epoch if they are the best so far by what is selected by."""
+        column, sign = (self.best_by, 1) if self.best_by else SELECTED_BY[self.config.select]
+        if not self.best_by and column and column not in losses:
             raise UsageError(f"{self.title}: select = {self.config.select!r} needs validation data, there is none")
+        score = losses.get(column, math.nan)
         best = self.progress.best
-        if not best or sign * losses[column] > sign * best["score"]:
-            self.progress.best = {"epoch": self.progress.epoch, "score": losses[column]}
+        if math.isfinite(score) and (not best or sign * score > sign * best["score"]):
+            self.progress.best = {"epoch": self.progress.epoch, "score": score}
             self.best = {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
 
     def _stop(self) -> None:
@@ -277,22 +283,34 @@ class _Training:
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
             "progress": asdict(self.progress),
-            "config": canonical(asdict(self.config)),
-            "examples": len(self.data),
+            "identity": self.identity,
         }
-        with atomic_path(self.checkpoint) as temporary:
-            torch.save(state, temporary)
+        write_state(self.checkpoint, state)
 
-    def _resume(self) -> None:
-        assert self.checkpoint is not None
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        own = {"config": canonical(asdict(self.config)), "examples": len(self.data)}
-        if any(state.get(name) != value for name, value in own.items()):
-            raise UsageError(f"{self.checkpoint} belongs to a training with other options or data; remove it")
+    def _resume_from(self, checkpoint: Path) -> None:
+        """Take over the state of a checkpoint; one of another training is set aside, and this one starts anew."""
+        state = self._read_state(checkpoint)
+        if state is None:
+            return
+        differences = distributed.everyone(training_identity.difference(state.get("identity"), self.identity))
+        if other := next(filter(None, differences), ""):
+            if not distributed.rank():
+                self._note(f"{checkpoint} was set aside as {set_aside(checkpoint)}: {other}; the training starts anew")
+            return
         self.module.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.best, self.progress = state["best"], Progress(**state["progress"])
-        self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {self.checkpoint}")
+        self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {checkpoint}")
+
+    def _read_state(self, checkpoint: Path) -> dict[str, Any] | None:
+        """Return what a checkpoint holds, on every process or on none; the first one looks after a damaged file."""
+        if len(set(distributed.everyone(checkpoint.exists()))) > 1:
+            raise UsageError(f"only some processes see {checkpoint}; its folder must be shared by all of them")
+        say, first = notes_to(self.on_event), distributed.rank() == 0
+        state = read_state(checkpoint, say) if first else None
+        distributed.everyone(None)  # the others wait
+        state = state if first else read_state(checkpoint, say)
+        return state if all(distributed.everyone(state is not None)) else None
 
     def _note(self, text: str) -> None:
         self.on_event(Event("note", f"{self.title}: {text}"))

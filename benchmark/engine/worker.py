@@ -6,10 +6,12 @@ import json
 import sys
 from pathlib import Path
 
+from benchmark.disk import end_worker
 from benchmark.engine.event_stream import claim_stdout
 from benchmark.engine.events import ParentGoneError
 from benchmark.engine.interrupts import guarding_the_end
 from benchmark.engine.run import limit_threads, run_group
+from benchmark.errors import DiskError
 from benchmark.paths import Home
 from benchmark.planning.plan import CellGroup
 
@@ -24,6 +26,8 @@ def main(request: str, device: str, threads: str) -> int:
             run_group(group, Home.default(), device, claim_stdout())
     except ParentGoneError:
         return ORPHANED
+    except (DiskError, OSError) as error:
+        return end_worker(error)
     return 0
 
 

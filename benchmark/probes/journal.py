@@ -15,22 +15,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.atomic import write_text
+from benchmark.atomic import write_bytes
+from benchmark.cache import lines
+from benchmark.cache.checksums import DamagedFileError, Say, dismiss, log, read_bytes
+from benchmark.disk import disk_errors
 
 
 class Journal:
     """One JSON object per line; the first says which search this is. Without a path nothing is kept.
 
-    The journal of another search (other data, options or versions) is begun anew; a line that the kill cut
-    short is dropped.
+    The journal of another search (other data, options or versions) is begun anew. Of a damaged one the lines before the
+    damage count, which `say` hears; a line that the kill cut short is dropped.
     """
 
-    def __init__(self, path: Path | None, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path | None, identity: Mapping[str, Any], say: Say = log) -> None:
         self.path, self._position = path, 0
-        header = json.dumps(identity, sort_keys=True)
-        self._known = _entries(path, header) if path else []
+        self._known: list[dict[str, Any]] = []
         if path:
-            write_text(path, "".join(f"{line}\n" for line in (header, *map(json.dumps, self._known))))
+            header = json.loads(json.dumps(identity))
+            self._known = _answers(path, header, say)
+            content, self._checksum = lines.encode([header, *self._known])
+            write_bytes(path, content)
 
     def next(self) -> dict[str, Any] | None:
         """The answer to the next question if it is known."""
@@ -44,17 +49,25 @@ class Journal:
         self._known.append(entry)
         self._position += 1
         if self.path:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            line, self._checksum = lines.encode([entry], self._checksum)
+            with disk_errors(self.path), self.path.open("ab") as file:
+                file.write(line)
 
 
-def _entries(path: Path, header: str) -> list[dict[str, Any]]:
-    if not path.is_file():
+def _answers(path: Path, header: dict[str, Any], say: Say) -> list[dict[str, Any]]:
+    """Return the answers of a journal of this search that can be trusted."""
+    try:
+        stored = lines.decode(read_bytes(path))
+    except FileNotFoundError:
         return []
-    first, *lines = path.read_text("utf-8").split("\n")
-    if first != header:
+    except DamagedFileError as error:
+        dismiss(path, error, say)
         return []
-    return [json.loads(line) for line in lines[:-1]]  # what follows the last line end was cut short
+    first, *answers = stored.entries or [{}]
+    ours = first == header
+    if stored.damaged and (ours or not stored.entries):
+        say(f"{path} is damaged in line {len(stored.entries) + 1}: the search goes on from what stands before it")
+    return answers if ours else []
 
 
 def fingerprint(*arrays: ArrayLike) -> str:

@@ -7,12 +7,14 @@ change and the size that stand beside it, and whoever removes the cache loses a 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.atomic import write_text
+from benchmark.cache.checksums import DamagedFileError, dismiss
+from benchmark.cache.json_files import read_json, write_json
+from benchmark.errors import DiskError
 from benchmark.paths import Home
 from benchmark.records.paths import INDEX, RECORD, RESAMPLED, record_file, record_files
 from benchmark.records.record import RunRecord, UnusableRecordError, parse_record
@@ -96,10 +98,15 @@ def _state(path: str) -> tuple[int, int, int] | None:
 
 def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:
     try:
-        stored = json.loads(cache.read_text("utf-8"))
-        return {path: (time, size, _entry(fields)) for path, time, size, *fields in stored}
-    except (OSError, ValueError, TypeError):
+        stored, _ = read_json(cache)
+        return {path: (time, size, _entry(fields)) for path, time, size, *fields in stored["entries"]}
+    except FileNotFoundError:
         return {}
+    except DamagedFileError as error:
+        dismiss(cache, error)
+    except (ValueError, TypeError, KeyError):
+        pass  # of older code
+    return {}
 
 
 def _entry(fields: list[Any]) -> Entry:
@@ -112,10 +119,8 @@ def _entry(fields: list[Any]) -> Entry:
 
 def _keep(cache: Path, entries: dict[str, tuple[int, int, Entry]]) -> None:
     """A home that cannot be written to can still be looked at."""
-    try:
-        write_text(cache, json.dumps([[path, time, size, *entry] for path, (time, size, entry) in entries.items()]))
-    except OSError:
-        return
+    with suppress(DiskError):
+        write_json(cache, {"entries": [[path, time, size, *entry] for path, (time, size, entry) in entries.items()]})
 
 
 def entry_of(record: RunRecord, task: str, method: str, written: int = 0) -> Entry:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.api import AlignedMethod, Batch, Layer, Method, SequenceMethod, SplitBatches
+from benchmark.canonical import digest
 from benchmark.layers import shortened
 
 SAMPLE = 2048  # recordings that mean and standard deviation are taken from
@@ -73,6 +74,11 @@ class Pairs:
     def __init__(self, recordings: Recordings, reports: Sequence[str], ids: Sequence[str]) -> None:
         self.recordings, self.reports, self.ids = recordings, list(reports), list(ids)
         self.rows = np.flatnonzero([bool(text.strip()) for text in reports])
+
+    @property
+    def digest(self) -> str:
+        """Of ids and reports; what the recordings are made of is part of the name of a decoder's file."""
+        return digest([self.ids, self.reports])
 
     def __len__(self) -> int:
         return len(self.rows)

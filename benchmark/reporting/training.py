@@ -1,7 +1,7 @@
 """Train a report decoder once for all cells that differ only in how they write; killed trainings go on.
 
 ``decoders/<method>-<digest>.pt`` holds the finished weights with their history; beside it, while the training lasts,
-lies the checkpoint of the shared loop.
+lies the checkpoint of the shared loop. What is damaged, or was trained by other code, is made anew.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
 
-from benchmark.atomic import atomic_path
-from benchmark.engine.events import EventSink
+from benchmark.engine import training_identity
+from benchmark.engine.events import Event, EventSink, notes_to
+from benchmark.engine.state_files import read_state, write_state
 from benchmark.engine.training import Progress, mean_losses, train
 from benchmark.errors import UsageError
 from benchmark.planning.training_config import TrainingConfig
@@ -44,17 +44,31 @@ def train_decoder(
         return _trained(learner, pairs, config, title, on_event, device, None, encoder_rate)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
-        if file.is_file():
-            kept: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-            learner.load_state_dict(kept.pop("state"))
-            return kept
+        identity = training_identity.of(learner, pairs["train"].digest, config)
+        stored = _stored(file, identity, on_event)
+        if stored is not None:
+            learner.load_state_dict(stored.pop("state"))
+            return stored
         checkpoint = file.with_suffix(".training")
-        told = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
+        result = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
         state = {name: value.cpu() for name, value in learner.state_dict().items()}
-        with atomic_path(file) as temporary:
-            torch.save({"state": state, **told}, temporary)
+        write_state(file, {"state": state, "identity": identity, **result})
         checkpoint.unlink(missing_ok=True)
-        return told
+        return result
+
+
+def _stored(file: Path, identity: dict[str, Any], on_event: EventSink) -> dict[str, Any] | None:
+    """Return the weights and history of a trained decoder; None where there is none, or none of this very training.
+
+    Older code did not keep the identity: then the name, which has data and recipe in it, must do.
+    """
+    stored = read_state(file, notes_to(on_event))
+    if stored is None:
+        return None
+    other = training_identity.difference(stored.pop("identity", identity), identity)
+    if other:
+        on_event(Event("note", f"{file} is made anew: {other}"))
+    return None if other else stored
 
 
 def _trained(

@@ -63,6 +63,7 @@ class Noise:
     def __init__(self, n=64, broken=()):
         self.x = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 8)).astype(np.float32))
         self.x[list(broken)] = float("nan")
+        self.digest = "noise"
 
     def __len__(self):
         return len(self.x)
@@ -73,6 +74,8 @@ class Noise:
 
 class Reported:
     """Noise with reports, for MERL."""
+
+    digest = "reported"
 
     def __init__(self, n=8):
         draw = np.random.default_rng(1)

@@ -1,14 +1,20 @@
 """The feature cache: one file per identity, whole or absent; what a method returns is checked."""
 
+import itertools
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from benchmark.api import SequenceMethod
+from benchmark.cache.checksums import is_sealed
+from benchmark.cache.json_files import read_json
+from benchmark.data.store.fingerprints import fingerprints
 from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import precision
 from benchmark.engine.events import discard_event
-from benchmark.engine.features import cached_features, extract
+from benchmark.engine.features import cached_features, cached_signal, extract, stored_cost
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.layers import layer_missing
 from benchmark.registry import METHODS
@@ -35,9 +41,9 @@ class Handle:
         return self.build()
 
 
-def cached(data, folder, identity=IDENTITY, layer="features", method=FakeMethod, rows=None):
+def cached(data, folder, identity=IDENTITY, layer="features", method=FakeMethod, rows=None, on_event=discard_event):
     rows = np.arange(len(data)) if rows is None else rows
-    return cached_features(Handle(method, identity), layer, data, rows, folder, discard_event)
+    return cached_features(Handle(method, identity), layer, data, rows, folder, on_event)
 
 
 def test_rows_come_in_order_and_from_the_cache(data, tmp_path):
@@ -70,6 +76,58 @@ def test_a_crash_while_writing_leaves_nothing(data, tmp_path, monkeypatch):
             cached(data, tmp_path)
     assert not list(tmp_path.glob("*.npy")) and not list(tmp_path.glob(".*.npy"))
     assert len(cached(data, tmp_path)) == len(data)
+
+
+def test_a_cache_that_is_damaged_in_any_way_is_made_anew(data, tmp_path, damage):
+    """Features, what is told of them and the form of the signals: equal results after every damage, and a sentence."""
+    rows, seeds = np.arange(9), iter(range(18))
+    expected = np.array(cached(data, tmp_path, rows=rows))
+    cached_signal(IDENTITY, FakeMethod, tmp_path)
+    cost = stored_cost(next(tmp_path.glob("*.npy")))
+    for file in sorted(path for path in tmp_path.iterdir() if path.suffix != ".lock"):
+        for seed in itertools.islice(seeds, 6):
+            notes = []
+            damage(file, seed)
+            again = cached(data, tmp_path, rows=rows, on_event=lambda event, notes=notes: notes.append(event.text))
+            assert np.array_equal(again, expected)
+            assert cached_signal(IDENTITY, FakeMethod, tmp_path, notes.append) == FakeMethod().signal
+            known = stored_cost(next(tmp_path.glob("*.npy")))
+            assert known["parameters"] == cost["parameters"] and known.keys() == cost.keys()
+            told = [note for note in notes if "damaged" in note]
+            assert told == [] or (len(told) == 1 and str(file) in told[0]), (file, seed)
+            cached(data, tmp_path, rows=rows, method=lambda: pytest.fail("made anew once more"))
+
+
+def test_a_cache_of_older_code_is_used_and_protected_from_then(data, tmp_path):
+    expected = np.array(cached(data, tmp_path))
+    (path,) = tmp_path.glob("*.npy")
+    np.save(path, expected)  # no seal, and no checksum beside it
+    described = path.with_suffix(".json")
+    described.write_text(json.dumps(read_json(described)[0]))
+    again = cached(data, tmp_path, method=lambda: pytest.fail("made anew"))
+    assert np.array_equal(again, expected) and is_sealed(path)
+
+
+def test_no_file_of_the_cache_is_written_through_a_memory_map(data, tmp_path, monkeypatch):
+    """A full disk would end the process by a bus error."""
+    made = np.memmap.__new__
+
+    def reading(cls, filename, dtype=np.uint8, mode="r+", *more, **options):
+        assert mode in ("r", "c"), "mapped for writing"
+        return made(cls, filename, dtype, mode, *more, **options)
+
+    monkeypatch.setattr(np.memmap, "__new__", reading)
+    assert len(cached(data, tmp_path)) == len(data)
+    assert len(fingerprints(data, tmp_path)) == len(data)
+
+
+def test_fingerprints_that_are_damaged_are_made_anew(data, tmp_path, damage, caplog):
+    expected = np.array(fingerprints(data, tmp_path))
+    (file,) = tmp_path.glob("*.npy")
+    for seed in range(5):
+        damage(file, seed)
+        assert np.array_equal(fingerprints(data, tmp_path), expected)
+    assert caplog.text.count("is damaged") == 5
 
 
 class Sequential(FakeMethod, SequenceMethod):

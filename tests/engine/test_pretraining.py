@@ -1,13 +1,23 @@
 """Pre-training a real method: interrupted and resumed it gives the very weights of an undisturbed run."""
 
-import pytest
+import json
 
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from benchmark.cache.json_files import write_json
+from benchmark.canonical import file_sha256
 from benchmark.configuration import distinct
+from benchmark.data.store.preparation import prepared_path
 from benchmark.engine import preemption, pretraining
 from benchmark.engine.events import discard_event
-from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, pretrain, pretrained_folder
+from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, _finished_card, pretrain
+from benchmark.errors import DataError
 from benchmark.paths import Home
 from benchmark.planning.blocks import recipe
+from benchmark.planning.pretrained import read_card, weights_folder
 from benchmark.registry import METHODS
 
 OPTIONS = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
@@ -49,8 +59,8 @@ def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, undist
         patched.setattr(pretraining, "mean_losses", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pretrain(*asked, prepared_home, discard_event)
-    folder = pretrained_folder(*asked, prepared_home)
-    assert (folder / CHECKPOINT).is_file() and pretraining.read_card(folder) is None
+    folder = prepared_home.pretrained / weights_folder(*asked)
+    assert (folder / CHECKPOINT).is_file() and read_card(folder) is None
     resumed = pretrain(*asked, prepared_home, discard_event)
     assert resumed.sha256 == undisturbed and not (folder / CHECKPOINT).exists()
 
@@ -90,7 +100,7 @@ def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undist
 
 
 def test_tables_name_rows_that_labels_selected(asked):
-    from benchmark.engine.run import selection_notes
+    from benchmark.engine.outcome import _selection_notes as selection_notes
     from benchmark.planning.plan import Cell
     from benchmark.records.spec import RunSpec
 
@@ -115,10 +125,70 @@ def test_it_sees_training_patients_only(synthetic_home):
     assert corpus.batch([0]).labels is None
 
 
-def test_options_that_choose_outputs_share_weights(home):
+def test_options_that_choose_outputs_share_weights():
     """Unless the epoch was chosen by what is given out."""
     recipe, chosen = {"training": {}}, {"training": {"select": "zero_shot_val"}}
     plain, aligned = {"width": 8}, {"width": 8, "tokens": "aligned", "embeddings": "aligned"}
-    assert pretrained_folder("deri", 1, plain, recipe, home) == pretrained_folder("deri", 1, aligned, recipe, home)
-    assert pretrained_folder("deri", 1, plain, chosen, home) != pretrained_folder("deri", 1, aligned, chosen, home)
-    assert pretrained_folder("deri", 1, plain, recipe, home) != pretrained_folder("deri", 1, {"width": 9}, recipe, home)
+    assert weights_folder("deri", 1, plain, recipe) == weights_folder("deri", 1, aligned, recipe)
+    assert weights_folder("deri", 1, plain, chosen) != weights_folder("deri", 1, aligned, chosen)
+    assert weights_folder("deri", 1, plain, recipe) != weights_folder("deri", 1, {"width": 9}, recipe)
+
+
+def test_a_checkpoint_of_other_data_is_set_aside_and_the_card_names_what_was_seen(prepared_home):
+    """The data is prepared anew, with other signals, while a training is stopped half-way."""
+    name, version, config, _ = question()
+    one = recipe(name, METHODS.get(name), "synthetic", {"patients": 120}, {"epochs": 1, "batch_size": 64})
+    asked = name, version, config, one
+
+    def stopping(event):
+        if event.kind == "step" and event.text.startswith("pre-training") and event.done == 1:
+            preemption.ask_to_stop()
+
+    with pytest.raises(preemption.Preempted):
+        pretrain(*asked, prepared_home, stopping)
+    preemption.go_on()
+    folder = prepared_home.pretrained / weights_folder(*asked)
+    manifest = prepared_path("synthetic", {"patients": 120}, prepared_home) / "manifest.json"
+    was = json.loads(manifest.read_text())
+    samples = np.memmap(manifest.with_name("signals.i16"), "<i2", "r+")
+    samples[:] = samples[::-1].copy()
+    samples.flush()
+    manifest.write_text(json.dumps({**was, "digest": "f" * 16}))
+    notes = []
+    made = pretrain(*asked, prepared_home, lambda event: notes.append(event.text))
+    assert any("was made from other data; the training starts anew" in note for note in notes)
+    assert not any("resuming" in note for note in notes)
+    assert made.card["data_digest"] == "f" * 16
+    assert len(list((folder / ".set-aside").iterdir())) == 1
+
+    manifest.write_text(json.dumps(was))  # and once weights are finished, other data is refused, with one remedy
+    with pytest.raises(DataError) as refused:
+        pretrain(*asked, prepared_home, discard_event)
+    message = str(refused.value)
+    assert "f" * 16 in message and was["digest"] in message
+    assert f"mv {folder} {folder}.{'f' * 16}" in message and "give the command again" in message
+
+
+@pytest.mark.parametrize("part", ["weights.safetensors", "card.json"])
+@pytest.mark.parametrize("seed", range(12))
+def test_finished_weights_that_are_damaged_are_set_aside_to_be_trained_anew(part, seed, tmp_path, damage):
+    weights, notes = tmp_path / "weights.safetensors", []
+    save_file({"layer.weight": torch.arange(100.0)}, weights)
+    card = {"sha256": file_sha256(weights), "data_digest": "x", "recipe": {"dataset": "synthetic"}}
+    write_json(tmp_path / "card.json", card, indent=1)
+    assert _finished_card(tmp_path, lambda event: pytest.fail(event.text)) == card
+    kind = damage(tmp_path / part, seed)
+    found = _finished_card(tmp_path, lambda event: notes.append(event.text))
+    if found is not None:  # a flipped bit in the name of the checksum: the card itself is as it was
+        assert part == "card.json" and kind == "flip a bit" and found.items() >= card.items()
+        return
+    assert len(notes) == 1 and f"the weights in {tmp_path} are damaged" in notes[0] and "--again ROW" in notes[0]
+    assert sorted(path.name.partition(".")[0] for path in (tmp_path / ".set-aside").iterdir()) == ["card", "weights"]
+    assert _finished_card(tmp_path, lambda event: pytest.fail(event.text)) is None
+
+
+def test_a_card_of_older_code_stays_usable(tmp_path):
+    save_file({"layer.weight": torch.arange(100.0)}, tmp_path / "weights.safetensors")
+    card = {"sha256": file_sha256(tmp_path / "weights.safetensors"), "data_digest": "x"}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    assert _finished_card(tmp_path, lambda event: pytest.fail(event.text)) == card

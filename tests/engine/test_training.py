@@ -1,5 +1,6 @@
 """The training loop: exact resume after a kill, a new shuffle per epoch, accumulation, NaN named."""
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from torch import nn
 from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
 from benchmark.engine import preemption
 from benchmark.engine.events import discard_event
+from benchmark.engine.state_files import write_state
 from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
 from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
@@ -42,6 +44,10 @@ class Noise:
     def __init__(self, n=64, broken=()):
         self.x = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 8)).astype(np.float32))
         self.x[list(broken)] = float("nan")
+
+    @property
+    def digest(self):
+        return hashlib.sha256(self.x.numpy().tobytes()).hexdigest()
 
     def __len__(self):
         return len(self.x)
@@ -247,10 +253,67 @@ def test_sgd_takes_the_step_that_momentum_and_decay_say():
     torch.testing.assert_close(method.net[0].bias.detach().double(), bias, atol=1e-6, rtol=1e-6)
 
 
-def test_a_checkpoint_of_other_options_is_refused(tmp_path):
-    train(toy(), Noise(), TrainingConfig(epochs=1), "toy", discard_event, checkpoint=tmp_path / "c.pt")
-    with pytest.raises(UsageError, match="other options"):
-        train(toy(), Noise(), TrainingConfig(epochs=2), "toy", discard_event, checkpoint=tmp_path / "c.pt")
+def test_a_checkpoint_of_another_training_is_set_aside_and_nothing_of_it_is_used(tmp_path):
+    """Other options, other data, other code, other shapes, or a file of older code that says nothing of them."""
+    config, file, notes = TrainingConfig(epochs=2, batch_size=16), tmp_path / "c.pt", []
+    expected = train(toy(), Noise(), config, "toy", discard_event).history
+    again = {"checkpoint": file, "on_event": lambda event: notes.append(event.text)}
+    for other in ("other options", "other data", "other code", "weights of other shapes", "does not say"):
+        train(toy(), Noise(), config, "toy", discard_event, checkpoint=file)
+        state = torch.load(file, weights_only=True)
+        part = {"other options": "options", "other data": "data", "other code": "code"}.get(other, "form")
+        if other == "does not say":
+            del state["identity"]
+        else:
+            state["identity"][part] = "another"
+        write_state(file, state)
+        notes.clear()
+        assert train(toy(), Noise(), config, "toy", **again).history == expected
+        assert other in notes[0] and "set aside" in notes[0] and "starts anew" in notes[0]
+        assert not any("resuming" in note for note in notes)
+        assert train(toy(), Noise(), config, "toy", **again).history == expected  # its own, finished
+    assert len(list((tmp_path / ".set-aside").iterdir())) == 5
+
+
+def test_the_content_of_the_data_is_part_of_a_training(tmp_path):
+    config, file, notes = TrainingConfig(epochs=1, batch_size=16), tmp_path / "c.pt", []
+    train(toy(), Noise(), config, "toy", discard_event, checkpoint=file)
+    changed = Noise()
+    changed.x[0, 0] += 1
+    train(toy(), changed, config, "toy", lambda event: notes.append(event.text), checkpoint=file)
+    assert "other data" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b[:900] + b"\x00" * 100 + b[1000:], lambda b: b""]
+)
+def test_a_damaged_checkpoint_starts_a_training_anew(damage, tmp_path):
+    config, file, notes = TrainingConfig(epochs=2, batch_size=16), tmp_path / "c.pt", []
+    expected = train(toy(), Noise(), config, "toy", discard_event, checkpoint=file).history
+    file.write_bytes(damage(file.read_bytes()))
+    assert train(toy(), Noise(), config, "toy", lambda e: notes.append(e.text), checkpoint=file).history == expected
+    assert f"{file} is damaged" in notes[0] and "made anew" in notes[0]
+
+
+def test_the_best_epoch_by_a_given_score_is_kept_also_through_a_stop(tmp_path):
+    """Epochs without a score, or with none that can be compared, are passed over; of equal scores the first stays."""
+    scores = {1: None, 2: 0.5, 3: 0.5, 4: float("nan"), 5: 0.4}
+    config, states = TrainingConfig(epochs=5, batch_size=16, lr=0.01), {}
+
+    def after_epoch(progress):
+        states[progress.epoch] = {name: value.clone() for name, value in method.state_dict().items()}
+        if progress.epoch == 4 and stopping:
+            raise KeyboardInterrupt
+        return {} if scores[progress.epoch] is None else {"score": scores[progress.epoch]}
+
+    given = {"checkpoint": tmp_path / "c.pt", "after_epoch": after_epoch, "best_by": "score"}
+    method, stopping = toy(), True
+    with pytest.raises(KeyboardInterrupt):
+        train(method, Noise(), config, "toy", discard_event, **given)
+    method, stopping = toy(seed=3), False
+    done = train(method, Noise(), config, "toy", discard_event, **given)
+    assert done.best == {"epoch": 2, "score": 0.5}
+    assert all(torch.equal(value, states[2][name]) for name, value in method.state_dict().items())
 
 
 def test_every_epoch_has_its_own_shuffle_without_repeats():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.cache.checksums import is_sealed
 from benchmark.engine.events import discard_event
+from benchmark.engine.state_files import write_state
 from benchmark.errors import MissingError, UsageError
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.reporting.decoder import DecoderSize, make_decoder
@@ -45,6 +47,41 @@ def learnt():
     config = TrainingConfig(epochs=20, batch_size=16, lr=1e-2, select="val_loss")
     told = train_decoder(learner, pairs, config, "test", discard_event, "cpu", None, 1.0)
     return learner, told
+
+
+def test_a_decoder_is_kept_and_made_anew_when_damaged_or_of_other_code(tmp_path, damage):
+    """Equal weights each time; a file of older code, without seal and identity, stays usable."""
+    tokens, file, config = Tokens(16), tmp_path / "d.pt", TrainingConfig(epochs=1, batch_size=8, select="val_loss")
+    pairs = {split: Pairs(tokens, tokens.reports, [str(i) for i in range(16)]) for split in ("train", "val")}
+
+    def trained(notes):
+        learner = Learner(make_decoder(SIZE, tokens.reports, *statistics(tokens), seed=0), None, "short_sequence", 64)
+        told = train_decoder(learner, pairs, config, "test", lambda e: notes.append(e.text), "cpu", file, 1.0)
+        return told["history"], {name: value.clone() for name, value in learner.state_dict().items()}
+
+    def check(word):
+        notes = []
+        history, state = trained(notes)
+        assert history == expected[0] and all(torch.equal(state[name], value) for name, value in expected[1].items())
+        assert any(word in note for note in notes) if word else not notes
+
+    expected = trained([])
+    check("")
+    for seed in range(6):
+        kind = damage(file, seed)
+        check("" if kind == "append" else "is damaged")  # what follows the end of torch's own format harms nobody
+        check("")
+    state = torch.load(file, weights_only=True)
+    write_state(file, {**state, "identity": {**state["identity"], "code": "other"}})
+    check("made anew: it was made from other code")
+    torch.save({name: value for name, value in state.items() if name != "identity"}, file)
+    check("")
+    assert is_sealed(file)
+    torch.save(state, file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    check("is not what was written")
 
 
 @pytest.mark.parametrize("strategy", ["beam", "greedy"])

@@ -12,6 +12,7 @@ import pytest
 
 import slurm.supervision
 from benchmark.data.store.preparation import prepare
+from benchmark.errors import DiskError
 from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.index import read_index
@@ -124,6 +125,19 @@ def test_a_method_that_kills_every_worker_is_given_up(unit, home, monkeypatch):
     Supervisor(made, 0).run()
     assert by_kind(home) == {"WorkerDied": 6}
     assert all("3 workers in a row" in entry.message for entry in read_index(home).values())
+
+
+def test_a_full_disk_fails_no_cell_and_ends_the_job(unit, home):
+    """Its cells can be submitted again once there is room."""
+    made = unit("{ seed = [0, 1] }")
+    script = Path(slurm.supervision.WORKER[0])
+    script.write_text(
+        "import errno, sys; from benchmark.disk import end_worker\n"
+        "sys.exit(end_worker(OSError(errno.ENOSPC, 'full', '/x')))"
+    )
+    with pytest.raises(DiskError, match="/x: the disk is full; make room"):
+        Supervisor(made, 0).run()
+    assert by_kind(home) == {}
 
 
 def test_a_cell_that_was_cut_comes_last(unit):

@@ -179,12 +179,15 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypa
         patched.setattr(supervised, "class_scores", dies)
         with pytest.raises(KeyboardInterrupt):
             task.predict(context(world, scratch=tmp_path / "scratch"))
-    assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"best.pt", "training.pt"}
+    assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"training.pt"}
     notes = []
     resuming = context(world, scratch=tmp_path / "scratch")
     resuming.on_event = lambda event: notes.append(event.text)
     assert same(task.predict(resuming), whole)
     assert any("resuming after epoch" in note for note in notes)
+    (tmp_path / "scratch" / "training.pt").write_bytes(b"PK\x03\x04 and nothing else")
+    assert same(task.predict(resuming), whole)
+    assert any("training.pt is damaged" in note for note in notes)
 
 
 def test_an_attention_probe_resumes(world, tmp_path):

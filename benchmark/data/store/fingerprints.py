@@ -17,12 +17,14 @@ from filelock import FileLock
 
 from benchmark.api import LEADS
 from benchmark.atomic import atomic_path
+from benchmark.cache.arrays import ArrayWriter, is_usable, read_array
 from benchmark.data.store.prepared import PreparedDataset
 
 SAME = 0.98  # cosine from which on two recordings count as one
 SECONDS = 10.0
 BINS = slice(10, 150)  # of 0.1 Hz: 1 to 15 Hz
 COMPARED = tuple(LEADS.index(lead) for lead in ("I", "II", "V2", "V5"))
+WIDTH = 2 * len(COMPARED) * (BINS.stop - BINS.start)  # real and imaginary parts
 CHUNK = 512  # recordings at a time
 
 
@@ -38,18 +40,17 @@ def fingerprint(ecg: np.ndarray, rate: float) -> np.ndarray:
 
 
 def fingerprints(data: PreparedDataset, folder: Path) -> np.ndarray:
-    """One row per recording of a prepared dataset, float16 and memory-mapped; computed once, kept under its digest."""
+    """Return a row per recording of a dataset, float16 and memory-mapped; computed once, kept under the digest."""
     path = fingerprints_file(data, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
-            width = 2 * len(COMPARED) * (BINS.stop - BINS.start)
+        if not is_usable(path, len(data)):
             with atomic_path(path) as temporary:
-                out = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(data), width))
+                out = ArrayWriter(temporary, np.dtype(np.float16), (len(data), WIDTH))
                 for rows in data.chunks(CHUNK):
                     out[rows] = fingerprint(data.millivolt(rows), data.rate)
-                out.flush()
-    return np.asarray(np.load(path, mmap_mode="r"))
+                out.finish()
+    return np.asarray(read_array(path))
 
 
 def fingerprints_file(data: PreparedDataset, folder: Path) -> Path:

@@ -5,15 +5,15 @@ A comparison is made once and kept in the folder of the fingerprints, under the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmark.api import SPLITS
-from benchmark.atomic import write_text
+from benchmark.cache.json_files import stored_json
 from benchmark.data.store.fingerprints import find_copies, fingerprints, fingerprints_file
 from benchmark.data.store.prepared import PreparedDataset
 
@@ -37,11 +37,7 @@ class Shared:
 def shared_recordings(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> dict[str, Shared]:
     """Look for the recordings of a split of `data` in every split of `other`; `folder` keeps the result."""
     path = _result_file(data, split, other, folder)
-    result = _read(path)
-    if result is None:
-        result = _compare(data, split, other, folder)
-        write_text(path, json.dumps({name: asdict(shared) for name, shared in result.items()}))
-    return result
+    return stored_json(path, lambda: _plain(_compare(data, split, other, folder)), _parse)
 
 
 def is_quick(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> bool:
@@ -77,9 +73,9 @@ def _result_file(data: PreparedDataset, split: str, other: PreparedDataset, fold
     return folder / f"{data.digest}-{split}-{other.digest}.json"
 
 
-def _read(path: Path) -> dict[str, Shared] | None:
-    """Return a comparison that was kept; None where there is none that can be read."""
-    try:
-        return {name: Shared(**shared) for name, shared in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
+def _plain(result: Mapping[str, Shared]) -> dict[str, Any]:
+    return {name: asdict(shared) for name, shared in result.items()}
+
+
+def _parse(stored: Mapping[str, Any]) -> dict[str, Shared]:
+    return {name: Shared(**shared) for name, shared in stored.items()}

@@ -1,0 +1,83 @@
+"""Small JSON files with a checksum: the last field is the CRC-32 of the text before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchmark.atomic import write_bytes
+from benchmark.cache.checksums import DamagedFileError, Say, crc32, dismiss, log, read_bytes
+from benchmark.errors import DiskError
+
+T = TypeVar("T")
+
+FIELD = "crc32"
+_MARK = b',\n"crc32": "'
+
+
+def write_json(path: Path, content: Mapping[str, Any], indent: int | None = None) -> None:
+    """Write an object of one field or more in one move, its checksum as the last field."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    body = text.removesuffix("}").rstrip().encode("utf-8", "backslashreplace")
+    write_bytes(path, body + _MARK + crc32(body).encode() + b'"\n}\n')
+
+
+def read_json(path: Path) -> tuple[Any, bool]:
+    """Return what a file holds, without its checksum, and whether it had one.
+
+    Raises `DamagedFileError` where the text is not what was written or no JSON, and `FileNotFoundError`.
+    """
+    content = read_bytes(path)
+    body, mark, rest = content.rpartition(_MARK)
+    if mark and rest != crc32(body).encode() + b'"\n}\n':
+        raise DamagedFileError("its text is not what was written")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"it is no JSON: {error}") from None
+    if mark:
+        del value[FIELD]
+    return value, bool(mark)
+
+
+def stored_json(
+    path: Path, make: Callable[[], Mapping[str, Any]], parse: Callable[[dict[str, Any]], T], say: Say = log
+) -> T:
+    """Return what `parse` makes of a file's object; an absent or damaged file is written first, with what `make` gives.
+
+    `parse` raises TypeError, ValueError or KeyError for an object that is none of its kind, which counts as damage.
+    """
+    with suppress(FileNotFoundError):
+        try:
+            return _parsed(path, parse)
+        except DamagedFileError as error:
+            dismiss(path, error, say)
+    write_json(path, make())
+    return parse(read_json(path)[0])
+
+
+def keep_json(path: Path, content: Mapping[str, Any], say: Say = log) -> None:
+    """See to it that a file holds `content`, for others to read; what stands there already is verified."""
+    plain = json.loads(json.dumps(content))
+
+    def check(stored: dict[str, Any]) -> bool:
+        if stored != plain:
+            raise ValueError("its fields are others")
+        return True
+
+    stored_json(path, lambda: plain, check, say)
+
+
+def _parsed(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
+    stored, has_checksum = read_json(path)
+    try:
+        value = parse(stored)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DamagedFileError(f"it holds something else than it should: {error}") from None
+    if not has_checksum:
+        with suppress(DiskError):  # a home that cannot be written to can still be read
+            write_json(path, stored)
+    return value

@@ -1,0 +1,65 @@
+"""Journals: a JSON object per line, each with a checksum over its own text and that of all lines before it.
+
+A line that is missing, moved or changed ends what can be trusted, as one does that a kill has cut short.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+_LINE = re.compile(rb'(\{.+), "crc32": "([0-9a-f]{8})"\}')
+
+
+class Lines(NamedTuple):
+    """The entries of a journal that can be trusted; whether something follows them that cannot be, other than a line
+    without its end; and whether the lines have checksums, which older code did not write."""
+
+    entries: list[dict[str, Any]]
+    damaged: bool
+    protected: bool
+
+
+def encode(entries: Iterable[Mapping[str, Any]], before: int = 0) -> tuple[bytes, int]:
+    """Return the lines of `entries`, of a field or more each, and their checksum.
+
+    `before` is the checksum of the lines that they follow.
+    """
+    lines = b""
+    for entry in entries:
+        body = json.dumps(entry).removesuffix("}").encode()
+        before = zlib.crc32(body, before)
+        lines += body + f', "crc32": "{before:08x}"}}\n'.encode()
+    return lines, before
+
+
+def decode(content: bytes) -> Lines:
+    """Return what can be trusted of a journal; of an older one, the lines that are JSON objects."""
+    *lines, _ = content.split(b"\n")  # what follows the last line end was cut short
+    protected = not lines or _LINE.fullmatch(lines[0]) is not None
+    entries: list[dict[str, Any]] = []
+    checksum = 0
+    for line in lines:
+        body = line
+        if protected:
+            found = _LINE.fullmatch(line)
+            checksum = zlib.crc32(found[1], checksum) if found else 0
+            if found is None or int(found[2], 16) != checksum:
+                break
+            body = found[1] + b"}"
+        entry = _object(body)
+        if entry is None:
+            break
+        entries.append(entry)
+    return Lines(entries, len(entries) < len(lines), protected)
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,54 @@
+"""What a training is: its data, options, code and the form of what it trains. Only an equal one may go on from its
+checkpoint, or take its result for its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from benchmark.api import Method, SignalSpec
+from benchmark.canonical import canonical, digest
+from benchmark.data.store.prepared import PreparedDataset
+from benchmark.planning.source_digest import source_digest
+from benchmark.planning.training_config import TrainingConfig
+
+PARTS = {"data": "other data", "options": "other options", "code": "other code", "form": "weights of other shapes"}
+
+
+def of(method: nn.Module, data: str, config: TrainingConfig) -> dict[str, Any]:
+    """Return the identity of a training of `method` on data with that digest, as plain values."""
+    modules = {type(part).__module__ for part in (method, *method.modules()) if isinstance(part, Method)}
+    shapes = {name: list(value.shape) for name, value in method.state_dict().items() if _has_fixed_shape(name, value)}
+    return {
+        "data": data,
+        "options": canonical(asdict(config)),
+        "code": {name: source_digest(name) for name in sorted(modules)},
+        "form": digest(shapes),
+    }
+
+
+def rows_digest(data: PreparedDataset, rows: np.ndarray, spec: SignalSpec, labels: np.ndarray | None = None) -> str:
+    """Return the digest of recordings as a training sees them: their data, which they are, form and labels."""
+    total = hashlib.sha256(f"{data.digest} {spec}".encode())
+    total.update(np.ascontiguousarray(rows, "<i8").tobytes())
+    if labels is not None:
+        total.update(np.ascontiguousarray(labels).tobytes())
+    return total.hexdigest()[:32]
+
+
+def difference(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
+    """Return what sets two trainings apart, in words; "" for equal ones. `then` is None where it is not known."""
+    if then is None:
+        return "it does not say which data it was made from"
+    other = [name for part, name in PARTS.items() if then.get(part) != now[part]]
+    return f"it was made from {' and '.join(other)}" if other else ""
+
+
+def _has_fixed_shape(name: str, value: object) -> bool:
+    """Extra state (a tokeniser, say) has the size of its content."""
+    return isinstance(value, Tensor) and not name.endswith("_extra_state")
