@@ -87,7 +87,7 @@ class PublishedProbe(ProbeTask):
         details: dict[str, Any] = {"subset": summary, "history": history}
         if per_test:
             thresholds = np.stack([f1_thresholds(val, logits) for logits, _ in kept])
-            return Predictions({"epochs": np.stack([test for _, test in kept])}, thresholds, details)
+            return Predictions({"epochs": np.stack([test for _, test in kept], axis=1)}, thresholds, details)
         details["choice"] = max(history, key=lambda entry: entry["val_score"])
         return predictions_with(*kept[0], val, details)
 
@@ -119,7 +119,7 @@ class PublishedProbe(ProbeTask):
         """Here, in the scorer, the epoch is chosen on the test labels where that is the question."""
         if self.choose == "validation":
             return super().score(predictions, truth)
-        epochs = predictions.arrays["epochs"].astype(np.float64)
+        epochs = np.ascontiguousarray(predictions.arrays["epochs"].astype(np.float64).swapaxes(0, 1))
         values = [macro(auroc(truth.labels, logits)) for logits in epochs]
         best = int(np.argmax(values))
         thresholds = None if predictions.thresholds is None else predictions.thresholds[best]
