@@ -57,8 +57,8 @@ def _entries(path: Path, header: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]  # what follows the last line end was cut short
 
 
-def fingerprint(*arrays: ArrayLike) -> str:
-    """A digest of arrays: what they hold, their types and shapes."""
+def array_digest(*arrays: ArrayLike) -> str:
+    """Return a digest of arrays: their values, types and shapes."""
     total = hashlib.blake2b(digest_size=16)
     for array in map(np.asarray, arrays):
         total.update(f"{array.dtype}{array.shape}".encode())
