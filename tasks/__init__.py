@@ -1,1 +1,1 @@
-"""One file per kind of question; prompts and suites lie beside them as data."""
+"""Tasks, one file each; prompts, class maps and suites lie beside them as data."""

@@ -1,7 +1,7 @@
-"""The attention probe on a method's tokens: one learnt query per class, trained on the labelled subset.
+"""Attention probe on a method's tokens: one learnt query per class, trained on the labelled subset.
 
-The backbone is frozen, its tokens are computed once. Learning rate and weight decay are searched on validation
-with pruning; the best epoch of the best trial by validation is kept.
+The backbone is frozen and its tokens are computed once. Learning rate and weight decay are searched on validation with
+pruning; the best epoch of the best trial by validation is used.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 
 from benchmark.api import Layer, Predictions, TaskContext
 from benchmark.metrics.classification import auroc, macro
-from benchmark.probes.attention import AttentionProbe, Recipe, scores, token_statistics, train_epochs
-from benchmark.probes.base_task import FrozenFeatureTask, predictions_with
-from benchmark.probes.journal import fingerprint
+from benchmark.probes.attention import AttentionProbe, Recipe, predict_logits, token_statistics, train_epochs
+from benchmark.probes.base_task import FrozenFeatureTask, make_predictions
+from benchmark.probes.journal import array_digest
 from benchmark.probes.pruned import search_trainings
 from benchmark.registry import TASKS
 
@@ -30,10 +30,10 @@ SPACE: dict[str, BaseDistribution] = {
 @TASKS.register("attention_probe")
 @dataclass(frozen=True)
 class AttentionProbing(FrozenFeatureTask):
-    """`fraction` of the training labels, drawn with `seed`, which also shuffles; `epochs` of AdamW per trial.
+    """Train on `fraction` of the training labels, drawn with `seed`, which also shuffles; `epochs` of AdamW per trial.
 
-    `trials` are the budget of the search, and `seconds` of training one more (0: none; with it, results depend on
-    the machine).
+    The search ends after `trials`, or after `seconds` of training (0: no limit; with one, results depend on the
+    machine).
     """
 
     trials: int = 12
@@ -61,15 +61,19 @@ class AttentionProbing(FrozenFeatureTask):
             probe = AttentionProbe(mean, std, len(context.classes)).to(context.device)
             recipe = Recipe(settings["lr"], settings["weight_decay"], self.epochs, self.batch_size, self.seed)
             for _ in train_epochs(probe, train, labels, recipe):
-                yield macro(auroc(truth, scores(probe, val)))
+                yield macro(auroc(truth, predict_logits(probe, val)))
 
-        identity = {"data": fingerprint(mean, std, labels, truth), "epochs": self.epochs, "batch": self.batch_size}
+        identity = {"data": array_digest(mean, std, labels, truth), "epochs": self.epochs, "batch": self.batch_size}
         best, trials, search = search_trainings(
             fit, SPACE, FIRST, self.trials, self.seed, identity, self.seconds, context.scratch("search.jsonl")
         )
-        for epoch, _ in enumerate(fit(best), start=1):  # trained anew up to its best epoch: cheaper than keeping all
+        for epoch, _ in enumerate(
+            fit(best), start=1
+        ):  # trained again up to its best epoch, which is cheaper than keeping all
             if epoch == best["epoch"]:
                 break
         choice = {key: value for key, value in best.items() if key != "curve"}
         details = {"subset": summary, "choice": choice, "trials": trials, "search": search}
-        return predictions_with(scores(probe, val), scores(probe, context.tokens("test")), truth, details)
+        return make_predictions(
+            predict_logits(probe, val), predict_logits(probe, context.tokens("test")), truth, details
+        )

@@ -1,6 +1,6 @@
-"""Full fine-tuning: the backbone goes on learning on the labelled subset, deep layers faster than early ones.
+"""Full fine-tuning: the whole backbone is trained on the labelled subset, deep layers faster than early ones.
 
-The best of at most five epochs by validation is kept. A training that was killed goes on from its last epoch.
+The best of at most five epochs by validation is used. A killed training resumes from its last epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 from benchmark.api import Method, Predictions, SupervisedMethod, TaskContext
 from benchmark.metrics.classification import auroc, macro
-from benchmark.probes.base_task import ProbeTask, predictions_with
+from benchmark.probes.base_task import ProbeTask, make_predictions
 from benchmark.probes.finetuning import FineTuned
 from benchmark.registry import TASKS
 
@@ -21,10 +21,10 @@ from benchmark.registry import TASKS
 @TASKS.register("finetune")
 @dataclass(frozen=True)
 class FineTune(ProbeTask):
-    """`fraction` of the training labels, drawn with `seed`, which also shuffles; AdamW with warm-up and cosine.
+    """Train all weights by AdamW, with warm-up and cosine, on `fraction` of the training labels.
 
-    `lr` is the rate of the output layer, `lowest` the first layer's share of it; between them it falls in equal
-    ratios. Small subsets get more than `epochs` until they reach `min_steps`.
+    `seed` draws the subset and shuffles. `lr` is the rate of the output layer and `lowest` the first layer's share of
+    it; between them it falls in equal ratios. Small subsets get more than `epochs` until they reach `min_steps`.
     """
 
     lr: float = 1e-3
@@ -44,9 +44,10 @@ class FineTune(ProbeTask):
         return None
 
     def problems(self) -> list[str]:
-        wrong = [*super().problems(), *self.at_least(1, "epochs", "batch_size"), *self.at_least(0, "min_steps")]
-        wrong += [] if self.lr > 0 else [f"lr is {self.lr}, it must be positive"]
-        return wrong + ([] if 0 < self.lowest <= 1 else [f"lowest is {self.lowest}, it must lie above 0 and up to 1"])
+        problems = [*super().problems(), *self.at_least(1, "epochs", "batch_size"), *self.at_least(0, "min_steps")]
+        problems += [] if self.lr > 0 else [f"lr is {self.lr}, it must be positive"]
+        problems += [] if 0 < self.lowest <= 1 else [f"lowest is {self.lowest}, it must lie above 0 and up to 1"]
+        return problems
 
     def predict(self, context: TaskContext) -> Predictions:
         (rows, summary), truth = context.subset(self.fraction, self.seed, self.subset), context.labels("val")
@@ -65,4 +66,4 @@ class FineTune(ProbeTask):
         )
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
         details = {"subset": summary, "choice": best, "history": history}
-        return predictions_with(scores["val"], scores["test"], truth, details)
+        return make_predictions(scores["val"], scores["test"], truth, details)

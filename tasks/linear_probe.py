@@ -1,8 +1,8 @@
 """Linear probing under the protocol `frozen-eval`: L2 logistic regression on frozen features.
 
-The backbone is in eval mode, its features are computed once; they are standardised on the labelled
-subset, solved to convergence, and the penalty is chosen on the validation split alone. A method of the
-kind `SupervisedMethod` is trained end to end on the same subset instead and keeps its best validation epoch.
+The backbone is in eval mode and its features are computed once. They are standardised on the labelled subset, the
+regression is solved to convergence, and the penalty is chosen on the validation split alone. A `SupervisedMethod` is
+instead trained end to end on the same subset, and its best epoch by validation is used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from benchmark.api import Layer, Method, Predictions, Step, SupervisedMethod, TaskContext
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc, macro
-from benchmark.probes.base_task import FrozenFeatureTask, predictions_with
+from benchmark.probes.base_task import FrozenFeatureTask, make_predictions
 from benchmark.probes.search import Space, tune
 from benchmark.registry import TASKS
 
@@ -21,10 +21,10 @@ from benchmark.registry import TASKS
 @TASKS.register("linear_probe")
 @dataclass(frozen=True)
 class LinearProbe(FrozenFeatureTask):
-    """`fraction` of the training labels, drawn with `seed` by `subset`, and how a probe is searched on `layer`.
+    """Use `fraction` of the training labels, drawn with `seed` by `subset`, and features of `layer`.
 
-    `trials` are the budget, and `seconds` of solving one more (0: none; with it, results depend on the
-    machine). `search` joins what is searched: penalty, weighting (of classes), standardisation. `layer` is
+    The search ends after `trials`, or after `seconds` of solving (0: no limit; with one, results depend on the
+    machine). `search` joins the parts to search with +: penalty, weighting (of classes), standardisation. `layer` is
     features (the backbone's output), embeddings (pooled, aligned with text) or tokens (their mean).
     """
 
@@ -36,7 +36,7 @@ class LinearProbe(FrozenFeatureTask):
     version: ClassVar[int] = 1
 
     def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
-        """A method that is trained end to end has the features that training gave it, and no other layer."""
+        """Return why the method is skipped; one trained end to end has no layer but its features."""
         if not issubclass(method, SupervisedMethod):
             return super().skip_reason(method, dataset, label_set)
         if self.layer != "features":
@@ -44,15 +44,15 @@ class LinearProbe(FrozenFeatureTask):
         return None
 
     def problems(self) -> list[str]:
-        wrong = [*super().problems(), *self.at_least(1, "trials"), *self.at_least(0, "seconds")]
+        problems = [*super().problems(), *self.at_least(1, "trials"), *self.at_least(0, "seconds")]
         try:
             Space.of(self.search)
         except UsageError as error:
-            wrong.append(str(error))
-        return wrong
+            problems.append(str(error))
+        return problems
 
     def reproduction_steps(self) -> tuple[Step, ...]:
-        """One published quirk after the other, up to MERL's probe as it is."""
+        """Return one published quirk after the other, up to MERL's probe as published."""
         fields: dict[str, Any] = {"fraction": self.fraction, "seed": self.seed}
         fields |= {"cut": "epochs", "batchnorm": "eval", "subset": "patients", "choose": "validation"}
         quirks: dict[str, dict[str, Any]] = {
@@ -71,15 +71,15 @@ class LinearProbe(FrozenFeatureTask):
 
     def predict(self, context: TaskContext) -> Predictions:
         if issubclass(context.method_class, SupervisedMethod):
-            return self._end_to_end(context)
+            return self._train_end_to_end(context)
         subset, train, val, test = self.splits(context)
         journal = context.scratch("search.jsonl")
         tuned = tune(train, val, self.trials, self.seed, Space.of(self.search), self.seconds, journal)
         details = {"subset": subset, "choice": tuned.choice, "trials": tuned.trials, "search": tuned.search}
-        return predictions_with(tuned.scores(val[0]), tuned.scores(test), val[1], details)
+        return make_predictions(tuned.scores(val[0]), tuned.scores(test), val[1], details)
 
-    def _end_to_end(self, context: TaskContext) -> Predictions:
-        """Train a fresh method by the suite's options; at most five of its epochs are looked at."""
+    def _train_end_to_end(self, context: TaskContext) -> Predictions:
+        """Train a fresh method by the suite's options; at most five of its epochs are evaluated."""
         rows, summary = context.subset(self.fraction, self.seed, self.subset)
         labels = context.labels("val")
         method = context.fresh_method(self.seed)
@@ -89,4 +89,4 @@ class LinearProbe(FrozenFeatureTask):
         scores, history = context.train_and_choose(method, rows, options, lambda val: macro(auroc(labels, val)))
         best = max((epoch for epoch in history if "val_score" in epoch), key=lambda epoch: epoch["val_score"])
         details = {"subset": summary, "trained": "end to end", "choice": best, "history": history}
-        return predictions_with(scores["val"], scores["test"], labels, details)
+        return make_predictions(scores["val"], scores["test"], labels, details)

@@ -1,9 +1,10 @@
-"""Report generation: a recording in, its clinical report out; from whatever a method says of a recording.
+"""Report generation: write the clinical report of a recording from a method's output for it.
 
-One decoder for all encoders (`benchmark.reporting.decoder`), so that a table compares encoders; beside it the nearest
-training recording's report, and the method's own generator where its paper has one. The decoder learns on train,
-its epoch is chosen by the loss on validation, and test recordings are written once; their reports are out of reach.
-DERI's conditioning is ``sees = "embeddings"``: one projected vector, "mix" or "aligned" by DERI's own option.
+All encoders share one decoder (`benchmark.reporting.decoder`), so that a table compares encoders. Beside it there are
+the report of the nearest training recording, and a method's own generator if its paper has one. The decoder learns on
+train, its epoch is chosen by the loss on validation, and the reports of test recordings are written once; the true
+reports of test are locked. DERI's conditioning is ``sees = "embeddings"``: one projected vector, "mix" or "aligned" by
+DERI's own option.
 """
 
 from __future__ import annotations
@@ -35,43 +36,56 @@ from benchmark.data.reports.report_texts import report_key
 from benchmark.errors import check_choices, raise_all
 from benchmark.layers import SHORT, layer_missing
 from benchmark.planning.training_config import TrainingConfig
-from benchmark.probes.knn import nearest
+from benchmark.probes.knn import nearest_rows
 from benchmark.probes.sequences import Sequences
 from benchmark.registry import TASKS
 from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
-from benchmark.reporting.recordings import Encoded, Pairs, Recordings, Shortened, Signals, statistics
+from benchmark.reporting.recordings import (
+    EncodedSignals,
+    Pairs,
+    Recordings,
+    ShortenedTokens,
+    Signals,
+    channel_statistics,
+)
 from benchmark.reporting.scoring import METRICS, PRIMARY, score_reports
 from benchmark.reporting.self_scored import METRICS as SELF_METRICS
-from benchmark.reporting.self_scored import WARNING, agreement, class_prompts, nearest_prompts
+from benchmark.reporting.self_scored import WARNING, class_prompts, nearest_prompts, score_agreement
 from benchmark.reporting.training import train_decoder
-from benchmark.reporting.writing import Decoding, write
+from benchmark.reporting.writing import Decoding, generate_reports
 
 GENERATORS = ("decoder", "nearest", "own")
-SEEN = ("auto", "tokens", "embeddings", "features")
+CONDITIONINGS = ("auto", "tokens", "embeddings", "features")
 ENCODERS = ("frozen", "trained")
 STRATEGIES = ("beam", "greedy", "sample", "none")
 LAYERS: dict[str, Layer] = {"tokens": "short_sequence", "embeddings": "embeddings", "features": "features"}
-LEARNT_FROM = ("train", "val")
-WRITING = ("decoding", "beams", "length_penalty", "temperature", "top_p")  # fields that train nothing
-WRITTEN_AT_ONCE = 64
+TRAINING_SPLITS = ("train", "val")
+WRITING_FIELDS = (
+    "decoding",
+    "beams",
+    "length_penalty",
+    "temperature",
+    "top_p",
+)  # fields that do not affect the training
+WRITING_BATCH = 64
 
 
 @TASKS.register("report_generation")
 @dataclass(frozen=True)
 class ReportGeneration(Task):
-    """`generator` is decoder, nearest (the report of the training recording with the most similar vector) or own.
+    """Write reports with a `generator`: decoder, nearest or own.
 
-    `sees` is what of a recording the decoder attends to: tokens (at most `memory_tokens`, means of neighbours), the
+    ``nearest`` copies the report of the training recording with the most similar vector, ``own`` is the method's
+    generator. `sees` is what the decoder attends to: tokens (at most `memory_tokens`, means of neighbours), the
     embedding or the features as one token, or auto, the first of these that the method has. ``encoder = "trained"``
-    lets the encoder learn along, at `encoder_rate` times the decoder's `lr`. `decoder` is scratch, with `layers`,
-    `width`, `heads` and a byte-pair `vocabulary` learnt from the training reports, or published weights by hub id or
-    folder. Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample
-    (`temperature`, `top_p`); none where no decoder writes. `hygiene` takes out of all reports, learnt from and compared
-    with, what says nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights,
-    batches and
-    samples. `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is
-    not comparable between methods (`benchmark.reporting.self_scored`).
+    trains the encoder too, at `encoder_rate` times the decoder's `lr`. `decoder` is scratch, with `layers`, `width`,
+    `heads` and a byte-pair `vocabulary` learnt from the training reports, or the hub id or folder of published weights.
+    Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample (`temperature`,
+    `top_p`), and none for a generator without decoder. `hygiene` removes from all reports, training and test, what says
+    nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and samples.
+    `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is not
+    comparable between methods (`benchmark.reporting.self_scored`).
     """
 
     generator: str = "decoder"
@@ -113,35 +127,31 @@ class ReportGeneration(Task):
             "report_generation",
             generator=(self.generator, GENERATORS),
             decoding=(self.decoding, STRATEGIES),
-            sees=(self.sees, SEEN),
+            sees=(self.sees, CONDITIONINGS),
             encoder=(self.encoder, ENCODERS),
         )
-        raise_all(self.problems(), "the question report_generation cannot be asked so:")
+        raise_all(self.problems(), "the task report_generation cannot run with these options:")
         self.training()  # its own checks
 
     def problems(self) -> list[str]:
-        """What is wrong with the numbers, one sentence each."""
+        """Return a sentence for each field with an invalid value."""
         least = {"layers": 1, "width": 1, "heads": 1, "text_tokens": 2, "memory_tokens": 1, "beams": 2}
-        wrong = [
+        problems = [
             f"{name} is {getattr(self, name)}, it must be at least {low}"
             for name, low in least.items()
             if getattr(self, name) < low
         ]
-        wrong += (
-            [f"memory_tokens is {self.memory_tokens}; at most {SHORT} are kept of a recording"]
-            if self.memory_tokens > SHORT
-            else []
-        )
-        wrong += (
-            []
-            if self.width % self.heads == 0
-            else [f"width is {self.width}, it must be a multiple of heads, {self.heads}"]
-        )
-        wrong += [] if self.temperature > 0 else [f"temperature is {self.temperature}, it must be positive"]
-        wrong += [] if 0 < self.top_p <= 1 else [f"top_p is {self.top_p}, it must lie above 0 and up to 1"]
+        if self.memory_tokens > SHORT:
+            problems.append(f"memory_tokens is {self.memory_tokens}; at most {SHORT} are kept of a recording")
+        if self.width % self.heads:
+            problems.append(f"width is {self.width}, it must be a multiple of heads, {self.heads}")
+        if self.temperature <= 0:
+            problems.append(f"temperature is {self.temperature}, it must be positive")
+        if not 0 < self.top_p <= 1:
+            problems.append(f"top_p is {self.top_p}, it must lie above 0 and up to 1")
         if self.generator == "decoder" and self.decoding == "none":
-            wrong.append("decoding is 'none', but a decoder writes by beam, greedy or sample")
-        return wrong
+            problems.append("decoding is 'none', but a decoder writes by beam, greedy or sample")
+        return problems
 
     def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, BlindMethod):
@@ -159,11 +169,11 @@ class ReportGeneration(Task):
         return None
 
     def canonical_form(self) -> Self:
-        """How to decode is no question where no decoder writes."""
+        """Return the task with decoding none where no decoder writes."""
         return self if self.generator == "decoder" else replace(self, decoding="none")
 
     def training(self) -> TrainingConfig:
-        """The recipe of the decoder; the epoch with the best loss on validation is kept."""
+        """Return the options of the decoder's training; the epoch with the best loss on validation is kept."""
         return TrainingConfig(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -178,83 +188,90 @@ class ReportGeneration(Task):
 
     def predict(self, context: TaskContext) -> Predictions:
         if issubclass(context.method_class, BlindMethod) or self.generator == "own":
-            predictions = self._own(context)
+            predictions = self._write_with_method(context)
+        elif self.generator == "nearest":
+            predictions = self._copy_nearest(context)
         else:
-            predictions = self._nearest(context) if self.generator == "nearest" else self._decoded(context)
-        learnt = {report_key(text) for text in self._reports(context, "train")}
-        predictions.scratch["training_reports"] = np.array(sorted(learnt), dtype=object)
+            predictions = self._write_with_decoder(context)
+        training_keys = {report_key(text) for text in self._reports(context, "train")}
+        predictions.scratch["training_reports"] = np.array(sorted(training_keys), dtype=object)
         if self.self_score and not issubclass(context.method_class, BlindMethod):
-            predictions.scratch |= self._marked_by_itself(context, predictions.texts["generated"])
+            predictions.scratch |= self._score_itself(context, predictions.texts["generated"])
         return predictions
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
-        known = set(predictions.scratch["training_reports"].tolist())
-        result = score_reports(predictions.texts["generated"], truth, known, self.hygiene)
+        training_keys = set(predictions.scratch["training_reports"].tolist())
+        result = score_reports(predictions.texts["generated"], truth, training_keys, self.hygiene)
         if "self_written" in predictions.scratch:
             self._add_self_score(result, predictions.scratch, truth)
         result.notes += predictions.details.get("notes", [])
         return result
 
-    def _marked_by_itself(self, context: TaskContext, written: list[str]) -> dict[str, np.ndarray]:
-        """Nearest prompts of the written reports, and of every different text among the true ones: whose is whose, the
-        scorer alone knows."""
+    def _score_itself(self, context: TaskContext, generated: list[str]) -> dict[str, np.ndarray]:
+        """Return the nearest prompts of the generated reports, and of every different text among the true ones.
+
+        Only the scorer knows which true text belongs to which recording.
+        """
         method, prompts = context.method, class_prompts(self.self_score, context.dataset, context.classes)
-        assert isinstance(method, AlignedMethod)  # `skip_reason` has seen to it
-        texts = [text for text in self._cleaned(context.candidate_reports(), context.dataset) if text]
+        assert isinstance(method, AlignedMethod)  # `skip_reason` guarantees it
+        texts = [text for text in self._clean(context.candidate_reports(), context.dataset) if text]
         return {
-            "self_written": nearest_prompts(method, written, prompts),
+            "self_written": nearest_prompts(method, generated, prompts),
             "self_texts": np.array([report_key(text) for text in texts], dtype=object),
             "self_true": nearest_prompts(method, texts, prompts),
         }
 
     def _add_self_score(self, result: Scores, scratch: dict[str, np.ndarray], truth: Truth) -> None:
         of_text = dict(zip(scratch["self_texts"], scratch["self_true"], strict=True))
-        keys = [report_key(text) for text in self._cleaned(truth.reports, truth.label_set.partition("/")[0])]
+        keys = [report_key(text) for text in self._clean(truth.reports, truth.label_set.partition("/")[0])]
         rows = [row for row, key in enumerate(keys) if key]
         true = np.array([of_text[keys[row]] for row in rows])
-        result.metrics |= agreement(scratch["self_written"][rows], true)
+        result.metrics |= score_agreement(scratch["self_written"][rows], true)
         result.notes.append(WARNING)
 
     # --- the generators ---
 
-    def _own(self, context: TaskContext) -> Predictions:
-        """What the method itself writes of each recording."""
+    def _write_with_method(self, context: TaskContext) -> Predictions:
+        """Let the method write a report for each recording."""
         method = context.method
-        assert isinstance(method, ReportingMethod)  # `skip_reason` has seen to it
+        assert isinstance(method, ReportingMethod)  # `skip_reason` guarantees it
         method.start_reporting([text for text in self._reports(context, "train") if text.strip()])
         signals = Signals(context.signals("test", method.signal))
         texts: list[str] = []
         with torch.inference_mode():
-            for start in range(0, len(signals), WRITTEN_AT_ONCE):
-                rows = np.arange(start, min(start + WRITTEN_AT_ONCE, len(signals)))
+            for start in range(0, len(signals), WRITING_BATCH):
+                rows = np.arange(start, min(start + WRITING_BATCH, len(signals)))
                 texts += method.write_reports(signals.batch(rows).to(context.device))
         return Predictions({}, texts={"generated": texts})
 
-    def _nearest(self, context: TaskContext) -> Predictions:
-        """The report of the training recording whose standardised vector has the largest cosine with the test one's."""
+    def _copy_nearest(self, context: TaskContext) -> Predictions:
+        """Copy the report of the training recording with the largest cosine between standardised vectors."""
         layer: Layer = "embeddings" if self.sees == "embeddings" else "features"
         reports = self._reports(context, "train")
-        known = np.flatnonzero([bool(text.strip()) for text in reports])
-        found = known[nearest(context.features("train", layer)[known], context.features("test", layer))]
-        texts = [reports[row] for row in found]
-        return Predictions({"nearest": found.astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
+        with_report = np.flatnonzero([bool(text.strip()) for text in reports])
+        rows = with_report[nearest_rows(context.features("train", layer)[with_report], context.features("test", layer))]
+        texts = [reports[row] for row in rows]
+        return Predictions({"nearest": rows.astype(np.int32)}, details={"sees": layer}, texts={"generated": texts})
 
-    def _decoded(self, context: TaskContext) -> Predictions:
-        """Train the decoder, or take the one that another cell has trained alike, and write."""
+    def _write_with_decoder(self, context: TaskContext) -> Predictions:
+        """Train the decoder, or load the one that another cell trained with the same recipe, and write."""
         method = context.method_class
-        sees, supervised = self._seen(method), issubclass(method, SupervisedMethod)
+        sees, supervised = self._conditioning(method), issubclass(method, SupervisedMethod)
         encoder = context.fresh_method(self.seed) if supervised or self.encoder == "trained" else None
         data = {split: self._recordings(context, split, sees, encoder) for split in ("train", "val", "test")}
         pairs = {
-            split: Pairs(data[split], self._reports(context, split), context.record_ids(split)) for split in LEARNT_FROM
+            split: Pairs(data[split], self._reports(context, split), context.record_ids(split))
+            for split in TRAINING_SPLITS
         }
         texts = pairs["train"].texts
-        known: Recordings = data["train"]
+        encoder_output: Recordings = data["train"]
         if encoder is not None:
-            known = Encoded(known, encoder, LAYERS[sees], self.memory_tokens, context.device)
-        decoder = make_decoder(self._size(), texts, *statistics(known), self.seed, moving=encoder is not None)
+            encoder_output = EncodedSignals(encoder_output, encoder, LAYERS[sees], self.memory_tokens, context.device)
+        decoder = make_decoder(
+            self._size(), texts, *channel_statistics(encoder_output), self.seed, moving=encoder is not None
+        )
         learner = Learner(decoder, encoder, LAYERS[sees], self.memory_tokens)
-        told = train_decoder(
+        training = train_decoder(
             learner,
             pairs,
             self.training(),
@@ -265,7 +282,9 @@ class ReportGeneration(Task):
             1.0 if supervised else self.encoder_rate,
         )
         title = f"writing reports of {context.dataset} by {self.decoding}"
-        written, taken = write(learner, data["test"], self._decoding(), title, context.on_event, context.device)
+        generated, decoding = generate_reports(
+            learner, data["test"], self._decoding(), title, context.on_event, context.device
+        )
         details = {
             "sees": sees,
             "tokens_per_recording": len(decoder.places),
@@ -273,21 +292,21 @@ class ReportGeneration(Task):
             "decoder_parameters": sum(weight.numel() for weight in decoder.parameters()),
             "training_reports": len(texts),
             "training_reports_cut": decoder.tokeniser.too_long(texts),
-            **told,
-            "decoding": taken,
+            **training,
+            "decoding": decoding,
         }
         return Predictions(
-            {}, details={**details, "notes": self._notes(context, details)}, texts={"generated": written}
+            {}, details={**details, "notes": self._notes(context, details)}, texts={"generated": generated}
         )
 
     def _reports(self, context: TaskContext, split: str) -> list[str]:
-        """What is learnt from: the one place where reports of train and val come in."""
-        return self._cleaned(context.reports(split), context.dataset)
+        """Return the reports of train or val to learn from; no other function reads them."""
+        return self._clean(context.reports(split), context.dataset)
 
-    def _cleaned(self, reports: Sequence[str], dataset: str) -> list[str]:
+    def _clean(self, reports: Sequence[str], dataset: str) -> list[str]:
         return clean_reports(reports, dataset)[0] if self.hygiene else list(reports)
 
-    def _seen(self, method: type[Method]) -> str:
+    def _conditioning(self, method: type[Method]) -> str:
         if self.sees != "auto":
             return self.sees
         if issubclass(method, SequenceMethod):
@@ -295,16 +314,16 @@ class ReportGeneration(Task):
         return "embeddings" if issubclass(method, AlignedMethod) else "features"
 
     def _recordings(self, context: TaskContext, split: str, sees: str, encoder: Method | None) -> Recordings:
-        """What the learner gets of a split: signals for an encoder that is trained, else tokens from the cache."""
+        """Return the decoder's input for a split: signals if the encoder is trained, else tokens from the cache."""
         if encoder is not None:
             return Signals(context.signals(split, encoder.signal))
         if sees == "tokens":
-            return Shortened(context.tokens(split, "short_sequence"), self.memory_tokens)
-        found = context.features(split, LAYERS[sees])
-        return Sequences(found[:, None], np.arange(len(found)))
+            return ShortenedTokens(context.tokens(split, "short_sequence"), self.memory_tokens)
+        vectors = context.features(split, LAYERS[sees])
+        return Sequences(vectors[:, None], np.arange(len(vectors)))
 
     def _notes(self, context: TaskContext, details: dict[str, Any]) -> list[str]:
-        """What every table must say of a decoder's row."""
+        """Return the sentences that every table must show for a decoder's row."""
         notes = []
         name = context.method_name
         if issubclass(context.method_class, SupervisedMethod):
@@ -321,6 +340,6 @@ class ReportGeneration(Task):
         return Decoding(self.decoding, self.beams, self.length_penalty, self.temperature, self.top_p, self.seed)
 
     def _recipe(self) -> dict[str, Any]:
-        """Everything but how it writes: what cells must share to share a decoder."""
-        fields = {name: value for name, value in asdict(self).items() if name not in WRITING}
+        """Return all fields but those of decoding: cells with equal ones share a decoder."""
+        fields = {name: value for name, value in asdict(self).items() if name not in WRITING_FIELDS}
         return {"version": self.version, **fields}

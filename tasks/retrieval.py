@@ -1,8 +1,8 @@
-"""Retrieval: find the report of a recording, and recordings of a report, in the space that a method shares with text.
+"""Retrieval: find a recording's report, and a report's recordings, in the space that a method shares with text.
 
-Reports are no labels, but which recording a report belongs to is what this task asks. So `predict` sees the
-signals of the test split and the *sorted list of its different texts*, and gives the method's own similarity
-of each with each; only the scorer knows the pairs. How duplicates count: `benchmark.metrics.retrieval`.
+Reports are no labels, but which recording a report belongs to is the very question. So `predict` sees the signals of
+the test split and the *sorted list of its different texts*, and returns the method's own similarity of each pair; only
+the scorer knows which pairs belong together. `benchmark.metrics.retrieval` tells how duplicates count.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ import numpy as np
 from benchmark.api import AlignedMethod, Method, Predictions, Scores, Task, TaskContext, Truth
 from benchmark.data.reports.report_texts import report_key
 from benchmark.errors import BenchmarkError
-from benchmark.metrics.retrieval import DEPTHS, chance, place, resampled_means, resampled_medians
+from benchmark.metrics.retrieval import DEPTHS, chance_levels, place, resampled_means, resampled_medians
 from benchmark.metrics.scoring import RESAMPLES, SEED, resampling
 from benchmark.metrics.statistics import interval, patient_weights
 from benchmark.registry import TASKS
 
-SOUGHT = ("report", "ecg")  # a recording seeks its report; a report seeks a recording
-TEXTS_AT_A_TIME = 64
+TARGETS = ("report", "ecg")  # a recording is the query for its report; a report for its recordings
+TEXT_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The test recordings that have a report: `rows` into the split, and `text`, which of the sorted texts each has."""
+    """The test recordings that have a report.
+
+    `rows` are their places in the split, and `text` the place of each one's text among the sorted different texts.
+    """
 
     recordings: int
     rows: np.ndarray
@@ -42,13 +45,13 @@ class Pairs:
         return cls(len(reports), rows, np.unique(keys[rows].astype(str), return_inverse=True)[1])
 
     @property
-    def shared_by(self) -> np.ndarray:
-        """How many recordings have each text."""
+    def text_counts(self) -> np.ndarray:
+        """The number of recordings with each text."""
         return np.bincount(self.text)
 
-    def weights(self, sought: str) -> np.ndarray:
-        """Every recording asks once; every text asks once, its recordings sharing the weight."""
-        return np.ones(len(self.rows)) if sought == "report" else 1 / self.shared_by[self.text]
+    def weights(self, target: str) -> np.ndarray:
+        """Return the weight of each recording's query; as queries for recordings, equal texts share a weight of 1."""
+        return np.ones(len(self.rows)) if target == "report" else 1 / self.text_counts[self.text]
 
 
 @TASKS.register("retrieval")
@@ -68,75 +71,75 @@ class Retrieval(Task):
         import torch
 
         method, texts = context.method, context.candidate_reports()
-        assert isinstance(method, AlignedMethod)  # `skip_reason` has seen to it
+        assert isinstance(method, AlignedMethod)  # `skip_reason` guarantees it
         ecg = torch.from_numpy(np.array(context.features("test", "embeddings")))
         with torch.inference_mode():
-            starts = range(0, len(texts), TEXTS_AT_A_TIME)
-            text = torch.cat([method.text_embeddings(texts[start : start + TEXTS_AT_A_TIME]) for start in starts])
+            starts = range(0, len(texts), TEXT_BATCH)
+            text = torch.cat([method.text_embeddings(texts[start : start + TEXT_BATCH]) for start in starts])
             similarity = method.similarity(ecg.to(text.device), text).float().cpu().numpy()
         return Predictions({}, details={"texts": len(texts)}, scratch={"similarity": similarity})
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
         pairs = Pairs.of(list(truth.reports))
-        result = Scores(metrics={}, per_recording=_placed(predictions.scratch["similarity"], pairs))
+        result = Scores(metrics={}, per_recording=_rank_pairs(predictions.scratch["similarity"], pairs))
         draws = patient_weights(truth.patient_ids, RESAMPLES, SEED)[:, pairs.rows]
         once = np.ones((1, len(pairs.rows)))
-        for name, value in _metrics(result.per_recording, pairs, once).items():
+        for name, value in _resample_metrics(result.per_recording, pairs, once).items():
             result.metrics[name] = float(value[0])
-        for name, values in _metrics(result.per_recording, pairs, draws).items():
+        for name, values in _resample_metrics(result.per_recording, pairs, draws).items():
             result.intervals[name] = interval(values)
             if name == self.primary:
                 result.resampled, result.resampling = values, resampling(truth)
-        result.analysis = _analysis(pairs)
+        result.analysis = _describe(pairs)
         missing = pairs.recordings - len(pairs.rows)
         if missing:
             result.notes.append(f"{missing} recordings of test have no report and are left out of retrieval")
         return result
 
 
-def _placed(similarity: np.ndarray, pairs: Pairs) -> dict[str, np.ndarray]:
-    """Rank and hits of every recording's query, and of its report's; NaN where there is no report."""
-    texts = len(pairs.shared_by)
+def _rank_pairs(similarity: np.ndarray, pairs: Pairs) -> dict[str, np.ndarray]:
+    """Return rank and hits of every recording's query, and of its report's; NaN where there is no report."""
+    texts = len(pairs.text_counts)
     if similarity.shape != (pairs.recordings, texts):
         expected = f"{pairs.recordings} recordings and {texts} different texts"
         raise BenchmarkError(f"a similarity of {similarity.shape} cannot be scored for {expected}")
-    known = similarity[pairs.rows]
+    with_report = similarity[pairs.rows]
     right = pairs.text[:, None] == np.arange(texts)
-    found = {}
-    for sought, placing, of in (
-        ("report", place(known, right), np.arange(len(pairs.rows))),
-        ("ecg", place(known.T, right.T), pairs.text),
+    rows_by_name = {}
+    for target, match, of in (
+        ("report", place(with_report, right), np.arange(len(pairs.rows))),
+        ("ecg", place(with_report.T, right.T), pairs.text),
     ):
-        hits = np.stack([placing.hit(depth) for depth in DEPTHS], axis=1)
-        found[f"rank_of_{sought}"] = np.full(pairs.recordings, np.nan)
-        found[f"hits_of_{sought}"] = np.full((pairs.recordings, len(DEPTHS)), np.nan)
-        found[f"rank_of_{sought}"][pairs.rows] = placing.rank()[of]
-        found[f"hits_of_{sought}"][pairs.rows] = hits[of]
-    return found
+        hits = np.stack([match.hit(depth) for depth in DEPTHS], axis=1)
+        rows_by_name[f"rank_of_{target}"] = np.full(pairs.recordings, np.nan)
+        rows_by_name[f"hits_of_{target}"] = np.full((pairs.recordings, len(DEPTHS)), np.nan)
+        rows_by_name[f"rank_of_{target}"][pairs.rows] = match.rank()[of]
+        rows_by_name[f"hits_of_{target}"][pairs.rows] = hits[of]
+    return rows_by_name
 
 
-def _metrics(predictions: Mapping[str, np.ndarray], pairs: Pairs, draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric in each resample of `draws` ``(resamples, recording with a report)``."""
-    found = {}
-    for sought in SOUGHT:
-        weights = pairs.weights(sought)
+def _resample_metrics(predictions: Mapping[str, np.ndarray], pairs: Pairs, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """Return every metric in each resample of `draws` ``(resamples, recording with a report)``."""
+    metrics = {}
+    for target in TARGETS:
+        weights = pairs.weights(target)
         for column, depth in enumerate(DEPTHS):
-            hits = predictions[f"hits_of_{sought}"][pairs.rows, column]
-            found[f"recall_at_{depth}_{sought}"] = resampled_means(hits, weights, draws)
-        ranks = predictions[f"rank_of_{sought}"][pairs.rows]
-        found[f"median_rank_{sought}"] = resampled_medians(ranks, weights, draws)
-    both = [found[f"recall_at_{DEPTHS[-1]}_{sought}"] for sought in SOUGHT]
-    return {Retrieval.primary: (both[0] + both[1]) / 2, **found}
+            hits = predictions[f"hits_of_{target}"][pairs.rows, column]
+            metrics[f"recall_at_{depth}_{target}"] = resampled_means(hits, weights, draws)
+        ranks = predictions[f"rank_of_{target}"][pairs.rows]
+        metrics[f"median_rank_{target}"] = resampled_medians(ranks, weights, draws)
+    both = [metrics[f"recall_at_{DEPTHS[-1]}_{target}"] for target in TARGETS]
+    return {Retrieval.primary: (both[0] + both[1]) / 2, **metrics}
 
 
-def _analysis(pairs: Pairs) -> dict[str, Any]:
-    """How many texts there are, how often the most common one occurs, and what a random order would reach."""
-    shared = pairs.shared_by
-    luck = {
-        "report": chance(len(shared), np.ones(len(pairs.rows), np.intp), np.ones(len(pairs.rows))),
-        "ecg": chance(len(pairs.rows), shared, np.ones(len(shared))),
+def _describe(pairs: Pairs) -> dict[str, Any]:
+    """Return the number of texts, how often the most common one occurs, and the metrics of a random order."""
+    counts = pairs.text_counts
+    by_target = {
+        "report": chance_levels(len(counts), np.ones(len(pairs.rows), np.intp), np.ones(len(pairs.rows))),
+        "ecg": chance_levels(len(pairs.rows), counts, np.ones(len(counts))),
     }
-    levels = {f"{name}_{sought}": round(value, 6) for sought in SOUGHT for name, value in luck[sought].items()}
-    levels[Retrieval.primary] = round(sum(luck[sought][Retrieval.primary] for sought in SOUGHT) / 2, 6)
-    sizes = {"recordings": len(pairs.rows), "texts": len(shared), "most_shared": int(shared.max())}
+    levels = {f"{name}_{target}": round(value, 6) for target in TARGETS for name, value in by_target[target].items()}
+    levels[Retrieval.primary] = round(sum(by_target[target][Retrieval.primary] for target in TARGETS) / 2, 6)
+    sizes = {"recordings": len(pairs.rows), "texts": len(counts), "most_shared": int(counts.max())}
     return {"chance": levels, "retrieval": sizes}

@@ -1,15 +1,14 @@
-"""Zero-shot classification: class prompts meet recordings in the space that a method shares with text.
+"""Zero-shot classification: compare recordings with class prompts in the space that a method shares with text.
 
-A class is the mean of its phrases' normalised embeddings; its score is the method's own similarity. No
-label, of any split, is used: there is no threshold, hence no F1.
+A class is the mean of its phrases' normalised embeddings; its score is the method's own similarity. No label of any
+split is used, so there is no threshold and hence no F1.
 
-`centre = "classes"` first subtracts the mean of the label set's class embeddings, so that what all prompts
-have in common (being short, being one language) no longer ranks the recordings; it needs the prompts alone.
-The default, "none", is what the papers do.
+`centre = "classes"` first subtracts the mean of the label set's class embeddings, so that what all prompts have in
+common (being short, being one language) no longer ranks the recordings. It needs the prompts alone. The default,
+"none", is what the papers do.
 
-How much hangs on the wording: the same is scored with one phrase per class at a time (the k-th of each class,
-from the start again where a class has fewer), and the record keeps every such AUROC with its spread. These
-never choose anything.
+To show how much depends on the wording, the same is scored with one phrase per class at a time (the k-th of each class,
+starting over where a class has fewer). The record keeps every such AUROC with its spread. They never choose anything.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CENTRES = ("none", "classes")
 @TASKS.register("zero_shot")
 @dataclass(frozen=True)
 class ZeroShot(Task):
-    """`prompts` names a prompt set (``en``, ``de``), a JSON file, or several joined with ``+``."""
+    """Use the prompt set `prompts`: a name (``en``, ``de``), a JSON file, or several joined with ``+``."""
 
     prompts: str = "en"
     centre: str = "none"
@@ -55,7 +54,7 @@ class ZeroShot(Task):
         return "it has no space shared by recordings and texts"
 
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
-        """Digest of the phrases in use; other classes of the same file do not matter."""
+        """Return the digest of the phrases in use; other classes of the same file do not matter."""
         return {"prompts": digest(load_prompts(self.prompts).phrases(dataset, label_set, classes))}
 
     def predict(self, context: TaskContext) -> Predictions:
@@ -63,20 +62,20 @@ class ZeroShot(Task):
 
         phrases = load_prompts(self.prompts).phrases(context.dataset, context.label_set, context.classes)
         method = context.method
-        assert isinstance(method, AlignedMethod)  # `skip_reason` has seen to it
+        assert isinstance(method, AlignedMethod)  # `skip_reason` guarantees it
         ecg = torch.from_numpy(np.array(context.features("test", "embeddings")))
         with torch.inference_mode():
             vectors = [phrase_embeddings(method, group) for group in phrases]
-            whole = self._scores(method, ecg, [group.mean(dim=0) for group in vectors])
+            whole = self._compare(method, ecg, [group.mean(dim=0) for group in vectors])
             single = [
-                self._scores(method, ecg, [group[turn % len(group)] for group in vectors])
-                for turn in range(max(map(len, vectors)))
+                self._compare(method, ecg, [group[number % len(group)] for group in vectors])
+                for number in range(max(map(len, vectors)))
             ]
         details = {"prompts": self.prompts, "phrases": sum(map(len, phrases))}
         return Predictions({"scores": whole}, details=details, scratch={"single_phrases": np.stack(single)})
 
-    def _scores(self, method: AlignedMethod, ecg: Tensor, classes: list[Tensor]) -> np.ndarray:
-        """Recordings ``(n, dim)`` and a vector per class -> similarities ``(n, class)``."""
+    def _compare(self, method: AlignedMethod, ecg: Tensor, classes: list[Tensor]) -> np.ndarray:
+        """Return similarities ``(n, class)`` of recordings ``(n, dim)`` and a vector per class."""
         import torch
 
         text = torch.stack(classes)
@@ -88,18 +87,18 @@ class ZeroShot(Task):
         result = score_classes(truth, predictions.arrays["scores"].astype(np.float64))
         singles = [macro(auroc(truth.labels, scores)) for scores in predictions.scratch.get("single_phrases", ())]
         if len(singles) > 1 and np.isfinite(singles).all():
-            result.analysis["single_phrases"] = spread(singles)
+            result.analysis["single_phrases"] = summarise(singles)
         return result
 
 
-def spread(values: list[float]) -> dict[str, Any]:
-    """The values with their extremes and standard deviation, as JSON."""
+def summarise(values: list[float]) -> dict[str, Any]:
+    """Return the values with their extremes and standard deviation, as JSON."""
     numbers = {"min": min(values), "max": max(values), "sd": stdev(values)}
     return {**{name: round(value, 6) for name, value in numbers.items()}, "values": [round(v, 6) for v in values]}
 
 
 def phrase_embeddings(method: AlignedMethod, phrases: list[str]) -> Tensor:
-    """Normalised embeddings of a class's phrases: ``(phrase, dim)``; the class itself is their mean."""
+    """Return normalised embeddings of a class's phrases, ``(phrase, dim)``; the class itself is their mean."""
     from torch.nn.functional import normalize
 
     return normalize(method.text_embeddings(phrases), dim=-1)

@@ -101,17 +101,17 @@ def survey_reports(options: argparse.Namespace) -> int:
     """Print what hygiene takes out, how much of test is copied from train, how well the statements are found."""
     from benchmark.data.store.preparation import open_dataset
     from benchmark.errors import UsageError
-    from benchmark.reporting.report_statistics import as_text, survey
+    from benchmark.reporting.report_statistics import format_statistics, report_statistics
 
     wrong = set(options.splits) - {"train", "val", "test"}
     if wrong:
         raise UsageError(f"--splits: {', '.join(sorted(wrong))} is none of train, val, test")
     config = configuration.parse_assignments(options.assignments)
-    found = survey(open_dataset(options.dataset, config, home_of(options)), options.splits)
+    found = report_statistics(open_dataset(options.dataset, config, home_of(options)), options.splits)
     if options.json:
         print_json({"dataset": options.dataset, **found})
     else:
-        print(as_text(found))
+        print(format_statistics(found))
     return COMPLETE
 
 

@@ -1,4 +1,4 @@
-"""What `benchmark.api` promises of a dataset: an index by patient, splits that share none, integers with their gain."""
+"""Checks of a dataset: an index by patient, splits without shared patients, integers with their gain."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from benchmark.api import LEADS, SPLITS, Dataset, RecordingEntry
 from benchmark.contract import Checks
 from benchmark.data.signals.signal import to_millivolt
 
-MOST = 20.0  # mV; whatever exceeds it was given in other units
-READ = 5  # recordings
+LARGEST = 20.0  # mV; larger values are in other units
+SAMPLE = 5  # recordings
 
 
 def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None, root: Path | None = None) -> Checks:
-    """Checks by name, on the originals in `root`, or on what `write` puts into an empty folder."""
+    """Return the checks by name.
+
+    They run on the original files in `root`, or on what `write` puts into an empty folder.
+    """
 
     @functools.cache
-    def place() -> tuple[tempfile.TemporaryDirectory[str] | None, Path | None]:
+    def files() -> tuple[tempfile.TemporaryDirectory[str] | None, Path | None]:
         if write is None:
             return None, root
         folder = tempfile.TemporaryDirectory()
@@ -31,10 +34,10 @@ def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None
 
     @functools.cache
     def entries() -> list[RecordingEntry]:
-        return list(dataset.entries(place()[1]))
+        return list(dataset.entries(files()[1]))
 
     def readable() -> list[RecordingEntry]:
-        return [entry for entry in entries() if not entry.problem][:READ]
+        return [entry for entry in entries() if not entry.problem][:SAMPLE]
 
     def card() -> None:
         for name in ("title", "source", "licence"):
@@ -42,11 +45,11 @@ def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None
         assert dataset.rate > 0, f"rate is {dataset.rate}; Hz of the signals that read returns (Dataset.rate)"
 
     def index() -> None:
-        found = entries()
-        assert found, "entries: no recording at all (Dataset.entries)"
-        twice = [name for name, count in Counter(entry.record_id for entry in found).items() if count > 1]
-        assert not twice, f"entries: record_id {twice[0]!r} comes more than once (RecordingEntry)"
-        wrong = {entry.split for entry in found} - set(SPLITS)
+        index_entries = entries()
+        assert index_entries, "entries: no recording at all (Dataset.entries)"
+        repeated = [name for name, count in Counter(entry.record_id for entry in index_entries).items() if count > 1]
+        assert not repeated, f"entries: record_id {repeated[0]!r} comes more than once (RecordingEntry)"
+        wrong = {entry.split for entry in index_entries} - set(SPLITS)
         assert not wrong, (
             f"entries: split {sorted(map(str, wrong))}, it must be one of {', '.join(SPLITS)} (RecordingEntry)"
         )
@@ -67,9 +70,9 @@ def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None
 
     def signals() -> None:
         for entry in readable():
-            raw = dataset.read(entry, place()[1])
+            raw = dataset.read(entry, files()[1])
             _check_signal(entry.record_id, raw.adc, raw.gain, raw.baseline, raw.leads)
-            again = dataset.read(entry, place()[1])
+            again = dataset.read(entry, files()[1])
             assert np.array_equal(raw.adc, again.adc), f"read: {entry.record_id} differs when read again"
             assert raw.rate == dataset.rate, f"read: {entry.record_id} has {raw.rate} Hz, the dataset {dataset.rate}"
 
@@ -81,8 +84,10 @@ def _check_signal(name: str, adc: np.ndarray, gain: np.ndarray, baseline: np.nda
         f"read: {name}: (lead, time) for {len(leads)} leads, not {adc.shape}"
     )
     assert np.issubdtype(adc.dtype, np.integer), f"read: {name}: integers as the file has them, not {adc.dtype}"
-    known = {lead.casefold() for lead in LEADS}
-    unknown = [lead for lead in leads if lead.casefold() not in known]
+    names = {lead.casefold() for lead in LEADS}
+    unknown = [lead for lead in leads if lead.casefold() not in names]
     assert not unknown, f"read: {name}: unknown leads {unknown}; they are called {', '.join(LEADS)} (RawSignal)"
-    most = float(np.abs(to_millivolt(adc, np.asarray(gain), np.asarray(baseline))).max())
-    assert 0.01 < most < MOST, f"read: {name} reaches {most:g} mV: the gain is in units per millivolt (RawSignal.gain)"
+    largest = float(np.abs(to_millivolt(adc, np.asarray(gain), np.asarray(baseline))).max())
+    assert 0.01 < largest < LARGEST, (
+        f"read: {name} reaches {largest:g} mV: the gain is in units per millivolt (RawSignal.gain)"
+    )

@@ -1,11 +1,12 @@
-"""What `benchmark.api` promises of a task: it predicts without test labels, the same twice, and scoring is pure."""
+"""Checks of a task: it predicts without test labels, twice the same, and its scoring is a pure function."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,16 @@ import numpy as np
 
 from benchmark.api import REPORTS, Method, Predictions, Scores, Task, TaskContext, TrainableMethod, Truth
 from benchmark.contract import Checks
-from benchmark.registry import METHODS
+from benchmark.errors import BenchmarkError
+from benchmark.registry import DATASETS, METHODS
 
 if TYPE_CHECKING:
+    from benchmark.data.labels.labelled_rows import LabelledRows
+    from benchmark.data.store.prepared import PreparedDataset
+    from benchmark.engine.context import CellContext
     from benchmark.engine.method_handle import MethodHandle
 
-SMALL: Mapping[str, dict[str, Any]] = {  # methods that it may be asked of, the cheapest first
+SMALL: Mapping[str, dict[str, Any]] = {  # the methods to try, the cheapest first
     "random_init": {"width": 8, "rate": 100.0},
     "merl": {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"},
     "supervised": {"width": 8, "rate": 100.0},
@@ -28,16 +33,16 @@ PATIENTS = 120
 
 
 def task_checks(task: Task, name: str = "task") -> Checks:
-    """Checks by name; the task is asked of a small method on synthetic recordings."""
+    """Return the checks by name; the task runs with a small method on synthetic recordings."""
 
     @functools.cache
-    def world() -> _World:
-        return _World(task, name)
+    def trial() -> _Trial:
+        return _Trial(task, name)
 
-    def asked_of_some_method() -> None:
-        world()
+    def runs_with_some_method() -> None:
+        trial()
 
-    def is_a_question() -> None:
+    def is_frozen_and_ranked() -> None:
         assert is_dataclass(task) and task.__dataclass_params__.frozen, (
             "a task is a frozen dataclass, its fields are the grid of a suite (Task)"
         )
@@ -46,8 +51,8 @@ def task_checks(task: Task, name: str = "task") -> Checks:
         )
 
     def predicts_without_test_labels() -> None:
-        predictions = world().predictions
-        count = len(world().truth.record_ids)
+        predictions = trial().predictions
+        count = len(trial().truth.record_ids)
         assert isinstance(predictions, Predictions), (
             f"predict: Predictions expected, {type(predictions).__name__} came (Task.predict)"
         )
@@ -57,8 +62,8 @@ def task_checks(task: Task, name: str = "task") -> Checks:
             assert size == count, f"predict: {key} has {size} rows for {count} recordings of test (Predictions)"
         json.dumps(predictions.details)
 
-    def answers_the_same_twice() -> None:
-        first, again = world().predictions, task.predict(world().context())
+    def predicts_the_same_twice() -> None:
+        first, again = trial().predictions, task.predict(trial().context())
         assert first.texts == again.texts, "predict: other texts the second time (an unseeded draw?)"
         for key, values in first.arrays.items():
             assert np.array_equal(values, again.arrays[key], equal_nan=True), (
@@ -66,66 +71,114 @@ def task_checks(task: Task, name: str = "task") -> Checks:
             )
 
     def scores_its_primary_metric() -> None:
-        found = world().scores()
-        assert isinstance(found, Scores), f"score: Scores expected, {type(found).__name__} came (Task.score)"
-        assert task.primary in found.metrics or found.notes, (
-            f"score: no {task.primary} among {', '.join(found.metrics)}, and no note that says why (Scores)"
+        scores = trial().scores()
+        assert isinstance(scores, Scores), f"score: Scores expected, {type(scores).__name__} came (Task.score)"
+        assert task.primary in scores.metrics or scores.notes, (
+            f"score: no {task.primary} among {', '.join(scores.metrics)}, and no note that says why (Scores)"
         )
-        wrong = [key for key, value in found.metrics.items() if not np.isfinite(value)]
-        assert not wrong, f"score: {', '.join(wrong)} is no number; leave it out and say why in the notes (Scores)"
+        infinite = [key for key, value in scores.metrics.items() if not np.isfinite(value)]
+        assert not infinite, (
+            f"score: {', '.join(infinite)} is no number; leave it out and say why in the notes (Scores)"
+        )
 
     def scoring_is_pure() -> None:
-        assert world().scores().metrics == world().scores().metrics, "score: other metrics the second time (Task.score)"
+        assert trial().scores().metrics == trial().scores().metrics, "score: other metrics the second time (Task.score)"
 
     return {
-        "question": is_a_question,
-        "method": asked_of_some_method,
+        "question": is_frozen_and_ranked,
+        "method": runs_with_some_method,
         "predict": predicts_without_test_labels,
-        "determinism": answers_the_same_twice,
+        "determinism": predicts_the_same_twice,
         "score": scores_its_primary_metric,
         "purity": scoring_is_pure,
     }
 
 
-class _World:
-    """Synthetic recordings, a method that the task can be asked of, its answer and the truth."""
+class _Trial:
+    """A label set and a small method that the task accepts, its predictions and the truth.
+
+    The recordings are synthetic. A label set of another dataset gets its classes and the labels of synthetic
+    conditions, so that a task which needs a certain dataset is checked without that dataset's files.
+    """
 
     def __init__(self, task: Task, name: str) -> None:
-        from benchmark.data.labels.labelled_rows import LabelledRows
-        from benchmark.data.store.preparation import prepare
         from benchmark.paths import Home
 
         self.task, self.name = task, name
         self._folder = tempfile.TemporaryDirectory()  # lives as long as the checks do
         self.home = Home(Path(self._folder.name))
-        self.data = prepare("synthetic", {"patients": PATIENTS}, self.home)
-        self.label_set = "conditions" if task.needs_labels else REPORTS
-        self.rows = LabelledRows.of(self.data, self.label_set, None)
+        self.data = _recordings()[1]
+        self.dataset, self.label_set, self.handle = self._choose_cell()
+        self.rows = self._labels(self.dataset, self.label_set)
         self.truth: Truth = self.rows.truth(self.data)
-        self.handle = self._handle()
         self.predictions = task.predict(self.context())
 
     def context(self) -> TaskContext:
-        from benchmark.engine.context import CellContext, CellInputs
-
-        return CellContext(CellInputs(self.data, self.rows, self.handle, "synthetic", self.label_set, self.home))
+        source = self.task.learns_from()
+        return self._context(self.dataset, self.label_set, None if source is None else self._context(*source))
 
     def scores(self) -> Scores:
         return self.task.score(self.predictions, self.truth)
 
-    def _handle(self) -> MethodHandle:
+    def _context(self, dataset: str, label_set: str, source: CellContext | None = None) -> CellContext:
+        from benchmark.engine.context import CellContext, CellInputs
+
+        rows = self._labels(dataset, label_set)
+        return CellContext(
+            CellInputs(self.data, rows, self.handle, dataset, label_set, self.home, source_dataset=source)
+        )
+
+    def _labels(self, dataset: str, label_set: str) -> LabelledRows:
+        """Return the labels of the synthetic dataset itself, or those of its conditions under other classes."""
+        from benchmark.data.labels.labelled_rows import LabelledRows
+
+        if dataset == "synthetic":
+            return LabelledRows.of(self.data, label_set, None)
+        classes = DATASETS.get(dataset).label_sets.get(label_set)
+        assert classes is not None, f"the dataset {dataset} has no label set {label_set!r} (Task.learns_from)"
+        own = LabelledRows.of(self.data, "conditions", None)
+        columns = np.arange(len(classes)) % len(own.classes)
+        labels = {split: matrix[:, columns] for split, matrix in own.labels.items()}
+        return LabelledRows(tuple(classes), own.rows, labels, f"{dataset}/{label_set}")
+
+    def _choose_cell(self) -> tuple[str, str, MethodHandle]:
+        """Return dataset, label set and method of the first cell that the task does not skip."""
+        reasons: dict[str, str] = {}
+        for dataset, label_set in _label_sets(self.task):
+            for method in SMALL:
+                reason = self.task.skip_reason(METHODS.get(method), dataset, label_set)
+                if reason is None:
+                    return dataset, label_set, self._handle(method)
+                reasons.setdefault(f"{method}: {reason}", f"{dataset}/{label_set}, {method}: {reason}")
+        raise AssertionError(
+            "skip_reason: the task skips all of these methods on all label sets (Task.skip_reason):\n  "
+            + "\n  ".join(reasons.values())
+        )
+
+    def _handle(self, name: str) -> MethodHandle:
         from benchmark.engine.method_handle import MethodHandle
 
-        reasons = []
-        for name, config in SMALL.items():
-            cls: type[Method] = METHODS.get(name)
-            reason = self.task.skip_reason(cls, "synthetic", self.label_set)
-            if reason is None:
-                handle = MethodHandle(name, config, cls.card.version, None, None, "cpu")
-                if issubclass(cls, TrainableMethod) and name == "merl":
-                    handle.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
-                return handle
-            reasons.append(f"{name}: {reason}")
-        raise AssertionError(
-            "skip_reason: it can be asked of none of these methods (Task.skip_reason):\n  " + "\n  ".join(reasons)
-        )
+        cls: type[Method] = METHODS.get(name)
+        handle = MethodHandle(name, SMALL[name], cls.card.version, None, None, "cpu")
+        if issubclass(cls, TrainableMethod) and name == "merl":
+            handle.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
+        return handle
+
+
+@functools.cache
+def _recordings() -> tuple[tempfile.TemporaryDirectory[str], PreparedDataset]:
+    """Prepare the synthetic recordings, once per process; the folder is deleted when the process ends."""
+    from benchmark.data.store.preparation import prepare
+    from benchmark.paths import Home
+
+    folder = tempfile.TemporaryDirectory()
+    return folder, prepare("synthetic", {"patients": PATIENTS}, Home(Path(folder.name)))
+
+
+def _label_sets(task: Task) -> Iterator[tuple[str, str]]:
+    """Yield the label sets to try the task on: a synthetic one first, then those of all other datasets."""
+    yield "synthetic", "conditions" if task.needs_labels else REPORTS
+    for dataset in DATASETS.names():
+        if dataset != "synthetic":
+            with contextlib.suppress(BenchmarkError):  # a broken plug-in is not the fault of this task
+                yield from ((dataset, label_set) for label_set in DATASETS.get(dataset).label_sets)

@@ -1,5 +1,6 @@
-"""Methods that run in an interpreter of their own, because their packages conflict with those of the harness.
+"""Methods that run in another interpreter, because their packages conflict with those of the harness.
 
-`server.py` runs there and knows numpy and the method; `process.py` starts it and talks to it; `method.py` makes it look
-like any other method here. Recordings go over, features come back; labels, probes and scores never leave this side.
+`worker.py` runs in the other interpreter and needs only numpy and the method. `process.py` starts it and sends it
+requests. `method.py` wraps it as an ordinary method. Recordings are sent and features returned; labels, probes and
+scores never leave the harness.
 """

@@ -1,4 +1,4 @@
-"""A server in another interpreter: started on demand, asked in turn, gone with whoever asked."""
+"""A worker in another interpreter: started on demand, it answers requests and ends with the harness."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from benchmark.errors import BenchmarkError, MissingError, UsageError
-from benchmark.external import worker as server
+from benchmark.external import worker
 from benchmark.paths import user_path
 
-API = Path(server.__file__).parents[1] / "api.py"
-OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")  # would lead the other one to our packages
+API = Path(worker.__file__).parents[1] / "api.py"
+# these would lead the other interpreter to the harness's packages
+OWN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 LOG_TAIL = 20  # lines shown of a process that died
 
 
 class Interpreter:
-    """The method `name` in the interpreter at `python`; every fault of it is an error that names both."""
+    """The method `name` in the interpreter at `python`; every error names both."""
 
     def __init__(self, name: str, python: str) -> None:
         self.who = f"the method {name!r} in {python}"
@@ -30,10 +31,10 @@ class Interpreter:
         if not os.access(path, os.X_OK) or path.is_dir():
             raise MissingError(f"{self.who}: there is no interpreter; give the path of its bin/python")
         self._log: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        environment = {key: value for key, value in os.environ.items() if key not in OURS}
+        environment = {key: value for key, value in os.environ.items() if key not in OWN_VARIABLES}
         try:
             self._process = subprocess.Popen(
-                [str(path), server.__file__, name, str(API)],
+                [str(path), worker.__file__, name, str(API)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
@@ -47,17 +48,17 @@ class Interpreter:
         """Send a request and wait for its answer: a JSON value and arrays."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            server.send(self._process.stdin, {"do": do, **request}, arrays)  # type: ignore[arg-type]
-            answer, found = server.receive(self._process.stdout)  # type: ignore[arg-type]
+            worker.send(self._process.stdin, {"do": do, **request}, arrays)  # type: ignore[arg-type]
+            answer, results = worker.receive(self._process.stdout)  # type: ignore[arg-type]
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
             raise BenchmarkError(f"{self.who} died with exit code {code}; its last lines:\n{self._tail()}") from None
         except ValueError as error:
-            raise BenchmarkError(f"{self.who} does not speak as it should: {error}\n{self._tail()}") from None
+            raise BenchmarkError(f"{self.who} broke the protocol: {error}\n{self._tail()}") from None
         if "error" in answer:
             kind = BenchmarkError if do == "call" else UsageError
             raise kind(f"{self.who} is broken: {answer['error']}\n{answer['traceback']}")
-        return answer["value"], found
+        return answer["value"], results
 
     def _tail(self) -> str:
         self._log.seek(0)
@@ -65,12 +66,12 @@ class Interpreter:
 
 
 def _stop(process: subprocess.Popen[bytes], log: BinaryIO) -> None:
-    """End of input is the sign to leave; one that does not listen is killed."""
+    """End the worker by closing its input; kill it if it does not end by itself."""
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             try:
                 stream.close()
-            except BrokenPipeError:  # it had died
+            except BrokenPipeError:  # it has died
                 continue
     try:
         process.wait(timeout=5)

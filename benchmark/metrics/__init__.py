@@ -1,1 +1,1 @@
-"""Metrics and their statistics."""
+"""Metrics of predictions and their statistics: intervals, subgroups, paired differences."""

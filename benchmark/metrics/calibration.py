@@ -1,7 +1,7 @@
 """Calibration: does a probability of 0.3 come true in three of ten recordings?
 
-Reliability bins and the expected calibration error, per class and with equal-width bins: Naeini et al.,
-Obtaining well calibrated probabilities using Bayesian binning, AAAI 2015.
+Reliability bins and the expected calibration error, per class and with equal-width bins: Naeini et al., Obtaining well
+calibrated probabilities using Bayesian binning, AAAI 2015.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import BenchmarkError
-from benchmark.metrics.classification import Floats, checked
+from benchmark.metrics.classification import Floats, validate
 
 BINS = 10
 
 
 def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Floats:
-    """Mean gap between mean probability and share of positives over the bins, weighted by size: ``(n, C) -> (C,)``.
+    """Return the gap between mean probability and share of positives, averaged over the bins: ``(n, C) -> (C,)``.
 
-    Defined for every class, as the Brier score is. Raises `BenchmarkError` for probabilities outside 0 to 1.
+    Bins are weighted by size. Defined for every class, as the Brier score is. Raises `BenchmarkError` for probabilities
+    outside 0 to 1.
     """
     count, confidence, positives = _sums(labels, probabilities, bins)
     # count * |confidence/count - positives/count| needs no division: empty bins add nothing
@@ -28,12 +29,12 @@ def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins
 
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> dict[str, Any]:
-    """The bins over all classes and recordings, for a figure; plain JSON.
+    """Return the bins over all classes and recordings as JSON, for a figure.
 
-    ``edges`` (bins + 1), and per bin ``count``, ``mean_probability`` and ``share_positive``; the last two are
-    None where a bin is empty.
+    ``edges`` (bins + 1), and per bin ``count``, ``mean_probability`` and ``share_positive``; the last two are None
+    where a bin is empty.
     """
-    count, confidence, positives = (found.sum(axis=1) for found in _sums(labels, probabilities, bins))
+    count, confidence, positives = (part.sum(axis=1) for part in _sums(labels, probabilities, bins))
     return {
         "edges": np.linspace(0, 1, bins + 1).round(6).tolist(),
         "count": count.astype(int).tolist(),
@@ -43,13 +44,13 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -
 
 
 def bin_of(probabilities: Floats, bins: int) -> NDArray[np.intp]:
-    """Which of the equal bins each probability falls into; 1.0 belongs to the last."""
+    """Return the equal-width bin of each probability; 1.0 belongs to the last."""
     return np.minimum((probabilities * bins).astype(np.intp), bins - 1)
 
 
 def _sums(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> tuple[Floats, Floats, Floats]:
-    """Recordings, summed probability and positives of every bin: ``(bin, class)`` each."""
-    truth, values = checked(labels, probabilities)
+    """Return recordings, sum of probabilities and positives of every bin: ``(bin, class)`` each."""
+    truth, values = validate(labels, probabilities)
     if ((values < 0) | (values > 1)).any():
         raise BenchmarkError(f"probabilities must lie in 0..1, got {values.min():.4g} to {values.max():.4g}")
     classes = truth.shape[1]

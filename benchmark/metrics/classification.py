@@ -1,9 +1,9 @@
 """Multi-label classification metrics, vectorised over classes, exact with ties, in plain numpy.
 
-Definitions follow scikit-learn (`roc_auc_score`, `average_precision_score`, `f1_score`,
-`brier_score_loss`) and equal it to 1e-12; AUROC is the Mann-Whitney statistic over midranks.
-Labels and scores are ``(recording, class)``. Where scikit-learn warns and returns a number for a class
-that the labels cannot judge, these functions return NaN, which `macro` leaves out.
+Definitions follow scikit-learn (`roc_auc_score`, `average_precision_score`, `f1_score`, `brier_score_loss`) and values
+equal its own to 1e-12; AUROC is the Mann-Whitney statistic over midranks. Labels and scores are ``(recording, class)``.
+For a class that lacks positives or negatives, scikit-learn warns and returns a number; these functions return NaN,
+which `macro` leaves out.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Bools = NDArray[np.bool_]
 
 
 def scorable(labels: ArrayLike) -> Bools:
-    """``(n, C)`` labels -> ``(C,)``: does the class have at least one positive and one negative?"""
-    found = checked_labels(labels)
-    return np.asarray(found.any(axis=0) & ~found.all(axis=0))
+    """Return per class whether it has at least one positive and one negative: ``(n, C) -> (C,)``."""
+    positive = validate_labels(labels)
+    return np.asarray(positive.any(axis=0) & ~positive.all(axis=0))
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> Floats:
-    """Area under the ROC curve per class, a tied pair counting 1/2: ``(n, C), (n, C) -> (C,)``.
+    """Return the area under the ROC curve per class, a tied pair counting 1/2: ``(n, C), (n, C) -> (C,)``.
 
-    NaN for a class without positives or without negatives. Raises `BenchmarkError` for labels other
-    than 0 and 1, scores that are not finite, and shapes that differ.
+    NaN for a class without positives or without negatives. Raises `BenchmarkError` for labels other than 0 and 1,
+    scores that are not finite, and shapes that differ.
     """
-    positive, _, first, last = _ranked(*checked(labels, scores))
+    positive, _, first, last = _rank(*validate(labels, scores))
     n, count = positive.shape[1], positive.sum(axis=1)
     # ranks ascend while the columns descend; a tie group shares the mean of its ranks
     midranks = n - (first + last) / 2
@@ -38,13 +38,13 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> Floats:
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> Floats:
-    """Average precision (AUPRC without interpolation) per class: ``(n, C), (n, C) -> (C,)``.
+    """Return the average precision (AUPRC without interpolation) per class: ``(n, C), (n, C) -> (C,)``.
 
-    The sum over distinct thresholds of precision times the step in recall, so that every positive
-    counts the precision at the end of its tie group. NaN for the same classes as `auroc`, so that
-    both macro averages are over the same classes. Raises as `auroc` does.
+    This is the sum over distinct thresholds of precision times the step in recall, so every positive counts the
+    precision at the end of its tie group. NaN for the same classes as `auroc`, so that both macro averages are over the
+    same classes. Raises as `auroc` does.
     """
-    positive, _, _, last = _ranked(*checked(labels, scores))
+    positive, _, _, last = _rank(*validate(labels, scores))
     count = positive.sum(axis=1)
     hits = np.take_along_axis(positive.cumsum(axis=1), last, axis=1)
     precision = hits / (last + 1)
@@ -55,53 +55,52 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> Floats:
 def f1_thresholds(labels: ArrayLike, scores: ArrayLike) -> Floats:
     """Return per class the score ``(C,)`` at which ``score >= threshold`` has the best F1.
 
-    Meant for validation data. Candidates are the scores that occur; of equally good ones the highest
-    is taken (fewest recordings called positive). A class without positives gets +inf: never called.
-    Raises as `auroc` does.
+    Meant for validation data. Candidates are the scores that occur; of equally good ones the highest is chosen (fewest
+    recordings called positive). A class without positives gets +inf, so it is never called. Raises as `auroc` does.
     """
-    positive, ordered, _, last = _ranked(*checked(labels, scores))
+    positive, descending, _, last = _rank(*validate(labels, scores))
     count = positive.sum(axis=1)
     hits = np.take_along_axis(positive.cumsum(axis=1), last, axis=1)
     f1 = 2 * hits / (count[:, None] + last + 1)
     best = f1.argmax(axis=1)  # the first maximum is the highest score
-    return np.where(count > 0, ordered[np.arange(len(ordered)), best], np.inf)
+    return np.where(count > 0, descending[np.arange(len(descending)), best], np.inf)
 
 
 def f1_at(labels: ArrayLike, scores: ArrayLike, thresholds: ArrayLike) -> Floats:
-    """F1 of ``score >= threshold`` per class: ``(n, C), (n, C), (C,) -> (C,)``.
+    """Return the F1 of ``score >= threshold`` per class: ``(n, C), (n, C), (C,) -> (C,)``.
 
-    NaN for a class without positives; 0 where there are positives and none is found. Raises as
-    `auroc` does, and when there is not one threshold per class.
+    NaN for a class without positives; 0 where there are positives and no call is right. Raises as `auroc` does, and
+    when there is not one threshold per class.
     """
-    truth, values = checked(labels, scores)
+    truth, values = validate(labels, scores)
     limits = np.asarray(thresholds, dtype=np.float64)
     if limits.shape != (truth.shape[1],) or np.isnan(limits).any():
         raise BenchmarkError(f"thresholds: expected {truth.shape[1]} numbers, one per class, got {limits}")
-    called = values >= limits
-    hits = (called & truth).sum(axis=0)
-    f1 = _ratio(2 * hits, truth.sum(axis=0) + called.sum(axis=0))
+    calls = values >= limits
+    hits = (calls & truth).sum(axis=0)
+    f1 = _ratio(2 * hits, truth.sum(axis=0) + calls.sum(axis=0))
     return np.where(truth.any(axis=0), f1, np.nan)
 
 
 def brier(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
-    """Mean squared difference of label and probability per class: ``(n, C), (n, C) -> (C,)``.
+    """Return the mean squared difference of label and probability per class: ``(n, C), (n, C) -> (C,)``.
 
     Defined for every class. Raises as `auroc` does, and for probabilities outside 0 to 1.
     """
-    truth, values = checked(labels, probabilities)
+    truth, values = validate(labels, probabilities)
     if ((values < 0) | (values > 1)).any():
         raise BenchmarkError(f"probabilities must lie in 0..1, got {values.min():.4g} to {values.max():.4g}")
     return np.asarray(((values - truth) ** 2).mean(axis=0))
 
 
 def macro(values: ArrayLike) -> float:
-    """Mean over the classes that have a value; NaN when none has (no warning)."""
+    """Return the mean over the classes that have a value; NaN when none has (no warning)."""
     numbers = np.asarray(values, dtype=np.float64)
     present = numbers[~np.isnan(numbers)]
     return float(present.mean()) if present.size else float("nan")
 
 
-def checked_labels(labels: ArrayLike) -> Bools:
+def validate_labels(labels: ArrayLike) -> Bools:
     """Return labels as booleans ``(n, C)``; raise `BenchmarkError` for other shapes and values."""
     values = np.asarray(labels)
     if values.ndim != 2 or not values.size:
@@ -112,9 +111,9 @@ def checked_labels(labels: ArrayLike) -> Bools:
     return values.astype(bool)
 
 
-def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Bools, Floats]:
+def validate(labels: ArrayLike, scores: ArrayLike) -> tuple[Bools, Floats]:
     """Return labels as booleans and scores as floats, both ``(n, C)``; raise `BenchmarkError` otherwise."""
-    truth, values = checked_labels(labels), np.asarray(scores, dtype=np.float64)
+    truth, values = validate_labels(labels), np.asarray(scores, dtype=np.float64)
     if truth.shape != values.shape:
         raise BenchmarkError(f"labels have shape {truth.shape}, scores {values.shape}")
     wrong = np.flatnonzero(~np.isfinite(values).all(axis=0))
@@ -123,25 +122,25 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Bools, Floats]:
     return truth, values
 
 
-def _ranked(truth: Bools, values: Floats) -> tuple[Bools, Floats, NDArray[np.intp], NDArray[np.intp]]:
-    """Sort every class by descending score: labels, scores, first and last index of each tie group.
+def _rank(truth: Bools, values: Floats) -> tuple[Bools, Floats, NDArray[np.intp], NDArray[np.intp]]:
+    """Sort every class by descending score; return labels, scores, and first and last index of each tie group.
 
     All four are ``(C, n)``.
     """
     order = np.argsort(-values.T, axis=1, kind="stable")
-    ordered = np.take_along_axis(values.T, order, axis=1)
-    index = np.broadcast_to(np.arange(ordered.shape[1]), ordered.shape)
-    starts = np.ones(ordered.shape, dtype=bool)
-    starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    ends = np.ones(ordered.shape, dtype=bool)
+    descending = np.take_along_axis(values.T, order, axis=1)
+    index = np.broadcast_to(np.arange(descending.shape[1]), descending.shape)
+    starts = np.ones(descending.shape, dtype=bool)
+    starts[:, 1:] = descending[:, 1:] != descending[:, :-1]
+    ends = np.ones(descending.shape, dtype=bool)
     ends[:, :-1] = starts[:, 1:]
     first = np.maximum.accumulate(np.where(starts, index, 0), axis=1)
     last = np.minimum.accumulate(np.where(ends, index, index.shape[1])[:, ::-1], axis=1)[:, ::-1]
-    return np.take_along_axis(truth.T, order, axis=1), ordered, first, last
+    return np.take_along_axis(truth.T, order, axis=1), descending, first, last
 
 
 def _ratio(top: NDArray[np.generic], bottom: NDArray[np.generic]) -> Floats:
-    """`top / bottom`, NaN where `bottom` is 0."""
+    """Return `top / bottom`, NaN where `bottom` is 0."""
     result = np.full(top.shape, np.nan)
     np.divide(top, bottom, out=result, where=bottom != 0)
     return result

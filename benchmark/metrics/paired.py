@@ -1,10 +1,10 @@
-"""Differences between two methods on the same resamples of the same patients, and their correction for many looks.
+"""Differences between two methods on the same resamples of the same patients, corrected for many comparisons.
 
 A difference is taken resample by resample, so what both methods find hard cancels out. The p-value is that of the
-difference over its bootstrap standard error (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
-counting resamples beyond zero cannot go below 2 / 1,001, which Holm's correction over a few dozen questions lifts above
-any level, so that nothing would ever be told apart. Correction: Holm, A simple sequentially rejective multiple test
-procedure, Scand. J. Statist. 6 (1979).
+difference over its bootstrap standard error (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+Counting resamples beyond zero would not do: it cannot go below 2 / 1,001, which Holm's correction over a few dozen
+comparisons lifts above any level, so that no difference would ever be significant. Correction: Holm, A simple
+sequentially rejective multiple test procedure, Scand. J. Statist. 6 (1979).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Difference:
 def paired_difference(a: float, b: float, resampled_a: np.ndarray, resampled_b: np.ndarray) -> Difference:
     """Compare two numbers through their values on the same resamples, ``(resamples,)`` each.
 
-    Resamples on which either has no value are left out; p is 1 when fewer than two are left.
+    Resamples on which either has no value are left out; p is 1 when fewer than two remain.
     """
     deltas = np.asarray(resampled_a, dtype=np.float64) - np.asarray(resampled_b, dtype=np.float64)
     deltas = deltas[np.isfinite(deltas)]
@@ -40,7 +40,10 @@ def paired_difference(a: float, b: float, resampled_a: np.ndarray, resampled_b: 
 
 
 def _two_sided(value: float, deltas: np.ndarray) -> float:
-    """Of the normal distribution with the resamples' standard deviation; resamples without any decide by themselves."""
+    """Return the p-value by the normal distribution with the standard deviation of the resamples.
+
+    Where all resamples agree it is 0, or 1 for a difference of 0.
+    """
     if len(deltas) < 2:
         return 1.0
     error = float(deltas.std(ddof=1))
@@ -50,7 +53,7 @@ def _two_sided(value: float, deltas: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given; their family-wise error is that of the level they are held to."""
+    """Return Holm's adjusted p-values, in the given order; comparing them with a level bounds the family-wise error."""
     order = np.argsort(p_values, kind="stable")
     count = len(order)
     adjusted, largest = [0.0] * count, 0.0

@@ -1,4 +1,4 @@
-"""The range that each metric can have: a number outside of it was not computed."""
+"""The possible range of each metric: a number outside of it cannot be a result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLACK = 1e-6  # records are rounded to six digits
 
 
 def range_of(metric: str) -> tuple[float, float]:
-    """Return the least and the largest value of a metric; of one that the project does not know any finite number."""
+    """Return the least and the largest value of a metric; for unknown metrics those of all finite numbers."""
     if metric.startswith(SHARES):
         return -SLACK, 1 + SLACK
     for prefix, (low, high) in OTHERS.items():

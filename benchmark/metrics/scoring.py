@@ -1,4 +1,4 @@
-"""Score multi-label predictions against the truth: what linear probes, zero-shot and transfer share."""
+"""Score multi-label predictions against the truth, for linear probes, zero-shot and transfer alike."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESAMPLES, SEED = 1000, 0
 
 
 def resampling(truth: Truth) -> dict[str, Any]:
-    """What names a set of resamples: two methods with equal ones were scored on the same draws of the same patients."""
+    """Return the identity of a set of resamples: methods with equal ones have the same draws of the same patients."""
     recordings = sorted(zip(map(str, truth.record_ids), map(str, truth.patient_ids), strict=True))
     return {"resamples": RESAMPLES, "seed": SEED, "unit": "patient", "recordings": digest(recordings)}
 
@@ -40,31 +40,32 @@ def score_classes(
     probabilities: np.ndarray | None = None,
     subset: Mapping[str, Any] | None = None,
 ) -> Scores:
-    """Macro and per-class metrics of ``(recording, class)`` scores, with 95 % intervals over patients.
+    """Return macro and per-class metrics of ``(recording, class)`` scores, with 95 % intervals over patients.
 
-    Macro means run over the classes with at least one positive and one negative in test; the others are
-    named in the notes. `thresholds` come from validation; without them there is no F1, without
-    `probabilities` neither Brier score nor calibration. `subset` is the summary of the labelled training
-    subset, if there was one: of the classes in the means, those that it could not teach are named as well.
+    Macro means are over the classes with at least one positive and one negative in test; the notes name the others.
+    `thresholds` come from validation; without them there is no F1, without `probabilities` neither Brier score nor
+    calibration. `subset` is the summary of the labelled training subset, if there was one: of the classes in the means,
+    the notes name those that it could not teach.
     """
-    found = {"auroc": auroc(truth.labels, scores), "auprc": average_precision(truth.labels, scores)}
+    by_metric = {"auroc": auroc(truth.labels, scores), "auprc": average_precision(truth.labels, scores)}
     if thresholds is not None:
-        found["f1"] = f1_at(truth.labels, scores, thresholds)
+        by_metric["f1"] = f1_at(truth.labels, scores, thresholds)
     if probabilities is not None:
-        found["brier"] = brier(truth.labels, probabilities)
-        found["ece"] = expected_calibration_error(truth.labels, probabilities)
-    usable = np.isfinite(found["auroc"])
-    result = Scores(metrics={f"{name}_macro": macro(values[usable]) for name, values in found.items() if usable.any()})
+        by_metric["brier"] = brier(truth.labels, probabilities)
+        by_metric["ece"] = expected_calibration_error(truth.labels, probabilities)
+    usable = np.isfinite(by_metric["auroc"])
+    metrics = {f"{name}_macro": macro(values[usable]) for name, values in by_metric.items() if usable.any()}
+    result = Scores(metrics)
     positives = truth.labels.sum(axis=0)
     for index, name in enumerate(truth.classes):
-        values = {metric: float(v[index]) if np.isfinite(v[index]) else None for metric, v in found.items()}
+        values = {metric: float(v[index]) if np.isfinite(v[index]) else None for metric, v in by_metric.items()}
         result.per_class[name] = {**values, "positives": int(positives[index])}
         if not usable[index]:
             result.per_class[name]["reason"] = f"no {'negative' if positives[index] else 'positive'} in test"
-    dropped = [name for name, kept in zip(truth.classes, usable, strict=True) if not kept]
-    if dropped:
+    unusable = [name for name, keep in zip(truth.classes, usable, strict=True) if not keep]
+    if unusable:
         result.notes.append(
-            f"not in the macro means, because test has no positive or no negative: {', '.join(dropped)}"
+            f"not in the macro means, because test has no positive or no negative: {', '.join(unusable)}"
         )
     names = [name for name, is_usable in zip(truth.classes, usable, strict=True) if is_usable]
     result.notes += _untaught(subset, names)
@@ -101,23 +102,23 @@ def _add_intervals(
     thresholds: np.ndarray | None,
     probabilities: np.ndarray | None,
 ) -> None:
-    """95 % intervals over the same resamples of patients: every macro metric, and AUROC and AUPRC per class."""
-    kept, chosen = truth.labels[:, usable], scores[:, usable]
-    drawn = (truth.patient_ids, RESAMPLES, SEED)
-    found = {
-        "auroc": bootstrap_auroc(kept, chosen, *drawn),
-        "auprc": bootstrap_average_precision(kept, chosen, *drawn),
+    """Add 95 % intervals over the same resamples of patients: every macro metric, AUROC and AUPRC per class."""
+    labels, usable_scores = truth.labels[:, usable], scores[:, usable]
+    draws = (truth.patient_ids, RESAMPLES, SEED)
+    replicates = {
+        "auroc": bootstrap_auroc(labels, usable_scores, *draws),
+        "auprc": bootstrap_average_precision(labels, usable_scores, *draws),
     }
-    for metric, values in found.items():
+    for metric, values in replicates.items():
         result.intervals[f"{metric}_macro"] = interval(macro_replicates(values))
         for column, index in enumerate(np.flatnonzero(usable)):
             low, high = interval(values[:, column])
             result.per_class[truth.classes[index]][f"{metric}_interval"] = [round(low, 6), round(high, 6)]
-    result.resampled, result.resampling = macro_replicates(found["auroc"]), resampling(truth)
-    weights = patient_weights(*drawn)
+    result.resampled, result.resampling = macro_replicates(replicates["auroc"]), resampling(truth)
+    weights = patient_weights(*draws)
     if thresholds is not None:
-        result.intervals["f1_macro"] = interval(bootstrap_macro_f1(kept, chosen, thresholds[usable], weights))
+        result.intervals["f1_macro"] = interval(bootstrap_macro_f1(labels, usable_scores, thresholds[usable], weights))
     if probabilities is not None:
-        likely = probabilities[:, usable]
-        result.intervals["brier_macro"] = interval(bootstrap_macro_brier(kept, likely, weights))
-        result.intervals["ece_macro"] = interval(bootstrap_macro_ece(kept, likely, weights, BINS))
+        usable_probabilities = probabilities[:, usable]
+        result.intervals["brier_macro"] = interval(bootstrap_macro_brier(labels, usable_probabilities, weights))
+        result.intervals["ece_macro"] = interval(bootstrap_macro_ece(labels, usable_probabilities, weights, BINS))

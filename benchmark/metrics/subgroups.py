@@ -1,8 +1,8 @@
 """The primary metric within subgroups (sex, age band, device, report language).
 
-All values of an attribute are judged on the same classes, those that each of them can judge: two numbers
-that stand beside each other differ in the recordings, not in what was asked. A value that is too small has
-a reason in place of a number.
+All values of an attribute are judged on the same classes, those that each of them can judge, so that two numbers side
+by side differ in the recordings and not in the classes. A value with too few recordings has a reason in place of a
+number.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ RESAMPLES = 400  # an interval of a part needs no more, and scoring stays fast
 
 
 def score_subgroups(truth: Truth, scores: np.ndarray) -> dict[str, dict[str, dict[str, Any]]]:
-    """Attribute -> value -> ``n``, ``patients``, ``positives`` per class, and ``auroc_macro`` with ``interval``.
+    """Return attribute -> value -> ``n``, ``patients``, ``positives`` per class, and ``auroc_macro`` with ``interval``.
 
-    Values in the order of their names; recordings without a value are left out and counted under none. Where
-    there is no number there is a ``reason``.
+    Values are in the order of their names; recordings without a value are left out of the attribute. Where there is no
+    number there is a ``reason``.
     """
     return {name: _attribute(truth, scores, np.asarray(of)) for name, of in truth.groups.items() if np.any(of != "")}
 
@@ -32,9 +32,9 @@ def score_subgroups(truth: Truth, scores: np.ndarray) -> dict[str, dict[str, dic
 def _attribute(truth: Truth, scores: np.ndarray, of: np.ndarray) -> dict[str, dict[str, Any]]:
     patients = np.asarray(truth.patient_ids)
     members = {str(value): np.flatnonzero(of == value) for value in sorted(set(of) - {""})}
-    judged = [_judged(truth.labels[rows]) for rows in members.values() if len(rows) >= MIN_RECORDINGS]
-    shared = np.logical_and.reduce(judged) if judged else np.zeros(len(truth.classes), bool)
-    found = {}
+    usable = [_usable_classes(truth.labels[rows]) for rows in members.values() if len(rows) >= MIN_RECORDINGS]
+    shared = np.logical_and.reduce(usable) if usable else np.zeros(len(truth.classes), bool)
+    entries = {}
     for value, rows in members.items():
         labels = truth.labels[rows]
         entry: dict[str, Any] = {"n": len(rows), "patients": len(set(patients[rows]))}
@@ -46,11 +46,11 @@ def _attribute(truth: Truth, scores: np.ndarray, of: np.ndarray) -> dict[str, di
         else:
             entry |= _measure(labels[:, shared], scores[rows][:, shared], patients[rows])
             entry["classes"] = int(shared.sum())
-        found[value] = entry
-    return found
+        entries[value] = entry
+    return entries
 
 
-def _judged(labels: np.ndarray) -> Bools:
+def _usable_classes(labels: np.ndarray) -> Bools:
     positives = labels.sum(axis=0)
     return np.asarray((positives >= MIN_SIDE) & (len(labels) - positives >= MIN_SIDE))
 

@@ -1,1 +1,1 @@
-"""What is fitted on top of frozen features."""
+"""Probes: models fitted on top of frozen features, and the searches for their settings."""

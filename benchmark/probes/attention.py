@@ -1,8 +1,8 @@
-"""The attention probe: one learnt query per class looks at a recording's tokens.
+"""Attention probe: one learnt query per class attends to a recording's tokens.
 
     logit_c = b_c + w_c . sum_t softmax_t(q_c . x_t / sqrt(d)) x_t
 
-A query starts at 0, where every token counts alike: the probe begins as a linear probe on the mean token and
+Every query starts at 0, which weighs all tokens alike: the probe begins as a linear probe on the mean token and
 learns where to look. (Attentive probing: Bardes et al., V-JEPA, 2024, there with one query for all classes.)
 """
 
@@ -18,20 +18,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-EVALUATED = 256  # recordings at once in evaluation
+EVALUATION_BATCH = 256  # recordings
 
 
 class Tokens(Protocol):
-    """Token sequences that are read when asked for."""
+    """Token sequences, read from disk batch by batch."""
 
     def __len__(self) -> int: ...
 
     def batch(self, positions: np.ndarray) -> Tensor:
-        """``(len(positions), token, dim)``"""
+        """Return ``(len(positions), token, dim)``."""
 
 
 class AttentionProbe(nn.Module):
-    """Tokens, standardised by `mean` and `std` ``(dim,)``, to logits."""
+    """Map tokens, standardised by `mean` and `std` ``(dim,)``, to logits."""
 
     mean: Tensor
     std: Tensor
@@ -45,7 +45,7 @@ class AttentionProbe(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``(batch, token, dim)`` -> logits ``(batch, class)``."""
+        """Map ``(batch, token, dim)`` to logits ``(batch, class)``."""
         x = (tokens - self.mean) / self.std
         attention = (x @ self.queries.T / math.sqrt(x.shape[-1])).softmax(dim=1)  # (batch, token, class)
         # pooling first and weighting later gives the same, with a (batch, class, dim) in between
@@ -54,7 +54,7 @@ class AttentionProbe(nn.Module):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a probe is trained: AdamW with a half cosine down to 0."""
+    """Options of a training: AdamW with a half cosine down to 0."""
 
     lr: float = 1e-3
     weight_decay: float = 1e-2
@@ -82,24 +82,27 @@ def train_epochs(probe: AttentionProbe, tokens: Tokens, labels: np.ndarray, reci
 
 
 def token_statistics(tokens: Tokens) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every channel over all tokens of all recordings, ``(dim,)``; std 1 if constant."""
+    """Return mean and standard deviation of every channel over all tokens of all recordings, ``(dim,)`` each.
+
+    A constant channel gets the standard deviation 1.
+    """
     total: Tensor | float = 0.0
     squares: Tensor | float = 0.0
     count = 0
-    for part in _parts(tokens):
-        values = part.double().flatten(0, 1)
+    for batch in _batches(tokens):
+        values = batch.double().flatten(0, 1)
         total, squares, count = total + values.sum(0), squares + (values**2).sum(0), count + len(values)
     mean = torch.as_tensor(total / count)
     std = (torch.as_tensor(squares / count) - mean**2).clamp(min=0).sqrt()
     return mean.float(), torch.where(std <= 1e-6 * mean.abs() + 1e-12, 1.0, std).float()
 
 
-def scores(probe: AttentionProbe, tokens: Tokens) -> np.ndarray:
-    """Logits ``(n, C)``."""
+def predict_logits(probe: AttentionProbe, tokens: Tokens) -> np.ndarray:
+    """Return the logits of all recordings, ``(n, C)``."""
     with torch.inference_mode():
-        return np.concatenate([probe(part.to(probe.mean.device)).cpu().numpy() for part in _parts(tokens)])
+        return np.concatenate([probe(batch.to(probe.mean.device)).cpu().numpy() for batch in _batches(tokens)])
 
 
-def _parts(tokens: Tokens) -> Iterator[Tensor]:
-    for start in range(0, len(tokens), EVALUATED):
-        yield tokens.batch(np.arange(start, min(start + EVALUATED, len(tokens))))
+def _batches(tokens: Tokens) -> Iterator[Tensor]:
+    for start in range(0, len(tokens), EVALUATION_BATCH):
+        yield tokens.batch(np.arange(start, min(start + EVALUATION_BATCH, len(tokens))))

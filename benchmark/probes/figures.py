@@ -1,4 +1,4 @@
-"""Figures of a search: every trial in its order, and against each setting that is a number."""
+"""Figures of a search: every trial in order, and the objective against each numeric setting."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 VALUE = "val_macro_auroc"
-NO_SETTING = ("number", "epoch", "iterations", "C", VALUE)  # numbers of a trial that nobody chose
+NO_SETTING = ("number", "epoch", "iterations", "C", VALUE)  # numbers of a trial that are no settings
 
 
 def draw_search(trials: list[dict[str, Any]], choice: dict[str, Any], path: Path) -> None:
-    """Write an SVG (the same bytes for the same trials) with the chosen trial in red."""
+    """Write an SVG, the same bytes for the same trials, with the chosen trial in red."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = [name for name, value in trials[0].items() if _number(value) and name not in NO_SETTING]
+    settings = [name for name, value in trials[0].items() if _is_number(value) and name not in NO_SETTING]
     curves = any(len(trial.get("curve", [])) > 1 for trial in trials)
     count = 1 + len(settings) + curves
     with mpl.rc_context({"svg.hashsalt": "ecgarena", "font.size": 8}):
@@ -38,19 +38,19 @@ def draw_search(trials: list[dict[str, Any]], choice: dict[str, Any], path: Path
 
 
 def _scatter(axis: Any, trials: list[dict[str, Any]], choice: dict[str, Any], name: str) -> None:
-    """Groups of trials that differ in what is no number (weighting, standardisation) get markers of their own."""
+    """Plot the objective against one setting, with a marker of its own for each combination of switches."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for trial in trials:
         flags = ", ".join(key for key, value in trial.items() if value is True)
         groups.setdefault(flags or "plain", []).append(trial)
     for marker, (title, members) in zip("os^vDPX*", sorted(groups.items()), strict=False):
-        places, heights = ([trial[key] for trial in members] for key in (name, VALUE))
-        axis.scatter(places, heights, s=16, marker=marker, label=title, alpha=0.8)
+        abscissas, values = ([trial[key] for trial in members] for key in (name, VALUE))
+        axis.scatter(abscissas, values, s=16, marker=marker, label=title, alpha=0.8)
     axis.scatter([choice[name]], [choice[VALUE]], s=60, facecolors="none", edgecolors="C3")
     axis.set_xlabel(name)
     if len(groups) > 1:
         axis.legend(fontsize=6)
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -70,8 +70,8 @@ def _answers(path: Path, header: dict[str, Any], say: Say) -> list[dict[str, Any
     return answers if ours else []
 
 
-def fingerprint(*arrays: ArrayLike) -> str:
-    """A digest of arrays: what they hold, their types and shapes."""
+def array_digest(*arrays: ArrayLike) -> str:
+    """Return a digest of arrays: their values, types and shapes."""
     total = hashlib.blake2b(digest_size=16)
     for array in map(np.asarray, arrays):
         total.update(f"{array.dtype}{array.shape}".encode())

@@ -1,16 +1,16 @@
 """L2-regularised logistic regression for all labels and a batch of settings at once.
 
-For every label and every setting the minimum of scikit-learn's objective (`LogisticRegression`, one-vs-rest)
+For every label and every setting this is the minimum of scikit-learn's objective (`LogisticRegression`, one-vs-rest)
 
     sum_i s_i log(1 + exp(-y_i (x_i w + b))) + |w|^2 / (2 C)
 
 with ``s_i = 1``, or n / (2 n_class) where the setting is balanced; the intercept is not penalised.
 
-Method: L-BFGS (Nocedal and Wright, Numerical Optimization, 7.2), every column (setting, label) with
-its own memory, step and end. Its initial matrix is the inverse of ``a X'X + I/C``, a being the column's
-mean curvature: one eigendecomposition per training set serves all columns, and most need 3 to 15 steps.
-Logits are linear in the step, so a line search costs no matrix product: each step costs two. Products in
-float32, states and sums over features in float64.
+The solver is L-BFGS (Nocedal and Wright, Numerical Optimization, 7.2). Every column (setting, label) has its own
+memory, step and end. Its initial matrix is the inverse of ``a X'X + I/C``, a being the column's mean curvature: one
+eigendecomposition per training set serves all columns, and most need 3 to 15 steps. Logits are linear in the step, so
+a line search costs no matrix product, and each step costs two. Products are in float32, states and sums over features
+in float64.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 CELLS = 2**23  # recordings x columns solved together: 32 MB for each of about eight float32 arrays
 MEMORY = 10  # steps that L-BFGS remembers
-FLATTENED = 0.5  # a line search ends where the slope is below this share of the slope at its start
+SLOPE_SHARE = 0.5  # a line search ends where the slope is below this share of the slope at its start
 ATTEMPTS = 12  # points that a line search may try; none needs a matrix product
 
 
@@ -40,8 +40,8 @@ ATTEMPTS = 12  # points that a line search may try; none needs a matrix product
 class Standardiser:
     """Mean and standard deviation of every feature of a training subset, ``(d,)`` float64.
 
-    A constant feature gets std 1, so that it becomes 0 in the subset and stays finite elsewhere. Without
-    `each` all features share one std, the root of their mean variance: they keep their proportions.
+    A constant feature gets std 1, so that it is 0 in the subset and finite in other data. Without `each` all features
+    share one std, the root of their mean variance, so they keep their proportions.
     """
 
     mean: Array
@@ -49,17 +49,17 @@ class Standardiser:
 
     @classmethod
     def fit(cls, X: ArrayLike, each: bool = True) -> Self:
-        """``(n, d)`` -> the standardiser; raise `BenchmarkError` for features that are not finite."""
-        values = checked_features(X)
+        """Return the standardiser of ``(n, d)``; raise `BenchmarkError` for features that are not finite."""
+        values = validate_features(X)
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
         if not each:
             return cls(mean, np.full_like(std, np.sqrt((std**2).mean()) or 1.0))
-        constant = std <= 1e-6 * np.abs(mean)  # what float32 leaves of a constant after averaging
+        constant = std <= 1e-6 * np.abs(mean)  # float32's rounding of a constant's mean
         return cls(mean, np.where(constant | (std == 0), 1.0, std))
 
     def __call__(self, X: ArrayLike) -> NDArray[np.float32]:
-        """``(n, d)`` -> the standardised features, float32; raise as `fit` does."""
-        values = checked_features(X)
+        """Return ``(n, d)`` standardised, float32; raise as `fit` does."""
+        values = validate_features(X)
         if values.shape[1] != len(self.mean):
             raise BenchmarkError(f"expected {len(self.mean)} features, got {values.shape[1]}")
         return np.asarray((values - self.mean.astype(values.dtype)) / self.std.astype(values.dtype), dtype=np.float32)
@@ -67,11 +67,11 @@ class Standardiser:
 
 @dataclass(frozen=True)
 class Solution:
-    """Fitted probes of P settings and C labels; `converged` says which columns reached the tolerance.
+    """Fitted probes of P settings and C labels; `converged` tells which columns reached the tolerance.
 
-    `loss` and `gradient_norm` are of the objective above at the solution (the gradient with respect to
-    weights and intercept, of the centred features). A label without positives or without negatives in
-    the subset has weights 0, the intercept log((positives + 1/2) / (negatives + 1/2)) and no iterations.
+    `loss` and `gradient_norm` belong to the objective above at the solution (the gradient with respect to weights and
+    intercept, of the centred features). A label without positives or without negatives in the subset has weights 0, the
+    intercept log((positives + 1/2) / (negatives + 1/2)) and no iterations.
     """
 
     weights: Array  # (P, d, C) float32
@@ -82,9 +82,9 @@ class Solution:
     converged: Array  # (P, C) bool
 
     def scores(self, X: ArrayLike) -> Array:
-        """Features ``(n, d)`` -> logits ``(P, n, C)`` float32; raise for features that are not finite."""
+        """Return the logits ``(P, n, C)`` float32 of features ``(n, d)``; raise for features that are not finite."""
         settings, dim, labels = self.weights.shape
-        values = checked_features(X)
+        values = validate_features(X)
         if values.shape[1] != dim:
             raise BenchmarkError(f"expected {dim} features, got {values.shape[1]}")
         flat = torch.from_numpy(np.ascontiguousarray(self.weights.transpose(1, 0, 2)).reshape(dim, -1))
@@ -93,19 +93,19 @@ class Solution:
         return np.asarray(logits.permute(1, 0, 2).contiguous().numpy())
 
     def pick(self, setting: int) -> Solution:
-        """The solution of one setting (P = 1)."""
+        """Return the solution of one setting (P = 1)."""
         return Solution(**{name: value[setting : setting + 1] for name, value in vars(self).items()})
 
 
 class ProbeBasis:
     """One training set, decomposed once, on which any labels and settings can be solved.
 
-    `X` ``(n, d)`` is copied to float32 and centred (exact, as the intercept is not penalised). With
-    n < d the eigenvectors come from XX', so a small subset of wide features stays cheap.
+    `X` ``(n, d)`` is copied to float32 and centred, which is exact because the intercept is not penalised. With n < d
+    the eigenvectors come from XX', so a small subset of wide features stays cheap.
     """
 
     def __init__(self, X: ArrayLike) -> None:
-        values = checked_features(X)
+        values = validate_features(X)
         self.mean = values.mean(axis=0, dtype=np.float64)
         self.X = torch.from_numpy(np.subtract(values, self.mean.astype(values.dtype), dtype=np.float32))
         n, dim = self.X.shape
@@ -123,16 +123,16 @@ class ProbeBasis:
     ) -> Solution:
         """Solve labels ``(n, C)`` under P settings: penalties `cs` ``(P,)`` and `balanced` ``(P,)`` bool.
 
-        A column ends when its loss is within `tolerance` (relative, estimated) of the minimum, and within
-        100 times that of what the weights gain, or after `limit` iterations: then it is not marked as
-        converged. Raises `BenchmarkError` for labels
-        other than 0 and 1, a penalty that is not positive and finite, and shapes that do not fit.
+        A column ends when its loss is within `tolerance` (relative, estimated) of the minimum, and within 100 times
+        that of what the weights gain. After `limit` iterations it ends without being marked as converged. Raises
+        `BenchmarkError` for labels other than 0 and 1, a penalty that is not positive and finite, and shapes that do
+        not fit.
         """
-        labels, penalties, balances = self._checked(Y, cs, balanced)
+        labels, penalties, balances = self._validate(Y, cs, balanced)
         solution = self._empty(labels, len(penalties))
         positives = labels.sum(axis=0)
-        wanted = np.flatnonzero((positives > 0) & (positives < len(labels)))
-        columns = np.array([(p, c) for p in range(len(penalties)) for c in wanted], dtype=np.int64).reshape(-1, 2)
+        trainable = np.flatnonzero((positives > 0) & (positives < len(labels)))
+        columns = np.array([(p, c) for p in range(len(penalties)) for c in trainable], dtype=np.int64).reshape(-1, 2)
         targets = torch.from_numpy(np.ascontiguousarray(labels.T, dtype=np.float32))
         size = max(8, CELLS // len(labels))
         for start in range(0, len(columns), size):
@@ -159,7 +159,7 @@ class ProbeBasis:
             converged=np.ones(shape, dtype=bool),
         )
 
-    def _checked(self, Y: ArrayLike, cs: ArrayLike, balanced: ArrayLike) -> tuple[Array, Array, Array]:
+    def _validate(self, Y: ArrayLike, cs: ArrayLike, balanced: ArrayLike) -> tuple[Array, Array, Array]:
         labels = np.asarray(Y)
         penalties, balances = np.asarray(cs, dtype=np.float64), np.asarray(balanced, dtype=bool)
         if labels.ndim != 2 or len(labels) != len(self.X) or not ((labels == 0) | (labels == 1)).all():
@@ -171,8 +171,8 @@ class ProbeBasis:
         return labels.astype(np.float64), penalties, balances
 
 
-def checked_features(X: ArrayLike) -> Array:
-    """Return features as a floating ``(n, d)`` array; raise `BenchmarkError` naming the bad columns."""
+def validate_features(X: ArrayLike) -> Array:
+    """Return features as a floating ``(n, d)`` array; raise `BenchmarkError` naming the columns that are not finite."""
     values = np.asarray(X)
     values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
     if values.ndim != 2 or not values.size:
@@ -189,9 +189,9 @@ def checked_features(X: ArrayLike) -> Array:
 
 
 class _Columns:
-    """K columns on their way; those that end are written to the results and dropped, so late steps are cheap.
+    """K columns being solved; those that end are written to the results and dropped, so late steps are cheap.
 
-    A point is d weights and the intercept, ``(K, d + 1)`` float64; a margin the logit times +-1, ``(K, n)`` float32.
+    A point is d weights and the intercept, ``(K, d + 1)`` float64. A margin is the logit times +-1, ``(K, n)`` float32.
     """
 
     STATE = ("running", "signs", "weights", "ridge", "point", "margins", "misfit", "start")
@@ -205,7 +205,7 @@ class _Columns:
         self.ridge = torch.zeros(count, basis.X.shape[1] + 1, dtype=torch.float64)
         self.ridge[:, :-1] = 1 / penalties[:, None]
         self.point = torch.zeros_like(self.ridge)
-        self.point[:, -1:] = (positives * upper / ((n - positives) * lower)).log()  # best where weights are 0
+        self.point[:, -1:] = (positives * upper / ((n - positives) * lower)).log()  # the optimum for weights of 0
         self.margins = self.signs * self.point[:, -1:].float()
         self.misfit = torch.sigmoid(-self.margins)
         self.start = self._loss()
@@ -244,10 +244,10 @@ class _Columns:
         return data + (self.ridge * self.point**2).sum(dim=1) / 2
 
     def _scale(self, loss: Tensor) -> Tensor:
-        """What the tolerance is relative to: the loss, or 100 times what the weights gain where that is less.
+        """Return what the tolerance is relative to: the loss, or 100 times what the weights gain if that is less.
 
-        Under a strong penalty the weights change the loss little, and yet rank the recordings. Gains
-        below a millionth of the loss are float32's noise.
+        Under a strong penalty the weights change the loss little, and yet they rank the recordings. Gains below a
+        millionth of the loss are float32's noise.
         """
         return torch.minimum(loss, (100 * (self.start - loss)).clamp(min=1e-4 * loss))
 
@@ -262,7 +262,7 @@ class _Columns:
         return torch.cat(parts, dim=1).double() + self.ridge * self.point
 
     def _direction(self, gradient: Tensor) -> Tensor:
-        """Minus the approximate inverse Hessian times the gradient: the two-loop recursion."""
+        """Return minus the approximate inverse Hessian times the gradient, by the two-loop recursion."""
         result, shares = gradient.clone(), []
         for step, change, inverse in reversed(self.steps):
             shares.append(inverse * (step * result).sum(dim=1, keepdim=True))
@@ -277,9 +277,9 @@ class _Columns:
         return -result
 
     def _search(self, direction: Tensor, start: Tensor) -> Tensor:
-        """Line search: set margins and misfit to those of the end of the step, return its lengths ``(K,)``.
+        """Search along the line: set margins and misfit to those at the end of the step, return its lengths ``(K,)``.
 
-        The slope along the line rises, as the loss is convex: Newton steps kept inside the bracket.
+        The loss is convex, so the slope along the line rises: Newton steps are kept inside the bracket.
         """
         movement = self.signs * (direction.float()[:, :-1] @ self.basis.X.T + direction.float()[:, -1:])
         along, bend = ((self.ridge * direction * other).sum(dim=1) for other in (self.point, direction))
@@ -290,7 +290,7 @@ class _Columns:
             misfit = torch.sigmoid(-margins)
             pull = self.weights * misfit * movement
             slope = along + length * bend - pull.sum(dim=1).double()
-            steep = slope.abs() > FLATTENED * start.abs()
+            steep = slope.abs() > SLOPE_SHARE * start.abs()
             if not steep.any() or attempt == ATTEMPTS - 1:
                 break
             low, high = torch.where(slope < 0, length, low), torch.where(slope > 0, length, high)

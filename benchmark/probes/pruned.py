@@ -1,7 +1,7 @@
-"""A search over trainings: Optuna's TPE with median pruning, one trial after the other, one process, no database.
+"""Search over trainings: Optuna's TPE with median pruning, one trial after the other, in one process, with no database.
 
-Here pruning pays: a trial costs as many epochs as it lives, and a poor rate shows early. Every trial is kept with its
-curve. With a journal a killed search goes on; as the trainings are seeded, it ends with the same bits.
+Here pruning pays: a trial costs as many epochs as it runs, and a poor learning rate shows early. Every trial is kept
+with its curve. With a journal a killed search resumes; since the trainings are seeded, it ends with the same bits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution
 
 from benchmark.errors import BenchmarkError
 from benchmark.probes.journal import Journal
-from benchmark.probes.search import DECIMALS, quiet
+from benchmark.probes.search import DECIMALS, silence_optuna
 
 STARTUP, WARMUP = 4, 2  # trials that are never pruned, and epochs before a trial can be
 Fit = Callable[[Mapping[str, Any]], Iterator[float]]  # settings -> the validation score after every epoch
@@ -32,9 +32,9 @@ def search_trainings(
     seconds: float = 0.0,
     journal: Path | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
-    """Train with up to `trials` settings, `first` being the first, and return the best trial, all of them, the search.
+    """Train with up to `trials` settings, beginning with `first`; return the best trial, all trials, and the search.
 
-    A trial is worth its best epoch. `identity` says whose search a journal is (digests of the data, options).
+    A trial is worth its best epoch. `identity` (digests of the data, options) tells which search a journal belongs to.
     No further trial begins after `seconds` (0: no limit). Raises `BenchmarkError` for fewer than one trial.
     """
     if trials < 1:
@@ -45,9 +45,9 @@ def search_trainings(
         "sampler": "TPESampler", "options": options, "pruner": "MedianPruner", "pruning": pruning,
         "optuna": optuna.__version__, "trials": trials,
     }  # fmt: skip
-    kept, used = Journal(journal, {**search, **identity, "seconds": seconds}), 0.0
+    records, duration = Journal(journal, {**search, **identity, "seconds": seconds}), 0.0
     rows: list[dict[str, Any]] = []
-    with quiet():
+    with silence_optuna():
         study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.TPESampler(**options),
@@ -55,20 +55,20 @@ def search_trainings(
         )
         study.enqueue_trial(dict(first))
         while len(rows) < trials:
-            if seconds and used >= seconds:
+            if seconds and duration >= seconds:
                 search["stopped"] = f"after {len(rows)} trials: {seconds:g} s were over"
                 break
             trial = study.ask(dict(space))
-            entry = kept.next()
+            entry = records.next()
             if entry is None:
                 entry = _train(fit, trial)
-                kept.add(entry)
+                records.add(entry)
             else:
                 for epoch, value in enumerate(entry["curve"], start=1):
                     trial.report(value, epoch)
-            used += entry["seconds"]
-            pruned = optuna.trial.TrialState.PRUNED if entry["pruned"] else optuna.trial.TrialState.COMPLETE
-            study.tell(trial, None if entry["pruned"] else max(entry["curve"]), state=pruned)
+            duration += entry["seconds"]
+            state = optuna.trial.TrialState.PRUNED if entry["pruned"] else optuna.trial.TrialState.COMPLETE
+            study.tell(trial, None if entry["pruned"] else max(entry["curve"]), state=state)
             value = max(entry["curve"])
             row = {"number": len(rows), **trial.params, "val_macro_auroc": value}
             best_epoch = entry["curve"].index(value) + 1
@@ -77,7 +77,7 @@ def search_trainings(
 
 
 def _train(fit: Fit, trial: optuna.Trial) -> dict[str, Any]:
-    started, pruned = time.perf_counter(), False
+    start, pruned = time.perf_counter(), False
     curve: list[float] = []
     for epoch, value in enumerate(fit(trial.params), start=1):
         curve.append(round(value, DECIMALS))
@@ -85,4 +85,4 @@ def _train(fit: Fit, trial: optuna.Trial) -> dict[str, Any]:
         pruned = bool(trial.should_prune())
         if pruned:
             break
-    return {"curve": curve, "pruned": pruned, "seconds": time.perf_counter() - started}
+    return {"curve": curve, "pruned": pruned, "seconds": time.perf_counter() - start}

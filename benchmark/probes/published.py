@@ -1,9 +1,9 @@
 """The probing loop of published code (MERL, ICML 2024; DERI, IJCAI 2025), with each of its quirks as a switch.
 
-One linear layer on the backbone, Adam in small batches, 100 epochs, validation and test scored after every
-epoch. As published, the scheduler steps after every batch and again after every epoch, so that its milestone
-is counted in batches; the whole model is in train mode, so that BatchNorm's statistics follow the probed data and
-dropout is active; and whoever reads the log takes the best test epoch. A slow path for explaining numbers.
+One linear layer on the backbone is trained by Adam in small batches for 100 epochs; validation and test are scored
+after every epoch. As published, the scheduler steps after every batch and again after every epoch, so its milestone
+counts batches. The whole model is in train mode, so BatchNorm's statistics follow the probed data and dropout is
+active. The reported number is that of the best test epoch. This is a slow path for explaining numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from benchmark.api import Method
 
 Encode = Callable[[str, np.ndarray], Tensor]  # split and positions in it -> features (batch, d)
-EVALUATED = 256  # recordings at once in evaluation
+EVALUATION_BATCH = 256  # recordings
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Loop:
     seed: int = 0
 
 
-def run(
+def train_published_probe(
     encode: Encode,
     backbone: nn.Module | None,
     labels: np.ndarray,
@@ -44,10 +44,10 @@ def run(
     loop: Loop,
     device: str,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Train on ``labels`` ``(n, C)`` of split "train"; yield logits of val and test after every epoch.
+    """Train on `labels` ``(n, C)`` of split "train"; yield the logits of val and test after every epoch.
 
-    `backbone` is what is put into train mode for training (None: nothing is, the features are fixed). `sizes` are
-    the numbers of recordings of "val" and "test". Batches are of nearly equal size, so that none has one recording.
+    `backbone` is put into train mode for training; None means that the features are fixed. `sizes` are the numbers of
+    recordings of "val" and "test". Batches are of nearly equal size, so that none has a single recording.
     """
     torch.manual_seed(loop.seed)
     order = np.random.default_rng(loop.seed)
@@ -62,7 +62,7 @@ def run(
     optimiser = torch.optim.Adam(weights, lr=loop.lr, weight_decay=loop.weight_decay)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [loop.milestone], gamma=0.1)
     for _ in range(loop.epochs):
-        _mode(backbone, training=True)
+        _set_mode(backbone, training=True)
         for positions in np.array_split(order.permutation(len(labels)), -(-len(labels) // loop.batch_size)):
             with torch.set_grad_enabled(not loop.freeze):
                 features = encode("train", positions)
@@ -73,30 +73,30 @@ def run(
             if loop.cut_per_batch:
                 scheduler.step()
         scheduler.step()
-        _mode(backbone, training=False)
-        yield _scores(encode, head, "val", sizes), _scores(encode, head, "test", sizes)
+        _set_mode(backbone, training=False)
+        yield _predict(encode, head, "val", sizes), _predict(encode, head, "test", sizes)
 
 
-def _mode(backbone: nn.Module | None, training: bool) -> None:
+def _set_mode(backbone: nn.Module | None, training: bool) -> None:
     if backbone is not None:
-        nn.Module.train(backbone, training)  # past any override: the published loop knows none
+        nn.Module.train(backbone, training)  # bypasses the method's own `train`, which the published loop does not have
 
 
-def _scores(encode: Encode, head: nn.Linear, split: str, sizes: dict[str, int]) -> np.ndarray:
+def _predict(encode: Encode, head: nn.Linear, split: str, sizes: dict[str, int]) -> np.ndarray:
     with torch.inference_mode():
         parts = [
-            head(encode(split, np.arange(start, min(start + EVALUATED, sizes[split])))).cpu().numpy()
-            for start in range(0, sizes[split], EVALUATED)
+            head(encode(split, np.arange(start, min(start + EVALUATION_BATCH, sizes[split])))).cpu().numpy()
+            for start in range(0, sizes[split], EVALUATION_BATCH)
         ]
     return np.concatenate(parts)
 
 
-def fixed(features: dict[str, np.ndarray], device: str) -> Encode:
-    """Encode from features at hand, ``(n, d)`` by split."""
-    held = {split: torch.from_numpy(np.array(values, np.float32)).to(device) for split, values in features.items()}
-    return lambda split, positions: held[split][positions]
+def encode_by_lookup(features: dict[str, np.ndarray], device: str) -> Encode:
+    """Return an encoder that looks up precomputed features, ``(n, d)`` by split."""
+    tensors = {split: torch.from_numpy(np.array(values, np.float32)).to(device) for split, values in features.items()}
+    return lambda split, positions: tensors[split][positions]
 
 
-def live(method: Method, read: Callable[[str, np.ndarray], Tensor], device: str) -> Encode:
-    """Encode by a forward pass of the method as it is at that moment; `read` gives ``(batch, lead, time)``."""
+def encode_by_method(method: Method, read: Callable[[str, np.ndarray], Tensor], device: str) -> Encode:
+    """Return an encoder that runs the method in its current state; `read` gives signals ``(batch, lead, time)``."""
     return lambda split, positions: method.ecg_features(read(split, positions).to(device)).float()

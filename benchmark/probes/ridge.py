@@ -1,7 +1,7 @@
 """Ridge regression of 0/1 labels on features, for all penalties from one eigendecomposition.
 
-For every label the minimum of ``|y - X w - b|^2 + penalty |w|^2`` (scikit-learn's `Ridge`), in closed form: with the
-eigenvectors V and eigenvalues s of the centred X'X, w = V (V'X'y / (s + penalty)). Hoerl and Kennard (1970).
+For every label this is the minimum of ``|y - X w - b|^2 + penalty |w|^2`` (scikit-learn's `Ridge`), in closed form:
+with the eigenvectors V and eigenvalues s of the centred X'X, w = V (V'X'y / (s + penalty)). Hoerl and Kennard (1970).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import BenchmarkError
-from benchmark.probes.logistic import ProbeBasis, checked_features
+from benchmark.probes.logistic import ProbeBasis, validate_features
 
 
 def ridge_scores(basis: ProbeBasis, Y: ArrayLike, penalties: ArrayLike, X: ArrayLike) -> NDArray[np.float32]:
-    """Fit labels ``(n, C)`` under P penalties; predict features ``(m, d)`` -> ``(P, m, C)``.
+    """Fit labels ``(n, C)`` under P penalties and predict for features ``(m, d)``: ``(P, m, C)``.
 
     Raises `BenchmarkError` for labels of another length and penalties that are not positive and finite.
     """
@@ -28,6 +28,6 @@ def ridge_scores(basis: ProbeBasis, Y: ArrayLike, penalties: ArrayLike, X: Array
     targets = torch.from_numpy(labels - mean)
     vectors = basis.vectors
     projected = vectors.T @ (basis.X.T @ targets.float()).double()  # (r, C)
-    new = torch.from_numpy((checked_features(X) - basis.mean).astype(np.float64)) @ vectors  # (m, r)
+    new = torch.from_numpy((validate_features(X) - basis.mean).astype(np.float64)) @ vectors  # (m, r)
     shrunk = projected / (basis.squares[:, None] + torch.from_numpy(strengths)[:, None, None])  # (P, r, C)
     return np.asarray((new @ shrunk).numpy() + mean, dtype=np.float32)

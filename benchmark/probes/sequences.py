@@ -10,14 +10,14 @@ import torch
 
 @dataclass(frozen=True)
 class Sequences:
-    """Token sequences of a split: ``(token, dim)`` for each of its recordings, read when asked for."""
+    """Token sequences of a split, ``(token, dim)`` per recording, read from disk batch by batch."""
 
-    stored: np.ndarray  # (row, token, dim) float32, or float16 where shortened; memory-mapped
+    array: np.ndarray  # (row, token, dim) float32, or float16 where shortened; memory-mapped
     rows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
-        """``(len(positions), token, dim)``"""
-        return torch.from_numpy(self.stored[self.rows[positions]]).float()
+        """Return ``(len(positions), token, dim)`` float32."""
+        return torch.from_numpy(self.array[self.rows[positions]]).float()

@@ -1,1 +1,1 @@
-"""Report generation: the decoder that all encoders share, how it learns, and how it writes."""
+"""Report generation: the decoder that all encoders share, its training, and its output."""

@@ -1,4 +1,4 @@
-"""A decoder, with the encoder below it where that learns too, as the shared training loop takes it."""
+"""Adapter that lets the shared training loop train a report decoder, with or without its encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.reporting.recordings import tokens_of
 
 
 class Learner(nn.Module, TrainableMethod):
-    """Batches hold signals for `encoder`, or where there is none, tokens. `layer` and `most`: see `tokens_of`."""
+    """Batches hold signals for `encoder`, or tokens where there is none. `layer` and `most`: see `tokens_of`."""
 
     card: ClassVar[MethodCard] = MethodCard("Report decoder", "none", "MIT")
 
@@ -25,24 +25,24 @@ class Learner(nn.Module, TrainableMethod):
         return self.encoder.signal if self.encoder is not None else SignalSpec()
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """Mean over what the decoder attends to: ``(batch, ...)`` -> ``(batch, width)``."""
+        """Return the mean over what the decoder attends to, ``(batch, width)``."""
         return self.memory(ecg).mean(1)
 
     def memory(self, ecg: Tensor) -> Tensor:
-        """Tokens or signals -> what the decoder attends to, ``(batch, token, width)``."""
+        """Return what the decoder attends to for tokens or signals, ``(batch, token, width)``."""
         return self.decoder.memory(self.tokens(ecg))
 
     def tokens(self, ecg: Tensor) -> Tensor:
-        """Tokens or signals -> ``(batch, token, dim)``."""
+        """Return tokens ``(batch, token, dim)`` for tokens or signals."""
         return ecg if self.encoder is None else tokens_of(self.encoder, ecg, self.layer, self.most)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """``nll``, per token of the reports."""
+        """Return ``nll`` per token of the reports."""
         assert batch.reports is not None
         return {"nll": self.decoder.nll(self.tokens(batch.ecg), list(batch.reports))}
 
     def rate_groups(self, encoder_rate: float) -> list[dict[str, Any]] | None:
-        """The decoder at the full rate, the encoder at `encoder_rate` times it; None where there is no encoder."""
+        """Return the decoder at the full rate and the encoder at `encoder_rate` times it; None without an encoder."""
         if not isinstance(self.encoder, nn.Module):
             return None
         decoder, encoder = [*self.decoder.parameters()], [*self.encoder.parameters()]

@@ -39,7 +39,7 @@ class Signals:
         return self.signals.batch(positions).ecg
 
 
-class Shortened:
+class ShortenedTokens:
     """Token sequences, each brought down to `most` tokens."""
 
     def __init__(self, recordings: Recordings, most: int) -> None:
@@ -53,7 +53,7 @@ class Shortened:
         return shortened(self.recordings.batch(positions), self.most)
 
 
-class Encoded:
+class EncodedSignals:
     """Signals as an encoder sees them now."""
 
     def __init__(self, signals: Recordings, encoder: Method, layer: Layer, most: int, device: str) -> None:
@@ -105,7 +105,7 @@ def tokens_of(method: Method, ecg: Tensor, layer: Layer, most: int) -> Tensor:
     return method.ecg_features(ecg).float()[:, None]
 
 
-def statistics(recordings: Recordings) -> tuple[Tensor, Tensor, int]:
+def channel_statistics(recordings: Recordings) -> tuple[Tensor, Tensor, int]:
     """Mean and standard deviation of every channel, ``(dim,)``, and the tokens of a recording; from the first ones."""
     rows = np.arange(min(SAMPLE, len(recordings)))
     first = torch.cat([recordings.batch(rows[start : start + READ]) for start in range(0, len(rows), READ)])

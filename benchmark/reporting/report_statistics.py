@@ -1,5 +1,4 @@
-"""What the reports of a dataset hold before any method writes one: what hygiene takes out, how many of test occur in
-train, and how far the rule-based statements follow the labels."""
+"""Statistics of a dataset's reports: what cleaning removes, repeats of train in test, and diagnostic statements."""
 
 from __future__ import annotations
 
@@ -12,61 +11,65 @@ from benchmark.api import REPORTS
 from benchmark.data.reports.report_cleaning import clean_reports
 from benchmark.data.reports.report_texts import report_key
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.metrics.text.clinical import with_labels
-from benchmark.metrics.text.statements import rules
+from benchmark.metrics.text.clinical import compare_with_labels
+from benchmark.metrics.text.statements import load_rules
 
 UNSEEN = ("val", "test")  # of PTB-XL: folds 9 and 10; the rules were written on train
 
 
-def survey(data: PreparedDataset, splits: Sequence[str] = UNSEEN) -> dict[str, Any]:
-    """As JSON: `hygiene` of all reports, `verbatim` of test, and `statements` against the labels of `splits`.
+def report_statistics(data: PreparedDataset, splits: Sequence[str] = UNSEEN) -> dict[str, Any]:
+    """Return `hygiene` of all reports, `verbatim` of test, and `statements` against the labels of `splits`, as JSON.
 
-    `statements` is None for a dataset whose labels confirm none.
+    `statements` is None for a dataset whose labels confirm no statement.
     """
-    found = data.label_set(REPORTS)
-    texts, changed = clean_reports(list(data.reports[found.rows]), data.manifest["dataset"])
-    split = data.splits[found.rows]
+    label_set = data.label_set(REPORTS)
+    texts, removals = clean_reports(list(data.reports[label_set.rows]), data.manifest["dataset"])
+    split = data.splits[label_set.rows]
     keys = np.array([report_key(text) for text in texts], dtype=object)
-    known, asked = set(keys[(split == "train") & (keys != "")]), keys[(split == "test") & (keys != "")]
+    train_keys, test_keys = set(keys[(split == "train") & (keys != "")]), keys[(split == "test") & (keys != "")]
     rows = np.flatnonzero(np.isin(split, splits))
-    agreement = with_labels([texts[int(row)] for row in rows], found.matrix[rows], found.classes)
+    agreement = compare_with_labels([texts[int(row)] for row in rows], label_set.matrix[rows], label_set.classes)
     statements = None
     if agreement is not None:
         micro, macro = agreement.f1(np.ones((1, len(rows))))
         statements = {
             "splits": list(splits),
             "recordings": len(rows),
-            "rules": rules().digest,
+            "rules": load_rules().digest,
             "f1_micro": float(micro[0]),
             "f1_macro": float(macro[0]),
             "by_statement": agreement.by_statement(),
         }
     return {
         "reports": len(texts),
-        "hygiene": {**changed, "left empty": int((keys == "").sum())},
-        "verbatim": {"test": len(asked), "in_train": sum(key in known for key in asked), "different": len(set(keys))},
+        "hygiene": {**removals, "left empty": int((keys == "").sum())},
+        "verbatim": {
+            "test": len(test_keys),
+            "in_train": sum(key in train_keys for key in test_keys),
+            "different": len(set(keys)),
+        },
         "statements": statements,
     }
 
 
-def as_text(found: dict[str, Any]) -> str:
-    """The survey for a person, a line per rule and per statement."""
-    test, same = found["verbatim"]["test"], found["verbatim"]["in_train"]
-    lines = [f"{found['reports']} reports, {found['verbatim']['different']} different ones"]
-    lines += [f"  {count:6d} {name}" for name, count in found["hygiene"].items()]
+def format_statistics(statistics: dict[str, Any]) -> str:
+    """Format the statistics for reading, with a line per rule and per statement."""
+    test, same = statistics["verbatim"]["test"], statistics["verbatim"]["in_train"]
+    lines = [f"{statistics['reports']} reports, {statistics['verbatim']['different']} different ones"]
+    lines += [f"  {count:6d} {name}" for name, count in statistics["hygiene"].items()]
     if test:
         lines.append(f"{same} of {test} reports of test occur word for word in train ({same / test:.0%})")
-    told = found["statements"]
-    if told is None:
+    statements = statistics["statements"]
+    if statements is None:
         return "\n".join([*lines, "no label set of this dataset confirms a statement of the rule-based labeller"])
     lines.append(
-        f"statements found by rules, against the labels of {told['recordings']} recordings "
-        f"({', '.join(told['splits'])}): "
-        f"F1 {told['f1_micro']:.3f} micro, {told['f1_macro']:.3f} macro"
+        f"statements found by rules, against the labels of {statements['recordings']} recordings "
+        f"({', '.join(statements['splits'])}): "
+        f"F1 {statements['f1_micro']:.3f} micro, {statements['f1_macro']:.3f} macro"
     )
     lines.append(f"  {'':34s}     n  precision  recall     F1")
     lines += [
-        f"  {name:34s} {one['n']:5d}      {one['precision']:.3f}   {one['recall']:.3f}  {one['f1']:.3f}"
-        for name, one in told["by_statement"].items()
+        f"  {name:34s} {row['n']:5d}      {row['precision']:.3f}   {row['recall']:.3f}  {row['f1']:.3f}"
+        for name, row in statements["by_statement"].items()
     ]
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""Fakes and contract checks; they ship with the package, so that authors of plug-ins use the same ones.
+"""Fakes and contract checks, part of the package so that authors of plug-ins can use them.
 
-`write_ptbxl`, `write_cpsc2018`, `write_csn` and `write_mimic_iv_ecg` make small datasets in their original layouts
-out of synthetic recordings, `FakeMethod` is the cheapest method there can be, and `check_method` holds a method to the
-contract of `benchmark.api`. `method_checks`, `task_checks` and `dataset_checks` (in `benchmark.contract`) give the same
-one by one, for ``pytest.mark.parametrize``.
+`write_ptbxl`, `write_cpsc2018`, `write_csn` and `write_mimic_iv_ecg` write small datasets of synthetic recordings in
+their original layouts. `FakeMethod` is the cheapest possible method. `check_method` checks a method against the
+contract of `benchmark.api`; `method_checks`, `task_checks` and `dataset_checks` (from `benchmark.contract`) return
+single checks, for ``pytest.mark.parametrize``.
 """
 
 from __future__ import annotations

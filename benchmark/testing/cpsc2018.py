@@ -1,4 +1,4 @@
-"""A small CPSC2018 in either of its layouts, out of synthetic recordings of 6 to 60 seconds."""
+"""A small CPSC2018 in either of its layouts, from synthetic recordings of 6 to 60 seconds."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ LENGTHS = (6, 8, 10, 15, 30, 60)  # seconds
 def write_cpsc2018(
     root: Path, patients: int = 12, seed: int = 0, original: bool = False, reference: bool = True
 ) -> int:
-    """Write one recording per patient at 500 Hz and ``REFERENCE.csv``; return how many.
+    """Write one recording per patient at 500 Hz and ``REFERENCE.csv``; return their number.
 
-    `original` makes the MATLAB files of 2018, else ``.hea`` and ``.mat`` of the challenges, whose headers carry
-    words and SNOMED codes in turn.
+    `original` writes the MATLAB files of 2018, otherwise ``.hea`` and ``.mat`` of the challenges, whose headers name
+    findings by words and SNOMED codes in turn.
     """
     root.mkdir(parents=True, exist_ok=True)
     rows = ["Recording,First_label,Second_label,Third_label"]
     index = Synthetic(patients=patients, seed=seed).entries(None)
     first = {entry.patient_id: entry for entry in reversed(index)}
     for number, entry in enumerate(reversed(first.values()), start=1):
-        made = Synthetic(rate=500, patients=patients, seed=seed, seconds=LENGTHS[number % len(LENGTHS)])
-        adc = made.read(entry, None).adc
+        dataset = Synthetic(rate=500, patients=patients, seed=seed, seconds=LENGTHS[number % len(LENGTHS)])
+        adc = dataset.read(entry, None).adc
         labels = _labels(entry)
         rows.append(
             ",".join([f"A{number:04d}", *[str(REFERENCE.index(label) + 1) for label in labels], "", "", ""][:4])
@@ -86,13 +86,13 @@ def write_cpsc2018(
 
 
 def _labels(entry: RecordingEntry) -> list[str]:
-    found = list(dict.fromkeys(FINDINGS[condition] for condition in entry.labels["conditions"]))
-    others = [label for label in found if label != "NORM"]
-    return (others or found)[:3]
+    labels = list(dict.fromkeys(FINDINGS[condition] for condition in entry.labels["conditions"]))
+    others = [label for label in labels if label != "NORM"]
+    return (others or labels)[:3]
 
 
 def matlab_file(millivolt: np.ndarray, sex: str, age: int) -> bytes:
-    """A level 5 MATLAB file with one compressed struct ``ECG``: sex, age and (lead, time) doubles."""
+    """Return a level 5 MATLAB file with one compressed struct ``ECG``: sex, age and (lead, time) doubles."""
     signal = millivolt.astype("<f8").ravel("F").tobytes()
     fields = [
         _matrix(4, (1, len(sex)), "", _element(4, sex.encode("utf-16-le"))),
@@ -101,9 +101,9 @@ def matlab_file(millivolt: np.ndarray, sex: str, age: int) -> bytes:
     ]
     names = b"".join(name.encode().ljust(8, b"\0") for name in ("sex", "age", "data"))
     struct_parts = _element(5, struct.pack("<i", 8)) + _element(1, names) + b"".join(fields)
-    packed = zlib.compress(_matrix(2, (1, 1), "ECG", struct_parts))
+    content = zlib.compress(_matrix(2, (1, 1), "ECG", struct_parts))
     head = b"MATLAB 5.0 MAT-file".ljust(116) + bytes(8) + struct.pack("<H", 0x0100) + b"IM"
-    return head + struct.pack("<II", 15, len(packed)) + packed
+    return head + struct.pack("<II", 15, len(content)) + content
 
 
 def _matrix(kind: int, shape: tuple[int, ...], name: str, values: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A small Chapman-Shaoxing-Ningbo in its original layout, out of synthetic recordings."""
+"""A small Chapman-Shaoxing-Ningbo in its original layout, from synthetic recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmark.datasets.csn import SNOMED
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.testing.records import write_record
 
-FINDINGS = {  # synthetic condition -> classes that the dataset might give it
+FINDINGS = {  # synthetic condition -> plausible classes of the dataset
     "NORM": ("SR",),
     "STACH": ("ST",),
     "SBRAD": ("SR",),
@@ -23,20 +23,20 @@ FINDINGS = {  # synthetic condition -> classes that the dataset might give it
     "PVB": ("VPB",),
     "PAB": ("APB",),
 }
-UNKNOWN_CODES = ("55827005", "426177001")  # codes that its own table lacks, and one without a class
+UNKNOWN_CODES = ("55827005", "426177001")  # a code missing from its own table, and one without a class
 
 
 def write_csn(root: Path, patients: int = 20, seed: int = 0, rate: int = 500) -> int:
-    """Write synthetic recordings under ``WFDBRecords/``; one per patient. Return how many.
+    """Write one synthetic recording per patient under ``WFDBRecords/``; return their number.
 
-    Of its oddities it has both spellings of the comments (``#Dx:`` and ``# Dx:``), codes that no table knows, an
-    age that is no number and a flat lead. A `rate` below the dataset's 500 Hz is for those who only read headers.
+    It reproduces oddities of the dataset: both spellings of the comments (``#Dx:`` and ``# Dx:``), unknown codes, an
+    age that is no number and a flat lead. A `rate` below the dataset's 500 Hz is for tests that only read headers.
     """
-    made = Synthetic(rate=rate, patients=patients, seed=seed)
-    first = {entry.patient_id: entry for entry in reversed(made.entries(None))}
+    dataset = Synthetic(rate=rate, patients=patients, seed=seed)
+    first = {entry.patient_id: entry for entry in reversed(dataset.entries(None))}
     for number, entry in enumerate(reversed(first.values()), start=1):
         codes = [SNOMED[label] for condition in entry.labels["conditions"] for label in FINDINGS[condition]]
-        adc = made.read(entry, None).adc
+        adc = dataset.read(entry, None).adc
         if number == 3:
             adc[9] = 0
         mark = "# " if number % 4 == 0 else "#"

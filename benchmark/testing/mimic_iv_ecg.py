@@ -1,4 +1,4 @@
-"""A small MIMIC-IV-ECG in its original layout, out of synthetic recordings, with the oddities of the real one."""
+"""A small MIMIC-IV-ECG in its original layout, from synthetic recordings, with the oddities of the real one."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def write_mimic_iv_ecg(
 ) -> list[int]:
     """Write both tables and ``files/``; return the study ids in the order of the record list.
 
-    The tables' rows stand in different orders. With `odd`, by position: 0 has no report at all, 1 a short one, 2 no
-    row among the reports, 3 lacks every sample of a lead, 4 some samples of one. `samples` cuts the recordings short,
-    and `same_signal` writes one whose files all rows share: for those who want very many.
+    The two tables have different orders of rows. With `odd`, recordings are odd by position: 0 has no report at all, 1
+    a short one, 2 no row among the reports, 3 lacks every sample of a lead, 4 some samples of one. `samples` shortens
+    the recordings. `same_signal` writes a single file for all rows, for tests that need very many.
     """
-    made = Synthetic(rate=500, patients=patients, seed=seed)
+    dataset = Synthetic(rate=500, patients=patients, seed=seed)
     root.mkdir(parents=True, exist_ok=True)
     order = [LEADS.index(lead) for lead in NATIVE_LEADS]
     studies: list[int] = []
     records: list[list[object]] = []
     reports: list[list[object]] = []
     shared = ""
-    for number, entry in enumerate(made.entries(None)):
+    for number, entry in enumerate(dataset.entries(None)):
         subject, study = 10_000_000 + int(entry.patient_id), 40_000_000 + 7 * number
         path = f"files/p{str(subject)[:4]}/p{subject}/s{study}/{study}"
         if same_signal and shared:
             path = shared
         else:
-            adc = made.read(entry, None).adc[order, :samples] // 5  # 200 units per millivolt
+            adc = dataset.read(entry, None).adc[order, :samples] // 5  # 200 units per millivolt
             if odd and number == 3:
                 adc[9] = MISSING
             if odd and number == 4:
@@ -74,8 +74,8 @@ def _lines(entry: RecordingEntry, number: int) -> list[str]:
         return []
     if number == 1:
         return ["Abnormal EKG"]
-    said = [line.strip() for line in entry.report.replace("\n", ".").split(".") if line.strip()]
-    return ["*** Sinus rhythm assumed by the EKG machine.", *said, "Summary: see above ***"]
+    sentences = [line.strip() for line in entry.report.replace("\n", ".").split(".") if line.strip()]
+    return ["*** Sinus rhythm assumed by the EKG machine.", *sentences, "Summary: see above ***"]
 
 
 def _write(path: Path, head: list[str], rows: list[list[object]]) -> None:

@@ -1,4 +1,4 @@
-"""A small PTB-XL in its original layout, out of synthetic recordings."""
+"""A small PTB-XL in its original layout, from synthetic recordings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark.testing.records import write_record
 
 PTBXL_LEADS = tuple(lead.upper() if lead.startswith("a") else lead for lead in LEADS)  # PTB-XL writes AVR, AVL, AVF
 
-# synthetic condition -> SCP statements that PTB-XL might give it
+# synthetic condition -> plausible SCP statements of PTB-XL
 STATEMENTS = {
     "NORM": ("NORM", "SR"),
     "STACH": ("STACH",),
@@ -49,15 +49,15 @@ AFIB,,,1.0,,
 
 
 def write_ptbxl(root: Path, patients: int = 40, seed: int = 0) -> int:
-    """Write a synthetic PTB-XL at 100 Hz (tables, headers, signals) under `root`; return how many recordings."""
+    """Write a synthetic PTB-XL at 100 Hz (tables, headers, signals) under `root`; return the number of recordings."""
     import pandas as pd
 
-    made = Synthetic(rate=100, patients=patients, seed=seed)
+    dataset = Synthetic(rate=100, patients=patients, seed=seed)
     folds = {"train": 1, "val": 9, "test": 10}
     rows = []
-    for number, entry in enumerate(made.entries(None), start=1):
+    for number, entry in enumerate(dataset.entries(None), start=1):
         name = f"records100/{number // 1000 * 1000:05d}/{number:05d}_lr"
-        write_record(root / name, made.read(entry, None).adc, leads=PTBXL_LEADS)
+        write_record(root / name, dataset.read(entry, None).adc, leads=PTBXL_LEADS)
         codes = {code: 100.0 for label in entry.labels["conditions"] for code in STATEMENTS[label]}
         rows.append(
             {

@@ -1,4 +1,4 @@
-"""Write one WFDB recording the way the datasets of the field do."""
+"""Write one WFDB recording as the datasets of the field do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_record(
 ) -> None:
     """Write ``stem.hea`` and ``stem.dat``, or with `matlab` the ``.mat`` of the PhysioNet challenges.
 
-    `adc` is (lead, time) int16 in the order of `leads`; `comments` are whole lines with their #.
+    `adc` is (lead, time) int16 in the order of `leads`; `comments` are whole lines including the #.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     file = f"{stem.name}.{'mat' if matlab else 'dat'}"
@@ -37,5 +37,5 @@ def write_record(
 
 
 def matlab_head(adc: np.ndarray) -> bytes:
-    """The 24 bytes before the samples of a level 4 MATLAB file: type int16, lead x time, no imaginary part, ``val``."""
+    """Return the 24 bytes before the samples of a level 4 MATLAB file: int16, lead x time, real, named ``val``."""
     return struct.pack("<IIIII4s", 30, adc.shape[0], adc.shape[1], 0, 4, b"val\0")

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from benchmark.data.reports.report_cleaning import clean_reports
-from benchmark.metrics.text.clinical import Agreement, with_labels, with_reports
-from benchmark.metrics.text.statements import comparable, find, label_matrix, rules, statement_matrix
+from benchmark.metrics.text.clinical import Agreement, compare_with_labels, compare_with_reports
+from benchmark.metrics.text.statements import (
+    comparable_statements,
+    find_statements,
+    label_matrix,
+    load_rules,
+    statement_matrix,
+)
 
-CLASSES = tuple(dict.fromkeys(label for statement in rules().statements for label in statement.labels))
+CLASSES = tuple(dict.fromkeys(label for statement in load_rules().statements for label in statement.labels))
 
 
 @pytest.mark.parametrize(
@@ -24,36 +30,36 @@ CLASSES = tuple(dict.fromkeys(label for statement in rules().statements for labe
     ],
 )
 def test_statements_in_german_and_english(report, found):
-    assert find(report) == found
+    assert find_statements(report) == found
 
 
 def test_a_cue_reaches_its_own_clause_only():
-    assert find("no acute changes. atrial fibrillation")["atrial_fibrillation"] == "present"
-    said_twice = find("possible atrial fibrillation. atrial fibrillation")
+    assert find_statements("no acute changes. atrial fibrillation")["atrial_fibrillation"] == "present"
+    said_twice = find_statements("possible atrial fibrillation. atrial fibrillation")
     assert said_twice["atrial_fibrillation"] == "present"  # the most certain counts
 
 
 def test_uncertain_statements_count_unless_told_not_to():
-    column = [statement.name for statement in rules().statements].index("atrial_flutter")
+    column = [statement.name for statement in load_rules().statements].index("atrial_flutter")
     report = ["moegliches Vorhofflattern"]
     assert statement_matrix(report)[0, column] and not statement_matrix(report, uncertain=False)[0, column]
 
 
 def test_every_statement_has_a_title_labels_and_a_pattern_that_finds_something():
-    names = [statement.name for statement in rules().statements]
+    names = [statement.name for statement in load_rules().statements]
     assert len(set(names)) == len(names) >= 20
-    assert all("/" in label for statement in rules().statements for label in statement.labels)
-    assert not any(statement.pattern.search("") for statement in rules().statements)
+    assert all("/" in label for statement in load_rules().statements for label in statement.labels)
+    assert not any(statement.pattern.search("") for statement in load_rules().statements)
 
 
 def test_labels_are_those_of_the_statements():
-    fibrillation = [s.name for s in rules().statements].index("atrial_fibrillation")
+    fibrillation = [s.name for s in load_rules().statements].index("atrial_fibrillation")
     labels = np.zeros((2, len(CLASSES)), np.uint8)
     labels[1, CLASSES.index("rhythm/AFIB")] = 1
     matrix = label_matrix(labels, CLASSES)
     assert matrix[1, fibrillation] and matrix.sum() == 1
-    assert comparable(CLASSES)[fibrillation] and not comparable(CLASSES[:0]).any()
-    assert with_labels(["x"], labels[:1, :0], ()) is None
+    assert comparable_statements(CLASSES)[fibrillation] and not comparable_statements(CLASSES[:0]).any()
+    assert compare_with_labels(["x"], labels[:1, :0], ()) is None
 
 
 def test_f1_is_that_of_hand_and_of_scikit_learn():
@@ -72,8 +78,8 @@ def test_f1_is_that_of_hand_and_of_scikit_learn():
 
 def test_equal_reports_agree_and_a_missed_statement_lowers_recall_alone():
     true = ["vorhofflimmern", "sinustachykardie"]
-    assert with_reports(true, true).f1(np.ones((1, 2))) == (1, 1)
-    half = with_reports(["vorhofflimmern", "unauffällig"], true).by_statement()
+    assert compare_with_reports(true, true).f1(np.ones((1, 2))) == (1, 1)
+    half = compare_with_reports(["vorhofflimmern", "unauffällig"], true).by_statement()
     assert half["atrial_fibrillation"] == {"precision": 1, "recall": 1, "f1": 1, "n": 1}
     assert half["sinus_tachycardia"]["recall"] == 0
 

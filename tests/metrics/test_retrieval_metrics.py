@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from benchmark.errors import BenchmarkError
-from benchmark.metrics.retrieval import DEPTHS, chance, none_among, place, resampled_means, resampled_medians
+from benchmark.metrics.retrieval import (
+    DEPTHS,
+    chance_levels,
+    none_right_probability,
+    place,
+    resampled_means,
+    resampled_medians,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -31,7 +38,7 @@ def test_one_query_against_all_orders_of_its_ties(candidates, depth):
 @given(st.integers(1, 300), st.data())
 def test_drawing_none_of_the_right_ones_equals_scipy(n, data):
     right, drawn = data.draw(st.integers(0, n)), data.draw(st.integers(0, n))
-    found = none_among(np.array([n]), np.array([right]), np.array([drawn]))[0]
+    found = none_right_probability(np.array([n]), np.array([right]), np.array([drawn]))[0]
     assert found == pytest.approx(hypergeom(n, right, drawn).pmf(0), abs=1e-9)
 
 
@@ -39,7 +46,7 @@ def test_saying_the_same_of_everything_is_chance():
     shared = np.array([40, 5, 1, 1, 1])
     right = np.repeat(np.arange(5), shared) == np.arange(5)[:, None]  # (text, recording)
     placed = place(np.zeros(right.shape), right)
-    luck = chance(48, shared, np.ones(5))
+    luck = chance_levels(48, shared, np.ones(5))
     for depth in DEPTHS:
         assert placed.hit(depth).mean() == pytest.approx(luck[f"recall_at_{depth}"])
     assert 0 < luck["recall_at_1"] < luck["recall_at_10"] < 1
@@ -51,7 +58,7 @@ def test_the_median_of_chance_equals_a_simulation():
     firsts = [
         1 + min(np.flatnonzero(order == t)) for order in (rng.permutation(owner) for _ in range(3000)) for t in range(5)
     ]
-    assert abs(chance(37, shared, np.ones(5))["median_rank"] - np.median(firsts)) <= 1
+    assert abs(chance_levels(37, shared, np.ones(5))["median_rank"] - np.median(firsts)) <= 1
 
 
 @settings(max_examples=40, deadline=None)
@@ -82,7 +89,7 @@ def test_a_query_without_an_answer_is_refused():
 @pytest.mark.parametrize("candidates", range(1, 30))
 def test_the_median_of_chance_with_one_right_candidate(candidates):
     """Each place is as likely as any other: half of them are reached at ``ceil(candidates / 2)``."""
-    luck = chance(candidates, np.array([1]), np.ones(1))
+    luck = chance_levels(candidates, np.array([1]), np.ones(1))
     assert luck["median_rank"] == -(-candidates // 2)
     assert luck["recall_at_5"] == pytest.approx(min(1, 5 / candidates))
     assert luck.keys() == {"recall_at_1", "recall_at_5", "recall_at_10", "median_rank"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmark.errors import BenchmarkError
 from benchmark.metrics.text import java as java_module
 from benchmark.metrics.text import meteor as meteor_module
-from benchmark.metrics.text.java import java
+from benchmark.metrics.text.java import java_path
 from benchmark.metrics.text.meteor import MeteorError, MeteorProcess, meteor, meteor_counts
 from benchmark.metrics.text.scores import bleu, score_texts
 from benchmark.metrics.text.tokens import ptb_tokens, split_words
@@ -31,7 +31,7 @@ WRITTEN = [
     "normal ecg. sinus rhythm",
     "pacemaker",
 ] * 3
-needs_java = pytest.mark.skipif(java() is None, reason="there is no Java on this machine")
+needs_java = pytest.mark.skipif(java_path() is None, reason="there is no Java on this machine")
 
 
 def test_bleu_rouge_and_cider_are_those_of_the_package():
@@ -74,7 +74,7 @@ def test_as_many_texts_as_references():
 @given(st.lists(st.integers(0, 5), min_size=18, max_size=18).filter(any))
 def test_a_resample_scores_as_the_corpus_that_it_stands_for(counts):
     rows = np.repeat(np.arange(18), counts)
-    found = score_texts(WRITTEN, TRUE, use_java=False).resampled(np.array([counts], float))
+    found = score_texts(WRITTEN, TRUE, use_java=False).resample(np.array([counts], float))
     direct = score_texts([WRITTEN[i] for i in rows], [TRUE[i] for i in rows], use_java=False)
     for name in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l"):
         assert found[name][0] == pytest.approx(direct.metrics[name], abs=1e-12)
@@ -130,7 +130,7 @@ def test_meteor_is_that_of_the_package_text_by_text_and_as_a_whole(monkeypatch):
     assert float(meteor(counts.sum(0))) == pytest.approx(whole, abs=1e-12)
     found = score_texts(WRITTEN[:6], TRUE[:6])  # the same process again
     assert found.metrics["meteor"] == pytest.approx(whole, abs=0.02)
-    assert found.resampled(np.ones((1, 6)))["meteor"][0] == pytest.approx(found.metrics["meteor"])
+    assert found.resample(np.ones((1, 6)))["meteor"][0] == pytest.approx(found.metrics["meteor"])
     assert found.signature["java"] and found.signature["meteor"].startswith("METEOR 1.5")
 
 
@@ -139,7 +139,7 @@ def test_meteor_is_that_of_the_package_text_by_text_and_as_a_whole(monkeypatch):
     [
         (["sleep", "60"], "gave no answer within 0.2 s"),
         (["sh", "-c", "echo no heap >&2"], "ended: no heap"),
-        (["sh", "-c", "while read line; do echo Error; done"], "something else than numbers"),
+        (["sh", "-c", "while read line; do echo Error; done"], "something other than numbers"),
         (["sh", "-c", "while read line; do echo 1 2 3; done"], "3 numbers for a pair"),
     ],
 )
@@ -163,7 +163,7 @@ def test_after_an_error_the_next_call_starts_anew(monkeypatch):
 
 def test_without_java_the_other_metrics_come_out_and_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(java_module.shutil, "which", lambda name: None)
-    java_module.java.cache_clear()
+    java_module.java_path.cache_clear()
     try:
         found = score_texts(WRITTEN, TRUE)
         assert {"bleu_4", "rouge_l", "cider"} <= found.metrics.keys() and "meteor" not in found.metrics
@@ -171,4 +171,4 @@ def test_without_java_the_other_metrics_come_out_and_a_sentence_says_what_to_ins
         with pytest.raises(BenchmarkError, match="needs Java"):
             ptb_tokens(["a"])
     finally:
-        java_module.java.cache_clear()
+        java_module.java_path.cache_clear()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from benchmark.probes import published
-from benchmark.probes.published import Loop, fixed, run
+from benchmark.probes.published import Loop, encode_by_lookup, train_published_probe
 
 
 class Backbone(nn.Module):
@@ -31,13 +31,16 @@ def world(n=64):
 
 def rates(monkeypatch, **options):
     """The rate of every step."""
-    seen = []
+    learning_rates = []
     step = torch.optim.Adam.step
-    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: seen.append(self.param_groups[0]["lr"]) or step(self))
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: learning_rates.append(self.param_groups[0]["lr"]) or step(self)
+    )
     X = np.random.default_rng(0).normal(size=(64, 5)).astype(np.float32)
-    list(run(fixed(dict.fromkeys(("train", "val", "test"), X), "cpu"), None, X[:, :2] > 0, {"val": 64, "test": 64},
-             Loop(batch_size=16, **options), "cpu"))  # fmt: skip
-    return seen
+    encode = encode_by_lookup(dict.fromkeys(("train", "val", "test"), X), "cpu")
+    loop = Loop(batch_size=16, **options)
+    list(train_published_probe(encode, None, X[:, :2] > 0, {"val": 64, "test": 64}, loop, "cpu"))
+    return learning_rates
 
 
 def test_the_rate_is_cut_by_batches_as_published_or_by_epochs(monkeypatch):
@@ -55,10 +58,10 @@ def test_train_mode_moves_the_statistics_and_freezing_spares_the_weights():
         backbone = Backbone()
         before = {name: value.clone() for name, value in backbone.state_dict().items()}
         encode = lambda split, positions, net=backbone: net(ecg[split][positions])  # noqa: E731
-        list(run(encode, backbone, labels, sizes, Loop(epochs=2, freeze=freeze), "cpu"))
-        moved = {name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])}
-        assert {"layers.1.running_mean", "layers.1.running_var"} <= moved
-        assert ("layers.0.weight" in moved) != freeze
+        list(train_published_probe(encode, backbone, labels, sizes, Loop(epochs=2, freeze=freeze), "cpu"))
+        changes = {name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])}
+        assert {"layers.1.running_mean", "layers.1.running_var"} <= changes
+        assert ("layers.0.weight" in changes) != freeze
         assert not backbone.training  # evaluation is in eval mode
 
 
@@ -66,8 +69,12 @@ def test_fixed_features_learn_a_linear_rule():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 6)).astype(np.float32)
     labels = (X[:, :2] > 0).astype(int)
-    encode = fixed(dict.fromkeys(("train", "val", "test"), X), "cpu")
-    epochs = list(run(encode, None, labels, {"val": 200, "test": 200}, Loop(epochs=60, lr=0.05, milestone=1000), "cpu"))
+    encode = encode_by_lookup(dict.fromkeys(("train", "val", "test"), X), "cpu")
+    epochs = list(
+        train_published_probe(
+            encode, None, labels, {"val": 200, "test": 200}, Loop(epochs=60, lr=0.05, milestone=1000), "cpu"
+        )
+    )
     assert len(epochs) == 60 and np.array_equal(*epochs[-1])
     assert ((epochs[-1][1] > 0) == labels).mean() > 0.95
-    assert published.EVALUATED > 200  # one part; several are covered by the tasks
+    assert published.EVALUATION_BATCH > 200  # one part; several are covered by the tasks

@@ -9,7 +9,7 @@ from torch import nn
 from benchmark.api import Batch, Method, MethodCard, SignalSpec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics.classification import auroc
-from benchmark.probes.attention import AttentionProbe, Recipe, scores, token_statistics, train_epochs
+from benchmark.probes.attention import AttentionProbe, Recipe, predict_logits, token_statistics, train_epochs
 from benchmark.probes.finetuning import FineTuned
 from benchmark.probes.pruned import search_trainings
 from benchmark.testing import FakeMethod
@@ -47,7 +47,7 @@ def test_attention_finds_the_token_that_matters():
         pass
     means = train.tokens.mean(1).numpy(), new.tokens.mean(1).numpy()
     weights = np.linalg.lstsq(means[0] - means[0].mean(0), labels[:, 0] - labels.mean(), rcond=None)[0]
-    assert auroc(truth, scores(probe, new))[0] > 0.97
+    assert auroc(truth, predict_logits(probe, new))[0] > 0.97
     assert auroc(truth, (means[1] @ weights)[:, None])[0] < 0.95  # what the mean token has to say
 
 
@@ -60,7 +60,7 @@ def test_equal_seeds_give_equal_bits_and_statistics_are_those_of_all_tokens():
     for seed in (0, 0, 1):
         probe = AttentionProbe(mean, std, classes=1)
         list(train_epochs(probe, train, labels, Recipe(epochs=2, seed=seed)))
-        found.append(scores(probe, train))
+        found.append(predict_logits(probe, train))
     assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
 
 

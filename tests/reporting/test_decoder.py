@@ -11,10 +11,10 @@ from benchmark.errors import MissingError, UsageError
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.reporting.decoder import DecoderSize, make_decoder
 from benchmark.reporting.learner import Learner
-from benchmark.reporting.recordings import Pairs, statistics
+from benchmark.reporting.recordings import Pairs, channel_statistics
 from benchmark.reporting.tokeniser import learn_tokeniser
 from benchmark.reporting.training import train_decoder
-from benchmark.reporting.writing import Decoding, generate, write
+from benchmark.reporting.writing import Decoding, generate_reports, generate_tokens
 
 REPORTS = ["sinusrhythmus. normales ekg", "vorhofflimmern", "sinus rhythm, left axis deviation", "av block, 1. grades"]
 SIZE = DecoderSize(layers=1, width=32, heads=2, vocabulary=300, text_tokens=24, dropout=0.0)
@@ -42,7 +42,7 @@ def learnt():
     """A decoder that has learnt the four reports by heart."""
     tokens = Tokens(64)
     pairs = {split: Pairs(tokens, tokens.reports, [str(i) for i in range(64)]) for split in ("train", "val")}
-    decoder = make_decoder(SIZE, tokens.reports, *statistics(tokens), seed=0)
+    decoder = make_decoder(SIZE, tokens.reports, *channel_statistics(tokens), seed=0)
     learner = Learner(decoder, None, "short_sequence", 64)
     config = TrainingConfig(epochs=20, batch_size=16, lr=1e-2, select="val_loss")
     told = train_decoder(learner, pairs, config, "test", discard_event, "cpu", None, 1.0)
@@ -55,7 +55,9 @@ def test_a_decoder_is_kept_and_made_anew_when_damaged_or_of_other_code(tmp_path,
     pairs = {split: Pairs(tokens, tokens.reports, [str(i) for i in range(16)]) for split in ("train", "val")}
 
     def trained(notes):
-        learner = Learner(make_decoder(SIZE, tokens.reports, *statistics(tokens), seed=0), None, "short_sequence", 64)
+        learner = Learner(
+            make_decoder(SIZE, tokens.reports, *channel_statistics(tokens), seed=0), None, "short_sequence", 64
+        )
         told = train_decoder(learner, pairs, config, "test", lambda e: notes.append(e.text), "cpu", file, 1.0)
         return told["history"], {name: value.clone() for name, value in learner.state_dict().items()}
 
@@ -88,7 +90,7 @@ def test_a_decoder_is_kept_and_made_anew_when_damaged_or_of_other_code(tmp_path,
 def test_it_writes_what_it_was_told(learnt, strategy):
     learner, told = learnt
     tokens = Tokens(9)
-    written, taken = write(learner, tokens, Decoding(strategy), "test", discard_event, "cpu")
+    written, taken = generate_reports(learner, tokens, Decoding(strategy), "test", discard_event, "cpu")
     assert written == tokens.reports
     assert taken["cut"] == 0 and taken["tokens_per_second"] > 0
     assert told["choice"]["score"] == min(epoch["val_loss"] for epoch in told["history"])
@@ -98,7 +100,8 @@ def test_sampling_follows_its_seed(learnt):
     learner, _ = learnt
     hot = {"strategy": "sample", "temperature": 3.0, "top_p": 1.0}
     first, again, other = (
-        write(learner, Tokens(4), Decoding(seed=seed, **hot), "test", discard_event, "cpu")[0] for seed in (0, 0, 1)
+        generate_reports(learner, Tokens(4), Decoding(seed=seed, **hot), "test", discard_event, "cpu")[0]
+        for seed in (0, 0, 1)
     )
     assert first == again != other
 
@@ -110,7 +113,9 @@ def test_the_cache_changes_nothing(strategy):
     learner = Learner(decoder, None, "short_sequence", 64).eval()
     ecg = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)) * 5
     with torch.inference_mode():
-        with_cache, without = (generate(learner, ecg, Decoding(strategy, cache=cache)) for cache in (True, False))
+        with_cache, without = (
+            generate_tokens(learner, ecg, Decoding(strategy, cache=cache)) for cache in (True, False)
+        )
     assert torch.equal(with_cache, without)
     assert len({tuple(row) for row in with_cache.tolist()}) > 1, "it must look at the recording"
 
@@ -119,7 +124,7 @@ def test_greedy_takes_the_likeliest_token_of_a_full_pass(learnt):
     learner, _ = learnt
     ecg = Tokens(4).batch(np.arange(4))
     with torch.inference_mode():
-        ids = generate(learner, ecg, Decoding("greedy"))
+        ids = generate_tokens(learner, ecg, Decoding("greedy"))
         given = torch.cat([torch.full((4, 1), learner.decoder.tokeniser.bos), ids[:, :-1]], 1)
         logits = learner.decoder.gpt(input_ids=given, encoder_hidden_states=learner.memory(ecg)).logits
     alive = ids != learner.decoder.tokeniser.pad
@@ -181,7 +186,7 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
     assert torch.equal(decoder.gpt.transformer.wte.weight[:size], published.transformer.wte.weight)
     assert decoder.gpt.transformer.wte.weight.shape[0] == size + 2 and decoder.tokeniser.eos == end
     learner = Learner(decoder, None, "short_sequence", 64)
-    written, _ = write(learner, Tokens(2), Decoding("greedy"), "test", discard_event, "cpu")
+    written, _ = generate_reports(learner, Tokens(2), Decoding("greedy"), "test", discard_event, "cpu")
     assert len(written) == 2
     with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
         make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
@@ -190,7 +195,7 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
 def test_what_a_learning_encoder_says_is_of_the_size_that_a_decoder_can_read(prepared_home):
     """A fresh ResNet's features are tiny in eval mode, where statistics are taken, and of order 1 in training."""
     from benchmark.engine.building import build
-    from benchmark.reporting.recordings import Encoded, tokens_of
+    from benchmark.reporting.recordings import EncodedSignals, tokens_of
     from benchmark.testing import sample_recordings
 
     encoder = build("supervised", {"width": 8, "rate": 100.0})
@@ -203,7 +208,7 @@ def test_what_a_learning_encoder_says_is_of_the_size_that_a_decoder_can_read(pre
         def batch(self, positions):
             return ecg[positions]
 
-    found = statistics(Encoded(Whole(), encoder, "short_sequence", 16, "cpu"))
+    found = channel_statistics(EncodedSignals(Whole(), encoder, "short_sequence", 16, "cpu"))
     moving = make_decoder(SIZE, REPORTS, *found, seed=0, moving=True)
     fixed = make_decoder(SIZE, REPORTS, *found, seed=0)
     tokens = tokens_of(encoder.train(), ecg, "short_sequence", 16)

@@ -206,10 +206,10 @@ def test_the_scorer_alone_takes_the_maximum_over_test_epochs(world):
     data, view, _ = world
     published, honest = question("published_probe"), question("published_probe", choose="validation")
     found, plain = published.predict(context(world)), honest.predict(context(world))
-    assert found.arrays["epochs"].shape == (3, len(view.rows["test"]), len(view.classes))
+    assert found.arrays["epochs"].shape == (len(view.rows["test"]), 3, len(view.classes))
     best = found.details["history"]
     chosen = max(best, key=lambda entry: entry["val_score"])["epoch"]
-    assert np.array_equal(found.arrays["epochs"][chosen - 1], plain.arrays["logits"])  # one training
+    assert np.array_equal(found.arrays["epochs"][:, chosen - 1], plain.arrays["logits"])  # one training
     scores = published.score(found, view.truth(data))
     assert scores.metrics["auroc_macro"] >= honest.score(plain, view.truth(data)).metrics["auroc_macro"]
     assert any("of 3 chosen by its test AUROC, as published" in note for note in scores.notes)

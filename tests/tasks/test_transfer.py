@@ -159,7 +159,7 @@ def test_the_truth_of_a_class_is_any_of_its_members():
     ids = [str(i) for i in range(300)]
     truth = Truth(ids, ids, labels, classes, [], label_set="synthetic/conditions")
     task = Transfer(source="synthetic/groups")
-    judged = task._judged(truth)
+    judged = task._map_truth(truth)
     members = [classes.index(name) for name in ("1AVB", "CLBBB", "CRBBB")]
     conduction = labels[:, members].any(axis=1)
     assert np.array_equal(judged.labels[:, judged.classes.index("CD")], conduction)

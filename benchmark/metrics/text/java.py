@@ -1,4 +1,4 @@
-"""Java, which METEOR and the PTB tokeniser run in: found and asked for its version, or missed in one sentence."""
+"""Java, which METEOR and the PTB tokeniser need: its path, its version, and a note where it is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 
 # numbers are written and read with a decimal point whatever the machine's language, and texts are UTF-8
 OPTIONS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
-PATIENCE = 60.0  # seconds for a start
+START_TIMEOUT = 60.0  # seconds for a start
 MISSING = (
     "there is no Java on this machine: METEOR is left out and reports are split by the tokeniser of this project; "
     "install a Java runtime (Debian: apt-get install default-jre-headless)"
@@ -17,23 +17,23 @@ MISSING = (
 
 
 @functools.cache
-def java() -> str | None:
-    """The path of a Java that starts, or None."""
-    found = shutil.which("java")
-    return found if found and _version(found) else None
+def java_path() -> str | None:
+    """Return the path of a Java that starts, or None."""
+    path = shutil.which("java")
+    return path if path and _read_version(path) else None
 
 
 @functools.cache
 def java_version() -> str | None:
-    """``17.0.15``, say; None without Java."""
-    found = java()
-    return _version(found) if found else None
+    """Return the version (``17.0.15``, say), or None without Java."""
+    path = java_path()
+    return _read_version(path) if path else None
 
 
-def _version(path: str) -> str | None:
+def _read_version(path: str) -> str | None:
     try:
-        told = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        process = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=START_TIMEOUT, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    match = re.search(r'version "([^"]+)"', told.stderr + told.stdout)
+    match = re.search(r'version "([^"]+)"', process.stderr + process.stdout)
     return match.group(1) if match else "unknown"

@@ -1,8 +1,9 @@
 """METEOR 1.5 (Denkowski & Lavie, WMT 2014) as captioning papers compute it, from one Java process kept for all calls.
 
-The jar and its English tables are pycocoevalcap's; with a fresh scorer 4.3 of 5 seconds go into loading the paraphrase
-table. The process gives each pair's counts; the score is computed from them here, so that resampling patients needs no
-Java: P and R weigh exact, stem, synonym and paraphrase matches and function words, and F is lowered by fragmentation.
+The jar and its English tables are pycocoevalcap's. With a fresh scorer, 4.3 of 5 seconds go into loading the paraphrase
+table. The process returns each pair's counts and the score is computed from them here, so that resampling patients
+needs no Java. Precision and recall weigh exact, stem, synonym and paraphrase matches and function words, and their mean
+is lowered by fragmentation.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from queue import Empty, Queue
 import numpy as np
 
 from benchmark.errors import BenchmarkError
-from benchmark.metrics.text.java import MISSING, OPTIONS, java
-from benchmark.metrics.text.tokens import one_line
+from benchmark.metrics.text.java import MISSING, OPTIONS, java_path
+from benchmark.metrics.text.tokens import join_lines
 
 VERSION = "1.5"
 TIMEOUT = 120.0  # seconds without an answer; loading the tables takes 5 to 30
@@ -28,15 +29,15 @@ COUNTS = 23  # numbers of a pair: lengths, function words, four stages of matche
 # English parameters of the jar ("-l en", task rank): Denkowski & Lavie, table 2
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 STAGES = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
-AT_ONCE = 200  # pairs on their way, few enough for a pipe
+BATCH = 200  # pairs sent before their answers are read, few enough for a pipe's buffer
 
 
 class MeteorError(BenchmarkError):
-    """The METEOR process hangs, dies or answers with something else than numbers."""
+    """The METEOR process hangs, dies or answers with something other than numbers."""
 
 
 def meteor_counts(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """Counts of each pair, ``(pair, 23)``. Raises `MeteorError`; the next call starts a new process."""
+    """Return the counts of each pair, ``(pair, 23)``. Raises `MeteorError`; the next call starts a new process."""
     try:
         return _process().counts(hypotheses, references)
     except MeteorError:
@@ -46,16 +47,16 @@ def meteor_counts(hypotheses: Sequence[str], references: Sequence[str]) -> np.nd
 
 
 def meteor(counts: np.ndarray) -> np.ndarray:
-    """The score of (sums of) counts: ``(..., 23)`` -> ``(...)``, between 0 and 1."""
+    """Return the score of (sums of) counts: ``(..., 23)`` -> ``(...)``, between 0 and 1."""
     length, ref_length, function, ref_function = np.moveaxis(counts[..., :4], -1, 0)
     matches = counts[..., 4:20].reshape(*counts.shape[:-1], 4, 4)  # (stage, content/ref content/function/ref function)
-    weighed = np.einsum("s,...sk->...k", STAGES, matches)
+    sums = np.einsum("s,...sk->...k", STAGES, matches)
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = _share(weighed[..., 0], weighed[..., 2], length - function, function)
-        recall = _share(weighed[..., 1], weighed[..., 3], ref_length - ref_function, ref_function)
+        precision = _share(sums[..., 0], sums[..., 2], length - function, function)
+        recall = _share(sums[..., 1], sums[..., 3], ref_length - ref_function, ref_function)
         mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
-        chunks, matched, ref_matched = np.moveaxis(counts[..., 20:], -1, 0)
-        score = mean * (1 - GAMMA * (2 * chunks / (matched + ref_matched)) ** BETA)
+        chunks, words, ref_words = np.moveaxis(counts[..., 20:], -1, 0)
+        score = mean * (1 - GAMMA * (2 * chunks / (words + ref_words)) ** BETA)
     return np.where(np.isfinite(score), score, 0.0)
 
 
@@ -64,7 +65,7 @@ def _share(content: np.ndarray, function: np.ndarray, all_content: np.ndarray, a
 
 
 class MeteorProcess:
-    """The jar in its interactive mode: a line in, a line out."""
+    """The jar in its interactive mode: one line in, one line out."""
 
     def __init__(self, timeout: float = TIMEOUT, command: Sequence[str] | None = None) -> None:
         self.timeout = timeout
@@ -76,40 +77,40 @@ class MeteorProcess:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def counts(self, hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """``(pair, 23)``"""
+        """Return the counts of each pair, ``(pair, 23)``."""
         pairs = list(zip(map(_clean, hypotheses), map(_clean, references), strict=True))
         answers: list[bytes] = []
-        for start in range(0, len(pairs), AT_ONCE):
-            part = pairs[start : start + AT_ONCE]
-            self._say("".join(f"SCORE ||| {reference} ||| {hypothesis}\n" for hypothesis, reference in part))
-            answers += [self._answer() for _ in part]
+        for start in range(0, len(pairs), BATCH):
+            part = pairs[start : start + BATCH]
+            self._send("".join(f"SCORE ||| {reference} ||| {hypothesis}\n" for hypothesis, reference in part))
+            answers += [self._receive() for _ in part]
         try:
-            found = np.array([[float(number) for number in answer.split()] for answer in answers])
+            counts = np.array([[float(number) for number in answer.split()] for answer in answers])
         except ValueError:
-            raise self._failed("answered with something else than numbers") from None
-        if len(pairs) and found.shape != (len(pairs), COUNTS):
-            raise self._failed(f"answered {found.shape[-1]} numbers for a pair, not {COUNTS}")
-        return _unbroken(found.reshape(len(pairs), COUNTS))
+            raise self._fail("answered with something other than numbers") from None
+        if len(pairs) and counts.shape != (len(pairs), COUNTS):
+            raise self._fail(f"answered {counts.shape[-1]} numbers for a pair, not {COUNTS}")
+        return _drop_single_chunks(counts.reshape(len(pairs), COUNTS))
 
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
 
-    def _say(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(text.encode())
             self.process.stdin.flush()
         except OSError:
-            raise self._failed("ended") from None
+            raise self._fail("ended") from None
 
-    def _answer(self) -> bytes:
+    def _receive(self) -> bytes:
         try:
             line = self.lines.get(timeout=self.timeout)
         except Empty:
-            raise self._failed(f"gave no answer within {self.timeout:g} s") from None
+            raise self._fail(f"gave no answer within {self.timeout:g} s") from None
         if not line:
-            raise self._failed("ended")
+            raise self._fail("ended")
         return line
 
     def _listen(self) -> None:
@@ -118,23 +119,23 @@ class MeteorProcess:
             self.lines.put(line)
         self.lines.put(b"")
 
-    def _failed(self, how: str) -> MeteorError:
+    def _fail(self, event: str) -> MeteorError:
         self.stop()
         self.stderr.seek(0)
-        said = self.stderr.read().decode("utf-8", "replace").strip()[-400:]
-        return MeteorError(f"the METEOR process {how}{': ' + said if said else ''}; is there memory for its 2 GB heap?")
+        log = self.stderr.read().decode("utf-8", "replace").strip()[-400:]
+        return MeteorError(f"the METEOR process {event}{': ' + log if log else ''}; is there memory for its 2 GB heap?")
 
 
 @functools.cache
 def _process() -> MeteorProcess:
-    """The one of this worker."""
+    """Return the process of this worker."""
     process = MeteorProcess()
     atexit.register(process.stop)
     return process
 
 
 def _command() -> list[str]:
-    program = java()
+    program = java_path()
     if program is None:
         raise MeteorError(MISSING)
     from pycocoevalcap.meteor import meteor as package
@@ -143,13 +144,13 @@ def _command() -> list[str]:
     return [program, "-Xmx2G", *OPTIONS, "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
 
 
-def _unbroken(counts: np.ndarray) -> np.ndarray:
-    """No chunk is counted where the whole of both texts is one: such a pair is not fragmented at all."""
-    length, ref_length, chunks, matched, ref_matched = counts[:, [0, 1, 20, 21, 22]].T
-    counts[(matched == length) & (ref_matched == ref_length) & (chunks == 1), 20] = 0
+def _drop_single_chunks(counts: np.ndarray) -> np.ndarray:
+    """Count no chunk where the whole of both texts is one chunk: such a pair is not fragmented at all."""
+    length, ref_length, chunks, words, ref_words = counts[:, [0, 1, 20, 21, 22]].T
+    counts[(words == length) & (ref_words == ref_length) & (chunks == 1), 20] = 0
     return counts
 
 
 def _clean(text: str) -> str:
-    """One line without the protocol's separator."""
-    return one_line(text.replace("|||", " "))
+    """Return the text on one line, without the protocol's separator."""
+    return join_lines(text.replace("|||", " "))

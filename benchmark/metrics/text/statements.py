@@ -1,8 +1,8 @@
-"""Which diagnostic statements a report makes: a rule-based labeller for German and English, fixed and the same for all.
+"""Diagnostic statements of a report: a rule-based labeller for German and English, the same for all methods.
 
-Patterns lie in ``statements.toml``. A statement is present, uncertain ("possible", "nicht auszuschließen") or negated;
-cues count within `REACH` words of it and within its clause. Why not a method's own text encoder: DERI's clinical
-efficacy asks the encoder that was trained with the generator, so that each method would mark its own work.
+The patterns are in ``statements.toml``. A statement is present, uncertain ("possible", "nicht auszuschließen") or
+negated; cues count within `REACH` words of it and within its clause. A method's own text encoder would not do: DERI's
+clinical efficacy uses the encoder that was trained with the generator, so each method would judge its own output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.canonical import digest
-from benchmark.metrics.text.tokens import one_line
+from benchmark.metrics.text.tokens import join_lines
 
 Certainty = Literal["present", "uncertain", "negated"]
 REACH = 4  # words between a cue and its statement
@@ -29,7 +29,7 @@ STRENGTH: dict[Certainty, int] = {"negated": 0, "uncertain": 1, "present": 2}
 
 @dataclass(frozen=True)
 class Statement:
-    """One finding, its patterns, and the labels of PTB-XL that say the same."""
+    """One finding, its patterns, and the labels of PTB-XL with the same meaning."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Rules:
-    """All statements, the cues, and a digest of the file that they come from."""
+    """All statements, the cues, and a digest of the file that defines them."""
 
     statements: tuple[Statement, ...]
     uncertain: tuple[re.Pattern[str], re.Pattern[str]]  # before the statement, after it
@@ -49,8 +49,8 @@ class Rules:
 
 
 @functools.cache
-def rules() -> Rules:
-    """The rules of this version."""
+def load_rules() -> Rules:
+    """Read the rules of this version."""
     table: dict[str, Any] = tomllib.loads(
         files("benchmark.metrics.text").joinpath("statements.toml").read_text("utf-8")
     )
@@ -70,49 +70,51 @@ def rules() -> Rules:
     return Rules(statements, cues["uncertain"], cues["negated"], digest(table))  # type: ignore[arg-type]
 
 
-def find(report: str) -> dict[str, Certainty]:
-    """The statements of a report, by name; said more than once, the most certain counts."""
-    found: dict[str, Certainty] = {}
-    text = one_line(report.lower()).translate(UMLAUTS)
+def find_statements(report: str) -> dict[str, Certainty]:
+    """Return the statements of a report, by name; of repeated ones the most certain counts."""
+    certainties: dict[str, Certainty] = {}
+    text = join_lines(report.lower()).translate(UMLAUTS)
     for clause in CLAUSE.split(text):
-        for statement in rules().statements:
+        for statement in load_rules().statements:
             for match in statement.pattern.finditer(clause):
-                certainty = _certainty(clause, match)
-                if STRENGTH[certainty] >= STRENGTH.get(found.get(statement.name, "negated"), 0):
-                    found[statement.name] = certainty
-    return found
+                certainty = _judge(clause, match)
+                if STRENGTH[certainty] >= STRENGTH.get(certainties.get(statement.name, "negated"), 0):
+                    certainties[statement.name] = certainty
+    return certainties
 
 
-def _certainty(clause: str, match: re.Match[str]) -> Certainty:
+def _judge(clause: str, match: re.Match[str]) -> Certainty:
     before = " ".join(clause[: match.start()].split()[-REACH:])
     after = " ".join(clause[match.end() :].split(" ")[: REACH + 1])
-    known = rules()
-    if known.negated[0].search(before) or known.negated[1].search(after):
+    rules = load_rules()
+    if rules.negated[0].search(before) or rules.negated[1].search(after):
         return "negated"
-    if known.uncertain[0].search(before) or known.uncertain[1].search(after):
+    if rules.uncertain[0].search(before) or rules.uncertain[1].search(after):
         return "uncertain"
     return "present"
 
 
 def statement_matrix(reports: Sequence[str], uncertain: bool = True) -> np.ndarray:
-    """``(report, statement)``, bool: which are said, possibilities among them unless `uncertain` is False."""
-    counted: Collection[str] = ("present", "uncertain") if uncertain else ("present",)
-    names = {statement.name: column for column, statement in enumerate(rules().statements)}
+    """Return ``(report, statement)`` bool: which are made, uncertain ones included unless `uncertain` is False."""
+    certainties: Collection[str] = ("present", "uncertain") if uncertain else ("present",)
+    names = {statement.name: column for column, statement in enumerate(load_rules().statements)}
     matrix = np.zeros((len(reports), len(names)), bool)
     for row, report in enumerate(reports):
-        for name, certainty in find(report).items():
-            matrix[row, names[name]] = certainty in counted
+        for name, certainty in find_statements(report).items():
+            matrix[row, names[name]] = certainty in certainties
     return matrix
 
 
 def label_matrix(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """``(recording, statement)``, bool, from labels ``(recording, class)`` of classes such as "rhythm/AFIB"."""
+    """Return ``(recording, statement)`` bool for labels ``(recording, class)`` of classes such as "rhythm/AFIB"."""
     columns = {name: column for column, name in enumerate(classes)}
-    own = [[columns[name] for name in statement.labels if name in columns] for statement in rules().statements]
-    return np.stack([labels[:, found].any(1) for found in own], 1)
+    columns_by_statement = [
+        [columns[name] for name in statement.labels if name in columns] for statement in load_rules().statements
+    ]
+    return np.stack([labels[:, group].any(1) for group in columns_by_statement], 1)
 
 
-def comparable(classes: Sequence[str]) -> np.ndarray:
-    """``(statement,)``, bool: those whose labels are all among `classes` and follow the reports."""
-    known = set(classes)
-    return np.array([s.coded and known.issuperset(s.labels) for s in rules().statements])
+def comparable_statements(classes: Sequence[str]) -> np.ndarray:
+    """Return ``(statement,)`` bool: whether all labels of a statement are in `classes` and follow the reports."""
+    names = set(classes)
+    return np.array([s.coded and names.issuperset(s.labels) for s in load_rules().statements])

@@ -1,8 +1,8 @@
-"""Reports as the caption metrics see them: words in lower case, without punctuation.
+"""Tokens of reports for the caption metrics: words in lower case, without punctuation.
 
-The field's scores are on tokens of Stanford's PTBTokenizer (CoreNLP 3.4.1, in pycocoevalcap), which needs Java;
-`split_words` follows its rules where reports of ECGs use them and serves where there is no Java. A record says which
-of the two it was.
+The field's scores are on tokens of Stanford's PTBTokenizer (CoreNLP 3.4.1, in pycocoevalcap), which needs Java.
+`split_words` follows its rules for what ECG reports contain and replaces it where there is no Java. A record tells
+which of the two was used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError
-from benchmark.metrics.text.java import OPTIONS, java
+from benchmark.metrics.text.java import OPTIONS, java_path
 
 PUNCTUATION = frozenset(
     [
@@ -50,44 +50,45 @@ _TOKEN = re.compile(
 )
 
 
-def one_line(text: str) -> str:
-    """The text without breaks: a line separator within it would shift every text behind it."""
+def join_lines(text: str) -> str:
+    """Return the text without line breaks: one within a text would shift all texts after it."""
     return " ".join(text.split())
 
 
 def ptb_tokens(texts: Sequence[str]) -> list[str]:
-    """Each text as its PTB tokens joined by blanks. Raises BenchmarkError when Java fails or loses a line."""
-    program = java()
+    """Return the PTB tokens of each text, joined by blanks. Raises BenchmarkError when Java fails or loses a line."""
+    program = java_path()
     if program is None:
         raise BenchmarkError("the PTB tokeniser needs Java")
-    lines = [one_line(text) for text in texts]
+    lines = [join_lines(text) for text in texts]
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "texts"
-        # an empty line may be swallowed: each line starts with a mark that is taken off again
-        source.write_text("\n".join(f"zz {line}" for line in lines) + "\n", "utf-8")
+        file = Path(folder) / "texts"
+        # the tokeniser may drop an empty line: each line begins with a mark, which is removed afterwards
+        file.write_text("\n".join(f"zz {line}" for line in lines) + "\n", "utf-8")
         command = [program, *OPTIONS, "-cp", str(_jar()), "edu.stanford.nlp.process.PTBTokenizer",
-                   "-encoding", "utf-8", "-preserveLines", "-lowerCase", str(source)]  # fmt: skip
+                   "-encoding", "utf-8", "-preserveLines", "-lowerCase", str(file)]  # fmt: skip
         try:
-            told = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True)
+            process = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True)
         except subprocess.TimeoutExpired as error:
             raise BenchmarkError(f"the PTB tokeniser did not answer within {TIMEOUT:.0f} s") from error
         except (OSError, subprocess.CalledProcessError) as error:
-            said = (getattr(error, "stderr", b"") or b"").decode("utf-8", "replace")[-400:]
-            raise BenchmarkError(f"the PTB tokeniser failed: {error} {said}") from error
-    found = told.stdout.decode("utf-8").split("\n")[: len(lines)]
-    if len(found) != len(lines) or not all(line.startswith("zz") for line in found):
-        raise BenchmarkError(f"the PTB tokeniser gave {len(found)} lines for {len(lines)} texts")
-    return [_without_punctuation(line.split()[1:]) for line in found]
+            log = (getattr(error, "stderr", b"") or b"").decode("utf-8", "replace")[-400:]
+            raise BenchmarkError(f"the PTB tokeniser failed: {error} {log}") from error
+    outputs = process.stdout.decode("utf-8").split("\n")[: len(lines)]
+    if len(outputs) != len(lines) or not all(line.startswith("zz") for line in outputs):
+        raise BenchmarkError(f"the PTB tokeniser gave {len(outputs)} lines for {len(lines)} texts")
+    return [_without_punctuation(line.split()[1:]) for line in outputs]
 
 
 def split_words(texts: Sequence[str]) -> list[str]:
-    """The same without Java, by a regular expression."""
-    lines = (re.sub(r'[(){}"]', " ", one_line(text).lower()) for text in texts)
+    """Return the same without Java, by a regular expression."""
+    lines = (re.sub(r'[(){}"]', " ", join_lines(text).lower()) for text in texts)
     lines = (line.replace("[", " -lsb- ").replace("]", " -rsb- ") for line in lines)
     return [_without_punctuation(_TOKEN.findall(line)) for line in lines]
 
 
 def _without_punctuation(words: Sequence[str]) -> str:
+    """Return the words that are no punctuation, joined by blanks."""
     return " ".join(word for word in words if word not in PUNCTUATION)
 
 
