@@ -23,6 +23,7 @@ from benchmark.api import Batch, TrainableMethod
 from benchmark.atomic import atomic_path
 from benchmark.canonical import canonical
 from benchmark.engine import distributed
+from benchmark.engine.checkpoints import load_state, read_own
 from benchmark.engine.events import Event, EventSink
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import pinned, read_ahead
@@ -285,11 +286,11 @@ class _Training:
 
     def _resume(self) -> None:
         assert self.checkpoint is not None
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        state = read_own(self.checkpoint)
         own = {"config": canonical(asdict(self.config)), "examples": len(self.data)}
         if any(state.get(name) != value for name, value in own.items()):
             raise UsageError(f"{self.checkpoint} belongs to a training with other options or data; remove it")
-        self.module.load_state_dict(state["model"])
+        load_state(self.module, state["model"], str(self.checkpoint))
         self.optimiser.load_state_dict(state["optimiser"])
         self.best, self.progress = state["best"], Progress(**state["progress"])
         self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {self.checkpoint}")

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from benchmark.errors import BenchmarkError, MissingError, UsageError
+from benchmark.errors import BenchmarkError, LeftOut, MissingError, UsageError
 from benchmark.external import worker as server
 
 API = Path(server.__file__).parents[1] / "api.py"
@@ -53,6 +53,8 @@ class Interpreter:
             raise BenchmarkError(f"{self.who} died with exit code {code}; its last lines:\n{self._tail()}") from None
         except ValueError as error:
             raise BenchmarkError(f"{self.who} does not speak as it should: {error}\n{self._tail()}") from None
+        if answer.get("left_out"):
+            raise LeftOut(f"{self.who}: {answer['error']}")
         if "error" in answer:
             kind = BenchmarkError if do == "call" else UsageError
             raise kind(f"{self.who} is broken: {answer['error']}\n{answer['traceback']}")

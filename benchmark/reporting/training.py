@@ -14,9 +14,10 @@ import torch
 from filelock import FileLock
 
 from benchmark.atomic import atomic_path
-from benchmark.engine.events import EventSink
+from benchmark.engine.checkpoints import load_state, read_own
+from benchmark.engine.events import Event, EventSink
 from benchmark.engine.training import Progress, mean_losses, train
-from benchmark.errors import UsageError
+from benchmark.errors import MissingError, UsageError
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Pairs
@@ -44,10 +45,9 @@ def train_decoder(
         return _trained(learner, pairs, config, title, on_event, device, None, encoder_rate)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
-        if file.is_file():
-            kept: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-            learner.load_state_dict(kept.pop("state"))
-            return kept
+        result = _load(learner, file, on_event) if file.is_file() else None
+        if result is not None:
+            return result
         checkpoint = file.with_suffix(".training")
         told = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
         state = {name: value.cpu() for name, value in learner.state_dict().items()}
@@ -55,6 +55,17 @@ def train_decoder(
             torch.save({"state": state, **told}, temporary)
         checkpoint.unlink(missing_ok=True)
         return told
+
+
+def _load(learner: Learner, file: Path, on_event: EventSink) -> dict[str, Any] | None:
+    """Load a trained decoder; None, with a note, where its file is damaged: the next one takes its place."""
+    try:
+        contents = read_own(file)
+        load_state(learner, contents.pop("state", {}), str(file))
+    except MissingError as error:
+        on_event(Event("note", f"a decoder is trained anew: {error}"))
+        return None
+    return contents
 
 
 def _trained(
