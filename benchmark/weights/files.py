@@ -31,9 +31,9 @@ def check_file(path: Path) -> str:
 
     Takes no more memory than what describes the tensors, whatever the file asks for.
     """
-    if not path.is_file():
-        raise MissingError(f"the checkpoint {path} is {'a folder, not a file' if path.is_dir() else 'missing'}")
     try:
+        if not path.is_file():
+            raise MissingError(f"the checkpoint {path} is {'a folder, not a file' if path.is_dir() else 'missing'}")
         kind = file_kind(path)
         if problem := foreign_content(path):
             raise Unfit(problem)

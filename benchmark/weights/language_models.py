@@ -21,9 +21,8 @@ CONFIG, TOKENISER = "config.json", "tokenizer.json"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 READ = ("*.json", "*.txt", "*.model")  # what configurations and tokenisers are made of
 
-Choose = Callable[
-    [Any], tuple[Any, dict[str, Any]]
-]  # a model's configuration -> its class, options for from_pretrained
+# a model's configuration -> its class, and options for from_pretrained
+Choose = Callable[[Any], tuple[Any, dict[str, Any]]]
 
 
 class TextModelMissing(MissingError):  # noqa: N818 - it reads as what it says

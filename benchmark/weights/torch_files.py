@@ -25,7 +25,7 @@ import torch
 MOST_PICKLED = 16 << 20  # bytes that describe a file: enough for 100,000 tensors, but one byte may become 200
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 CHUNK = 1 << 22
-LISTED_NAMES = 4  # names listed
+LISTED_NAMES = 4
 DAMAGED = "it is cut off or damaged: get it again"
 
 DTYPES = {str(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import MissingError, raise_all
 
-LISTED_TENSORS = 8  # tensors listed
+LISTED_TENSORS = 8
 KINDS = {  # by the name of the dtype; what is not here (float8, 4 bits) needs a scale that no state dict holds
     **dict.fromkeys(("float64", "float32", "float16", "bfloat16"), "real"),
     **dict.fromkeys(("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"), "whole"),
@@ -47,9 +47,7 @@ def refuse(tensors: Iterable[TensorFacts], who: str) -> None:
     """Raise `MissingError` that lists the tensors with a problem; `who` begins the sentence."""
     problems = [facts.problem for facts in tensors if facts.problem]
     more = [f"... and {len(problems) - LISTED_TENSORS} more like it"] if len(problems) > LISTED_TENSORS else []
-    heading = (
-        f"{who} cannot be used: not all of its weights are finite numbers of the right kind (did its training diverge?)"
-    )
+    heading = f"{who} cannot be used: not all of its weights are finite numbers of the right kind"
     raise_all([*problems[:LISTED_TENSORS], *more], heading, MissingError)
 
 
@@ -69,7 +67,11 @@ def attention_masks(module: nn.Module) -> dict[str, Tensor]:
     parameters = {name for name, _ in module.named_parameters()}
     buffers = {**dict(module.named_buffers()), **_tensors(module.state_dict())}
     real = {name: value for name, value in buffers.items() if name not in parameters and value.is_floating_point()}
-    return {name: value == -torch.inf for name, value in real.items() if _extremes(value)[0] == -torch.inf}
+    return {
+        name: value == -torch.inf
+        for name, value in real.items()
+        if _is_plain(value) and _extremes(value)[0] == -torch.inf
+    }
 
 
 def look(state: Mapping[str, Tensor], own: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> list[TensorFacts]:
@@ -80,8 +82,13 @@ def look(state: Mapping[str, Tensor], own: Mapping[str, Tensor], masks: Mapping[
 def look_at_method(method: nn.Module) -> list[TensorFacts]:
     """Look at all parameters and buffers that a method has now, whatever they came from."""
     tensors = {**dict(method.named_buffers()), **dict(method.named_parameters())}
-    values = {name: value for name, value in tensors.items() if not nn.parameter.is_lazy(value) and not value.is_meta}
-    return look(values, values, attention_masks(method))
+    plain = {name: value for name, value in tensors.items() if _is_plain(value)}
+    return look(plain, plain, attention_masks(method))
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a method's own tensor holds numbers one by one; what else it may compute with is its own affair."""
+    return not nn.parameter.is_lazy(value) and unusable(value) is None
 
 
 @torch.no_grad()
