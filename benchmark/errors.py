@@ -22,6 +22,10 @@ class UsageError(BenchmarkError):
     exit_code = USAGE
 
 
+class LeftOut(UsageError, ValueError):  # noqa: N818 - it reads as what it says
+    """A configuration of a method leaves out the part that was asked for: it has no text model, say."""
+
+
 class MissingError(BenchmarkError):
     """Data, weights or a part of the environment is missing or unreadable (exit code 5)."""
 

@@ -25,7 +25,7 @@ from benchmark.api import (
     TrainableMethod,
     report_key,
 )
-from benchmark.errors import MissingError, UsageError, did_you_mean, raise_all
+from benchmark.errors import LeftOut, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.batch_norm import BatchNorm
 from methods.nn.cgdmer.disentangle import cross_correlation, squared_cosines
@@ -42,7 +42,7 @@ from methods.nn.cgdmer.transformer import Block, masked_mean
 from methods.nn.contrastive import clip_loss, equal_texts, siglip_loss
 from methods.nn.gather import global_mean
 from methods.nn.masked_words import MaskedWordHead, mask_words
-from methods.nn.text import HubTextEncoder, SmallTextEncoder, TextEncoder, TextModelMissing, TokeniserMissing
+from methods.nn.text import HubTextEncoder, TextEncoder, TokeniserMissing, build_text_encoder
 from methods.nn.xavier import init_xavier
 
 CHOICES = {
@@ -90,8 +90,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     between the specific parts of both modalities.
 
     `features` selects the input of a probe: the trunk's mean token, the mean of the shared or of the specific encoder,
-    or both. `text_model` is a hub id or path, ``"small"`` or None (features and ECG embeddings only). Of a published
-    model the embeddings and the lower `text_frozen_layers` are not trained.
+    or both. `text_model` is a hub id or path, ``"small"`` or None (in TOML ``"none"``: features and ECG embeddings
+    only). Of a published model the embeddings and the lower `text_frozen_layers` are not trained.
     """
 
     smallest_batch = 2
@@ -329,8 +329,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _require_text_encoder(self) -> TextEncoder:
         if self.text_encoder is None:
-            raise UsageError(
-                "this CG-DMER has no text model (text_model = None): it gives features and ECG embeddings only; set "
+            raise LeftOut(
+                "this CG-DMER has no text model (text_model = 'none'): it gives features and ECG embeddings only; set "
                 "text_model to 'small', a hub id or a path for anything that reads text"
             )
         return self.text_encoder
@@ -369,16 +369,9 @@ def _mean_squared_cosine(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _build_text_encoder(text_model: str | None, frozen_layers: int) -> TextEncoder | None:
-    if text_model is None:
-        return None
-    if text_model == "small":
-        return SmallTextEncoder(mask_token=True)
-    try:
-        encoder = HubTextEncoder(text_model, max_tokens=128)
-    except TextModelMissing as error:
-        raise MissingError(
-            f"cgdmer: {error}; text_model = 'small' (trained from the reports) or None (features only) need no download"
-        ) from error
+    encoder = build_text_encoder(text_model, max_tokens=128, mask_token=True)
+    if not isinstance(encoder, HubTextEncoder):
+        return encoder
     for name, weight in encoder.named_parameters():
         if name.startswith(("embeddings.", *(f"encoder.layer.{i}." for i in range(frozen_layers)))):
             weight.requires_grad_(frozen_layers == 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from benchmark.api import (
     SignalSpec,
     TrainableMethod,
 )
-from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.errors import LeftOut, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler
 from methods.nn.cmelt.dbeta_files import select_entries
@@ -88,10 +89,11 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are the shares of leads, patches and words that are hidden.
     `replaced` is the share of reports replaced by one of their `negatives` least similar ones. Similarity is that of
-    the embedding of `negative_model`: a hub id or path, ``"hashed"``, or None (flan-t5-small for a published text
-    model, else hashed). `mem_target` is the recording before (``clean``) or after lead masking (``masked``); None is
-    clean unless `released`. `ets_bias` is added to the logits of the sigmoid loss: SigLIP's bias, but fixed. Officially
-    there is none, and the first steps make all pairs dissimilar. `released` trains as the released code does, see
+    the embedding of `negative_model`: a hub id or path, ``"hashed"``, or None (flan-t5-small for a text model of the
+    hub, the text model as published for one in a folder, else hashed). `mem_target` is the recording before (``clean``)
+    or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the logits of the
+    sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs dissimilar.
+    `released` trains as the released code does, see
     ``docs/methods-cmelt.md``.
 
     `length_groups` splits a batch into so many groups of similar text length (the same losses with less padding, for
@@ -190,8 +192,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.language_encoder = build_text_encoder(text_model, MAX_TOKENS, mask_token=True)
         if self.language_encoder is not None and self.language_encoder.mask_id is None:
             raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
-        published = isinstance(self.language_encoder, HubTextEncoder)
-        self.negative_model = negative_model or ("google/flan-t5-small" if published else "hashed")
+        self.negative_model = negative_model or _default_negative_model(self.language_encoder)
         self._hard_negatives: HardNegatives | None = None
         if self.language_encoder is not None:
             self._build_fusion(self.language_encoder, width, fusion_layers, heads, dropout)
@@ -373,11 +374,18 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _require_text_encoder(self, purpose: str) -> TextEncoder:
         if self.language_encoder is None:
-            raise UsageError(
+            raise LeftOut(
                 f"{purpose}: this cmelt has no text model (text_model = 'none'), it gives features, tokens and ECG "
                 "embeddings only; set text_model to 'small', a hub id or a path"
             )
         return self.language_encoder
+
+
+def _default_negative_model(encoder: TextEncoder | None) -> str:
+    """Return the model that embeds reports for N3S; beside a text model in a folder, none that needs a download."""
+    if not isinstance(encoder, HubTextEncoder):
+        return "hashed"
+    return encoder.name_or_path if Path(encoder.name_or_path).is_dir() else "google/flan-t5-small"
 
 
 def _global_mean(losses: Tensor) -> Tensor:

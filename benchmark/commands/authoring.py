@@ -58,7 +58,7 @@ def _case(kind: str) -> str:
 def check(options: argparse.Namespace) -> int:
     """Run every check, print one line each, then what was expected and what came."""
     from benchmark.commands.inspection import REGISTRIES
-    from benchmark.contract import failures
+    from benchmark.contract import outcome
 
     if options.python is not None:
         from benchmark.external.method import use_interpreter
@@ -71,15 +71,21 @@ def check(options: argparse.Namespace) -> int:
     kind = kinds[0].removesuffix("s")
     registry = REGISTRIES[kinds[0]]
     checks = _checks(kind, options.name, registry.get(options.name), options)
-    wrong = failures(checks)
+    result = outcome(checks)
+    wrong = result.failures
     origin = options.python or registry.origin(options.name)
     if options.json:
         shown = {name: {"passed": name not in wrong, "reason": wrong.get(name)} for name in checks}
+        for name, reason in result.left_out.items():
+            shown[name]["left_out"] = reason
         print_json({"kind": kind, "name": options.name, "origin": origin, "checks": shown})
         return SOME_FAILED if wrong else COMPLETE
     print(f"{kind} {options.name} ({origin})")
     for name in checks:
-        print(f"  {'FAILED' if name in wrong else 'passed'}  {name}")
+        if name in result.left_out:
+            print(f"  left out  {name}: {result.left_out[name]}")
+        else:
+            print(f"  {'FAILED' if name in wrong else 'passed'}  {name}")
     for name, reason in wrong.items():
         print(f"\n{name}: {reason}")
     if wrong:

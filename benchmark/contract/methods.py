@@ -11,6 +11,7 @@ import functools
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from benchmark.api import (
     BlindMethod,
     Method,
     ReportingMethod,
-    SequenceMethod,
     SignalSpec,
     SupervisedMethod,
     TrainableMethod,
@@ -33,6 +33,8 @@ from benchmark.contract import Checks
 from benchmark.data.signals.signal import adapt
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.engine.checkpoints import load_weights, save_weights
+from benchmark.engine.output_checks import alike_problem, close, ecg_outputs, output_problem
+from benchmark.errors import LeftOut
 
 REPORTS = (
     "Sinus rhythm. Normal ECG.",
@@ -44,8 +46,6 @@ REPORTS = (
 )
 LONG = "sinus rhythm with first degree av block and left anterior fascicular block, " * 4
 CLASSES = 3
-
-Outputs = dict[str, Callable[[Tensor], Tensor]]
 
 
 def check_method(
@@ -60,7 +60,8 @@ def check_method(
     `fresh`, the same configuration with other random weights: a file of the weights carries everything.
     """
     for check in method_checks(method, fresh, unused, tolerance).values():
-        check()
+        with suppress(LeftOut):
+            check()
 
 
 def method_checks(
@@ -78,7 +79,7 @@ def method_checks(
         with torch.inference_mode():
             differs = not isinstance(method, BlindMethod)
             function = ecg_outputs(method)[name]
-            _check_rows(name, function, ecg, 3 if name == "ecg_tokens" else 2, tolerance, differs)
+            _check_rows(name, function, ecg, tolerance, differs)
             _check_extremes(name, function, ecg)
 
     def quietly(check: Callable[..., None], *more: Any) -> None:
@@ -102,7 +103,8 @@ def method_checks(
 def prepare(method: Method) -> None:
     """Bring a method to where a training would start: tokeniser learnt, output layer attached, eval mode."""
     if isinstance(method, TrainableMethod) and not isinstance(method, SupervisedMethod):
-        method.start_pretraining(list(REPORTS))
+        with suppress(LeftOut):  # a configuration for features alone
+            method.start_pretraining(list(REPORTS))
     _attach(method)
 
 
@@ -111,18 +113,6 @@ def _attach(method: Method) -> None:
         method.start_task(CLASSES)
     if isinstance(method, torch.nn.Module):
         method.eval()
-
-
-def ecg_outputs(method: Method) -> Outputs:
-    """Everything that this method computes from recordings alone, by name."""
-    found: Outputs = {"ecg_features": method.ecg_features}
-    if isinstance(method, AlignedMethod):
-        found["ecg_embeddings"] = method.ecg_embeddings
-    if isinstance(method, SequenceMethod):
-        found["ecg_tokens"] = method.ecg_tokens
-    if isinstance(method, SupervisedMethod):
-        found["class_scores"] = method.class_scores
-    return found
 
 
 def sample_recordings(count: int = 5, spec: SignalSpec | None = None) -> Tensor:
@@ -147,24 +137,15 @@ def _check_reports(method: ReportingMethod, ecg: Tensor) -> None:
 
 
 def _check_rows(
-    name: str,
-    function: Callable[[Tensor], Tensor],
-    ecg: Tensor,
-    ndim: int,
-    tolerance: float,
-    differs: bool = True,
+    name: str, function: Callable[[Tensor], Tensor], ecg: Tensor, tolerance: float, differs: bool = True
 ) -> None:
     found = function(ecg)
-    form = "(batch, token, dim)" if ndim == 3 else "(batch, dim)"
-    assert found.ndim == ndim and len(found) == len(ecg), f"{name}: {form} expected, {tuple(found.shape)} came"
+    problem = output_problem(name, found, function, ecg, tolerance)
+    assert problem is None, problem
     assert found.dtype == torch.float32, f"{name}: torch.float32 expected, {found.dtype} came"
-    assert torch.isfinite(found).all(), f"{name}: NaN or infinite values"
     assert torch.equal(found, function(ecg)), f"{name}: two calls on the same recordings differ (eval mode?)"
-    alone = torch.cat([function(ecg[i : i + 1]) for i in range(len(ecg))])
-    assert _close(found, alone, tolerance), f"{name}: a recording's row depends on the others in its batch (BatchNorm?)"
-    assert not differs or not _close(found[:1], found[1:2], tolerance), (
-        f"{name}: two different recordings have the same row"
-    )
+    problem = alike_problem(name, found[:2], tolerance) if differs else None
+    assert problem is None, problem
 
 
 def _check_extremes(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor) -> None:
@@ -186,7 +167,7 @@ def _check_texts(method: AlignedMethod, ecg: Tensor, tolerance: float) -> None:
     assert torch.isfinite(found).all(), "text_embeddings: NaN or infinite values"
     assert torch.equal(found, method.text_embeddings(texts)), "text_embeddings: two calls on the same texts differ"
     alone = torch.cat([method.text_embeddings([text]) for text in texts])
-    assert _close(found, alone, tolerance), (
+    assert close(found, alone, tolerance), (
         "text_embeddings depend on the other texts of the batch, or on how far those make it pad"
     )
     scores = method.similarity(method.ecg_embeddings(ecg), found)
@@ -203,12 +184,14 @@ def _check_device(method: Method, ecg: Tensor) -> None:
     assert isinstance(moved, torch.nn.Module)
     moved.to(device)
     with torch.inference_mode():
-        for name, function in ecg_outputs(moved).items():
-            found = _on(device, name, functools.partial(function, ecg.to(device)))
-            assert found.device.type == device, f"{name}: a tensor on {device} expected, on {found.device} it came"
+        given = ecg.to(device)
+        calls = {name: functools.partial(function, given) for name, function in ecg_outputs(moved).items()}
         if isinstance(moved, AlignedMethod):
-            found = _on(device, "text_embeddings", functools.partial(moved.text_embeddings, REPORTS))
-            assert found.device.type == device, f"text_embeddings: on {device} expected, on {found.device} they came"
+            calls["text_embeddings"] = functools.partial(moved.text_embeddings, REPORTS)
+        for name, call in calls.items():
+            with suppress(LeftOut):
+                found = _on(device, name, call)
+                assert found.device.type == device, f"{name}: a tensor on {device} expected, on {found.device} it came"
 
 
 def _on(device: str, name: str, call: Callable[[], Tensor]) -> Tensor:
@@ -227,10 +210,14 @@ def _check_round_trip(method: Method, fresh: Method, ecg: Tensor) -> None:
         load_weights(fresh, path)
         after = ecg_outputs(fresh)
         for name, function in ecg_outputs(method).items():
-            assert torch.equal(function(ecg), after[name](ecg)), f"{name} differs after saving and loading the weights"
+            with suppress(LeftOut):
+                same = torch.equal(function(ecg), after[name](ecg))
+                assert same, f"{name} differs after saving and loading the weights"
         if isinstance(method, AlignedMethod) and isinstance(fresh, AlignedMethod):
-            same = torch.equal(method.text_embeddings(REPORTS), fresh.text_embeddings(REPORTS))
-            assert same, "text_embeddings differ after saving and loading the weights (the tokeniser?)"
+            with suppress(LeftOut):
+                # not to the bit: what one of them has cached may have been padded to another length
+                same = close(method.text_embeddings(REPORTS), fresh.text_embeddings(REPORTS), 1e-5)
+                assert same, "text_embeddings differ after saving and loading the weights (the tokeniser?)"
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -281,7 +268,3 @@ def _losses(method: TrainableMethod, ecg: Tensor, size: int) -> dict[str, Tensor
         assert value.shape == (), f"loss {name}: a scalar expected, {tuple(value.shape)} came"
         assert torch.isfinite(value), f"loss {name} is {value.item()} for a batch of {size}"
     return found
-
-
-def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    return bool((a - b).abs().max() <= tolerance * max(float(a.abs().max()), 1e-6))

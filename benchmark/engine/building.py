@@ -13,6 +13,7 @@ from benchmark.engine.checkpoints import load_weights, read_state
 from benchmark.errors import MissingError, UsageError
 from benchmark.external.method import ExternalMethod
 from benchmark.registry import METHODS
+from benchmark.weights import values
 
 
 def build(name: str, config: dict[str, Any], weights: Path | None = None, device: str = "cpu", seed: int = 0) -> Method:
@@ -28,14 +29,17 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
         method = cls(**config)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the method {name} cannot be built with {config}: {error}") from error
-    except OSError as error:  # files that the constructor reads (a published language model)
+    except (OSError, MissingError) as error:  # files that the constructor reads (a published language model)
         raise MissingError(f"the method {name} cannot be built: {error}") from error
     if isinstance(method, ExternalMethod):
-        method.start(config.get("seed", seed), None if weights is None else read_state(weights), device)
+        state = None if weights is None else read_state(weights)
+        method.start(config.get("seed", seed), state, device, f"the weights in {weights}")
         return method
     if weights is not None:
         load_weights(method, weights)
     if isinstance(method, torch.nn.Module):
+        # weights also come with the constructor, from wherever its author reads them
+        values.refuse(values.look_at_method(method), f"the method {name} as built with {config}")
         method.to(device).eval()
     return method
 

@@ -1,40 +1,45 @@
-"""Weights in files: loaded strictly or not at all, written in one move; pickle never without weights_only."""
+"""Weights in files: strict and finite or not at all, written in one move; pickle never without weights_only."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from benchmark.api import Method
 from benchmark.atomic import atomic_path
 from benchmark.errors import MissingError, raise_all
+from benchmark.weights import values
+from benchmark.weights.files import CHECKSUM, checksum, read_file, unreadable
+from benchmark.weights.torch_files import human
 
 WRAPPERS = ("model_state_dict", "model", "state_dict")  # where a checkpoint may keep its state dict
-_SCALAR = np.float64(0).__reduce__()[0]  # what a number of numpy is pickled by: a type and bytes, no code
-NUMBERS: list[Any] = [  # a validation score, say, that a training left beside its weights
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),  # numpy 1 and 2
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
-]
+SPREAD = 16  # tensors may share their numbers (tied weights, a layer used twelve times): their sizes over the file's
+SMALL = 1 << 20  # bytes that the tensors of a tiny file may have all the same
 SHOWN = 8  # keys listed per kind of mismatch
 
 
 def load_weights(method: Method, path: Path) -> None:
-    """Load a checkpoint file into a method; every missing, unexpected or mis-shaped key is listed."""
+    """Load a checkpoint file into a method; raise `MissingError` that lists what does not fit or is not finite.
+
+    Every missing, unexpected or mis-shaped key is named, and every tensor that holds NaN, an infinite value (also one
+    that becomes infinite in the method's precision) or numbers of another kind than the method's.
+    """
     if not isinstance(method, torch.nn.Module):
         raise MissingError(f"{type(method).__name__} has no weights to load; remove {path} from its configuration")
     try:
         state = method.checkpoint_state(read_state(path))
     except ValueError as error:
         raise MissingError(f"{path} does not fit {type(method).__name__} as configured: {error}") from error
-    own = method.state_dict()
+    load_state(method, state, str(path))
+
+
+def load_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Load a state dict as `load_weights` does a file; `source` says in errors where it comes from."""
+    own = module.state_dict()
     extra = {key for key in own if key.endswith("_extra_state")}  # its size is its content: not compared
     problems = _listed("is missing", [key for key in own if key not in state])
     problems += _listed("is unexpected", [key for key in state if key not in own])
@@ -46,39 +51,55 @@ def load_weights(method: Method, path: Path) -> None:
             if key in state and key not in extra and state[key].shape != own[key].shape
         ],
     )
-    raise_all(problems, f"{path} does not fit {type(method).__name__} as configured:", MissingError)
-    method.load_state_dict(state)
+    raise_all(problems, f"{source} does not fit {type(module).__name__} as configured:", MissingError)
+    tensors = {key: value for key, value in own.items() if isinstance(value, torch.Tensor)}
+    values.refuse(values.look(state, tensors, values.attention_masks(module)), source)
+    module.load_state_dict(state)
+
+
+def read_own(path: Path) -> dict[str, Any]:
+    """Read a dictionary that this project has kept in a torch file; raise `MissingError` where it is damaged."""
+    try:
+        contents = read_file(path, lazily=False)  # its tensors outlive the file
+    except MissingError as error:
+        raise MissingError(f"{error} (it is a file of ours: remove it, and what it belongs to starts anew)") from error
+    if not isinstance(contents, dict):
+        raise unreadable(path, "it is no dictionary; remove it, and what it belongs to starts anew")
+    return contents
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict from .safetensors or a torch file (bare or wrapped; a ``module.`` prefix is dropped)."""
-    if not path.is_file():
-        raise MissingError(f"the checkpoint {path} is missing")
-    try:
-        if path.suffix == ".safetensors":
-            state: object = load_file(path)
-        else:
-            with torch.serialization.safe_globals(NUMBERS):
-                state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MissingError(
-            f"the checkpoint {path} cannot be read: {reason} (only tensors and plain values are read, no code is run; "
-            "where you trust a file's source, open it there and write its state dict as .safetensors)"
-        ) from error
+    state = read_file(path)
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MissingError(f"the checkpoint {path} holds no state dict (tensors by name)")
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    tensors = {str(key).removeprefix("module."): value for key, value in state.items()}
+    _check_spread(tensors, path)
+    unusable = [f"{key} is {kind}" for key, value in tensors.items() if (kind := values.unusable(value))]
+    if unusable:
+        more = f", and {len(unusable) - 1} more" if len(unusable) > 1 else ""
+        raise unreadable(path, f"{unusable[0]}{more}, and no method computes with such numbers: write plain ones")
+    return tensors
+
+
+def _check_spread(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse tensors far larger than their file: strides of 0 and many names for one tensor cost nothing to write."""
+    size, spread = path.stat().st_size, sum(value.numel() * value.element_size() for value in state.values())
+    if spread > SPREAD * size + SMALL:
+        raise unreadable(path, f"it spreads {human(size)} over tensors of {human(spread)}: write them contiguous")
 
 
 def save_weights(method: torch.nn.Module, path: Path) -> None:
-    """Write the state dict as .safetensors in one move."""
+    """Write the state dict as .safetensors in one move, with a checksum; raise `MissingError` if it is not finite."""
+    values.refuse(
+        values.look_at_method(method), f"{type(method).__name__}, whose weights were to be written to {path},"
+    )
     state = {key: value.detach().cpu().contiguous().clone() for key, value in method.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary)
+        save_file(state, temporary, {CHECKSUM: checksum(state)})
 
 
 def _listed(what: str, keys: list[str]) -> list[str]:

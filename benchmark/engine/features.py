@@ -25,6 +25,7 @@ from benchmark.cache.json_files import read_json, stored_json, write_json
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.cost import model_cost
 from benchmark.engine.events import Event, EventSink, notes_to
+from benchmark.engine.first_look import first_look
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.prefetch import on_gpu, pinned, read_ahead, run_pipelined
 from benchmark.errors import BenchmarkError, UsageError
@@ -50,6 +51,7 @@ def cached_features(
             started = time.monotonic()
             plain = handle.method  # its operations can be counted, those of a faster form cannot
             ready = plain.for_inference(precision)
+            first_look(plain, ready, layer, data, rows, device, precision)
             with atomic_path(path) as temporary:
                 extract(ready, layer, data, rows, on_event, device, temporary)
                 seconds = time.monotonic() - started

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from benchmark.api import Batch, TrainableMethod
 from benchmark.cache.checksums import set_aside
 from benchmark.engine import distributed, training_identity
+from benchmark.engine.checkpoints import load_state
 from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import pinned, read_ahead
@@ -297,7 +298,7 @@ class _Training:
             if not distributed.rank():
                 self._note(f"{checkpoint} was set aside as {set_aside(checkpoint)}: {other}; the training starts anew")
             return
-        self.module.load_state_dict(state["model"])
+        load_state(self.module, state["model"], str(checkpoint))
         self.optimiser.load_state_dict(state["optimiser"])
         self.best, self.progress = state["best"], Progress(**state["progress"])
         self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {checkpoint}")

@@ -23,6 +23,7 @@ from benchmark.api import (
 from benchmark.errors import BenchmarkError, MissingError, UsageError, raise_all
 from benchmark.external.process import Interpreter
 from benchmark.registry import METHODS
+from benchmark.weights import values
 
 ABILITIES: dict[str, Any] = {
     "AlignedMethod": AlignedMethod,
@@ -53,13 +54,17 @@ class ExternalMethod(Method):
         self._config, self._there = config, None  # type: dict[str, Any], Interpreter | None
         self._device = "cpu"
 
-    def start(self, seed: int = 0, state: dict[str, Tensor] | None = None, device: str = "cpu") -> None:
-        """Build it there, with the weights of `state` or with random ones from `seed`."""
+    def start(
+        self, seed: int = 0, state: dict[str, Tensor] | None = None, device: str = "cpu", source: str = "the weights"
+    ) -> None:
+        """Build it there, with the weights of `state`, which errors call `source`, or with random ones from `seed`."""
         self._device, self._there = device, Interpreter(self.name, self.python)
         arrays = [] if state is None else [_plain(value) for value in state.values()]
         names = None if state is None else list(state)
         self._built, _ = self._there.ask("build", arrays, config=self._config, seed=seed, device=device, state=names)
-        raise_all(self._built["problems"], f"the weights do not fit {self._there.who} as configured:", MissingError)
+        raise_all(self._built["problems"], f"{source} do not fit {self._there.who} as configured:", MissingError)
+        who = f"{self._there.who} as built" if state is None else f"{source} (for {self._there.who})"
+        values.refuse((values.TensorFacts(*row) for row in self._built["tensors"]), who)
 
     @property
     def signal(self) -> SignalSpec:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from benchmark.errors import BenchmarkError, MissingError, UsageError
+from benchmark.errors import BenchmarkError, LeftOut, MissingError, UsageError
 from benchmark.external import worker
 from benchmark.paths import user_path
 
@@ -55,6 +55,8 @@ class Interpreter:
             raise BenchmarkError(f"{self.who} died with exit code {code}; its last lines:\n{self._tail()}") from None
         except ValueError as error:
             raise BenchmarkError(f"{self.who} broke the protocol: {error}\n{self._tail()}") from None
+        if answer.get("left_out"):
+            raise LeftOut(f"{self.who}: {answer['error']}")
         if "error" in answer:
             kind = BenchmarkError if do == "call" else UsageError
             raise kind(f"{self.who} is broken: {answer['error']}\n{answer['traceback']}")

@@ -17,8 +17,10 @@ from torch.nn.functional import cross_entropy
 from benchmark.engine import distributed
 from benchmark.errors import MissingError, UsageError
 from benchmark.reporting.tokeniser import ReportTokeniser, learn_tokeniser, published_tokeniser
+from benchmark.weights.language_models import load_language_model, refuse_missing
 
 SCRATCH = "scratch"
+HEAD = "lm_head.weight"  # tied to the embeddings, so no file needs it
 PARTS = 4  # in which a CPU works through a batch, by length: reports are short, but for a few
 
 
@@ -92,25 +94,16 @@ def make_decoder(
     size: DecoderSize, reports: list[str], mean: Tensor, std: Tensor, tokens: int, seed: int, moving: bool = False
 ) -> ReportDecoder:
     """A fresh decoder for recordings of `tokens` tokens; new weights follow from `seed`. `moving`: see the class."""
-    tokeniser = _tokeniser(size, reports)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        gpt = _from_scratch(size, tokeniser) if size.weights == SCRATCH else _published(size, tokeniser)
+        gpt, tokeniser = _from_scratch(size, reports) if size.weights == SCRATCH else _published(size)
         return ReportDecoder(gpt, tokeniser, mean, std, tokens, moving)
 
 
-def _tokeniser(size: DecoderSize, reports: list[str]) -> ReportTokeniser:
-    if size.weights == SCRATCH:
-        return learn_tokeniser(reports, size.vocabulary, size.text_tokens)
-    try:
-        return published_tokeniser(size.weights, size.text_tokens)
-    except Exception as error:
-        raise _missing(size.weights, error) from error
-
-
-def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
+def _from_scratch(size: DecoderSize, reports: list[str]) -> tuple[Any, ReportTokeniser]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
+    tokeniser = learn_tokeniser(reports, size.vocabulary, size.text_tokens)
     if size.width % size.heads:
         raise UsageError(f"width is {size.width}, it must be a multiple of heads, {size.heads}")
     config = GPT2Config(
@@ -126,31 +119,26 @@ def _from_scratch(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
         embd_pdrop=size.dropout,
         attn_pdrop=size.dropout,
     )
-    return GPT2LMHeadModel(config)
+    return GPT2LMHeadModel(config), tokeniser
 
 
-def _published(size: DecoderSize, tokeniser: ReportTokeniser) -> Any:
-    from transformers import GPT2LMHeadModel
-
-    gpt: Any
-    try:
-        loaded: Any = GPT2LMHeadModel.from_pretrained(size.weights, add_cross_attention=True, output_loading_info=True)
-        gpt, report = loaded
-    except Exception as error:  # the hub's client raises OSError, ValueError and kinds of its own
-        raise _missing(size.weights, error) from error
-    lacking = sorted(key for key in report["missing_keys"] if "cross" not in key and key != "lm_head.weight")
-    if lacking:
-        raise MissingError(f"the decoder {size.weights!r} lacks {len(lacking)} weights, among them {lacking[0]}")
+def _published(size: DecoderSize) -> tuple[Any, ReportTokeniser]:
+    gpt, published, missing = load_language_model(
+        "the decoder", size.weights, _model_class, f"decoder = {SCRATCH!r} needs no download"
+    )
+    refuse_missing("the decoder", size.weights, [key for key in missing if "cross" not in key and key != HEAD])
+    if published.eos_token_id is None:
+        raise MissingError(f"the decoder {size.weights!r}: its tokeniser has no token for the end of a text")
     if size.text_tokens + 1 > gpt.config.n_positions:
         raise UsageError(f"text_tokens is {size.text_tokens}; {size.weights} has {gpt.config.n_positions} positions")
+    tokeniser = published_tokeniser(published, size.text_tokens)
     gpt.resize_token_embeddings(tokeniser.size, mean_resizing=False)
-    return gpt.float()
+    return gpt.float(), tokeniser
 
 
-def _missing(name: str, error: Exception) -> MissingError:
-    first = (str(error).strip() or "no message").splitlines()[0]
-    return MissingError(
-        f"the decoder {name!r} could not be loaded from the hub, its cache or a folder; on a machine with network "
-        f"access run `hf download {name}`, or give the path of a folder that holds config.json, the weights and the "
-        f"tokeniser; decoder = 'scratch' needs no download ({type(error).__name__}: {first})"
-    )
+def _model_class(config: Any) -> tuple[Any, dict[str, Any]]:
+    from transformers import GPT2LMHeadModel
+
+    if config.model_type != "gpt2":
+        raise ValueError(f"it is a {config.model_type}, and the decoder must be a GPT-2")
+    return GPT2LMHeadModel, {"add_cross_attention": True}

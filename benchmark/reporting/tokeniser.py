@@ -80,11 +80,8 @@ def learn_tokeniser(reports: Sequence[str], size: int, most: int) -> ReportToken
     return ReportTokeniser(library, pad, bos, eos, most)
 
 
-def published_tokeniser(name_or_path: str, most: int) -> ReportTokeniser:
-    """The tokeniser of a published decoder, with [BOS] and [PAD] added; raises what transformers raises."""
-    from transformers import AutoTokenizer
-
-    found: Any = AutoTokenizer.from_pretrained(name_or_path, use_fast=True)
-    library = found.backend_tokenizer
+def published_tokeniser(published: Any, most: int) -> ReportTokeniser:
+    """Return the tokeniser of a published decoder, as transformers gives it, with [BOS] and [PAD] added."""
+    library = published.backend_tokenizer
     library.add_special_tokens([BOS, PAD])
-    return ReportTokeniser(library, library.token_to_id(PAD), library.token_to_id(BOS), found.eos_token_id, most)
+    return ReportTokeniser(library, library.token_to_id(PAD), library.token_to_id(BOS), published.eos_token_id, most)

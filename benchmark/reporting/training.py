@@ -13,10 +13,11 @@ from typing import Any
 from filelock import FileLock
 
 from benchmark.engine import training_identity
+from benchmark.engine.checkpoints import load_state
 from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.state_files import read_state, write_state
 from benchmark.engine.training import Progress, mean_losses, train
-from benchmark.errors import UsageError
+from benchmark.errors import MissingError, UsageError
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import Pairs
@@ -46,8 +47,7 @@ def train_decoder(
     with FileLock(file.with_suffix(".lock")):
         identity = training_identity.of(learner, pairs["train"].digest, config)
         stored = _stored(file, identity, on_event)
-        if stored is not None:
-            learner.load_state_dict(stored.pop("state"))
+        if stored is not None and _load(learner, stored.pop("state"), file, on_event):
             return stored
         checkpoint = file.with_suffix(".training")
         result = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
@@ -69,6 +69,16 @@ def _stored(file: Path, identity: dict[str, Any], on_event: EventSink) -> dict[s
     if other:
         on_event(Event("note", f"{file} is made anew: {other}"))
     return None if other else stored
+
+
+def _load(learner: Learner, state: dict[str, Any], file: Path, on_event: EventSink) -> bool:
+    """Load a trained decoder; False, with a note, where its weights are not numbers: it is then trained anew."""
+    try:
+        load_state(learner, state, str(file))
+    except MissingError as error:
+        on_event(Event("note", f"a decoder is trained anew: {error}"))
+        return False
+    return True
 
 
 def _trained(

@@ -10,13 +10,15 @@ from typing import Literal
 
 from torch import Tensor
 
+from benchmark.errors import LeftOut
+
 Parts = Literal["all", "encoder"]
 PARTS = ("all", "encoder")
 ENCODER, TEXT = "ecg_encoder.", "lm_model."
 POSITION_IDS = f"{TEXT}embeddings.position_ids"  # a buffer that old releases of transformers wrote
 
 
-class PartMissing(ValueError):  # noqa: N818 - the name is the message
+class PartMissing(LeftOut):
     """A part of the model is needed that this configuration leaves out."""
 
 

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.weights.language_models import TextModelMissing as TextModelMissing  # what `HubTextEncoder` raises
+from benchmark.weights.language_models import load_language_model, refuse_missing
+
 SMALLEST_VOCABULARY = 258
+ALTERNATIVE = "text_model = 'small' (trained from the reports) or 'none' (features only) need no download"
 SIZES: dict[str, dict[str, int]] = {"small": {}, "tiny": {"vocab_size": 512, "width": 32, "layers": 1, "heads": 1}}
-
-
-class TextModelMissing(OSError):  # noqa: N818 - the name is the message
-    """The files of a published language model are missing or incomplete."""
 
 
 class TokeniserMissing(RuntimeError):  # noqa: N818
@@ -82,12 +82,16 @@ class HubTextEncoder(TextEncoder):
     """A language model by hub id or local path, under its own parameter names (``embeddings.*``, ...).
 
     `pooled` is the model's pooler output, as MERL uses it, or the state of the first token where the model has no
-    pooler. Weights that a checkpoint lacks are an error, never random.
+    pooler. Weights that a checkpoint lacks are an error, never random; it calls the model by its `role` and names the
+    `alternative`.
     """
 
-    def __init__(self, name_or_path: str, max_tokens: int = 256) -> None:
+    def __init__(
+        self, name_or_path: str, max_tokens: int = 256, role: str = "the text model", alternative: str = ALTERNATIVE
+    ) -> None:
         super().__init__()
-        model, self.tokeniser = _load(name_or_path)
+        self.name_or_path = name_or_path
+        model, self.tokeniser = _load(name_or_path, role, alternative)
         self._model = (model,)  # in a tuple, since its children are registered below under the official names
         for name, child in model.named_children():
             self.add_module(name, child)
@@ -117,36 +121,25 @@ class HubTextEncoder(TextEncoder):
         return TextOutput(states[:, 0] if pooled is None else pooled, states, mask)
 
 
-def _load(name_or_path: str) -> tuple[Any, Any]:
+def _load(name_or_path: str, role: str, alternative: str) -> tuple[Any, Any]:
     """Load model and tokeniser; raises `TextModelMissing` unless both are complete."""
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
-
-    kind: Any
-    try:
-        tokeniser = AutoTokenizer.from_pretrained(name_or_path)
-        if "t5" in AutoConfig.from_pretrained(name_or_path).model_type:
-            # T5's dot products are not scaled and therefore large, so the rounding of a fused attention kernel would
-            # show in the fourth digit
-            kind, options = AutoModelForTextEncoding, {"attn_implementation": "eager"}
-        else:
-            kind, options = AutoModel, {}
-        model, report = kind.from_pretrained(name_or_path, output_loading_info=True, **options)
-    except Exception as error:  # the hub's client raises OSError, ValueError and its own kinds
-        raise TextModelMissing(
-            f"the text model {name_or_path!r} could not be loaded from the hub, its cache or a folder; on a machine "
-            f"with network access run `hf download {name_or_path}`, or give the path of a folder that holds "
-            "config.json, the weights and the tokeniser; text_model = 'small' (trained from the reports) or 'none' "
-            f"(features only) need no download ({type(error).__name__}: {_first_line(error)})"
-        ) from error
-    missing = sorted(report["missing_keys"])
+    model, tokeniser, missing = load_language_model(role, name_or_path, _model_class, alternative)
     if missing and all(key.startswith("pooler.") for key in missing):
         model.pooler, missing = None, []  # pre-trained without a pooler: the first token's state is used
-    if missing:
-        raise TextModelMissing(
-            f"the text model {name_or_path!r} lacks {len(missing)} weights, among them {missing[0]}; they would be "
-            "random: give the path of a complete checkpoint"
-        )
+    refuse_missing(role, name_or_path, missing)
+    if tokeniser.pad_token_id is None:
+        raise TextModelMissing(f"{role} {name_or_path!r}: its tokeniser has no token for padding, so it is no encoder")
     return model.float(), tokeniser
+
+
+def _model_class(config: Any) -> tuple[Any, dict[str, Any]]:
+    from transformers import AutoModel, AutoModelForTextEncoding
+
+    if "t5" in config.model_type:
+        # T5's dot products are not scaled and therefore large, so the rounding of a fused attention kernel would show
+        # in the fourth digit
+        return AutoModelForTextEncoding, {"attn_implementation": "eager"}
+    return AutoModel, {}
 
 
 def _mask_id(tokeniser: Any) -> int | None:
@@ -155,10 +148,6 @@ def _mask_id(tokeniser: Any) -> int | None:
         return int(tokeniser.mask_token_id)
     sentinel = tokeniser.convert_tokens_to_ids("<extra_id_0>")
     return None if sentinel in (None, tokeniser.unk_token_id) else int(sentinel)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or "no message").splitlines()[0]
 
 
 def _drop_position_ids(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -12,13 +12,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import LeftOut
 from methods.nn.text import SIZES, TextEncoder, TextOutput, build_text_encoder
 from methods.nn.text_cache import TextCache
 
 BERT_BASE = 768  # channels of MedCPT: the projector's input size where there is no text model
 
 
-class NoTextModel(ValueError):  # noqa: N818 - the name is the message
+class NoTextModel(LeftOut):
     """Text was given to a method that has no text model."""
 
 

@@ -165,6 +165,17 @@ def test_check_on_the_command_line(capsys):
     assert main(["check", "handcraftd"]) == 2 and "did you mean 'handcrafted'" in capsys.readouterr().err
 
 
+def test_check_passes_over_what_a_configuration_leaves_out_and_says_so(capsys):
+    options = ["--set", "width=8", "--set", "rate=100.0", "--set", "embed_dim=16"]
+    assert main(["check", "merl", *options, "--set", "text_model=none"]) == 0
+    out = capsys.readouterr().out
+    assert "left out  text_embeddings: this MERL has no text model (text_model = 'none'" in out
+    assert "passed  ecg_embeddings" in out and "FAILED" not in out
+    assert main(["check", "merl", *options, "--set", "parts=encoder", "--json"]) == 0
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert "need the whole model" in checks["ecg_tokens"]["left_out"] and "left_out" not in checks["ecg_features"]
+
+
 @pytest.mark.slow
 def test_from_the_command_to_a_row_in_a_leaderboard(tmp_path):
     """A second distribution, installed by pip from its folder, as a newcomer would."""

@@ -13,7 +13,7 @@ import torch
 
 import benchmark.api
 from benchmark.cli import main
-from benchmark.contract import failures
+from benchmark.contract import failures, outcome
 from benchmark.contract.methods import method_checks
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights, read_state, save_weights
@@ -69,6 +69,13 @@ class Aligned(AlignedMethod, Moments):
 
     def similarity(self, ecg, text):
         return -np.abs(ecg[:, None] - text[None]).sum(-1)
+
+class LeftOut(Exception):
+    """As benchmark.errors has it, which is not there."""
+
+class Wordless(Aligned):
+    def text_embeddings(self, texts):
+        raise LeftOut("this one reads no text")
 '''
 ENTRY_POINTS = """[ecgarena.methods]
 moments = far:Moments
@@ -76,6 +83,7 @@ dies = far:Dies
 raises = far:Raises
 no_method = far:NotAMethod
 far_aligned = far:Aligned
+wordless = far:Wordless
 broken = not_installed_there:Method
 """
 SUITE = """
@@ -206,6 +214,57 @@ def test_random_weights_come_from_the_seed_and_foreign_ones_are_refused(full, tm
         there.start(state=read_state(tmp_path / "wide.safetensors"))
     with pytest.raises(MissingError):
         load_weights(there, tmp_path / "wide.safetensors")
+
+
+class Here:
+    """The far side in this process: what it answers, without its start."""
+
+    def __init__(self, name, python):
+        self.who, self.server = f"the method {name!r} in {python}", server.Server(name, benchmark.api)
+
+    def ask(self, do, arrays=(), **request):
+        """One request, answered at once."""
+        return server._answer(self.server, {"do": do, **request}, list(arrays))
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex")
+def test_weights_there_are_finite_and_of_the_right_kind(tmp_path, monkeypatch):
+    """Also those that a constructor there has read, and those that only its own precision makes infinite."""
+    monkeypatch.setattr("benchmark.external.method.Interpreter", Here)
+    config = {"width": 8, "rate": 100.0}
+    state = build("random_init", config).state_dict()
+    name = "ecg_encoder.conv1.weight"
+    size = state[name].numel()
+    monkeypatch.setitem(METHODS._classes, "there", external_class("random_init", "/a/python"))
+    for wrong, message in (
+        (state[name], ""),
+        (state[name] * torch.nan, f"{name} holds {size} NaN and 0 infinite values, of {size}"),
+        (state[name].double() + 1e300, f"{name} holds 0 NaN and {size} infinite values"),
+        (state[name].to(torch.complex64), f"{name} holds complex numbers"),
+        (state[name].int(), f"{name} holds whole numbers"),
+    ):
+        torch.save({**state, name: wrong}, tmp_path / "w.pth")
+        if not message:
+            build("there", config, weights=tmp_path / "w.pth")
+            continue
+        with pytest.raises(MissingError, match=message) as error:
+            build("there", config, weights=tmp_path / "w.pth")
+        assert "w.pth" in str(error.value) and "the method 'random_init' in /a/python" in str(error.value)
+    cls = type(METHODS.get("random_init")(**config))
+    original = cls.__init__
+
+    def broken(self, *args, **options):
+        original(self, *args, **options)
+        self.ecg_encoder.conv1.weight.data.fill_(torch.nan)
+
+    monkeypatch.setattr(cls, "__init__", broken)
+    with pytest.raises(MissingError, match=rf"in /a/python as built cannot be used(.|\n)*{name} holds {size} NaN"):
+        build("there", config)
+
+
+def test_what_a_configuration_leaves_out_there_is_no_failure(bare):
+    result = outcome(method_checks(external_class("wordless", bare)()))
+    assert not result.failures and "LeftOut: this one reads no text" in result.left_out["text_embeddings"]
 
 
 @pytest.mark.parametrize(

@@ -330,6 +330,15 @@ def test_published_models_embed_the_reports_for_n3s(t5):
     assert not any("negatives" in name for name in method.state_dict())
 
 
+def test_a_text_model_in_a_folder_needs_no_other_model(t5, monkeypatch):
+    """Offline, with nothing on this machine but that folder."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    method = build("cmelt", {**TINY, "text_model": t5})
+    assert method.negative_model == t5
+    method.start_pretraining(REPORTS)
+    assert all(loss.isfinite() for loss in method.loss(batch_of(4)).values())
+
+
 # --- errors --------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from benchmark.api import MethodCard, SequenceMethod, SignalSpec, TrainableMethod
+from benchmark.contract import outcome
+from benchmark.contract.methods import method_checks
 from benchmark.engine.building import build
 from benchmark.registry import METHODS
 from benchmark.testing import FakeMethod, check_method
@@ -93,6 +95,34 @@ def test_built_in_methods(name):
     case = CASES[name]
     method, fresh = (build(case.method or name, case.config, seed=seed) for seed in (0, 1))
     check_method(method, fresh, case.unused)
+
+
+LEAVING_OUT = {  # configurations that the documents offer -> what of the contract they leave out
+    "merl": ({"text_model": "none"}, {"text_embeddings", "loss and gradients"}),
+    "deri": (
+        {"parts": "encoder", "features": "encoder"},
+        {"ecg_embeddings", "ecg_tokens", "text_embeddings", "loss and gradients"},
+    ),
+    "cmelt": ({"text_model": "none"}, {"text_embeddings", "loss and gradients"}),
+    "cgdmer": ({"text_model": "none", "mask_mode": "none"}, {"text_embeddings", "loss and gradients"}),
+    "ecg_clip_coca": ({"text_model": "none"}, {"text_embeddings", "loss and gradients"}),
+}
+
+
+@pytest.mark.parametrize("name", LEAVING_OUT)
+def test_a_configuration_keeps_what_it_does_not_leave_out(name):
+    options, left_out = LEAVING_OUT[name]
+    case = CASES[name]
+    method, fresh = (build(case.method or name, {**case.config, **options}, seed=seed) for seed in (0, 1))
+    result = outcome(method_checks(method, fresh, case.unused))
+    assert not result.failures and set(result.left_out) == left_out
+    check_method(method, fresh, case.unused)
+
+
+def test_texts_that_a_cache_has_padded_otherwise_are_no_failure():
+    options = {"freeze_text": True, "text_dropout_in_train": False, "cache_text": True}
+    method, fresh = (build("merl", {**CASES["merl"].config, **options}, seed=seed) for seed in (0, 1))
+    check_method(method, fresh, CASES["merl"].unused)
 
 
 # --- the check can fail --------------------------------------------------------------------------

@@ -71,7 +71,9 @@ def load_embedding(name: str) -> Embed:
     """
     if name == "hashed":
         return embed_hashed_words
-    encoder = HubTextEncoder(name).eval()
+    encoder = HubTextEncoder(
+        name, role="the model that finds cmelt's negatives (negative_model)", alternative="'hashed' needs no download"
+    ).eval()
 
     def embed(texts: Sequence[str]) -> Tensor:
         _, states, mask = encoder(texts)
