@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -55,17 +54,6 @@ def load_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], sourc
     tensors = {key: value for key, value in own.items() if isinstance(value, torch.Tensor)}
     values.refuse(values.look(state, tensors, values.attention_masks(module)), source)
     module.load_state_dict(state)
-
-
-def read_own(path: Path) -> dict[str, Any]:
-    """Read a dictionary that this project has kept in a torch file; raise `MissingError` where it is damaged."""
-    try:
-        contents = read_file(path, lazily=False)  # its tensors outlive the file
-    except MissingError as error:
-        raise MissingError(f"{error} (it is a file of ours: remove it, and what it belongs to starts anew)") from error
-    if not isinstance(contents, dict):
-        raise unreadable(path, "it is no dictionary; remove it, and what it belongs to starts anew")
-    return contents
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TextIO
 
 from benchmark.names import one_line
@@ -132,6 +132,18 @@ class BarReporter:
         self.progress.update(bar, completed=event.done, total=event.total, values=values)
         if event.done >= event.total:
             self.progress.remove_task(self.bars.pop(event.text))
+
+
+def naming_row(row: str, method: str, on_event: EventSink) -> EventSink:
+    """Put the row before progress and notes where it is not called as its method: several rows may share one."""
+    if row == method:
+        return on_event
+
+    def name(event: Event) -> None:
+        own = event.kind in ("step", "note")
+        on_event(replace(event, text=f"{row}: {event.text}") if own else event)
+
+    return name
 
 
 def counting_cells(on_event: EventSink, total: int) -> EventSink:

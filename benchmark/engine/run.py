@@ -16,7 +16,7 @@ from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.context import CellContext, CellInputs
-from benchmark.engine.events import Event, EventSink, ParentGoneError
+from benchmark.engine.events import Event, EventSink, ParentGoneError, naming_row
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.interrupts import user_interrupted
@@ -51,7 +51,9 @@ class _GroupRun:
     """One group of cells in one process."""
 
     def __init__(self, group: CellGroup, home: Home, device: str, on_event: EventSink) -> None:
-        self.group, self.home, self.device, self.on_event = group, home, device, on_event
+        self.group, self.home, self.device = group, home, device
+        first = group.cells[0]
+        self.on_event = naming_row(first.row, first.spec.method, on_event)
         self.store = Store(home.records)
         self.started = time.time_ns()
         self.ended: Counter[str] = Counter()
