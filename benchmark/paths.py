@@ -4,6 +4,7 @@ for published weights that have to be fetched by hand."""
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,11 @@ class Home:
     @classmethod
     def default(cls) -> Home:
         return cls(Path(os.environ.get(HOME_VARIABLE) or "runs").absolute())
+
+    def command(self, *words: str) -> str:
+        """``ecgarena retry --home FOLDER``, for a shell; without the option where the command looks here anyway."""
+        option = [] if self == Home.default() else ["--home", str(self.root)]
+        return shlex.join(["ecgarena", *words, *option])
 
     @property
     def data(self) -> Path:

@@ -15,6 +15,7 @@ from benchmark.engine.events import LineReporter
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, UsageError, raise_all
 from benchmark.paths import Home
 from benchmark.planning.suite_files import suite_name
+from benchmark.streams import reader_gone
 from slurm import queue
 from slurm.states import Standing, chosen, look, standings, under_way
 from slurm.submission import submissions
@@ -32,9 +33,9 @@ def status(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(rows_of(found), indent=1))
         else:
-            print("\n".join(table(found)), flush=True)
+            print("\n".join(table(found, home, options.suite)), flush=True)
         states = Counter(standing.state for standing in found)
-        if not options.watch or not (states["running"] or states["queued"]):
+        if not options.watch or reader_gone() or not (states["running"] or states["queued"]):
             break
         time.sleep(options.every)
         print(time.strftime("\n%H:%M:%S"))
@@ -65,8 +66,8 @@ def rows_of(found: list[Standing]) -> list[dict[str, object]]:
     return [{"method": row, "task": task, **count} for (row, task), count in counts.items()]
 
 
-def table(found: list[Standing]) -> list[str]:
-    """Lines for a terminal: counts, then the failed and lost cells with their reasons."""
+def table(found: list[Standing], home: Home, suite: str | None) -> list[str]:
+    """Lines for a terminal: counts, then the failed and lost cells with their reasons; `suite` as it was given."""
     if not found:
         return ["nothing was submitted from this home"]
     lines = [f"{'method':20s} {'task':20s}" + "".join(f" {state:>8s}" for state in STATES)]
@@ -75,15 +76,30 @@ def table(found: list[Standing]) -> list[str]:
     total = Counter(standing.state for standing in found)
     lines.append(f"{'all':41s}" + "".join(f" {total[state]:8d}" for state in STATES))
     bad = [standing for standing in found if standing.state in ("failed", "lost")]
-    for standing in bad[:NAMED]:
-        how = f" ({standing.kind})" if standing.kind else ""
-        why = standing.message or "its job ended without a record of it"
-        lines.append(f"{standing.state}{how}: {standing.cell.title}: {why}")
-    if len(bad) > NAMED:
-        lines.append(f"... and {len(bad) - NAMED} more")
+    reasons = _reasons(bad)
+    lines += reasons[:NAMED]
+    if len(reasons) > NAMED:
+        lines.append(f"... and {len(reasons) - NAMED} more reasons")
     if bad:
-        lines.append("'ecgarena retry' runs them again; 'ecgarena logs CELL' shows what a job said")
+        lines.append(f"run them again with: {home.command('retry', *([suite] if suite else []))}")
+        lines.append(f"what a job said: {home.command('logs', bad[0].cell.key)}")
     return lines
+
+
+def _reasons(bad: list[Standing]) -> list[str]:
+    """Each reason of a row once, with the first of its cells."""
+    alike: dict[tuple[str, str, str, str], list[Standing]] = {}
+    for one in bad:
+        why = one.message or "its job ended without a record of it"
+        alike.setdefault((one.cell.row, one.state, f" ({one.kind})" if one.kind else "", why), []).append(one)
+    return [
+        f"{state}{how}: {several[0].cell.title}{_and_more(several)}: {why}"
+        for (_, state, how, why), several in alike.items()
+    ]
+
+
+def _and_more(several: list[Standing]) -> str:
+    return f" and {len(several) - 1} more of its row" if len(several) > 1 else ""
 
 
 def logs(options: argparse.Namespace) -> int:
@@ -103,7 +119,7 @@ def logs(options: argparse.Namespace) -> int:
             sys.stdout.write(text.decode("utf-8", "replace"))
             sys.stdout.flush()
         last = submission.journal(number)
-        if not options.follow or (last and last[-1]["what"] in ("end", "gave_up")):
+        if not options.follow or reader_gone() or (last and last[-1]["what"] in ("end", "gave_up")):
             break
         time.sleep(options.every)
     if not shown:
@@ -118,7 +134,7 @@ def _the_cell(name: str, home: Home) -> Standing:
     matches = matches or [entry for entry in found if name == entry.cell.title]
     matches = matches or [entry for entry in found if all(word in entry.cell.title for word in name.split())]
     if not matches:
-        raise UsageError(f"no submitted cell has the key or the title {name!r} ('ecgarena status' names them)")
+        raise UsageError(f"no submitted cell has the key or the title {name!r}; to see them: {home.command('status')}")
     if len(matches) > 1:
         listed = [f"{entry.cell.key} {entry.cell.title}" for entry in matches[:NAMED]]
         more = [f"... and {len(matches) - NAMED} more"] if len(matches) > NAMED else []
@@ -182,7 +198,8 @@ def cancel(options: argparse.Namespace) -> int:
         if job in seen
     }
     queue.cancel(sorted(jobs))
-    print(f"cancelled {len(jobs)} jobs; records stay, 'ecgarena run' or 'ecgarena retry' goes on from them")
+    again = home.command("retry", *([options.suite] if options.suite else []))
+    print(f"cancelled {len(jobs)} jobs; records stay; go on from them with: {again}")
     return COMPLETE
 
 

@@ -118,7 +118,7 @@ class SlurmExecutor(Executor):
                 made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], on_event)
             except FailedJobError as error:
                 if not queue.full(str(error)):
-                    raise BenchmarkError(_refusal(str(error), submission, jobs)) from error
+                    raise BenchmarkError(_refusal(str(error), submission, jobs, home)) from error
                 reason = str(error).strip().splitlines()[-1]
                 on_event(
                     Event(
@@ -129,7 +129,7 @@ class SlurmExecutor(Executor):
                 break
             jobs |= {unit.number: str(job.job_id) for unit, job in zip(array.units, made, strict=True)}
             submission.write_jobs(jobs)
-        self._tell(submission, layout, jobs, on_event)
+        self._tell(submission, layout, jobs, home, on_event)
         return submission
 
     def _write(self, folder: Path, layout: Layout, home: Home, code: Path) -> Submission:
@@ -195,7 +195,9 @@ class SlurmExecutor(Executor):
         runner._throttling = 0.0
         return runner
 
-    def _tell(self, submission: Submission, layout: Layout, jobs: dict[int, str], on_event: EventSink) -> None:
+    def _tell(
+        self, submission: Submission, layout: Layout, jobs: dict[int, str], home: Home, on_event: EventSink
+    ) -> None:
         cells = sum(len(unit.cells) for unit in layout.units if unit.number in jobs)
         stages = Counter(unit.stage for unit in layout.units if unit.number in jobs)
         shown = ", ".join(f"{count} {stage}" for stage, count in stages.items())
@@ -211,9 +213,8 @@ class SlurmExecutor(Executor):
             lines.append(
                 f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later"
             )
-        lines.append(
-            "follow with 'ecgarena status --watch', read with 'ecgarena logs CELL', stop with 'ecgarena cancel'"
-        )
+        commands = {"follow": ("status", "--watch"), "read": ("logs", "CELL"), "stop": ("cancel",)}
+        lines.append(", ".join(f"{what} with '{home.command(*words)}'" for what, words in commands.items()))
         for line in lines:
             on_event(Event("note", line))
 
@@ -290,8 +291,8 @@ def _patiently(runner: _Submitit, works: list[Work], on_event: EventSink) -> lis
             pause = min(2 * pause, queue.LONGEST)
 
 
-def _refusal(error: str, submission: Submission, jobs: dict[int, str]) -> str:
-    queued = f"{len(jobs)} jobs of {submission.folder} are queued already ('ecgarena cancel' ends them)"
+def _refusal(error: str, submission: Submission, jobs: dict[int, str], home: Home) -> str:
+    queued = f"{len(jobs)} jobs of {submission.folder} are queued already; to end them: {home.command('cancel')}"
     return f"sbatch refused: {error.strip()}\n{queued if jobs else 'nothing is queued'}"
 
 

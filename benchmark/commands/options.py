@@ -145,9 +145,5 @@ def scope_of(options: argparse.Namespace) -> list[str]:
     given = {name: getattr(options, name) for name in ("methods", "tasks")}
     lists = [part for name, chosen in given.items() if chosen for part in (f"--{name}", *chosen)]
     limit = [] if options.limit is None else ["--limit", str(options.limit)]
-    return [*lists, *limit, *home_options(options)]
-
-
-def home_options(options: argparse.Namespace) -> list[str]:
-    """``--home`` as it was given."""
-    return ["--home", str(options.home)] if options.home else []
+    home = ["--home", str(options.home)] if options.home else []
+    return [*lists, *limit, *home]

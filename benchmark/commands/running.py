@@ -32,7 +32,7 @@ from benchmark.registry import DATASETS
 if TYPE_CHECKING:
     from benchmark.engine.executors import Executor
     from benchmark.planning.contamination import Gate
-    from benchmark.planning.plan import CellGroup, Plan
+    from benchmark.planning.plan import Cell, CellGroup, Plan
     from benchmark.planning.standing import Standings
 
 
@@ -130,6 +130,7 @@ def _reasons(standings: Standings) -> list[str]:
 def run(options: argparse.Namespace) -> int:
     """Prepare, pre-train, run what is missing, print the leaderboard."""
     from benchmark.engine.events import Event, counting_cells
+    from benchmark.engine.fitting import check_weights
     from benchmark.leaderboard.tables import Leaderboard
     from benchmark.planning.anew import set_aside_rows
     from benchmark.planning.plan import group_cells
@@ -148,6 +149,8 @@ def run(options: argparse.Namespace) -> int:
         wanted = standings.to_run + (standings.failed if options.retry_failed else [])
         elsewhere, wanted = len(wanted), runner.not_in_flight(wanted, home)
         elsewhere -= len(wanted)
+        if options.executor not in executor_plugins():  # a login node is no place to build methods
+            check_weights(wanted)
         for line in [
             *(f"skipped {skip.row} × {skip.task}: {skip.reason}" for skip in plan.skipped),
             *_reasons(standings),
@@ -215,6 +218,7 @@ def status(options: argparse.Namespace) -> int:
         print_json(rows)
     else:
         _print_counts(rows, standings)
+        _print_failures(standings, options.records or home_of(options).records)
     return SOME_FAILED if standings.failed else (INCOMPLETE if standings.to_run else COMPLETE)
 
 
@@ -228,7 +232,7 @@ def _standings_of(options: argparse.Namespace) -> Standings:
 
 
 def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:
-    """Counts by row and task in the states that occur, then the reasons, then the first failures."""
+    """Counts by row and task in the states that occur, then the reasons."""
     from benchmark.planning.standing import DONE, FAILED, MISSING, STATES
 
     states = [state for state in STATES if state in (DONE, FAILED, MISSING) or standings.cells(state)]
@@ -238,9 +242,24 @@ def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:
         print(f"{row['method']:20s} {row['task']:20s}{numbers}")
     for line in _reasons(standings):
         print(line)
-    failed = [standing for standing in standings.each if standing.state == FAILED]
-    for standing in failed[:10]:
-        print(f"failed: {standing.cell.title}: {standing.why}")
+
+
+def _print_failures(standings: Standings, records: Path, most: int = 10) -> None:
+    """Each failure of a row once, with its whole message and the first of its cells."""
+    from benchmark.planning.standing import FAILED
+    from benchmark.records.store import Store
+
+    reasons: dict[tuple[str, str], list[Cell]] = {}
+    for standing in standings.each:
+        if standing.state == FAILED:
+            reasons.setdefault((standing.cell.row, standing.why), []).append(standing.cell)
+    for (_, first_line), cells in list(reasons.items())[:most]:
+        record = Store(records).get(cells[0].spec)
+        message = record.error["message"] if record and record.error else first_line
+        more = f" and {len(cells) - 1} more of its row" if len(cells) > 1 else ""
+        print(f"failed: {cells[0].title}{more}: {message}")
+    if len(reasons) > most:
+        print(f"... and {len(reasons) - most} more reasons")
 
 
 def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> None:

@@ -55,6 +55,7 @@ class _GroupRun:
         self.store = Store(home.records)
         self.started = time.time_ns()
         self.ended: Counter[str] = Counter()
+        self.told: set[str] = set()  # messages of failures, each told in full once
 
     def run(self) -> Counter[str]:
         first = self.group.cells[0].spec
@@ -181,8 +182,16 @@ class _GroupRun:
         fault = error_of(error)
         aside = self.store.put(cell.spec, failed_record(cell, fault, seconds, digests))
         self._tell_aside(cell, aside)
-        self.on_event(Event("cell", f"{cell.title}: {fault['message'].splitlines()[0]}", status="failed"))
+        self.on_event(Event("cell", f"{cell.title}: {self._in_full_once(fault['message'])}", status="failed"))
         return "failed"
+
+    def _in_full_once(self, message: str) -> str:
+        """A list of faults is told whole for the first cell of the group that it fails."""
+        first, *rest = message.splitlines()
+        if rest and message in self.told:
+            return f"{first} (told in full above)"
+        self.told.add(message)
+        return message
 
     def _tell_aside(self, cell: Cell, aside: Path | None) -> None:
         if aside is not None:

@@ -44,7 +44,7 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
     cls = DATASETS.get(name)
     path = prepared_path(name, distinct(cls, config, f"dataset {name}"), home)
     if not (path / store.MANIFEST).is_file():
-        raise MissingError(f"{name} is not prepared at {path}; run 'ecgarena data prepare {name} --root FOLDER'")
+        raise MissingError(f"{name} is not prepared at {path}; run '{_how_to_prepare(name, config, home)}'")
     dataset = PreparedDataset(path)
     if dataset.manifest["version"] != cls.card.version:
         raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
@@ -92,6 +92,14 @@ def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
     readable = "-".join(f"{key}{value}" for key, value in sorted(config.items()))
     plain = len(readable) <= 80 and all(letter.isalnum() or letter in "-._" for letter in readable)
     return home.data / f"{name}-{readable if plain else digest(config)}".rstrip("-")
+
+
+def _how_to_prepare(name: str, config: dict[str, Any], home: Home) -> str:
+    """The command, with the options of `config`."""
+    cls = DATASETS.get(name)
+    assigned = [word for key, value in distinct(cls, config, name).items() for word in ("--set", f"{key}={value}")]
+    root = ["--root", "FOLDER"] if cls.needs_root else []
+    return home.command("data", "prepare", name, *assigned, *root)
 
 
 def read_preparation_log(prepared: PreparedDataset) -> PreparationLog:

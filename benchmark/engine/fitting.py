@@ -1,0 +1,30 @@
+"""Whether the weights of a run fit their methods, asked before its first cell: a list of faults, once per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.canonical import digest
+from benchmark.engine.building import build
+from benchmark.errors import BenchmarkError, MissingError, raise_all
+from benchmark.planning.plan import Cell
+
+
+def check_weights(cells: Iterable[Cell]) -> None:
+    """Load each row's weights once; raise `MissingError` that lists every row whose file does not fit, and why.
+
+    Methods of another interpreter are left to their first cell.
+    """
+    rows = {
+        digest([cell.spec.method, cell.spec.method_config, cell.weights_file]): cell
+        for cell in cells
+        if cell.weights_file is not None and cell.python is None
+    }
+    problems = []
+    for cell in rows.values():
+        try:
+            build(cell.spec.method, cell.spec.method_config, Path(str(cell.weights_file)))
+        except BenchmarkError as error:
+            problems.append(f"{cell.row}: {error}")
+    raise_all(problems, "no cell was run, for these weights cannot be used:", MissingError)
