@@ -10,8 +10,7 @@ from typing import Any
 from benchmark.canonical import canonical
 from benchmark.errors import UsageError, did_you_mean, raise_all, shown
 from benchmark.option_types import converted, fits, option_types, wanted
-from benchmark.toml_values import parse_value as parse_value
-from benchmark.toml_values import value_problems
+from benchmark.toml_values import parse_value, value_problems
 
 
 @functools.cache

@@ -7,6 +7,7 @@ recordings says nothing about a night on real ones.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
@@ -16,13 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.api import SupervisedMethod
 from benchmark.canonical import digest
 from benchmark.data.store.prepared import MANIFEST
+from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell
 from benchmark.planning.pretrained import CARD, weight_options
 from benchmark.records.index import Entry
 from benchmark.records.spec import RunSpec, cost_recipe
+from benchmark.registry import METHODS
 from slurm.recordings import Recordings
 
 # seconds, where nothing was measured yet: long enough that a first job is not cut
@@ -58,7 +62,7 @@ class Estimates:
                 self._add_cell(entry)
         for card in _json_files(home.pretrained, f"*/{CARD}"):
             self._add_pretraining(card)
-        synthetic = {card["digest"]: card["synthetic"] for card in _json_files(home.data, f"*/{MANIFEST}")}
+        synthetic = {str(one.get("digest")): one.get("synthetic") for one in _json_files(home.data, f"*/{MANIFEST}")}
         for path in home.features.glob("*.json"):
             self._add_features(path, synthetic)
 
@@ -105,7 +109,8 @@ class Estimates:
         kind = (entry.synthetic, entry.partial)
         measured = Measured(entry.recordings, entry.seconds)
         self._measured["cell", entry.method, entry.task, *entry.recipe, *kind].append(measured)
-        self._measured["task", entry.task, entry.recipe[1], *kind].append(measured)
+        if not _is_trained_end_to_end(entry.method):
+            self._measured["task", entry.task, entry.recipe[1], *kind].append(measured)
 
     def _add_pretraining(self, card: Mapping[str, Any]) -> None:
         with suppress(KeyError, TypeError, ValueError):  # of another form
@@ -115,7 +120,7 @@ class Estimates:
             measured = Measured(int(card["recordings"]), float(card["seconds"]))
             self._measured["pretrain", card["method"], key, *kind].append(measured)
 
-    def _add_features(self, path: Path, synthetic: Mapping[str, bool]) -> None:
+    def _add_features(self, path: Path, synthetic: Mapping[str, object]) -> None:
         """The cache keeps seconds per recording, and a row of the array beside its file is one."""
         with suppress(OSError, KeyError, TypeError, ValueError):  # a file of another kind, or of data that has gone
             card = json.loads(path.read_text("utf-8"))
@@ -123,6 +128,15 @@ class Estimates:
             rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
             measured = Measured(rows, rows * float(card["cost"]["feature_seconds"]))
             self._measured["features", card["method"], digest(card["config"]), *kind].append(measured)
+
+
+@functools.cache
+def _is_trained_end_to_end(method: str) -> bool:
+    """Whether a method's cells are trainings; one that is not installed here tells nothing of others."""
+    try:
+        return issubclass(METHODS.get(method), SupervisedMethod)
+    except BenchmarkError:
+        return True
 
 
 def _scaled(measured: list[Measured], recordings: float) -> Estimate:
@@ -133,7 +147,10 @@ def _scaled(measured: list[Measured], recordings: float) -> Estimate:
     return Estimate(rate * recordings, len(chosen))
 
 
-def _json_files(folder: Path, pattern: str) -> Iterable[Any]:
+def _json_files(folder: Path, pattern: str) -> Iterable[dict[str, Any]]:
+    """The tables among the files; one that cannot be read tells no time."""
     for path in folder.glob(pattern):
         with suppress(OSError, ValueError):
-            yield json.loads(path.read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
+            if isinstance(content, dict):
+                yield content

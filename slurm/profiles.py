@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmark.configuration import parse_value
-from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.errors import UsageError, did_you_mean, raise_all, shown
+from benchmark.toml_values import parse_value, read_toml, value_problems
 
 FOLDER = Path(__file__).parent / "profiles"
 STAGES = ("pretrain", "features", "probe", "train", "report")
@@ -144,10 +143,8 @@ class Profile(_Table):
 def load_profile(name: str, assignments: Sequence[str] = ()) -> Profile:
     """Load a profile by name or path; every mistake in it and in ``--resource`` is listed at once."""
     path = profile_path(name)
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no readable TOML file: {error}") from None
+    raw = read_toml(path)
+    raise_all(list(value_problems(raw)), f"the profile {path} is wrong:")
     problems = _unknown(raw)
     given = _command_line(assignments, problems)
     limits = given.pop("limits", {})
@@ -246,7 +243,7 @@ def _explain(fault: Any, model: type[BaseModel], where: str) -> str:
     place = ".".join([where, *map(str, fault["loc"])])
     if fault["type"] == "extra_forbidden":
         return f"{place} is no key{did_you_mean(str(fault['loc'][-1]), model.model_fields)}"
-    return f"{place}: {fault['msg'].removeprefix('Value error, ')}, it is {fault['input']!r}"
+    return f"{place}: {fault['msg'].removeprefix('Value error, ')}, it is {shown(fault['input'])}"
 
 
 def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, Any]:
@@ -261,9 +258,14 @@ def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, 
             problems.append(f"--resource {pair}: {path[0]} is no stage{did_you_mean(path[0], STAGES)}")
         else:
             table = given.setdefault(path[0], {}) if path else given
-            table[last] = parse_value(value.strip())
-            if last in ("memory", "time") and not isinstance(table[last], str):
-                table[last] = value.strip()
+            try:
+                parsed = parse_value(value.strip())
+            except ValueError as error:
+                problems.append(f"--resource {key.strip()}: {error}")
+                continue
+            problems += value_problems(parsed, f"--resource {key.strip()}")
+            plain_text = last in ("memory", "time") and not isinstance(parsed, str)
+            table[last] = value.strip() if plain_text else parsed
     return given
 
 

@@ -58,13 +58,16 @@ def show(options: argparse.Namespace) -> int:
                 _show_class(kind.removesuffix("s"), name, registry)
             return COMPLETE
     if name in suite_names() or name.endswith(".toml"):
-        text = suite_path(name).read_text("utf-8")
+        path = suite_path(name)
         if options.json:
-            import tomllib
+            from benchmark.errors import raise_all
+            from benchmark.toml_values import read_toml, value_problems
 
-            print_json({"kind": "suite", "name": name, "suite": tomllib.loads(text)})
+            content = read_toml(path)
+            raise_all(list(value_problems(content)), f"{path} is wrong:")
+            print_json({"kind": "suite", "name": name, "suite": content})
         else:
-            print(text)
+            print(path.read_text("utf-8", "replace"))
         return COMPLETE
     known = [*(entry for registry in REGISTRIES.values() for entry in registry.names()), *suite_names()]
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")

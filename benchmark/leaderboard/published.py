@@ -6,16 +6,16 @@ A published number never enters a table's ranking: its protocol, data and model 
 from __future__ import annotations
 
 import csv
-import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import mean
 
 import benchmark
-from benchmark.configuration import parse_value
-from benchmark.errors import DataError, raise_all
+from benchmark.errors import DataError, raise_all, shown
 from benchmark.leaderboard.summary import SIGNAL, Entry
+from benchmark.toml_values import parse_value, read_toml
 
 FOLDER = Path(benchmark.__file__).resolve().parent.parent / "results" / "published"
 EVIDENCE = {
@@ -54,6 +54,9 @@ class Published:
         return name in entry.variant and entry.variant[name] == parse_value(value)
 
 
+COLUMNS = [field.name for field in fields(Published)]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A published number and the mean over seeds of ours."""
@@ -68,25 +71,71 @@ class Comparison:
 
 
 def load(folder: Path = FOLDER) -> list[Published]:
-    """Read the published numbers; none where the folder is absent (a package installed without the results)."""
+    """Read the published numbers; none where the folder is absent (a package installed without the results).
+
+    Raises `DataError` with every mistake of both files.
+    """
     path = folder / "numbers.csv"
     if not path.is_file():
         return []
-    sources = tomllib.loads((folder / "sources.toml").read_text("utf-8"))
-    found, problems = [], []
-    with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            if row["source"] not in sources:
-                problems.append(f"line {line}: sources.toml has no {row['source']!r}")
-            if row["evidence"] not in EVIDENCE:
-                problems.append(f"line {line}: evidence is {row['evidence']!r}, not one of {', '.join(EVIDENCE)}")
-            try:
-                found.append(Published(**{**row, "value": float(row["value"])}))  # type: ignore[arg-type]
-            except ValueError:
-                problems.append(f"line {line}: value is {row['value']!r}, no number")
+    cited, problems = _sources(folder / "sources.toml")
+    numbers: list[Published] = []
+    for line, row in _rows(path):
+        wrong = _row_problems(row, cited) if list(row) == COLUMNS else [f"{len(row)} fields, not {len(COLUMNS)}"]
+        problems += [f"line {line}: {problem}" for problem in wrong]
+        if not wrong:
+            number = {**row, "value": float(row["value"]), "source": cited[row["source"]]}
+            numbers.append(Published(**number))  # type: ignore[arg-type]
     raise_all(problems, f"{path} is wrong:", DataError)
-    cited = {name: str(entry["cite"]) for name, entry in sources.items()}
-    return [Published(**{**vars(one), "source": cited[one.source]}) for one in found]
+    return numbers
+
+
+def _sources(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Name -> citation, and what is wrong with the file."""
+    sources = read_toml(path, DataError)
+    problems = [
+        f"{path.name}: {shown(name)} is no table with a text 'cite'"
+        for name, entry in sources.items()
+        if not (isinstance(entry, dict) and isinstance(entry.get("cite"), str))
+    ]
+    return {name: entry["cite"] if isinstance(entry, dict) else "" for name, entry in sources.items()}, problems
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and fields of each number, by their place where there are too many or too few.
+
+    Raises `DataError` for a file that is no table with these columns.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = csv.reader(file, strict=True)
+            if (head := next(table, [])) != COLUMNS:
+                raise DataError(f"{path}: the first line is {shown(','.join(head))}, not {','.join(COLUMNS)}")
+            for fields in table:
+                names = COLUMNS if len(fields) == len(COLUMNS) else map(str, range(len(fields)))
+                yield table.line_num, dict(zip(names, fields, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no readable CSV file: {error}") from None
+
+
+def _row_problems(row: Mapping[str, str], sources: Collection[str]) -> list[str]:
+    problems = []
+    if row["source"] not in sources:
+        problems.append(f"sources.toml has no {shown(row['source'])}")
+    if row["evidence"] not in EVIDENCE:
+        problems.append(f"evidence is {shown(row['evidence'])}, not one of {', '.join(EVIDENCE)}")
+    try:
+        if not math.isfinite(float(row["value"])):
+            problems.append(f"value is {row['value']}, no finite number")
+    except ValueError:
+        problems.append(f"value is {shown(row['value'])}, no number")
+    try:
+        name, sign, value = row["where"].partition("=")
+        if row["where"] and not (name and sign and parse_value(value) != ""):
+            problems.append(f"where is {shown(row['where'])}, not of the form field=value")
+    except ValueError as error:
+        problems.append(f"where: {error}")
+    return problems
 
 
 def beside(entries: Iterable[Entry], published: Iterable[Published]) -> list[Comparison]:

@@ -1,7 +1,5 @@
 """Cells into units and arrays: order, dependencies, packing, limits; without a scheduler."""
 
-import json
-
 import pytest
 
 from benchmark.planning.plan import group_cells, make_plan
@@ -80,21 +78,6 @@ def test_cells_are_packed_by_time(planned):
     per_job = int((20 * 60 - 60) / DEFAULTS["probe"])
     assert [len(unit.cells) for unit in probes] == [per_job] * (399 // per_job) + [399 % per_job]
     assert all(unit.seconds <= 20 * 60 for unit in probes) and layout.guessed == 1200 and not layout.measured
-
-
-def test_earlier_records_replace_the_default(planned, home):
-    made, _ = planned()
-    cell = made.cells[0]
-    home.features.mkdir(parents=True)
-    (home.features / "plain-x.json").write_text('{"method": "plain"}')  # of another kind: it tells no time
-    folder = home.records / "chore" / "plain" / cell.spec.key
-    folder.mkdir(parents=True)
-    record = {"key": cell.spec.key, "spec": {"task": "chore", "method": "plain"}, "question": {}}
-    record |= {"status": "done", "seconds": 600.0}
-    (folder / "record.json").write_text(json.dumps(record))
-    _, layout = planned(done=1)
-    assert layout.measured == 29 and not layout.guessed
-    assert [len(unit.cells) for unit in layout.units if unit.row == "plain"] == [2, 2, 2, 2, 1]
 
 
 def test_the_fewest_arrays_that_the_limits_allow(planned):
