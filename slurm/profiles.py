@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmark.errors import UsageError, did_you_mean, raise_all, shown
+from benchmark.paths import is_file
 from benchmark.toml_values import parse_value, read_toml, value_problems
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -168,7 +169,7 @@ def profile_names() -> list[str]:
 
 def profile_path(name: str) -> Path:
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    if not path.is_file():
+    if not is_file(path):
         hint = "" if name.endswith(".toml") else did_you_mean(name, profile_names())
         raise UsageError(f"no profile {name!r}{hint}; a path that ends in .toml works as well")
     return path

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmark.errors import BenchmarkError, MissingError, UsageError
 from benchmark.external import worker as server
+from benchmark.paths import user_path
 
 API = Path(server.__file__).parents[1] / "api.py"
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")  # would lead the other one to our packages
@@ -25,7 +26,7 @@ class Interpreter:
 
     def __init__(self, name: str, python: str) -> None:
         self.who = f"the method {name!r} in {python}"
-        path = Path(python).expanduser()
+        path = user_path(python)
         if not os.access(path, os.X_OK) or path.is_dir():
             raise MissingError(f"{self.who}: there is no interpreter; give the path of its bin/python")
         self._log: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process

@@ -92,13 +92,13 @@ def load(folder: Path = FOLDER) -> list[Published]:
 
 def _sources(path: Path) -> tuple[dict[str, str], list[str]]:
     """Name -> citation, and what is wrong with the file."""
-    sources = read_toml(path, DataError)
-    problems = [
-        f"{path.name}: {shown(name)} is no table with a text 'cite'"
-        for name, entry in sources.items()
-        if not (isinstance(entry, dict) and isinstance(entry.get("cite"), str))
-    ]
-    return {name: entry["cite"] if isinstance(entry, dict) else "" for name, entry in sources.items()}, problems
+    cited = {
+        name: entry.get("cite") if isinstance(entry, dict) else None
+        for name, entry in read_toml(path, DataError).items()
+    }
+    wrong = [name for name, cite in cited.items() if not isinstance(cite, str)]
+    problems = [f"{path.name}: {shown(name)} is no table with a text 'cite'" for name in wrong]
+    return {name: str(cite) for name, cite in cited.items()}, problems
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -111,9 +111,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             table = csv.reader(file, strict=True)
             if (head := next(table, [])) != COLUMNS:
                 raise DataError(f"{path}: the first line is {shown(','.join(head))}, not {','.join(COLUMNS)}")
-            for fields in table:
-                names = COLUMNS if len(fields) == len(COLUMNS) else map(str, range(len(fields)))
-                yield table.line_num, dict(zip(names, fields, strict=True))
+            for cells in table:
+                names = COLUMNS if len(cells) == len(COLUMNS) else map(str, range(len(cells)))
+                yield table.line_num, dict(zip(names, cells, strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no readable CSV file: {error}") from None
 

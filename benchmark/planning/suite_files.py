@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmark.errors import UsageError, did_you_mean
+from benchmark.errors import UsageError, did_you_mean, shown
+from benchmark.paths import is_file
 from benchmark.toml_values import read_toml
 
 
@@ -17,9 +18,9 @@ def suite_names() -> list[str]:
 def suite_path(name: str) -> Path:
     """The file of a built-in suite, or the path that was given; `UsageError` when there is none."""
     path = Path(name) if name.endswith(".toml") else _folder() / f"{name}.toml"
-    if not path.is_file():
+    if not is_file(path):
         hint = "" if name.endswith(".toml") else did_you_mean(name, suite_names())
-        raise UsageError(f"no suite {name!r}{hint}")
+        raise UsageError(f"no suite {shown(name)}{hint}")
     return path
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark.api import MethodCard, Weights
 from benchmark.canonical import file_sha256
 from benchmark.errors import MissingError, UsageError, did_you_mean
-from benchmark.paths import WEIGHTS_VARIABLE, weights_file
+from benchmark.paths import WEIGHTS_VARIABLE, is_file, weights_file
 
 HUB, TAG = "hub:", "tag:"
 
@@ -25,7 +25,7 @@ def locate(reference: str, method: str, card: MethodCard) -> tuple[Path, str]:
             raise UsageError(f"{method} has no weights with the tag {tag!r}{did_you_mean(tag, card.weights)}")
         return _tagged(tag, method, card.weights[tag])
     path = _from_hub(reference) if reference.startswith(HUB) else Path(reference)
-    if not path.is_file():
+    if not is_file(path):
         raise MissingError(
             f"the weights of {method} are missing: {path} is no file (give a path, {HUB}org/repo/file@revision or "
             f"{TAG}NAME{did_you_mean('', card.weights) if card.weights else ''})"

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmark.canonical import digest
 from benchmark.errors import UsageError, raise_all
+from benchmark.paths import user_path
 from benchmark.registry import DATASETS
 
 FIELDS = ("coarse", "fine", "version", "source", "about", "members")
@@ -63,7 +64,7 @@ def find_map(source: str, target: str, path: str = "") -> ClassMap | None:
 
     `path` names a JSON file to use instead of the project's own maps.
     """
-    maps = [read_map(Path(path).expanduser())] if path else own_maps()
+    maps = [read_map(user_path(path))] if path else own_maps()
     return next((found for found in maps if {found.coarse, found.fine} == {source, target}), None)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.paths import is_file, user_path
 
 ANY = "*"  # the dataset and the label set of a flat file
 PREFIX = "ecgarena_"  # tasks/prompts/ecgarena_NAME.json
@@ -78,7 +79,7 @@ class PromptSet:
 
 def load_prompts(name_or_path: str) -> PromptSet:
     """Read the set called ``en`` or ``de``, a ``.json`` file, or several of them joined with ``+``."""
-    whole = name_or_path.endswith(".json") and Path(name_or_path).expanduser().is_file()
+    whole = name_or_path.endswith(".json") and is_file(user_path(name_or_path))
     names = [name_or_path] if whole else name_or_path.split("+")
     if len(set(names)) < len(names):
         raise UsageError(f"{name_or_path!r} names a prompt set twice; name each one once")
@@ -96,7 +97,7 @@ def builtin_prompts() -> dict[str, Path]:
 
 def _locate(name: str) -> Path:
     if name.endswith(".json"):
-        return Path(name).expanduser()
+        return user_path(name)
     known = builtin_prompts()
     if name not in known:
         raise UsageError(

@@ -19,10 +19,17 @@ from benchmark.api import LEADS
 from benchmark.canonical import digest
 from benchmark.data.signals.perturbations import UNITS, check, perturb
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.errors import UsageError, did_you_mean, raise_all, shown
+from benchmark.option_types import fits, wanted
 
 # the sets by number that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
 LEAD_SETS = {1: ("I",), 2: ("I", "II"), 3: ("I", "II", "V2"), 6: LEADS[:6], 12: LEADS}
+KINDS: dict[str, Any] = {  # types of a table's keys in a suite, where a list is a grid or names leads
+    "leads": int | list[int] | list[str],
+    "perturb": str | list[str],
+    "splits": str,
+    "seed": int,
+}
 AS_RECORDED = "as recorded"
 
 
@@ -129,6 +136,12 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         for table in given
         for key, value in table.items()
         if value == [] and key != "leads"  # for which the condition itself has a sentence
+    ]
+    problems += [
+        f"{where}: {key} of signal must be {wanted(KINDS[key])}, it is {shown(value)}"
+        for table in given
+        for key, value in table.items()
+        if key in KINDS and value != [] and not fits(value, KINDS[key])
     ]
     raise_all(problems, "a signal condition is wrong:")
     for table in given:
