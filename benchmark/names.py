@@ -46,9 +46,9 @@ def file_name(text: str, most: int = LONGEST) -> str:
     """`text` as part of a path, at most `most` bytes: as it is where it can be one, else similar with a digest."""
     if not name_problem(text) and len(text.encode()) <= most:
         return text
-    similar = re.sub(r"[^\w+-]+", "-", text).strip("-")
+    similar = re.sub(r"[^\w+-]+", "-", text).strip("-+")
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{similar.encode()[: most - 7].decode('utf-8', 'ignore')}-{digest}".lstrip("-")
+    return f"{similar.encode()[: most - 7].decode('utf-8', 'ignore')}-{digest}".lstrip("-+")
 
 
 def one_line(text: str) -> str:

@@ -21,6 +21,7 @@ from benchmark.commands.options import (
     reporter_of,
 )
 from benchmark.errors import COMPLETE, SOME_FAILED, UsageError
+from benchmark.names import file_name
 
 if TYPE_CHECKING:
     from benchmark.records.record import RunRecord
@@ -59,21 +60,27 @@ def search(options: argparse.Namespace) -> int:
         raise UsageError(f"the cell {record.key} ({record.spec['task']}) has no search in its record")
     fields = [name for name in trials[0] if name not in ("curve", "iterations", "unconverged_classes")]
     kept = {name: record.details.get(name) for name in ("choice", "search", "trials")}
+    written = _write_search(record, kept, options.out) if options.out else ""
     if options.json:
         print_json(kept)
     else:
         print("  ".join(f"{name:>16s}" for name in fields))
         for trial in sorted(trials, key=lambda row: -row["val_macro_auroc"]):
             print("  ".join(f"{_shown(trial[name]):>16s}" for name in fields))
-    if options.out:
-        from benchmark.atomic import write_text
-        from benchmark.probes.figures import draw_search
-
-        base = options.out / f"search-{record.key}"
-        write_text(base.with_suffix(".json"), json.dumps(kept, indent=1) + "\n")
-        draw_search(trials, record.details["choice"], base.with_suffix(".svg"))
-        print(f"written: {base}.json, {base}.svg", file=sys.stderr if options.json else sys.stdout)
+    if written:
+        print(written, file=sys.stderr if options.json else sys.stdout)
     return COMPLETE
+
+
+def _write_search(record: RunRecord, kept: dict[str, Any], out: Path) -> str:
+    """Write the trials as JSON and as a figure; returns the line that says so."""
+    from benchmark.atomic import write_text
+    from benchmark.probes.figures import draw_search
+
+    base = out / f"search-{file_name(record.key)}"
+    write_text(base.with_suffix(".json"), json.dumps(kept, indent=1) + "\n")
+    draw_search(kept["trials"], record.details["choice"], base.with_suffix(".svg"))
+    return f"written: {base}.json, {base}.svg"
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -96,14 +103,15 @@ def explain_cell(
     record = Store(home.records).find(key)
     rows = explain(record, changes, weights, home, device_of(options), on_event)
     found = {"cell": record.spec, "rungs": rows}
+    path = options.out / f"explain-{file_name(record.key)}.json" if options.out else None
+    if path is not None:
+        write_text(path, json.dumps(found, indent=1) + "\n")
     as_json = getattr(options, "json", False)  # `run --explain` has no --json
     if as_json:
         print_json(found)
     else:
         _print_ladder(record, rows)
-    if options.out:
-        path = options.out / f"explain-{record.key}.json"
-        write_text(path, json.dumps(found, indent=1) + "\n")
+    if path is not None:
         print(f"written: {path}", file=sys.stderr if as_json else sys.stdout)
     return rows
 

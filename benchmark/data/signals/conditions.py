@@ -20,7 +20,7 @@ from benchmark.canonical import digest
 from benchmark.data.signals.perturbations import UNITS, check, perturb
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import UsageError, did_you_mean, raise_all, shown
-from benchmark.option_types import fits, wanted
+from benchmark.option_types import converted, fits, wanted
 
 # the sets by number that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
 LEAD_SETS = {1: ("I",), 2: ("I", "II"), 3: ("I", "II", "V2"), 6: LEADS[:6], 12: LEADS}
@@ -144,7 +144,8 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         if key in KINDS and value != [] and not fits(value, KINDS[key])
     ]
     raise_all(problems, "a signal condition is wrong:")
-    for table in given:
+    for raw in given:
+        table = {key: converted(value, KINDS[key]) if key in KINDS else value for key, value in raw.items()}
         leads = table.get("leads", 12)
         counts = leads if isinstance(leads, list) and leads and isinstance(leads[0], int) else [leads]
         strengths = table.get("strength", 0.0)
