@@ -15,7 +15,6 @@ from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError
-from submitit.slurm.slurm import _make_sbatch_string
 
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.executors import Executor
@@ -30,7 +29,7 @@ from benchmark.records.provenance import CODE_VARIABLE
 from benchmark.records.store import Store
 from slurm import queue
 from slurm.estimates import Estimates
-from slurm.log_paths import PLACE, escaped, keep_folders
+from slurm.log_paths import keep_folders
 from slurm.planner import Array, Layout, Unit, lay_out
 from slurm.profiles import Profile, Resources, load_profile
 from slurm.snapshot import snapshot
@@ -214,7 +213,7 @@ class SlurmExecutor(Executor):
                 f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later"
             )
         commands = {"follow": ("status", "--watch"), "read": ("logs", "CELL"), "stop": ("cancel",)}
-        lines.append(", ".join(f"{what} with '{home.command(*words)}'" for what, words in commands.items()))
+        lines += [f"{what} with: {home.command(*words)}" for what, words in commands.items()]
         for line in lines:
             on_event(Event("note", line))
 
@@ -225,9 +224,6 @@ class _Submitit(submitit.SlurmExecutor):
     @property
     def _submitit_command_str(self) -> str:
         return f"{self.python} -u -m slurm.launch {shlex.quote(str(self.folder))}"
-
-    def _make_submission_file_text(self, command: str, uid: str) -> str:
-        return escaped(_make_sbatch_string(command=command, folder=PLACE, **self.parameters), self.folder)
 
 
 def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from submitit.core.utils import JobPaths
+from submitit.slurm import slurm
 
 from benchmark.errors import UsageError
 
@@ -25,16 +28,21 @@ def escaped(script: str, folder: Path) -> str:
 
 
 def keep_folders() -> None:
-    """Have Submitit fill in ``%j`` and ``%t`` in names of files only, not in the folders above them."""
+    """Have Submitit fill in ``%j`` and ``%t`` in names of files only, and escape the folders above them in scripts."""
     if getattr(JobPaths, "keeps_folders", False):
         return
-    fill_in = JobPaths._format_id
+    fill_in, make_script = JobPaths._format_id, slurm._make_sbatch_string
 
     def of_the_name(paths: JobPaths, path: Path | str) -> Path:
         return Path(path).parent / fill_in(paths, Path(path).name)
 
+    def escaped_script(command: str, folder: Path | str, **parameters: Any) -> str:
+        return escaped(make_script(command=command, folder=PLACE, **parameters), Path(folder))
+
+    escaped_script.__signature__ = inspect.signature(make_script)  # type: ignore[attr-defined]  # Submitit reads it
     JobPaths._format_id = of_the_name  # type: ignore[method-assign, assignment]
     JobPaths.get_first_id_independent_folder = staticmethod(  # type: ignore[method-assign]
         lambda folder: Path(folder).expanduser().absolute()
     )
+    slurm._make_sbatch_string = escaped_script  # type: ignore[assignment]  # also what Submitit's own executor of arrays calls
     JobPaths.keeps_folders = True  # type: ignore[attr-defined]

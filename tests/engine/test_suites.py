@@ -2,6 +2,8 @@
 
 import pytest
 
+from benchmark.cli import main
+from benchmark.configuration import parse_assignments
 from benchmark.errors import MissingError, UsageError
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suite_files import suite_names
@@ -97,3 +99,67 @@ def test_defaults_do_not_enter_keys(tiny_suite):
     before = {cell.spec.key for cell in make_plan(load_suite(str(tiny_suite))).cells}
     same = edited(tiny_suite, ("config = { patients = 120 }", "config = { patients = 120, seed = 0, seconds = 10.0 }"))
     assert {cell.spec.key for cell in make_plan(load_suite(same)).cells} == before
+
+
+def test_every_block_is_checked_whatever_is_wrong_with_the_others(tiny_suite):
+    path = edited(
+        tiny_suite,
+        ("patients = 120", 'patients = "many"'),
+        ("trials = 3", 'trials = [3, "few"], epochs = []'),
+        ("width = 8, rate = 100.0 }", 'width = 8.5, scaling = "milivolt" }'),
+        ('text_model = "small"', 'text_model = 5, freeze_text = "no"'),
+        ("epochs = 2", "epochs = 0\nlr = nan"),
+    )
+    with pytest.raises(UsageError) as error:
+        load_suite(path)
+    assert "methods.2.pretrain.lr: nan is no finite number" in str(error.value)
+    path = edited(tiny_suite, ("\nlr = nan", ""))
+    with pytest.raises(UsageError) as error:
+        make_plan(load_suite(path))
+    for part in (
+        "dataset synthetic: patients must be a whole number, it is 'many'",
+        "task linear_probe has no field 'epochs'",
+        "task linear_probe: trials must be a whole number, it is 'few'",
+        "method random_init: width must be a whole number, it is 8.5",
+        "method random_init: scaling must be 'millivolt' or",
+        "method merl: text_model must be a text or none, it is 5",
+        "method merl: freeze_text must be true or false or none, it is 'no'",
+        "epochs is 0, it must be at least 1",
+    ):
+        assert part in str(error.value), part
+
+
+@pytest.mark.parametrize(
+    "pair, said",
+    [
+        ("methods.merl.config.width=nan", "nan is no finite number"),
+        ("methods.merl.config.width=" + "9" * 5000, "a whole number of more than 64 bits"),
+        ("methods.merl.config.width=" + "9" * 30, "a whole number of more than 64 bits"),
+        ("methods.merl.config.width=" + "[" * 3000, "nested too deeply"),
+        ("methods.merl.config.width=" + "[" * 30 + "]" * 30, "nested too deeply"),
+        ("title=2020-01-01", "2020-01-01 is a date; put it into quotes"),
+        ("title=\udcff", "a byte that is no UTF-8"),
+        ("=3", "not of the form key=value"),
+        ("name=../../x", "files are named after it"),
+    ],
+)
+def test_what_no_option_can_be_is_one_message(tiny_suite, home, capsys, pair, said):
+    assert main(["plan", str(tiny_suite), "--set", pair, "--set", "version=2"]) == 2
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error and len(error) < 1000
+
+
+def test_a_value_may_hold_a_line_break_and_sets_no_other_key():
+    assert parse_assignments(["about=1\ntitle = 2"]) == {"about": "1\ntitle = 2"}
+
+
+@pytest.mark.parametrize(
+    "text", ["name = 1\n[[[", 'name = "\\ud800"', "a = " + "[" * 3000, "a = " + "9" * 5000, "\xff"]
+)
+def test_a_file_that_is_no_suite_is_one_message(tmp_path, home, capsys, text):
+    path = tmp_path / "s.toml"
+    path.write_bytes(text.encode("latin-1"))
+    for command in (["plan", str(path)], ["show", str(path), "--json"]):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert str(path) in error and "Traceback" not in error

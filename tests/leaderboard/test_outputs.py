@@ -139,6 +139,45 @@ def test_a_wrong_file_of_published_numbers_names_every_line(tmp_path):
         assert part in str(error.value)
 
 
+BROKEN = {
+    "value,nan": ("0.5", "nan", "line 2: value is nan, no finite number"),
+    "value,empty": ("0.5", "", "line 2: value is '', no number"),
+    "where": ("fraction=0.1", "fraction", "line 2: where is 'fraction', not of the form field=value"),
+    "where,digits": ("fraction=0.1", "fraction=" + "9" * 5000, "line 2: where: a whole number of more than 64 bits"),
+    "where,brackets": (
+        "fraction=0.1",
+        "fraction=" + "[" * 3000,
+        "line 2: where: tables and lists are nested too deeply",
+    ),
+    "fields": (",known,", ",", "line 2: 8 fields, not 9"),
+    "more fields": (",known,", ",known,known,", "line 2: 10 fields, not 9"),
+    "head": ("label_set,where", "label_set", "the first line is "),
+    "quote": ("m,t", '"m,t', "is no readable CSV file"),
+    "letters": ("m,t", "\xff,t", "is no readable CSV file"),
+    "huge": ("m,t", "m" * 200_000 + ",t", "is no readable CSV file"),
+    "cite": ('cite = "A paper"', 'cited = "A paper"', "sources.toml: 'known' is no table with a text 'cite'"),
+    "no table": ("[known]", 'known = "x"\n[other]', "sources.toml: 'known' is no table with a text 'cite'"),
+    "toml": ("[known]", "[known", "is no readable TOML file"),
+    "no sources": (None, None, "sources.toml cannot be read"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_of_published_numbers_is_one_message(tmp_path, kind):
+    old, new, said = BROKEN[kind]
+    files = {
+        "numbers.csv": "method,task,dataset,label_set,where,metric,value,source,evidence\n"
+        "m,t,d,,fraction=0.1,auroc_macro,0.5,known,primary\n",
+        "sources.toml": '[known]\ncite = "A paper"\n',
+    }
+    for name, text in files.items():
+        if old is not None or name != "sources.toml":
+            (tmp_path / name).write_bytes((text.replace(old, new, 1) if old else text).encode("latin-1"))
+    with pytest.raises(published.DataError) as error:
+        published.load(tmp_path)
+    assert said in str(error.value) and len(str(error.value)) < 600
+
+
 def test_compare_prints_differences_wins_and_classes(plan, store, fill, tiny_suite, tmp_path, capsys):
     made(plan, store, fill)
     arguments = ["compare", "merl", "handcrafted", "--suite", str(tiny_suite), "--records", str(store.root)]

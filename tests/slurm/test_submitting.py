@@ -59,6 +59,34 @@ def test_a_run_is_submitted_in_two_arrays_and_runs_its_own_copy_of_the_code(suit
     assert "submitted 8 cells as 5 jobs (1 features, 4 probe) in 2 calls of sbatch" in capsys.readouterr().err
 
 
+def test_a_per_cent_sign_in_the_home_stays_one(suite, pretended, tmp_path):
+    """sbatch and srun would take it for a placeholder, and Submitit does so with %j and %t."""
+    home = Home(tmp_path / "100%trust %j 'of'")
+    assert slurm(suite, "--home", str(home.root)) == 0
+    (folder,) = (home.slurm / "submissions").iterdir()
+    for number in (1, 2):
+        script = (pretended / f"{number}.sh").read_text()
+        lines = [line for line in script.splitlines() if "put" in line or "error" in line]
+        whole = str(folder / "logs").replace("%", "%%").replace("'", "'\"'\"'")
+        assert len(lines) == 3 and all(whole in line for line in lines)
+        assert sum(line.count(f"{whole}/%") for line in lines) == 4
+    pickles = {path.name for path in (folder / "logs").glob("*.pkl")}
+    assert {"1_submitted.pkl", "2_0_submitted.pkl", "2_3_submitted.pkl"} <= pickles
+
+
+def test_a_home_whose_path_sbatch_cannot_take_is_refused(suite, pretended, tmp_path, capsys):
+    assert slurm(suite, "--home", str(tmp_path / "back\\slash")) == 2
+    assert "holds a backslash" in capsys.readouterr().err and not list(pretended.glob("*.sh"))
+
+
+def test_hints_name_the_home_that_was_given(suite, pretended, tmp_path, capsys):
+    home = Home(tmp_path / "my home")
+    assert slurm(suite, "--home", str(home.root)) == 0
+    assert f"stop with: ecgarena cancel --home '{home.root}'\n" in capsys.readouterr().err
+    assert main(["status", suite, "--submitted", "--home", str(home.root)]) == 4
+    assert f"run them again with: ecgarena retry {suite} --home '{home.root}'" in capsys.readouterr().out
+
+
 def test_a_dry_run_shows_the_scripts_and_does_nothing(suite, home, pretended, capsys):
     assert slurm(suite, "--dry-run") == 0
     out = capsys.readouterr().out
