@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from benchmark.api import REPORTS, Dataset, Method, SupervisedMethod, Task, TrainableMethod
-from benchmark.configuration import distinct, type_problems
+from benchmark.configuration import complete, distinct, type_problems
 from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean, no_label_set, raise_all, shown
@@ -73,7 +73,8 @@ def check_rate(conditions: list[SignalCondition], dataset: DatasetBlock, dataset
     """Raise where a perturbation cannot exist at the dataset's rate."""
     for condition in conditions:
         if condition.perturb:
-            check(condition.perturb, condition.strength, dataset_class(**dataset.config).rate)
+            options = complete(dataset_class, dataset.config, f"dataset {dataset.name}")
+            check(condition.perturb, condition.strength, dataset_class(**options).rate)
 
 
 # --- tasks ---------------------------------------------------------------------------------------
