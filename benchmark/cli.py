@@ -85,11 +85,11 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"allow_abbrev": False, **options})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # also what a subcommand goes through
-        found, unknown = super().parse_known_args(args, namespace)
+        options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             hints = (f"{word}{self._nearest(word)}" for word in unknown)
             self.error(f"unrecognized arguments: {', '.join(hints)}")
-        return found, unknown
+        return options, unknown
 
     def _nearest(self, word: str) -> str:
         near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, n=1)

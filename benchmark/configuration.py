@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmark.canonical import canonical
-from benchmark.errors import UsageError, did_you_mean, raise_all, shown
-from benchmark.option_types import converted, fits, option_types, wanted
+from benchmark.errors import UsageError, brief, did_you_mean, raise_all
+from benchmark.option_types import converted, description, fits, option_types
 from benchmark.toml_values import parse_value, value_problems
 
 
@@ -38,7 +38,7 @@ def type_problems(cls: Callable[..., Any], given: Mapping[str, Any], where: str)
     """A sentence for each value that does not fit its option's type; all keys are options of `cls`."""
     kinds = option_types(cls)
     return [
-        f"{where}: {key} must be {wanted(kinds[key])}, it is {shown(value)}"
+        f"{where}: {key} must be {description(kinds[key])}, it is {brief(value)}"
         for key, value in given.items()
         if not fits(value, kinds[key])
     ]
@@ -69,7 +69,7 @@ def parse_assignments(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, sign, text = (part.strip() for part in pair.partition("="))
         if not sign or not key:
-            problems.append(f"{shown(pair)} is not of the form key=value")
+            problems.append(f"{brief(pair)} is not of the form key=value")
             continue
         try:
             parsed[key] = parse_value(text)

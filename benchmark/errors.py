@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 COMPLETE, USAGE, SOME_FAILED, INCOMPLETE, MISSING = 0, 2, 3, 4, 5
-SHOWN = 60  # characters of a wrong value that a message repeats
+BRIEF = 60  # characters of a wrong value that a message repeats
 INTERRUPTED = 130  # what a shell makes of Ctrl-C
 
 
@@ -50,13 +50,13 @@ class TestSetLockedError(BenchmarkError):
     __test__ = False  # not a test, whatever pytest makes of the name
 
 
-def shown(value: object) -> str:
+def brief(value: object) -> str:
     """A wrong value as a message repeats it: in one line, cut where it is long."""
     try:
         text = repr(value)
     except ValueError:  # a number of more digits than Python prints
         text = "a number of thousands of digits"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    return text if len(text) <= BRIEF else f"{text[: BRIEF - 3]}..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -41,7 +41,7 @@ def markdown_text(text: str) -> str:
 
     Code between backticks stays code; what is made plain within it shows as it is written.
     """
-    return _MARKS.sub(lambda found: _PLAIN.get(found[0], f"\\{found[0]}"), one_line(text))
+    return _MARKS.sub(lambda match: _PLAIN.get(match[0], f"\\{match[0]}"), one_line(text))
 
 
 def markdown_row(cells: Sequence[str]) -> str:

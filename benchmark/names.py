@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 
-from benchmark.errors import UsageError, shown
+from benchmark.errors import UsageError, brief
 
 LONGEST = 100  # bytes: endings such as -partial-metrics.csv and what surrounds a temporary file need room up to 255
 MARKS = "._-+ "  # beside letters and digits; none of them first, and neither . nor a blank last
@@ -39,7 +39,7 @@ def name_problem(name: str) -> str:
 def check_name(name: str, where: str) -> None:
     """Raise `UsageError` where `name` cannot be part of a path; `where` says whose it is."""
     if problem := name_problem(name):
-        raise UsageError(f"{where} is {shown(name)}, which cannot be part of a file's name: {problem}")
+        raise UsageError(f"{where} is {brief(name)}, which cannot be part of a file's name: {problem}")
 
 
 def file_name(text: str, most: int = LONGEST) -> str:

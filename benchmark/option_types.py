@@ -1,4 +1,4 @@
-"""Types of options as their annotations say: whether a value fits, how to say what is wanted, and its final form.
+"""Types of options as their annotations say: whether a value fits, how to say what must be given, and its final form.
 
 A value comes from TOML or JSON, so lists stand for tuples and 10.0 may stand for 10. An annotation that is no plain
 type (or cannot be resolved) allows what its default's type allows, and anything where that is None.
@@ -40,11 +40,11 @@ def _hints(cls: Callable[..., Any]) -> dict[str, Any]:
         return {}
     constructor: Any = getattr(cls, "__init__") if isinstance(cls, type) else cls  # noqa: B009 (mypy)
     space = getattr(constructor, "__globals__", {})
-    found: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     for name, annotation in getattr(constructor, "__annotations__", {}).items():
         with suppress(Exception):  # whatever evaluating a plug-in's annotation raises
-            found |= typing.get_type_hints(types.SimpleNamespace(__annotations__={name: annotation}), space)
-    return found
+            hints |= typing.get_type_hints(types.SimpleNamespace(__annotations__={name: annotation}), space)
+    return hints
 
 
 def _with_default(hint: Any, default: Any) -> Any:
@@ -97,11 +97,11 @@ def _is_of(value: Any, hint: Any) -> bool:
     return not isinstance(hint, type) or hint not in PLAIN
 
 
-def wanted(hint: Any) -> str:
+def description(hint: Any) -> str:
     """What must be given, for a message: ``a whole number or none``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(wanted(one) for one in arguments))
+        return " or ".join(dict.fromkeys(description(one) for one in arguments))
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin in SEQUENCES or hint in SEQUENCES:
@@ -115,8 +115,8 @@ def _of_elements(origin: Any, arguments: tuple[Any, ...]) -> str:
     if not arguments:
         return ""
     if origin is tuple and arguments[-1] is not ...:
-        return f" of {len(arguments)}: {', '.join(map(wanted, arguments))}"
-    return f", each {wanted(arguments[0])}"
+        return f" of {len(arguments)}: {', '.join(map(description, arguments))}"
+    return f", each {description(arguments[0])}"
 
 
 def converted(value: Any, hint: Any) -> Any:

@@ -60,9 +60,9 @@ class _Guarded(io.RawIOBase):
     def write(self, part: Any) -> int:
         while self.error is None:
             try:
-                written = self.raw.write(part)
-                if written is not None:
-                    return int(written)
+                count = self.raw.write(part)
+                if count is not None:
+                    return int(count)
                 select.select([], [self.raw], [])  # set to not block by another program that shares the terminal
             except OSError as error:
                 self.error = error
@@ -83,8 +83,8 @@ class Output:
     @property
     def failure(self) -> OSError | None:
         """The error that lost a part of stdout or stderr; a reader that went away lost nothing it wanted."""
-        found = (guard.error for guard in (self.stdout, self.stderr) if guard and guard.error)
-        return next((error for error in found if error.errno != errno.EPIPE), None)
+        errors = (guard.error for guard in (self.stdout, self.stderr) if guard and guard.error)
+        return next((error for error in errors if error.errno != errno.EPIPE), None)
 
     def exit_code(self, code: int) -> int:
         """`code`, or that of a missing environment where a complete answer did not get out."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchmarkError, UsageError, shown
+from benchmark.errors import BenchmarkError, UsageError, brief
 
 DEEPEST = 16  # tables and lists within each other; no suite needs more than 6
 LARGEST = 2**63  # whole numbers beyond fit neither TOML's own definition nor numpy
@@ -63,7 +63,7 @@ def value_problems(value: Any, where: str = "", depth: int = 0) -> Iterator[str]
         return
     for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
         if not _is_text(str(key)):
-            yield f"{where}: the key {shown(key)} holds half a character".removeprefix(": ")
+            yield f"{where}: the key {brief(key)} holds half a character".removeprefix(": ")
         else:
             yield from value_problems(entry, f"{where}.{key}".removeprefix("."), depth + 1)
 
@@ -72,9 +72,9 @@ def _problem(value: Any) -> str:
     """Say why a value that holds no others is not plain; empty when it is."""
     kind = type(value)
     if kind is str and not _is_text(value):
-        return f"{shown(value)} holds half a character (a byte that is no UTF-8)"
+        return f"{brief(value)} holds half a character (a byte that is no UTF-8)"
     if kind is str and "\0" in value:
-        return f"{shown(value)} holds the character NUL"
+        return f"{brief(value)} holds the character NUL"
     if kind is int and not -LARGEST <= value < LARGEST:
         return "a whole number of more than 64 bits"
     if kind is float and not math.isfinite(value):

@@ -43,7 +43,7 @@ class Estimate(NamedTuple):
     seen: int
 
 
-class Measured(NamedTuple):
+class Run(NamedTuple):
     """Seconds that so many recordings took."""
 
     recordings: float
@@ -55,8 +55,8 @@ class Estimates:
 
     def __init__(self, entries: Iterable[Entry], home: Home) -> None:
         self.recordings = Recordings(home)
-        self._measured: dict[Hashable, list[Measured]] = defaultdict(list)
-        self._known: dict[Hashable, Estimate] = {}
+        self._runs: dict[Hashable, list[Run]] = defaultdict(list)
+        self._estimates: dict[Hashable, Estimate] = {}
         for entry in entries:
             if entry.done and entry.recordings:
                 self._add_cell(entry)
@@ -98,27 +98,27 @@ class Estimates:
         if recordings is None:
             return Estimate(DEFAULTS[stage], 0)
         place = (*keys, recordings)
-        if place not in self._known:
-            found = next((self._measured[key] for key in keys if key in self._measured), [])
-            self._known[place] = _scaled(found, recordings) if found else Estimate(DEFAULTS[stage], 0)
-        return self._known[place]
+        if place not in self._estimates:
+            runs = next((self._runs[key] for key in keys if key in self._runs), [])
+            self._estimates[place] = _scaled(runs, recordings) if runs else Estimate(DEFAULTS[stage], 0)
+        return self._estimates[place]
 
     # --- what was measured ---
 
     def _add_cell(self, entry: Entry) -> None:
         kind = (entry.synthetic, entry.partial)
-        measured = Measured(entry.recordings, entry.seconds)
-        self._measured["cell", entry.method, entry.task, *entry.recipe, *kind].append(measured)
+        run = Run(entry.recordings, entry.seconds)
+        self._runs["cell", entry.method, entry.task, *entry.recipe, *kind].append(run)
         if not _is_trained_end_to_end(entry.method):
-            self._measured["task", entry.task, entry.recipe[1], *kind].append(measured)
+            self._runs["task", entry.task, entry.recipe[1], *kind].append(run)
 
     def _add_pretraining(self, card: Mapping[str, Any]) -> None:
         with suppress(KeyError, TypeError, ValueError):  # of another form
             recipe = card["recipe"]
             key = digest([card["config"], recipe["training"]])
             kind = (bool(card["synthetic"]), recipe["limit"] is not None)
-            measured = Measured(int(card["recordings"]), float(card["seconds"]))
-            self._measured["pretrain", card["method"], key, *kind].append(measured)
+            run = Run(int(card["recordings"]), float(card["seconds"]))
+            self._runs["pretrain", card["method"], key, *kind].append(run)
 
     def _add_features(self, path: Path, synthetic: Mapping[str, object]) -> None:
         """The cache keeps seconds per recording, and a row of the array beside its file is one."""
@@ -126,8 +126,8 @@ class Estimates:
             card = json.loads(path.read_text("utf-8"))
             kind = (synthetic[card["data"]], card["rows"] != "all")
             rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
-            measured = Measured(rows, rows * float(card["cost"]["feature_seconds"]))
-            self._measured["features", card["method"], digest(card["config"]), *kind].append(measured)
+            run = Run(rows, rows * float(card["cost"]["feature_seconds"]))
+            self._runs["features", card["method"], digest(card["config"]), *kind].append(run)
 
 
 @functools.cache
@@ -139,12 +139,12 @@ def _is_trained_end_to_end(method: str) -> bool:
         return True
 
 
-def _scaled(measured: list[Measured], recordings: float) -> Estimate:
+def _scaled(runs: list[Run], recordings: float) -> Estimate:
     """Seconds for so many recordings, from runs on about as many where there are any, else from all."""
-    near = [one for one in measured if abs(one.recordings - recordings) <= ALIKE * recordings]
-    chosen = near or measured
-    rate = sum(one.seconds for one in chosen) / sum(one.recordings for one in chosen)
-    return Estimate(rate * recordings, len(chosen))
+    near = [one for one in runs if abs(one.recordings - recordings) <= ALIKE * recordings]
+    basis = near or runs
+    rate = sum(one.seconds for one in basis) / sum(one.recordings for one in basis)
+    return Estimate(rate * recordings, len(basis))
 
 
 def _json_files(folder: Path, pattern: str) -> Iterable[dict[str, Any]]:

@@ -24,7 +24,7 @@ def escaped(script: str, folder: Path) -> str:
             f"{path!r} holds a backslash or a control character, which sbatch takes in no path; use another home"
         )
     whole = path.replace("%", "%%")
-    return re.sub(rf"{PLACE}(/[\w%.]+)", lambda found: shlex.quote(whole + found[1]), script)
+    return re.sub(rf"{PLACE}(/[\w%.]+)", lambda match: shlex.quote(whole + match[1]), script)
 
 
 def keep_folders() -> None:

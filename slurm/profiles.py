@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmark.errors import UsageError, did_you_mean, raise_all, shown
+from benchmark.errors import UsageError, brief, did_you_mean, raise_all
 from benchmark.paths import is_file
 from benchmark.toml_values import parse_value, read_toml, value_problems
 
@@ -244,7 +244,7 @@ def _explain(fault: Any, model: type[BaseModel], where: str) -> str:
     place = ".".join([where, *map(str, fault["loc"])])
     if fault["type"] == "extra_forbidden":
         return f"{place} is no key{did_you_mean(str(fault['loc'][-1]), model.model_fields)}"
-    return f"{place}: {fault['msg'].removeprefix('Value error, ')}, it is {shown(fault['input'])}"
+    return f"{place}: {fault['msg'].removeprefix('Value error, ')}, it is {brief(fault['input'])}"
 
 
 def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, Any]:

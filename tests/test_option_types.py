@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.configuration import complete, distinct, options
 from benchmark.errors import UsageError
-from benchmark.option_types import converted, fits, option_types, wanted
+from benchmark.option_types import converted, description, fits, option_types
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 if TYPE_CHECKING:
@@ -35,19 +35,19 @@ class Example:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "config",
     [
         *({"width": 8}, {"width": 8.0}, {"width": None}, {"scale": 2}, {"scale": 0.5}, {"order": "standard"}),
         *({"band": [1, 2.5]}, {"band": None}, {"filters": [1, 2, 3.0]}, {"filters": []}, {"name": None}, {"name": "y"}),
         *({"freeze": True}, {"odd": 4}, {"plain": 1}, {"anything": [{"a": 1}]}),
     ],
 )
-def test_what_fits(given):
-    assert complete(Example, given, "example") == {**options(Example), **given}
+def test_what_fits(config):
+    assert complete(Example, config, "example") == {**options(Example), **config}
 
 
 @pytest.mark.parametrize(
-    "given, said",
+    "config, sentence",
     [
         ({"width": "wide"}, "width must be a whole number or none, it is 'wide'"),
         ({"width": 8.5}, "width must be a whole number or none"),
@@ -65,10 +65,10 @@ def test_what_fits(given):
         ({"plain": "x"}, "plain must be a number"),
     ],
 )
-def test_what_does_not_fit_is_said(given, said):
+def test_what_does_not_fit_is_said(config, sentence):
     with pytest.raises(UsageError) as error:
-        complete(Example, given, "example")
-    assert said in str(error.value)
+        complete(Example, config, "example")
+    assert sentence in str(error.value)
 
 
 def test_all_mistakes_are_one_message():
@@ -78,8 +78,8 @@ def test_all_mistakes_are_one_message():
 
 
 def test_whole_numbers_take_their_form_within_lists_too():
-    found = complete(Example, {"width": 8.0, "filters": [1.0, 2]}, "example")
-    assert repr(found["width"]) == "8" and repr(found["filters"]) == "[1, 2]"
+    config = complete(Example, {"width": 8.0, "filters": [1.0, 2]}, "example")
+    assert repr(config["width"]) == "8" and repr(config["filters"]) == "[1, 2]"
     assert repr(converted([0.5, 1], tuple[float, float])) == "[0.5, 1]"
 
 
@@ -87,7 +87,7 @@ def test_whole_numbers_take_their_form_within_lists_too():
 def test_every_default_of_ours_fits_its_annotation(cls):
     kinds = option_types(cls)
     wrong = [name for name, default in options(cls).items() if not fits(default, kinds[name])]
-    assert not wrong and all(wanted(kinds[name]) for name in kinds)
+    assert not wrong and all(description(kinds[name]) for name in kinds)
     assert distinct(cls, {}, "x") == {}
 
 

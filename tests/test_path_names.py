@@ -34,8 +34,8 @@ TEXTS = st.text(st.characters(exclude_categories=()), max_size=120)
 def test_a_suites_name_that_no_file_can_have_is_refused_with_file_and_field(tiny_suite, name, capsys):
     tiny_suite.write_text(tiny_suite.read_text("utf-8").replace('name = "tiny"', f'name = "{name}"'), "utf-8")
     assert main(["plan", str(tiny_suite)]) == 2
-    said = capsys.readouterr().err
-    assert str(tiny_suite) in said and ("name = " in said or "name: " in said) and "Traceback" not in said
+    message = capsys.readouterr().err
+    assert str(tiny_suite) in message and ("name = " in message or "name: " in message) and "Traceback" not in message
 
 
 @pytest.mark.parametrize("name", ["demo", "ptbxl_reports", "My suite 2", "größe-1.0+b", "x" * LONGEST])

@@ -145,8 +145,8 @@ def _check_room(plan: Plan, folder: Path) -> None:
     """Refuse to put the plan of a part in the place of one that holds more, which tables would then miss."""
     from benchmark.planning.plan_file import read_plan
 
-    there = read_plan(folder)
-    if plan.part and there and {cell.spec.key for cell in there.cells} - {cell.spec.key for cell in plan.cells}:
+    present = read_plan(folder)
+    if plan.part and present and {cell.spec.key for cell in present.cells} - {cell.spec.key for cell in plan.cells}:
         raise UsageError(
             f"{folder} holds records of more than {' '.join(plan.part)}, and their plan: collect the whole suite "
             "there, or this part in another folder"
@@ -168,10 +168,10 @@ def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], s
 
     beside = published.beside(board.entries, published.load())
     figures, reasons = _figures(board) if {"html", *FIGURES} & set(formats) else ({}, {})
-    said = [f"no figure {name}: {reason}" for name, reason in reasons.items()]
+    lines = [f"no figure {name}: {reason}" for name, reason in reasons.items()]
     for name, text in _texts(board, beside, figures, out, formats).items():
         write_text(out / name, text)
-        said.append(f"written: {out / name}")
+        lines.append(f"written: {out / name}")
     for kind in formats:
         if kind in FIGURES and figures:
             from benchmark.leaderboard.figures.style import save
@@ -179,10 +179,10 @@ def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], s
             folder = out / f"{board.name}-figures"
             for name, figure in figures.items():
                 write_bytes(folder / f"{file_name(name)}.{kind}", save(figure, kind))
-            said.append(f"written: {folder}: {len(figures)} figures as {kind}")
+            lines.append(f"written: {folder}: {len(figures)} figures as {kind}")
     if show:  # last, so that a terminal that fails costs no file
         terminal.show(board)
-    print("\n".join(said))
+    print("\n".join(lines))
 
 
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:

@@ -142,8 +142,8 @@ def exit_code_of(standings: Standings, plan: Plan, options: argparse.Namespace, 
 
 def scope_of(options: argparse.Namespace) -> list[str]:
     """``--methods``, ``--tasks``, ``--limit`` and ``--home`` as they were given, for a command to type next."""
-    given = {name: getattr(options, name) for name in ("methods", "tasks")}
-    lists = [part for name, chosen in given.items() if chosen for part in (f"--{name}", *chosen)]
+    names = {option: getattr(options, option) for option in ("methods", "tasks")}
+    lists = [word for option, words in names.items() if words for word in (f"--{option}", *words)]
     limit = [] if options.limit is None else ["--limit", str(options.limit)]
     home = ["--home", str(options.home)] if options.home else []
     return [*lists, *limit, *home]

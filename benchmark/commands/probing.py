@@ -60,15 +60,15 @@ def search(options: argparse.Namespace) -> int:
         raise UsageError(f"the cell {record.key} ({record.spec['task']}) has no search in its record")
     fields = [name for name in trials[0] if name not in ("curve", "iterations", "unconverged_classes")]
     kept = {name: record.details.get(name) for name in ("choice", "search", "trials")}
-    written = _write_search(record, kept, options.out) if options.out else ""
+    report = _write_search(record, kept, options.out) if options.out else ""
     if options.json:
         print_json(kept)
     else:
         print("  ".join(f"{name:>16s}" for name in fields))
         for trial in sorted(trials, key=lambda row: -row["val_macro_auroc"]):
             print("  ".join(f"{_shown(trial[name]):>16s}" for name in fields))
-    if written:
-        print(written, file=sys.stderr if options.json else sys.stdout)
+    if report:
+        print(report, file=sys.stderr if options.json else sys.stdout)
     return COMPLETE
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import mean
 
 import benchmark
-from benchmark.errors import DataError, raise_all, shown
+from benchmark.errors import DataError, brief, raise_all
 from benchmark.leaderboard.summary import SIGNAL, Entry
 from benchmark.toml_values import parse_value, read_toml
 
@@ -78,13 +78,13 @@ def load(folder: Path = FOLDER) -> list[Published]:
     path = folder / "numbers.csv"
     if not path.is_file():
         return []
-    cited, problems = _sources(folder / "sources.toml")
+    citations, problems = _sources(folder / "sources.toml")
     numbers: list[Published] = []
     for line, row in _rows(path):
-        wrong = _row_problems(row, cited) if list(row) == COLUMNS else [f"{len(row)} fields, not {len(COLUMNS)}"]
+        wrong = _row_problems(row, citations) if list(row) == COLUMNS else [f"{len(row)} fields, not {len(COLUMNS)}"]
         problems += [f"line {line}: {problem}" for problem in wrong]
         if not wrong:
-            number = {**row, "value": float(row["value"]), "source": cited[row["source"]]}
+            number = {**row, "value": float(row["value"]), "source": citations[row["source"]]}
             numbers.append(Published(**number))  # type: ignore[arg-type]
     raise_all(problems, f"{path} is wrong:", DataError)
     return numbers
@@ -92,13 +92,13 @@ def load(folder: Path = FOLDER) -> list[Published]:
 
 def _sources(path: Path) -> tuple[dict[str, str], list[str]]:
     """Name -> citation, and what is wrong with the file."""
-    cited = {
+    citations = {
         name: entry.get("cite") if isinstance(entry, dict) else None
         for name, entry in read_toml(path, DataError).items()
     }
-    wrong = [name for name, cite in cited.items() if not isinstance(cite, str)]
-    problems = [f"{path.name}: {shown(name)} is no table with a text 'cite'" for name in wrong]
-    return {name: str(cite) for name, cite in cited.items()}, problems
+    wrong = [name for name, cite in citations.items() if not isinstance(cite, str)]
+    problems = [f"{path.name}: {brief(name)} is no table with a text 'cite'" for name in wrong]
+    return {name: str(cite) for name, cite in citations.items()}, problems
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -110,7 +110,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         with path.open(encoding="utf-8", newline="") as file:
             table = csv.reader(file, strict=True)
             if (head := next(table, [])) != COLUMNS:
-                raise DataError(f"{path}: the first line is {shown(','.join(head))}, not {','.join(COLUMNS)}")
+                raise DataError(f"{path}: the first line is {brief(','.join(head))}, not {','.join(COLUMNS)}")
             for cells in table:
                 names = COLUMNS if len(cells) == len(COLUMNS) else map(str, range(len(cells)))
                 yield table.line_num, dict(zip(names, cells, strict=True))
@@ -121,18 +121,18 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 def _row_problems(row: Mapping[str, str], sources: Collection[str]) -> list[str]:
     problems = []
     if row["source"] not in sources:
-        problems.append(f"sources.toml has no {shown(row['source'])}")
+        problems.append(f"sources.toml has no {brief(row['source'])}")
     if row["evidence"] not in EVIDENCE:
-        problems.append(f"evidence is {shown(row['evidence'])}, not one of {', '.join(EVIDENCE)}")
+        problems.append(f"evidence is {brief(row['evidence'])}, not one of {', '.join(EVIDENCE)}")
     try:
         if not math.isfinite(float(row["value"])):
             problems.append(f"value is {row['value']}, no finite number")
     except ValueError:
-        problems.append(f"value is {shown(row['value'])}, no number")
+        problems.append(f"value is {brief(row['value'])}, no number")
     try:
         name, sign, value = row["where"].partition("=")
         if row["where"] and not (name and sign and parse_value(value) != ""):
-            problems.append(f"where is {shown(row['where'])}, not of the form field=value")
+            problems.append(f"where is {brief(row['where'])}, not of the form field=value")
     except ValueError as error:
         problems.append(f"where: {error}")
     return problems

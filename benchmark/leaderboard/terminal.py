@@ -17,15 +17,15 @@ def show(board: Leaderboard) -> None:
     """Print all tables, warnings and notes, in letters that stdout can show."""
     console = Console(highlight=False)
     for table in board.tables:
-        shown = RichTable(title=_text(table.title), title_justify="left")
+        grid = RichTable(title=_text(table.title), title_justify="left")
         roomy = _width(table) <= console.width
         for column in ("method", *table.columns):
-            shown.add_column(_text(column), justify="left" if column == "method" else "right", no_wrap=roomy)
+            grid.add_column(_text(column), justify="left" if column == "method" else "right", no_wrap=roomy)
         for rows in (table.rows, table.baselines):
             for row in rows:
-                shown.add_row(_text(row), *(_cell(table, row, column, roomy) for column in table.columns))
-            shown.add_section()
-        console.print(shown)
+                grid.add_row(_text(row), *(_cell(table, row, column, roomy) for column in table.columns))
+            grid.add_section()
+        console.print(grid)
     for line in board.warnings():
         console.print(_text(line, "bold"), soft_wrap=True)
     for line in board.notes():

@@ -12,7 +12,7 @@ from benchmark.api import REPORTS, Dataset, Method, SupervisedMethod, Task, Trai
 from benchmark.configuration import complete, distinct, type_problems
 from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
-from benchmark.errors import BenchmarkError, UsageError, did_you_mean, no_label_set, raise_all, shown
+from benchmark.errors import BenchmarkError, UsageError, brief, did_you_mean, no_label_set, raise_all
 from benchmark.names import check_name
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.planning.training_config import TrainingConfig
@@ -58,8 +58,8 @@ def _check_label_sets(dataset: DatasetBlock) -> None:
 
 
 def refuse_unknown(dataset: DatasetBlock, names: Collection[str]) -> None:
-    known = DATASETS.get(dataset.name).label_sets
-    wrong = [no_label_set(dataset.name, name, known) for name in names if name not in known and name != REPORTS]
+    own = DATASETS.get(dataset.name).label_sets
+    wrong = [no_label_set(dataset.name, name, own) for name in names if name not in own and name != REPORTS]
     raise_all(wrong, "label_sets:")
 
 
@@ -99,7 +99,7 @@ def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterat
         f"{name} of {where} is an empty list: nothing would be asked" for name, value in config.items() if value == []
     ]
     single = [{name: value} for name, several in zip(config, values, strict=True) if name in known for value in several]
-    wrong += [line for given in single for line in type_problems(task_class, given, where)]
+    wrong += [line for option in single for line in type_problems(task_class, option, where)]
     raise_all(list(dict.fromkeys(wrong)), f"the configuration of {where} is wrong:")
     seen = set()
     for combination in itertools.product(*values):
@@ -180,11 +180,11 @@ def recipe_of(suite: Suite, method: MethodBlock, limit: int | None = None) -> di
     if dataset is None:
         raise UsageError(f"the pretrain table of {method.row} names no dataset")
     if not isinstance(dataset, str):
-        raise UsageError(f"the pretrain table of {method.row}: dataset must be a text, it is {shown(dataset)}")
+        raise UsageError(f"the pretrain table of {method.row}: dataset must be a text, it is {brief(dataset)}")
     configs = {block.name: block.config for block in suite.datasets}
     config = options.pop("dataset_config", configs.get(dataset, {}))
     if not isinstance(config, dict):
-        raise UsageError(f"the pretrain table of {method.row}: dataset_config must be a table, it is {shown(config)}")
+        raise UsageError(f"the pretrain table of {method.row}: dataset_config must be a table, it is {brief(config)}")
     return recipe(method.row, method_class, dataset, config, options, limit)
 
 

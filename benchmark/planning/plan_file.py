@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.atomic import write_text
-from benchmark.errors import DataError, did_you_mean, raise_all, shown
+from benchmark.errors import DataError, brief, did_you_mean, raise_all
 from benchmark.names import name_problem
 from benchmark.planning.plan import Cell, CellGroup, Plan, TaskFacts, chosen_part
 from benchmark.planning.skips import ALL_ROWS, Skip
@@ -78,7 +78,7 @@ def _check_paths(cells: Collection[Cell], path: Path) -> None:
     parts = {part for cell in cells for part in (cell.spec.task, cell.spec.method, cell.spec.dataset)}
     parts |= {cell.weights_folder for cell in cells if cell.weights_folder is not None}
     wrong = {part: name_problem(part) if isinstance(part, str) else "it is no text" for part in parts}
-    problems = [f"{shown(part)}: {problem}" for part, problem in wrong.items() if problem]
+    problems = [f"{brief(part)}: {problem}" for part, problem in wrong.items() if problem]
     raise_all(problems, f"{path} has names that cannot be part of a path:", DataError)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmark.errors import UsageError, did_you_mean, shown
+from benchmark.errors import UsageError, brief, did_you_mean
 from benchmark.paths import is_file
 from benchmark.toml_values import read_toml
 
@@ -20,7 +20,7 @@ def suite_path(name: str) -> Path:
     path = Path(name) if name.endswith(".toml") else _folder() / f"{name}.toml"
     if not is_file(path):
         hint = "" if name.endswith(".toml") else did_you_mean(name, suite_names())
-        raise UsageError(f"no suite {shown(name)}{hint}")
+        raise UsageError(f"no suite {brief(name)}{hint}")
     return path
 
 

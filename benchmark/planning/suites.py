@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmark.errors import did_you_mean, raise_all, shown
+from benchmark.errors import brief, did_you_mean, raise_all
 from benchmark.names import name_problem, one_line
 from benchmark.planning.suite_files import suite_path
 from benchmark.toml_values import read_toml, value_problems
@@ -119,14 +119,14 @@ def _assign(raw: dict[str, Any], dotted: str, value: Any) -> Iterator[str]:
     for depth, part in enumerate(path):
         where = ".".join(path[:depth]) or "the suite"
         if isinstance(node, list):
-            entries = {_called(entry): entry for entry in node if isinstance(entry, dict)}
+            entries = {_label_of(entry): entry for entry in node if isinstance(entry, dict)}
             if part not in entries:
-                yield f"--set {dotted}: {where} has no entry {shown(part)}{did_you_mean(part, entries)}"
+                yield f"--set {dotted}: {where} has no entry {brief(part)}{did_you_mean(part, entries)}"
                 return
             node = entries[part]
         elif isinstance(node, dict):
             if part not in node and part not in MethodBlock.model_fields:
-                yield f"--set {dotted}: {where} has no key {shown(part)}{did_you_mean(part, node)}"
+                yield f"--set {dotted}: {where} has no key {brief(part)}{did_you_mean(part, node)}"
                 return
             node = node.setdefault(part, {})
         else:
@@ -138,7 +138,7 @@ def _assign(raw: dict[str, Any], dotted: str, value: Any) -> Iterator[str]:
         yield f"--set {dotted}: name an entry of {'.'.join(path)} and its key: methods.merl.config.width=32"
 
 
-def _called(entry: dict[str, Any]) -> str:
+def _label_of(entry: dict[str, Any]) -> str:
     """An entry's label, else its name; both may be anything yet."""
     return str(entry.get("label") or entry.get("name", ""))
 
@@ -153,5 +153,5 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{where} is missing"
     if fault["type"] == "value_error":
-        return f"{where} = {shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
-    return f"{where}: {fault['msg']}, it is {shown(fault['input'])}"
+        return f"{where} = {brief(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {fault['msg']}, it is {brief(fault['input'])}"

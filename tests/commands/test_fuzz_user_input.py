@@ -14,6 +14,6 @@ INPUTS = int(os.environ.get("ECGARENA_FUZZ", "60"))
 
 
 def test_what_a_user_writes_is_taken_or_refused(home):
-    ended, faults = fuzz(INPUTS, seed=int(os.environ.get("ECGARENA_FUZZ_SEED", "0")))
+    endings, faults = fuzz(INPUTS, seed=int(os.environ.get("ECGARENA_FUZZ_SEED", "0")))
     assert not faults, "\n".join(faults[:5])
-    assert sum(ended.values()) == 4 * INPUTS and len(ended) == 8
+    assert sum(endings.values()) == 4 * INPUTS and len(endings) == 8

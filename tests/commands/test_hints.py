@@ -27,7 +27,7 @@ def command_in(text, begin):
 
 def test_a_hint_repeats_the_suite_its_changes_its_part_and_its_home(suite, tmp_path, prepared_home, capsys):
     home = tmp_path / "my home"
-    given = [
+    options = [
         "--set",
         "tasks.linear_probe.config.trials=2",
         "--methods",
@@ -37,11 +37,11 @@ def test_a_hint_repeats_the_suite_its_changes_its_part_and_its_home(suite, tmp_p
         "--home",
         str(home),
     ]
-    assert main(["leaderboard", str(suite), *given]) == 4
+    assert main(["leaderboard", str(suite), *options]) == 4
     words = command_in(capsys.readouterr().out, "run them with: ecgarena")
-    assert words[:2] == ["run", str(suite)] and words[2:] == [*given[:2], *given[2:]]
+    assert words[:2] == ["run", str(suite)] and words[2:] == [*options[:2], *options[2:]]
     assert main([*words, "-q"]) == 0  # and it does what it says
-    assert main(["status", str(suite), *given]) == 0
+    assert main(["status", str(suite), *options]) == 0
     capsys.readouterr()
 
 
@@ -82,7 +82,7 @@ def test_a_part_is_collected_as_a_part_and_never_into_the_place_of_more(suite, p
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, text",
     [
         (["run", "demo", "--task", "linear_probe"], "--task (did you mean '--tasks'?)"),
         (["plan", "demo", "--method=merl"], "--method=merl (did you mean '--methods'?)"),
@@ -91,10 +91,10 @@ def test_a_part_is_collected_as_a_part_and_never_into_the_place_of_more(suite, p
         (["list", "--xyz"], "unrecognized arguments: --xyz\n"),
     ],
 )
-def test_options_have_no_short_forms(home, capsys, arguments, said):
+def test_options_have_no_short_forms(home, capsys, arguments, text):
     with pytest.raises(SystemExit) as ending:
         main(arguments)
-    assert ending.value.code == 2 and said in capsys.readouterr().err
+    assert ending.value.code == 2 and text in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -112,16 +112,16 @@ def unfit(two_methods, tmp_path):
 def test_weights_that_do_not_fit_are_told_whole_once_per_row_before_the_first_cell(unfit, prepared_home, capsys):
     """The list was cut off after its first line, and that stood there 34 times."""
     assert main(["run", str(unfit), "-q"]) == 5
-    said = capsys.readouterr().err
-    assert said.count("does not fit RandomInit as configured:\n") == 2 and said.count("ecg_encoder.conv1.weight") == 2
+    text = capsys.readouterr().err
+    assert text.count("does not fit RandomInit as configured:\n") == 2 and text.count("ecg_encoder.conv1.weight") == 2
     assert not prepared_home.records.exists()
 
 
 def test_a_failure_is_told_whole_once_per_row(unfit, prepared_home, monkeypatch, capsys):
     monkeypatch.setattr("benchmark.engine.fitting.check_weights", lambda cells: None)
     assert main(["run", str(unfit), "-q"]) == 3
-    said = capsys.readouterr().err
-    assert said.count("ecg_encoder.conv1.weight") == 2 and said.count("(told in full above)") == 4
+    text = capsys.readouterr().err
+    assert text.count("ecg_encoder.conv1.weight") == 2 and text.count("(told in full above)") == 4
     assert main(["status", str(unfit)]) == 3
-    said = capsys.readouterr().out
-    assert said.count("ecg_encoder.conv1.weight") == 2 and said.count("and 2 more of its row") == 2
+    text = capsys.readouterr().out
+    assert text.count("ecg_encoder.conv1.weight") == 2 and text.count("and 2 more of its row") == 2

@@ -11,7 +11,7 @@ from benchmark.cli import main
 from benchmark.commands.options import print_json
 from benchmark.streams import READABLE
 
-DONE, INCOMPLETE, LOST = 0, 4, 5
+COMPLETE, INCOMPLETE, MISSING = 0, 4, 5
 COMMAND = """
 import pathlib, sys
 from benchmark.streams import guarded
@@ -35,12 +35,12 @@ def command(tmp_path):
 
     def run(argument, streams, **environment):
         line = f"{sys.executable} command.py {argument} {streams}"
-        done = subprocess.run(
+        process = subprocess.run(
             ["bash", "-c", line], cwd=tmp_path, env={**os.environ, **environment}, capture_output=True
         )
         assert (tmp_path / "file").read_text() == "done"
-        assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
-        return done
+        assert b"Traceback" not in process.stderr and b"Exception ignored" not in process.stderr
+        return process
 
     return run
 
@@ -56,30 +56,30 @@ def command(tmp_path):
     ],
 )
 def test_letters_that_the_terminal_lacks_are_replaced(command, encoding, expected):
-    done = command(0, "", PYTHONIOENCODING=encoding)
-    assert done.returncode == DONE and done.stdout.decode(encoding).splitlines()[0] == expected
+    process = command(0, "", PYTHONIOENCODING=encoding)
+    assert process.returncode == COMPLETE and process.stdout.decode(encoding).splitlines()[0] == expected
 
 
 @pytest.mark.parametrize(
     "argument, streams, expected",
     [
-        (0, ">&-", DONE),
+        (0, ">&-", COMPLETE),
         (INCOMPLETE, "2>&-", INCOMPLETE),
-        (0, "<&- >&- 2>&-", DONE),
-        (0, "| true; exit ${PIPESTATUS[0]}", DONE),
+        (0, "<&- >&- 2>&-", COMPLETE),
+        (0, "| true; exit ${PIPESTATUS[0]}", COMPLETE),
         (INCOMPLETE, "2>&1 | head -1; exit ${PIPESTATUS[0]}", INCOMPLETE),
-        ("help", "| true; exit ${PIPESTATUS[0]}", DONE),
-        (0, "> /dev/full", LOST),
+        ("help", "| true; exit ${PIPESTATUS[0]}", COMPLETE),
+        (0, "> /dev/full", MISSING),
         (INCOMPLETE, "> /dev/full", INCOMPLETE),
-        ("help", "> /dev/full", LOST),
-        (0, "2> /dev/full", LOST),
+        ("help", "> /dev/full", MISSING),
+        (0, "2> /dev/full", MISSING),
     ],
 )
 def test_closed_full_and_deserted_streams_cost_no_file(command, argument, streams, expected):
-    done = command(argument, streams)
-    assert done.returncode == expected, done.stderr
+    process = command(argument, streams)
+    assert process.returncode == expected, process.stderr
     if "full" in streams and not streams.startswith("2"):
-        assert done.stderr.endswith(b"ecgarena: the output cannot be written: No space left on device\n")
+        assert process.stderr.endswith(b"ecgarena: the output cannot be written: No space left on device\n")
 
 
 def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):
@@ -92,8 +92,8 @@ def test_no_file_takes_the_number_of_a_closed_stream(tmp_path):
         "    os.write(1, b'x'); print('y'); print('z', file=sys.stderr)\n"
         "os._exit(number)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path)
-    assert done.returncode > 2 and (tmp_path / "here").read_bytes() == b""
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path)
+    assert process.returncode > 2 and (tmp_path / "here").read_bytes() == b""
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,6 @@ def test_json_keeps_its_letters_whatever_the_terminal_lacks(monkeypatch):
 
 def test_the_command_itself_is_guarded(ecgarena):
     line = f"{ecgarena} --help > /dev/full; echo $?; {ecgarena} list | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
-    assert done.stdout == f"{LOST}\n{DONE}\n"
-    assert done.stderr == "ecgarena: the output cannot be written: No space left on device\n"
+    process = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert process.stdout == f"{MISSING}\n{COMPLETE}\n"
+    assert process.stderr == "ecgarena: the output cannot be written: No space left on device\n"

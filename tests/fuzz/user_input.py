@@ -140,16 +140,16 @@ def assignments(rng: random.Random) -> list[str]:
     return pairs
 
 
-def changed(value: Any, rng: random.Random, rate: float) -> Any:
+def mutant(value: Any, rng: random.Random, rate: float) -> Any:
     """A tree with a few places changed."""
     if rng.random() < rate:
         others = (0, -1, 2.5, float("nan"), True, [], {}, [[]], {"a": 1}, 2**70, "merl", ["groups"] * 2, [1, "a"])
         return rng.choice((*VALUES, *others))
     if isinstance(value, dict):
-        kept = {key: changed(entry, rng, rate) for key, entry in value.items() if rng.random() > rate / 4}
-        return {**kept, rng.choice(KEYS): rng.choice(VALUES)} if rng.random() < rate else kept
+        fields = {key: mutant(entry, rng, rate) for key, entry in value.items() if rng.random() > rate / 4}
+        return {**fields, rng.choice(KEYS): rng.choice(VALUES)} if rng.random() < rate else fields
     if isinstance(value, list):
-        entries = [changed(entry, rng, rate) for entry in value if rng.random() > rate / 4]
+        entries = [mutant(entry, rng, rate) for entry in value if rng.random() > rate / 4]
         return entries * 2 if rng.random() < rate / 4 else entries
     return value
 
@@ -184,7 +184,7 @@ def targets(folder: Path) -> dict[str, Callable[[random.Random], object]]:
 
     def tree_of_a_suite(rng: random.Random) -> object:
         rate = rng.choice((0.005, 0.02, 0.1))
-        lines = (f"{toml(str(key))} = {toml(changed(value, rng, rate))}" for key, value in tree.items())
+        lines = (f"{toml(str(key))} = {toml(mutant(value, rng, rate))}" for key, value in tree.items())
         edited.write_text("\n".join(lines), "utf-8", "surrogateescape")
         return plan(edited)
 
@@ -206,7 +206,7 @@ def targets(folder: Path) -> dict[str, Callable[[random.Random], object]]:
 
 def fuzz(inputs: int, seed: int = 0, only: list[str] | None = None) -> tuple[Counter[str], list[str]]:
     """Run `inputs` inputs of each target; return how they ended, and the faults."""
-    ended, faults = Counter[str](), list[str]()
+    endings, faults = Counter[str](), list[str]()
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
     before = signal.signal(signal.SIGALRM, _too_slow)
     try:
@@ -215,9 +215,9 @@ def fuzz(inputs: int, seed: int = 0, only: list[str] | None = None) -> tuple[Cou
                 signal.alarm(SECONDS)
                 try:
                     feed(random.Random(f"{name} {seed} {number}"))
-                    ended[f"{name}: taken"] += 1
+                    endings[f"{name}: taken"] += 1
                 except BenchmarkError as error:
-                    ended[f"{name}: refused"] += 1
+                    endings[f"{name}: refused"] += 1
                     if len(str(error)) > LONGEST:
                         faults.append(f"{name} {number}: a message of {len(str(error))} characters")
                 except (Exception, Slow):
@@ -227,7 +227,7 @@ def fuzz(inputs: int, seed: int = 0, only: list[str] | None = None) -> tuple[Cou
     finally:
         signal.signal(signal.SIGALRM, before)
         shutil.rmtree(folder)
-    return ended, faults
+    return endings, faults
 
 
 def main() -> None:
@@ -237,11 +237,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+")
     options = parser.parse_args()
     start = time.perf_counter()
-    ended, faults = fuzz(options.inputs, options.seed, options.only)
-    for how, count in sorted(ended.items()):
+    endings, faults = fuzz(options.inputs, options.seed, options.only)
+    for how, count in sorted(endings.items()):
         print(f"{how:30s} {count}")
     print("\n".join(faults[:20]))
-    print(f"{sum(ended.values()) + len(faults)} inputs, {len(faults)} faults, {time.perf_counter() - start:.0f} s")
+    print(f"{sum(endings.values()) + len(faults)} inputs, {len(faults)} faults, {time.perf_counter() - start:.0f} s")
     raise SystemExit(bool(faults))
 
 

@@ -100,9 +100,9 @@ HARMLESS |= {"approx", "rightarrow", "ss", *"&%$#_{}\"'"}
 @settings(max_examples=150, deadline=None)
 @given(st.lists(HOSTILE, min_size=1, max_size=3))
 def test_no_cell_of_a_csv_is_a_formula_and_none_breaks_a_line(texts):
-    written = csv_text(["a", *texts], [[1.5, *texts], [None, *texts]])
-    assert written.count("\n") == 3
-    for line in csv.reader(io.StringIO(written), strict=True):
+    table = csv_text(["a", *texts], [[1.5, *texts], [None, *texts]])
+    assert table.count("\n") == 3
+    for line in csv.reader(io.StringIO(table), strict=True):
         assert len(line) == 1 + len(texts)
         assert not any(cell.lstrip().startswith(FORMULA) and not NUMBER.fullmatch(cell) for cell in line)
 
@@ -221,5 +221,5 @@ def test_the_terminal_takes_no_orders(boards, store, fill, capsys):
     _, plan, _ = boards["hostile"]
     fill(plan, store, notes=["\x1b[2J[bold]gone[/]\rx"])
     terminal.show(Leaderboard(plan, store))
-    said = capsys.readouterr().out
-    assert "\x1b" not in said and "\r" not in said and "[bold]gone[/]" in said
+    output = capsys.readouterr().out
+    assert "\x1b" not in output and "\r" not in output and "[bold]gone[/]" in output

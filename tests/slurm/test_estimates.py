@@ -19,10 +19,10 @@ TRAIN, VAL, TEST = 17084, 2146, 2158  # PTB-XL's superclasses, as its card says
 @pytest.fixture
 def cells():
     """The cells of the suite ptbxl by row and task."""
-    found = {}
+    groups = {}
     for cell in make_plan(load_suite("ptbxl")).cells:
-        found.setdefault((cell.row, cell.spec.task), []).append(cell)
-    return found
+        groups.setdefault((cell.row, cell.spec.task), []).append(cell)
+    return groups
 
 
 def estimates(home):

@@ -19,8 +19,8 @@ from benchmark.api import LEADS
 from benchmark.canonical import digest
 from benchmark.data.signals.perturbations import UNITS, check, perturb
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.errors import UsageError, did_you_mean, raise_all, shown
-from benchmark.option_types import converted, fits, wanted
+from benchmark.errors import UsageError, brief, did_you_mean, raise_all
+from benchmark.option_types import converted, description, fits
 
 # the sets by number that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
 LEAD_SETS = {1: ("I",), 2: ("I", "II"), 3: ("I", "II", "V2"), 6: LEADS[:6], 12: LEADS}
@@ -138,7 +138,7 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         if value == [] and key != "leads"  # for which the condition itself has a sentence
     ]
     problems += [
-        f"{where}: {key} of signal must be {wanted(KINDS[key])}, it is {shown(value)}"
+        f"{where}: {key} of signal must be {description(KINDS[key])}, it is {brief(value)}"
         for table in given
         for key, value in table.items()
         if key in KINDS and value != [] and not fits(value, KINDS[key])
