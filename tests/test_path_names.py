@@ -44,7 +44,7 @@ def test_names_as_people_give_them_are_taken(tiny_suite, name):
     assert load_suite(str(tiny_suite)).name == name
 
 
-@pytest.mark.parametrize("label", ["a\\nb", " a", "\\u001b[2J", "a" * 201, "\\u202eb"])
+@pytest.mark.parametrize("label", ["a\\nb", " a", "\\u001b[2J", "a" * 201, "\\u202eb", "_a"])
 def test_a_rows_title_is_one_line_without_control_characters(tiny_suite, label):
     text = tiny_suite.read_text("utf-8").replace('name = "handcrafted"', f'name = "handcrafted"\nlabel = "{label}"')
     tiny_suite.write_text(text, "utf-8")

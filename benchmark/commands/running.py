@@ -26,6 +26,7 @@ from benchmark.commands.options import (
 from benchmark.commands.probing import explain_cell
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, did_you_mean, raise_all
 from benchmark.lazy_imports import executor_plugins
+from benchmark.names import one_line
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
 
@@ -257,7 +258,7 @@ def _print_failures(standings: Standings, records: Path, most: int = 10) -> None
         record = Store(records).get(cells[0].spec)
         message = record.error["message"] if record and record.error else first_line
         more = f" and {len(cells) - 1} more of its row" if len(cells) > 1 else ""
-        print(f"failed: {cells[0].title}{more}: {message}")
+        print(f"failed: {cells[0].title}{more}: " + "\n".join(map(one_line, message.splitlines())))
     if len(reasons) > most:
         print(f"... and {len(reasons) - most} more reasons")
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
+from benchmark.names import one_line
+
 
 class ParentGoneError(BaseException):
     """The process that started this worker has ended; not an `Exception`, so that no cell is stored as failed."""
@@ -142,14 +144,16 @@ def counting_cells(on_event: EventSink, total: int) -> EventSink:
 
 
 def describe(event: Event) -> str:
+    """The event as text; a message of others steers no terminal."""
+    text = "\n".join(map(one_line, event.text.split("\n")))
     values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
     if event.kind == "step":
-        return f"{event.text}: {event.done}/{event.total}  {values}".rstrip()
+        return f"{text}: {event.done}/{event.total}  {values}".rstrip()
     if event.kind == "cell":
-        return f"{event.status:6s} {event.text}  {values}".rstrip()
+        return f"{event.status:6s} {text}  {values}".rstrip()
     if event.kind == "begin":
-        return f"begin  {event.text} ({event.status})"
-    return event.text
+        return f"begin  {text} ({event.status})"
+    return text
 
 
 def reporter(quiet: bool = False, verbose: bool = False) -> LineReporter | BarReporter:

@@ -58,6 +58,8 @@ class MethodBlock(Block):
     def _one_line(cls, label: str) -> str:
         if one_line(label) != label or label != label.strip():
             raise ValueError("a row's title is one line, without control characters and blanks around it")
+        if label.startswith("_"):
+            raise ValueError("legends of figures leave out what begins with an underscore")
         if len(label) > LONGEST_LABEL:
             raise ValueError(f"a row's title has at most {LONGEST_LABEL} characters, this one has {len(label)}")
         return label

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from benchmark.cli import main
-from benchmark.engine.events import BarReporter, Event, LineReporter, reporter
+from benchmark.engine.events import BarReporter, Event, LineReporter, describe, reporter
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7])(?:;\d+)*m")
 SHOW = """
@@ -68,6 +68,11 @@ def test_quiet_and_verbose_lines():
     assert said().splitlines() == ["10 cells", "features: 1/9", "done   merl, 1 %", "failed merl, 10 %: no memory"]
     loud = said(verbose=True)
     assert "begin  merl, 1 % (3fa2)" in loud and loud.count("features: ") == 3
+
+
+def test_a_message_of_others_steers_no_terminal():
+    text = describe(Event("cell", "x: \x1b[2Jgone\r\nsecond\tline", status="failed"))
+    assert "\x1b" not in text and "\r" not in text and text.splitlines()[1] == "second line"
 
 
 def test_bars_need_a_terminal_and_no_quiet(monkeypatch):
