@@ -34,7 +34,7 @@ class TaskBlock(Block):
 
     name: str
     config: dict[str, Any] = {}
-    label_sets: list[str] | None = Field(default=None, min_length=1)  # default: all of the suite
+    label_sets: list[str] | None = None  # default: all of the suite
     signal: list[dict[str, Any]] = Field(default=[{}], min_length=1)
 
 
