@@ -98,11 +98,11 @@ def test_a_killed_search_of_trainings_resumes_to_the_same_end(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         search_trainings(dies, SPACE, {"lr": 0.5}, 12, 3, {"data": "a"}, journal=journal)
-    finished = len(journal.read_text().splitlines()) - 1
-    assert 3 < finished < 12
+    count = len(journal.read_text().splitlines()) - 1
+    assert 3 < count < 12
     log.clear()
     assert search_trainings(curves(log=log), SPACE, {"lr": 0.5}, 12, 3, {"data": "a"}, journal=journal) == whole
-    assert len(set(log)) == 12 - finished
+    assert len(set(log)) == 12 - count
     log.clear()
     search_trainings(curves(log=log), SPACE, {"lr": 0.5}, 12, 3, {"data": "b"}, journal=journal)
     assert len(set(log)) == 12  # another search: the journal is not used
