@@ -1,4 +1,4 @@
-"""Calibration against a loop, and the bins that a figure needs."""
+"""Calibration equals a loop over the bins; the bins of a figure are complete."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from benchmark.metrics.calibration import expected_calibration_error, reliabilit
 
 
 def by_loop(labels, probabilities, bins):
-    found = []
+    errors = []
     for c in range(labels.shape[1]):
         gap = 0.0
         for b in range(bins):
@@ -19,8 +19,8 @@ def by_loop(labels, probabilities, bins):
             inside = (p >= low) & ((p < high) | (b == bins - 1))
             if inside.any():
                 gap += inside.mean() * abs(p[inside].mean() - labels[inside, c].mean())
-        found.append(gap)
-    return found
+        errors.append(gap)
+    return errors
 
 
 @settings(max_examples=60, deadline=None)
@@ -31,8 +31,8 @@ def test_equal_to_a_loop_over_bins(seed, n, bins, steps):
     labels, probabilities = rng.integers(0, 2, (n, 3)), rng.integers(0, steps + 1, (n, 3)) / steps
     if steps & (steps - 1):  # no power of two: keep away from edges, where rounding decides
         probabilities = np.clip(probabilities + 1e-6, 0, 1)
-    found = expected_calibration_error(labels, probabilities, bins)
-    np.testing.assert_allclose(found, by_loop(labels, probabilities, bins), atol=1e-9)
+    errors = expected_calibration_error(labels, probabilities, bins)
+    np.testing.assert_allclose(errors, by_loop(labels, probabilities, bins), atol=1e-9)
 
 
 def test_a_calibrated_and_an_overconfident_forecast():
@@ -45,10 +45,10 @@ def test_a_calibrated_and_an_overconfident_forecast():
 
 def test_the_bins_of_a_figure():
     labels, probabilities = np.array([[0, 1], [1, 1]]), np.array([[0.04, 1.0], [0.06, 0.95]])
-    found = reliability(labels, probabilities)
-    assert found["count"] == [2, *[0] * 8, 2] and len(found["edges"]) == 11
-    assert found["mean_probability"][0] == 0.05 and found["share_positive"][0] == 0.5
-    assert found["share_positive"][9] == 1 and found["share_positive"][4] is None
+    figure = reliability(labels, probabilities)
+    assert figure["count"] == [2, *[0] * 8, 2] and len(figure["edges"]) == 11
+    assert figure["mean_probability"][0] == 0.05 and figure["share_positive"][0] == 0.5
+    assert figure["share_positive"][9] == 1 and figure["share_positive"][4] is None
 
 
 def test_probabilities_outside_are_refused():

@@ -36,14 +36,14 @@ def column(metric, labels, scores):
 @given(problems())
 def test_auroc_and_average_precision_equal_sklearn(problem):
     labels, scores = problem
-    mine, precise = auroc(labels, scores), average_precision(labels, scores)
+    areas, precisions = auroc(labels, scores), average_precision(labels, scores)
     for c in range(labels.shape[1]):
         if 0 < labels[:, c].sum() < len(labels):
-            assert mine[c] == pytest.approx(roc_auc_score(labels[:, c], scores[:, c]), abs=1e-12)
-            assert precise[c] == pytest.approx(average_precision_score(labels[:, c], scores[:, c]), abs=1e-12)
+            assert areas[c] == pytest.approx(roc_auc_score(labels[:, c], scores[:, c]), abs=1e-12)
+            assert precisions[c] == pytest.approx(average_precision_score(labels[:, c], scores[:, c]), abs=1e-12)
         else:
-            assert np.isnan(mine[c]) and np.isnan(precise[c])
-    np.testing.assert_array_equal(scorable(labels), ~np.isnan(mine))
+            assert np.isnan(areas[c]) and np.isnan(precisions[c])
+    np.testing.assert_array_equal(scorable(labels), ~np.isnan(areas))
 
 
 @settings(max_examples=100, deadline=None)
@@ -51,15 +51,15 @@ def test_auroc_and_average_precision_equal_sklearn(problem):
 def test_thresholds_reach_the_best_f1_of_all_candidates(problem):
     labels, scores = problem
     thresholds = f1_thresholds(labels, scores)
-    reached = f1_at(labels, scores, thresholds)
+    best_f1 = f1_at(labels, scores, thresholds)
     for c in range(labels.shape[1]):
         y, s = labels[:, c], scores[:, c]
         if not y.any():
-            assert thresholds[c] == np.inf and np.isnan(reached[c])
+            assert thresholds[c] == np.inf and np.isnan(best_f1[c])
             continue
         candidates = np.unique(s)[::-1]
         values = [f1_score(y, s >= t, zero_division=0) for t in candidates]
-        assert reached[c] == pytest.approx(max(values), abs=1e-12)
+        assert best_f1[c] == pytest.approx(max(values), abs=1e-12)
         best = [t for t, value in zip(candidates, values, strict=True) if value > max(values) - 1e-12]
         assert thresholds[c] == best[0]  # the highest of equally good ones
 
@@ -68,13 +68,13 @@ def test_thresholds_reach_the_best_f1_of_all_candidates(problem):
 @given(problems(), st.floats(-3, 3))
 def test_f1_at_equals_sklearn_at_any_threshold(problem, threshold):
     labels, scores = problem
-    mine = f1_at(labels, scores, np.full(3, threshold))
+    f1 = f1_at(labels, scores, np.full(3, threshold))
     for c in range(3):
         if labels[:, c].any():
             expected = f1_score(labels[:, c], scores[:, c] >= threshold, zero_division=0)
-            assert mine[c] == pytest.approx(expected, abs=1e-12)
+            assert f1[c] == pytest.approx(expected, abs=1e-12)
         else:
-            assert np.isnan(mine[c])
+            assert np.isnan(f1[c])
 
 
 def test_brier_equals_sklearn_and_is_defined_for_every_class():
@@ -95,7 +95,7 @@ def test_known_values():
     assert auroc(labels, np.zeros((4, 1)))[0] == 0.5
 
 
-def test_of_two_equally_good_thresholds_the_higher_one_is_taken():
+def test_of_two_equally_good_thresholds_the_higher_one_is_chosen():
     labels, scores = [[1], [0], [0], [1]], [[4], [3], [2], [1]]  # F1 is 2/3 at 4 and at 1
     assert f1_thresholds(labels, scores)[0] == 4
 
@@ -109,7 +109,7 @@ def test_large_problem_equals_sklearn():
     np.testing.assert_allclose(average_precision(labels, scores), expected, atol=1e-12)
 
 
-def test_thresholds_come_from_validation_and_apply_elsewhere():
+def test_thresholds_of_one_split_apply_to_another():
     threshold = f1_thresholds([[0], [1]], [[0.2], [0.6]])
     assert f1_at([[1], [1], [0]], [[0.6], [0.5], [0.1]], threshold)[0] == pytest.approx(2 / 3)
 

@@ -1,4 +1,4 @@
-"""Statements of reports: found in both languages, negated and uncertain ones told apart, F1 as by hand."""
+"""Statements are found in both languages, negated and uncertain ones are distinguished, F1 is as by hand."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ CLASSES = tuple(dict.fromkeys(label for statement in load_rules().statements for
 
 
 @pytest.mark.parametrize(
-    "report, found",
+    "report, certainties",
     [
         ("Vorhofflimmern, Linkstyp.", {"atrial_fibrillation": "present"}),
         ("atrial fibrillation with rapid response", {"atrial_fibrillation": "present"}),
@@ -29,8 +29,8 @@ CLASSES = tuple(dict.fromkeys(label for statement in load_rules().statements for
         ("", {}),
     ],
 )
-def test_statements_in_german_and_english(report, found):
-    assert find_statements(report) == found
+def test_statements_in_german_and_english(report, certainties):
+    assert find_statements(report) == certainties
 
 
 def test_a_cue_reaches_its_own_clause_only():
@@ -39,7 +39,7 @@ def test_a_cue_reaches_its_own_clause_only():
     assert said_twice["atrial_fibrillation"] == "present"  # the most certain counts
 
 
-def test_uncertain_statements_count_unless_told_not_to():
+def test_uncertain_statements_count_unless_excluded():
     column = [statement.name for statement in load_rules().statements].index("atrial_flutter")
     report = ["moegliches Vorhofflattern"]
     assert statement_matrix(report)[0, column] and not statement_matrix(report, uncertain=False)[0, column]
@@ -62,18 +62,20 @@ def test_labels_are_those_of_the_statements():
     assert compare_with_labels(["x"], labels[:1, :0], ()) is None
 
 
-def test_f1_is_that_of_hand_and_of_scikit_learn():
+def test_f1_equals_scikit_learn():
     from sklearn.metrics import f1_score
 
     draw = np.random.default_rng(0)
-    said, true = draw.random((2, 50, 4)) < 0.4
-    true[:, 3] = False  # never true: no part of the macro mean
-    micro, macro = Agreement(said, true, tuple("abcd")).f1(np.ones((1, 50)))
-    assert micro[0] == pytest.approx(f1_score(true, said, average="micro", zero_division=0))
-    assert macro[0] == pytest.approx(f1_score(true[:, :3], said[:, :3], average="macro"))
+    hypotheses, references = draw.random((2, 50, 4)) < 0.4
+    references[:, 3] = False  # never true: no part of the macro mean
+    micro, macro = Agreement(hypotheses, references, tuple("abcd")).f1(np.ones((1, 50)))
+    assert micro[0] == pytest.approx(f1_score(references, hypotheses, average="micro", zero_division=0))
+    assert macro[0] == pytest.approx(f1_score(references[:, :3], hypotheses[:, :3], average="macro"))
     counts = draw.integers(0, 3, 50)
-    again = Agreement(said.repeat(counts, 0), true.repeat(counts, 0), tuple("abcd")).f1(np.ones((1, counts.sum())))
-    np.testing.assert_allclose(Agreement(said, true, tuple("abcd")).f1(counts[None]), again)
+    again = Agreement(hypotheses.repeat(counts, 0), references.repeat(counts, 0), tuple("abcd")).f1(
+        np.ones((1, counts.sum()))
+    )
+    np.testing.assert_allclose(Agreement(hypotheses, references, tuple("abcd")).f1(counts[None]), again)
 
 
 def test_equal_reports_agree_and_a_missed_statement_lowers_recall_alone():
@@ -84,16 +86,16 @@ def test_equal_reports_agree_and_a_missed_statement_lowers_recall_alone():
     assert half["sinus_tachycardia"]["recall"] == 0
 
 
-def test_hygiene_takes_out_what_says_nothing_of_the_recording_and_counts():
+def test_cleaning_removes_what_says_nothing_of_the_recording_and_counts_it():
     reports = [
         "sinusrhythmus 4.46      unbestÄtigter bericht",
         "Trace only requested.",
         "af. Edit: AFIB, (m,19)",
         "a  b ",
     ]
-    cleaned, changed = clean_reports(reports, "ptbxl")
-    assert cleaned == ["sinusrhythmus", "", "af.", "a b"]
-    assert changed == {
+    texts, removals = clean_reports(reports, "ptbxl")
+    assert texts == ["sinusrhythmus", "", "af.", "a b"]
+    assert removals == {
         "unconfirmed report": 1, "cart version": 1, "trace only": 1, "label note": 1,
         "outer blanks": 1, "inner blanks": 1,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Ranks with ties and shared texts equal an enumeration of all orders; chance is what saying nothing reaches."""
+"""Ranks with ties and shared texts equal an enumeration of all orders; a constant similarity is at chance."""
 
 import itertools
 
@@ -29,27 +29,27 @@ def test_one_query_against_all_orders_of_its_ties(candidates, depth):
     for order in itertools.permutations(range(len(candidates))):
         ranked = sorted(order, key=lambda index: -candidates[index][0])  # stable: ties stay in this order
         firsts.append(next(at for at, index in enumerate(ranked, start=1) if candidates[index][1]))
-    found = place(similarity.astype(float), right.astype(bool))
-    assert found.rank()[0] == pytest.approx(np.mean(firsts))
-    assert found.hit(depth)[0] == pytest.approx(np.mean(np.array(firsts) <= depth))
+    placement = place(similarity.astype(float), right.astype(bool))
+    assert placement.rank()[0] == pytest.approx(np.mean(firsts))
+    assert placement.hit(depth)[0] == pytest.approx(np.mean(np.array(firsts) <= depth))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_drawing_none_of_the_right_ones_equals_scipy(n, data):
-    right, drawn = data.draw(st.integers(0, n)), data.draw(st.integers(0, n))
-    found = none_right_probability(np.array([n]), np.array([right]), np.array([drawn]))[0]
-    assert found == pytest.approx(hypergeom(n, right, drawn).pmf(0), abs=1e-9)
+    right, count = data.draw(st.integers(0, n)), data.draw(st.integers(0, n))
+    probability = none_right_probability(np.array([n]), np.array([right]), np.array([count]))[0]
+    assert probability == pytest.approx(hypergeom(n, right, count).pmf(0), abs=1e-9)
 
 
-def test_saying_the_same_of_everything_is_chance():
+def test_a_constant_similarity_is_at_chance():
     shared = np.array([40, 5, 1, 1, 1])
     right = np.repeat(np.arange(5), shared) == np.arange(5)[:, None]  # (text, recording)
-    placed = place(np.zeros(right.shape), right)
-    luck = chance_levels(48, shared, np.ones(5))
+    placement = place(np.zeros(right.shape), right)
+    levels = chance_levels(48, shared, np.ones(5))
     for depth in DEPTHS:
-        assert placed.hit(depth).mean() == pytest.approx(luck[f"recall_at_{depth}"])
-    assert 0 < luck["recall_at_1"] < luck["recall_at_10"] < 1
+        assert placement.hit(depth).mean() == pytest.approx(levels[f"recall_at_{depth}"])
+    assert 0 < levels["recall_at_1"] < levels["recall_at_10"] < 1
 
 
 def test_the_median_of_chance_equals_a_simulation():
@@ -77,7 +77,7 @@ def test_resampled_means_and_medians_equal_repeated_rows(seed, n):
             assert mean == pytest.approx(repeated.mean()) and median == repeated[(len(repeated) - 1) // 2]
 
 
-def test_a_query_without_an_answer_is_refused():
+def test_a_query_without_a_right_candidate_is_refused():
     with pytest.raises(BenchmarkError, match="right candidate"):
         place(np.zeros((1, 2)), np.zeros((1, 2), bool))
     with pytest.raises(BenchmarkError, match="right candidate"):
@@ -89,7 +89,7 @@ def test_a_query_without_an_answer_is_refused():
 @pytest.mark.parametrize("candidates", range(1, 30))
 def test_the_median_of_chance_with_one_right_candidate(candidates):
     """Each place is as likely as any other: half of them are reached at ``ceil(candidates / 2)``."""
-    luck = chance_levels(candidates, np.array([1]), np.ones(1))
-    assert luck["median_rank"] == -(-candidates // 2)
-    assert luck["recall_at_5"] == pytest.approx(min(1, 5 / candidates))
-    assert luck.keys() == {"recall_at_1", "recall_at_5", "recall_at_10", "median_rank"}
+    levels = chance_levels(candidates, np.array([1]), np.ones(1))
+    assert levels["median_rank"] == -(-candidates // 2)
+    assert levels["recall_at_5"] == pytest.approx(min(1, 5 / candidates))
+    assert levels.keys() == {"recall_at_1", "recall_at_5", "recall_at_10", "median_rank"}

@@ -1,4 +1,4 @@
-"""What a record holds beside point estimates: intervals, reasons, subgroups; and paired differences."""
+"""Intervals, reasons and subgroups of scores, and paired differences."""
 
 import json
 
@@ -57,14 +57,14 @@ def test_f1_brier_and_ece_of_every_resample_equal_sklearn_on_repeated_rows(seed,
 def test_a_class_that_cannot_be_judged_has_a_reason_and_no_number():
     truth, scores = world(classes=4)
     truth.labels[:, 3], truth.labels[:, 2] = 0, 1
-    found = score_classes(truth, scores, np.zeros(4), 1 / (1 + np.exp(-scores)))
-    assert found.per_class["d"]["auroc"] is None and found.per_class["d"]["reason"] == "no positive in test"
-    assert found.per_class["c"]["auroc"] is None and found.per_class["c"]["reason"] == "no negative in test"
-    assert found.per_class["d"]["f1"] is None and "auroc_interval" not in found.per_class["d"]
-    assert found.metrics["auroc_macro"] == macro(auroc(truth.labels[:, :2], scores[:, :2]))
-    assert found.intervals.keys() == found.metrics.keys()
-    assert [note.split(": ")[1] for note in found.notes] == ["c, d"] and not score_classes(*world()).notes
-    json.dumps([found.per_class, found.subgroups, found.analysis, found.resampling], allow_nan=False)
+    result = score_classes(truth, scores, np.zeros(4), 1 / (1 + np.exp(-scores)))
+    assert result.per_class["d"]["auroc"] is None and result.per_class["d"]["reason"] == "no positive in test"
+    assert result.per_class["c"]["auroc"] is None and result.per_class["c"]["reason"] == "no negative in test"
+    assert result.per_class["d"]["f1"] is None and "auroc_interval" not in result.per_class["d"]
+    assert result.metrics["auroc_macro"] == macro(auroc(truth.labels[:, :2], scores[:, :2]))
+    assert result.intervals.keys() == result.metrics.keys()
+    assert [note.split(": ")[1] for note in result.notes] == ["c, d"] and not score_classes(*world()).notes
+    json.dumps([result.per_class, result.subgroups, result.analysis, result.resampling], allow_nan=False)
 
 
 def test_classes_without_a_positive_in_validation_are_named_for_their_f1():
@@ -85,15 +85,15 @@ def test_classes_that_the_training_subset_could_not_teach_are_named():
 
 def test_intervals_enclose_their_estimates():
     truth, scores = world()
-    found = score_classes(truth, scores, np.zeros(3), 1 / (1 + np.exp(-scores)))
-    assert found.intervals.keys() == found.metrics.keys() == {f"{name}_macro" for name in METRICS}
-    for name, (low, high) in found.intervals.items():
-        assert low < found.metrics[name] < high or name == "ece_macro"  # |gap| of a resample is larger: biased upwards
-    for entry in found.per_class.values():
+    result = score_classes(truth, scores, np.zeros(3), 1 / (1 + np.exp(-scores)))
+    assert result.intervals.keys() == result.metrics.keys() == {f"{name}_macro" for name in METRICS}
+    for name, (low, high) in result.intervals.items():
+        assert low < result.metrics[name] < high or name == "ece_macro"  # the |gap| of a resample is biased upwards
+    for entry in result.per_class.values():
         assert entry["auprc_interval"][0] < entry["auprc"] < entry["auprc_interval"][1]
         assert entry["auroc_interval"][0] < entry["auroc"] < entry["auroc_interval"][1]
-    assert len(found.resampled) == found.resampling["resamples"] == 1000
-    assert [entry["positives"] for entry in found.per_class.values()] == truth.labels.sum(axis=0).tolist()
+    assert len(result.resampled) == result.resampling["resamples"] == 1000
+    assert [entry["positives"] for entry in result.per_class.values()] == truth.labels.sum(axis=0).tolist()
 
 
 # --- subgroups ---
@@ -103,22 +103,22 @@ def test_subgroups_are_judged_on_the_classes_that_all_of_them_can_judge():
     sex = np.array(["female"] * 150 + ["male"] * 150 + [""] * 100, object)
     truth, scores = world(sex=sex)
     truth.labels[:150, 2] = 0  # no woman has class c
-    found = score_classes(truth, scores).subgroups["sex"]
-    assert list(found) == ["female", "male"]
+    entries = score_classes(truth, scores).subgroups["sex"]
+    assert list(entries) == ["female", "male"]
     for value, rows in (("female", slice(0, 150)), ("male", slice(150, 300))):
-        entry = found[value]
+        entry = entries[value]
         assert entry["n"] == 150 and entry["classes"] == 2 and entry["patients"] <= 150
         expected = macro(auroc(truth.labels[rows, :2], scores[rows, :2]))
         assert entry["auroc_macro"] == pytest.approx(expected, abs=1e-6)
         assert entry["interval"][0] < entry["auroc_macro"] < entry["interval"][1]
-    assert found["female"]["positives"]["c"] == 0 < found["male"]["positives"]["c"]
+    assert entries["female"]["positives"]["c"] == 0 < entries["male"]["positives"]["c"]
 
 
-def test_a_small_subgroup_has_a_reason_and_spoils_no_other():
+def test_a_small_subgroup_has_a_reason_and_does_not_affect_others():
     device = np.array(["x"] * 390 + ["rare"] * 10, object)
-    found = score_classes(*world(device=device)).subgroups["device"]
-    assert "auroc_macro" not in found["rare"] and "fewer than 30" in found["rare"]["reason"]
-    assert found["rare"]["n"] == 10 and found["x"]["classes"] == 3
+    entries = score_classes(*world(device=device)).subgroups["device"]
+    assert "auroc_macro" not in entries["rare"] and "fewer than 30" in entries["rare"]["reason"]
+    assert entries["rare"]["n"] == 10 and entries["x"]["classes"] == 3
 
 
 def test_subgroups_without_a_common_class_have_a_reason():
@@ -129,7 +129,7 @@ def test_subgroups_without_a_common_class_have_a_reason():
 
 
 def small(n=60, **changes):
-    """One class, 30 recordings per sex, half of them positive; `changes` sets the positives among the men."""
+    """Score one class of 30 recordings per sex, half of them positive; `changes` sets the positives among the men."""
     labels = (np.arange(n) % 2)[:, None]
     if "male" in changes:
         labels[30:, 0] = np.arange(30) < changes["male"]
@@ -139,26 +139,28 @@ def small(n=60, **changes):
     return score_classes(Truth(ids, ids, labels, ("a",), [], {"sex": sex}), scores).subgroups["sex"]
 
 
-@pytest.mark.parametrize(("positives", "judged"), [(4, False), (5, True), (25, True), (26, False)])
-def test_a_class_needs_five_positives_and_five_negatives_in_every_value(positives, judged):
+@pytest.mark.parametrize(("positives", "is_judged"), [(4, False), (5, True), (25, True), (26, False)])
+def test_a_class_needs_five_positives_and_five_negatives_in_every_value(positives, is_judged):
     for entry in small(male=positives).values():
-        assert ("auroc_macro" in entry) is judged and ("reason" in entry) is not judged
+        assert ("auroc_macro" in entry) is is_judged and ("reason" in entry) is not is_judged
 
 
 def test_thirty_recordings_are_enough_and_29_are_not():
     assert all("auroc_macro" in entry for entry in small().values())
     sex = np.array(["female"] * 371 + ["male"] * 29, object)
-    found = score_classes(*world(sex=sex)).subgroups["sex"]
-    assert "reason" in found["male"] and "auroc_macro" in found["female"]
+    entries = score_classes(*world(sex=sex)).subgroups["sex"]
+    assert "reason" in entries["male"] and "auroc_macro" in entries["female"]
 
 
 def test_the_resamples_are_those_that_the_record_names():
     truth, scores = world()
-    found = score_classes(truth, scores)
-    named = found.resampling
-    drawn = bootstrap_macro_auroc(truth.labels, scores, truth.patient_ids, named["resamples"], named["seed"])
-    np.testing.assert_array_equal(found.resampled, drawn)
-    assert found.resampling["seed"] == 0 and found.intervals["auroc_macro"] == interval(drawn)
+    result = score_classes(truth, scores)
+    resampling = result.resampling
+    replicates = bootstrap_macro_auroc(
+        truth.labels, scores, truth.patient_ids, resampling["resamples"], resampling["seed"]
+    )
+    np.testing.assert_array_equal(result.resampled, replicates)
+    assert result.resampling["seed"] == 0 and result.intervals["auroc_macro"] == interval(replicates)
 
 
 # --- paired differences ---
@@ -168,13 +170,15 @@ def test_the_resamples_are_those_that_the_record_names():
 @given(st.lists(st.sampled_from([0.0, 0.001, 0.01, 0.02, 0.04, 0.3, 1.0]), min_size=1, max_size=8))
 def test_holm_by_its_definition(p):
     """p_(i) adjusted = the largest of min(1, (m - j + 1) p_(j)) over j <= i; the same for equal p values."""
-    ordered = sorted(p)
+    ascending = sorted(p)
     by_value = {
-        value: max(min(1.0, (len(p) - j) * ordered[j]) for j in range(ordered.index(value) + 1 + p.count(value) - 1))
+        value: max(
+            min(1.0, (len(p) - j) * ascending[j]) for j in range(ascending.index(value) + 1 + p.count(value) - 1)
+        )
         for value in p
     }
-    for value, found in zip(p, holm(p), strict=True):
-        assert found >= value and found == pytest.approx(by_value[value])
+    for value, adjusted in zip(p, holm(p), strict=True):
+        assert adjusted >= value and adjusted == pytest.approx(by_value[value])
 
 
 def test_the_paired_test_of_a_mean_agrees_with_scipy():
@@ -183,19 +187,19 @@ def test_the_paired_test_of_a_mean_agrees_with_scipy():
     hard = rng.normal(size=300)  # what both methods find hard
     a, b = hard + rng.normal(0.03, 0.3, 300), hard + rng.normal(0, 0.3, 300)
     weights = patient_weights([str(i) for i in range(300)], 4000)
-    found = paired_difference(a.mean(), b.mean(), weights @ a / 300, weights @ b / 300)
-    assert found.value == pytest.approx(a.mean() - b.mean())
-    assert found.p == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.03)
+    difference = paired_difference(a.mean(), b.mean(), weights @ a / 300, weights @ b / 300)
+    assert difference.value == pytest.approx(a.mean() - b.mean())
+    assert difference.p == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.03)
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
+    assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high), abs=0.006)
     assert paired_difference(0, 0, np.zeros(99), np.zeros(99)).p == 1
 
 
-def test_the_p_value_by_its_formula_and_what_stands_without_resamples():
+def test_the_p_value_follows_its_formula_and_needs_two_resamples():
     a, b = np.array([0.82, 0.86, np.nan, 0.81]), np.array([0.80, 0.79, 0.5, 0.80])
-    found = paired_difference(0.83, 0.80, a, b)
+    difference = paired_difference(0.83, 0.80, a, b)
     error = np.std([0.02, 0.07, 0.01], ddof=1)
-    assert found.p == pytest.approx(2 * stats.norm.sf(0.03 / error))
+    assert difference.p == pytest.approx(2 * stats.norm.sf(0.03 / error))
     two = paired_difference(0.83, 0.80, a[:2], b[:2])  # two resamples are enough for a standard error
     assert two.p == pytest.approx(2 * stats.norm.sf(0.03 / np.std([0.02, 0.07], ddof=1)))
     assert paired_difference(0.83, 0.80, a[:1], b[:1]).p == 1 == paired_difference(0.83, 0.80, a[2:3], b[2:3]).p

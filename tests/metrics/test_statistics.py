@@ -32,29 +32,29 @@ def problem(seed=0, n=120, classes=4, patients=50, digits=1):
 @given(st.integers(0, 10_000), st.integers(2, 80), st.integers(1, 40), st.integers(0, 3))
 def test_every_resample_equals_sklearn_on_repeated_rows(seed, n, patients, digits):
     labels, scores, ids = problem(seed, n, 3, patients, digits)
-    weights, mine = patient_weights(ids, 8, seed), bootstrap_auroc(labels, scores, ids, 8, seed)
+    weights, areas = patient_weights(ids, 8, seed), bootstrap_auroc(labels, scores, ids, 8, seed)
     for r, row in enumerate(weights):
         rows = np.repeat(np.arange(n), row)
         for c in range(3):
             if 0 < labels[rows, c].sum() < len(rows):
-                assert mine[r, c] == pytest.approx(roc_auc_score(labels[rows, c], scores[rows, c]), abs=1e-9)
+                assert areas[r, c] == pytest.approx(roc_auc_score(labels[rows, c], scores[rows, c]), abs=1e-9)
             else:
-                assert np.isnan(mine[r, c])
+                assert np.isnan(areas[r, c])
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 80), st.integers(1, 40), st.integers(0, 3))
 def test_average_precision_of_every_resample_equals_sklearn_on_repeated_rows(seed, n, patients, digits):
     labels, scores, ids = problem(seed, n, 3, patients, digits)
-    weights, mine = patient_weights(ids, 6, seed), bootstrap_average_precision(labels, scores, ids, 6, seed)
+    weights, precisions = patient_weights(ids, 6, seed), bootstrap_average_precision(labels, scores, ids, 6, seed)
     for r, row in enumerate(weights):
         rows = np.repeat(np.arange(n), row)
         for c in range(3):
             if 0 < labels[rows, c].sum() < len(rows):
                 expected = average_precision_score(labels[rows, c], scores[rows, c])
-                assert mine[r, c] == pytest.approx(expected, abs=1e-9)
+                assert precisions[r, c] == pytest.approx(expected, abs=1e-9)
             else:
-                assert np.isnan(mine[r, c])
+                assert np.isnan(precisions[r, c])
 
 
 @pytest.mark.parametrize("n", [15, 16, 17, 33])

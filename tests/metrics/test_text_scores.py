@@ -1,4 +1,4 @@
-"""Written reports are scored as pycocoevalcap scores them, and resamples as their corpora would be."""
+"""Text scores equal those of pycocoevalcap, and scores of resamples equal those of the repeated corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.metrics.text.meteor import MeteorError, MeteorProcess, meteor, me
 from benchmark.metrics.text.scores import bleu, score_texts
 from benchmark.metrics.text.tokens import ptb_tokens, split_words
 
-TRUE = [
+REFERENCES = [
     "sinusrhythmus normales ekg",
     "vorhofflimmern, linkstyp; qrs verbreitert",
     "sinus rhythm. st depression in v4,5,6",
@@ -23,7 +23,7 @@ TRUE = [
     "normal ecg",
     "ventricular pacemaker rhythm 70/min",
 ] * 3
-WRITTEN = [
+HYPOTHESES = [
     "sinusrhythmus normales ekg",
     "vorhofflimmern; linkstyp",
     "sinus rhythm with st depression in v5",
@@ -39,30 +39,30 @@ def test_bleu_rouge_and_cider_are_those_of_the_package():
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
 
-    found = score_texts(WRITTEN, TRUE, use_java=False)
-    true = {i: [text] for i, text in enumerate(split_words(TRUE))}
-    written = {i: [text] for i, text in enumerate(split_words(WRITTEN))}
-    expected = Bleu(4).compute_score(true, written, verbose=0)[0]
-    np.testing.assert_allclose([found.metrics[f"bleu_{n}"] for n in (1, 2, 3, 4)], expected, rtol=1e-9)
-    assert found.metrics["rouge_l"] == pytest.approx(Rouge().compute_score(true, written)[0])
-    assert found.metrics["cider"] == pytest.approx(Cider().compute_score(true, written)[0])
-    assert "meteor" not in found.metrics and found.signature["tokeniser"] == "ecgarena split_words"
+    scores = score_texts(HYPOTHESES, REFERENCES, use_java=False)
+    references = {i: [text] for i, text in enumerate(split_words(REFERENCES))}
+    hypotheses = {i: [text] for i, text in enumerate(split_words(HYPOTHESES))}
+    expected = Bleu(4).compute_score(references, hypotheses, verbose=0)[0]
+    np.testing.assert_allclose([scores.metrics[f"bleu_{n}"] for n in (1, 2, 3, 4)], expected, rtol=1e-9)
+    assert scores.metrics["rouge_l"] == pytest.approx(Rouge().compute_score(references, hypotheses)[0])
+    assert scores.metrics["cider"] == pytest.approx(Cider().compute_score(references, hypotheses)[0])
+    assert "meteor" not in scores.metrics and scores.signature["tokeniser"] == "ecgarena split_words"
 
 
 def test_an_empty_text_scores_0_and_is_counted():
-    found = score_texts(WRITTEN, TRUE, use_java=False)
-    assert found.empty == 3 and found.notes == ["3 of 18 written reports have no word; they score 0"]
-    assert not found.per_text["rouge_l"][[3, 9, 15]].any() and not found.per_text["cider"][[3, 9, 15]].any()
+    scores = score_texts(HYPOTHESES, REFERENCES, use_java=False)
+    assert scores.empty == 3 and scores.notes == ["3 of 18 written reports have no word; they score 0"]
+    assert not scores.per_text["rouge_l"][[3, 9, 15]].any() and not scores.per_text["cider"][[3, 9, 15]].any()
     without = score_texts(
-        [t for t in WRITTEN if t], [r for t, r in zip(WRITTEN, TRUE, strict=True) if t], use_java=False
+        [t for t in HYPOTHESES if t], [r for t, r in zip(HYPOTHESES, REFERENCES, strict=True) if t], use_java=False
     )
-    assert found.metrics["rouge_l"] == pytest.approx(without.metrics["rouge_l"] * 15 / 18)
+    assert scores.metrics["rouge_l"] == pytest.approx(without.metrics["rouge_l"] * 15 / 18)
 
 
 def test_the_description_of_the_texts():
-    found = score_texts(["a b", "a b", "c"], ["A  b", "a b c d", "d e f"], use_java=False).metrics
-    assert found["length_ratio"] == pytest.approx(5 / 9)
-    assert found["distinct"] == pytest.approx(2 / 3) and found["exact"] == pytest.approx(1 / 3)
+    metrics = score_texts(["a b", "a b", "c"], ["A  b", "a b c d", "d e f"], use_java=False).metrics
+    assert metrics["length_ratio"] == pytest.approx(5 / 9)
+    assert metrics["distinct"] == pytest.approx(2 / 3) and metrics["exact"] == pytest.approx(1 / 3)
 
 
 def test_as_many_texts_as_references():
@@ -72,12 +72,12 @@ def test_as_many_texts_as_references():
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=18, max_size=18).filter(any))
-def test_a_resample_scores_as_the_corpus_that_it_stands_for(counts):
+def test_a_resample_scores_as_the_repeated_corpus(counts):
     rows = np.repeat(np.arange(18), counts)
-    found = score_texts(WRITTEN, TRUE, use_java=False).resample(np.array([counts], float))
-    direct = score_texts([WRITTEN[i] for i in rows], [TRUE[i] for i in rows], use_java=False)
+    replicates = score_texts(HYPOTHESES, REFERENCES, use_java=False).resample(np.array([counts], float))
+    direct = score_texts([HYPOTHESES[i] for i in rows], [REFERENCES[i] for i in rows], use_java=False)
     for name in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l"):
-        assert found[name][0] == pytest.approx(direct.metrics[name], abs=1e-12)
+        assert replicates[name][0] == pytest.approx(direct.metrics[name], abs=1e-12)
 
 
 def test_bleu_of_nothing_is_0():
@@ -89,14 +89,14 @@ def test_bleu_of_nothing_is_0():
 
 @needs_java
 def test_the_own_splitter_agrees_with_the_java_tokeniser_on_what_reports_use():
-    assert split_words(TRUE[:6]) == ptb_tokens(TRUE[:6])
+    assert split_words(REFERENCES[:6]) == ptb_tokens(REFERENCES[:6])
     assert split_words(["Cannot [rule out] (old) 0,45 s 1:1;", ""]) == ptb_tokens(
         ["Cannot [rule out] (old) 0,45 s 1:1;", ""]
     )
 
 
 @needs_java
-def test_no_text_shifts_those_behind_it():
+def test_no_text_shifts_those_after_it():
     texts = ["first\u2028line", "", "second\r\nline", "   ", "third"]
     assert ptb_tokens(texts) == ["first line", "", "second line", "", "third"]
 
@@ -122,20 +122,22 @@ def _reports(shared, pd):
 def test_meteor_is_that_of_the_package_text_by_text_and_as_a_whole(monkeypatch):
     from pycocoevalcap.meteor.meteor import Meteor
 
-    true, written = split_words(TRUE[:6]), split_words(WRITTEN[:6])
-    counts = meteor_counts(written, true)
+    references, hypotheses = split_words(REFERENCES[:6]), split_words(HYPOTHESES[:6])
+    counts = meteor_counts(hypotheses, references)
     package = Meteor()
-    whole, each = package.compute_score({i: [t] for i, t in enumerate(true)}, {i: [t] for i, t in enumerate(written)})
-    np.testing.assert_allclose(meteor(counts), each, atol=1e-12)
+    whole, by_text = package.compute_score(
+        {i: [t] for i, t in enumerate(references)}, {i: [t] for i, t in enumerate(hypotheses)}
+    )
+    np.testing.assert_allclose(meteor(counts), by_text, atol=1e-12)
     assert float(meteor(counts.sum(0))) == pytest.approx(whole, abs=1e-12)
-    found = score_texts(WRITTEN[:6], TRUE[:6])  # the same process again
-    assert found.metrics["meteor"] == pytest.approx(whole, abs=0.02)
-    assert found.resample(np.ones((1, 6)))["meteor"][0] == pytest.approx(found.metrics["meteor"])
-    assert found.signature["java"] and found.signature["meteor"].startswith("METEOR 1.5")
+    scores = score_texts(HYPOTHESES[:6], REFERENCES[:6])  # the same process again
+    assert scores.metrics["meteor"] == pytest.approx(whole, abs=0.02)
+    assert scores.resample(np.ones((1, 6)))["meteor"][0] == pytest.approx(scores.metrics["meteor"])
+    assert scores.signature["java"] and scores.signature["meteor"].startswith("METEOR 1.5")
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (["sleep", "60"], "gave no answer within 0.2 s"),
         (["sh", "-c", "echo no heap >&2"], "ended: no heap"),
@@ -143,14 +145,14 @@ def test_meteor_is_that_of_the_package_text_by_text_and_as_a_whole(monkeypatch):
         (["sh", "-c", "while read line; do echo 1 2 3; done"], "3 numbers for a pair"),
     ],
 )
-def test_a_process_that_hangs_dies_or_babbles_is_an_error(command, said):
+def test_a_process_that_hangs_dies_or_answers_nonsense_is_an_error(command, message):
     process = MeteorProcess(0.2 if "60" in command else 20.0, command)
-    with pytest.raises(MeteorError, match=said):
+    with pytest.raises(MeteorError, match=message):
         process.counts(["a"], ["a"])
     assert process.process.poll() is not None
 
 
-def test_after_an_error_the_next_call_starts_anew(monkeypatch):
+def test_after_an_error_the_next_call_starts_a_new_process(monkeypatch):
     commands = iter([["sh", "-c", "exit 1"], ["sh", "-c", f"while read line; do echo {' '.join(['1'] * 23)}; done"]])
     monkeypatch.setattr(meteor_module, "_command", lambda: next(commands))
     meteor_module._process.cache_clear()
@@ -161,13 +163,13 @@ def test_after_an_error_the_next_call_starts_anew(monkeypatch):
     meteor_module._process.cache_clear()
 
 
-def test_without_java_the_other_metrics_come_out_and_a_sentence_says_what_to_install(monkeypatch):
+def test_without_java_the_other_metrics_remain_and_a_note_says_what_to_install(monkeypatch):
     monkeypatch.setattr(java_module.shutil, "which", lambda name: None)
     java_module.java_path.cache_clear()
     try:
-        found = score_texts(WRITTEN, TRUE)
-        assert {"bleu_4", "rouge_l", "cider"} <= found.metrics.keys() and "meteor" not in found.metrics
-        assert "apt-get install default-jre-headless" in found.notes[0]
+        scores = score_texts(HYPOTHESES, REFERENCES)
+        assert {"bleu_4", "rouge_l", "cider"} <= scores.metrics.keys() and "meteor" not in scores.metrics
+        assert "apt-get install default-jre-headless" in scores.notes[0]
         with pytest.raises(BenchmarkError, match="needs Java"):
             ptb_tokens(["a"])
     finally:

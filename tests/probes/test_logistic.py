@@ -24,8 +24,8 @@ def data(n, dim, prevalences, seed=0, decay=1.0, separable=False):
     X = Standardiser.fit(X)(X)
     logits = X @ rng.normal(size=(dim, len(prevalences))) / np.sqrt(dim)
     logits += 0 if separable else rng.logistic(size=logits.shape)
-    wanted = np.maximum(2, np.round(np.array(prevalences) * n).astype(int))
-    Y = np.column_stack([logits[:, c] >= np.sort(logits[:, c])[-k] for c, k in enumerate(wanted)])
+    counts = np.maximum(2, np.round(np.array(prevalences) * n).astype(int))
+    Y = np.column_stack([logits[:, c] >= np.sort(logits[:, c])[-k] for c, k in enumerate(counts)])
     return X, Y.astype(int)
 
 
@@ -71,9 +71,9 @@ def test_equals_sklearn_in_loss_and_auroc(case, balanced):
         for k in range(Y.shape[1]):
             weights, intercept = reference(X, Y[:, k], c, balanced)
             best = objective(X, Y[:, k], c, balanced, weights, intercept)
-            mine = objective(X, Y[:, k], c, balanced, solution.weights[p, :, k], solution.intercepts[p, k])
-            assert mine == pytest.approx(best, rel=1e-6)
-            assert solution.loss[p, k] == pytest.approx(mine, rel=1e-5)
+            loss = objective(X, Y[:, k], c, balanced, solution.weights[p, :, k], solution.intercepts[p, k])
+            assert loss == pytest.approx(best, rel=1e-6)
+            assert solution.loss[p, k] == pytest.approx(loss, rel=1e-5)
             expected = roc_auc_score(Y[:, k], X.astype(float) @ weights)
             one_pair = 1 / (Y[:, k].sum() * (1 - Y[:, k]).sum())  # of near-equal scores may swap
             assert roc_auc_score(Y[:, k], scores[p, :, k]) == pytest.approx(expected, abs=max(1e-4, one_pair))
@@ -126,8 +126,8 @@ def test_features_need_not_be_centred():
     solution = ProbeBasis(shifted).solve(Y, [1.0], [False])
     weights, intercept = reference(shifted - shifted.mean(axis=0), Y[:, 0], 1.0, False)
     best = objective(shifted - shifted.mean(axis=0), Y[:, 0], 1.0, False, weights, intercept)
-    mine = objective(shifted, Y[:, 0], 1.0, False, solution.weights[0, :, 0], solution.intercepts[0, 0])
-    assert mine == pytest.approx(best, rel=1e-6)
+    loss = objective(shifted, Y[:, 0], 1.0, False, solution.weights[0, :, 0], solution.intercepts[0, 0])
+    assert loss == pytest.approx(best, rel=1e-6)
 
 
 def test_labels_with_one_outcome_get_a_documented_constant():

@@ -22,8 +22,8 @@ def data(n, dim, seed=0):
 def test_ridge_equals_sklearn_for_every_penalty(n, dim):
     (X, Y), (new, _) = data(n, dim), data(50, dim, 1)
     penalties = np.geomspace(1e-1, 1e4, 6)
-    found = ridge_scores(ProbeBasis(X), Y, penalties, new)
-    for penalty, scores in zip(penalties, found, strict=True):
+    results = ridge_scores(ProbeBasis(X), Y, penalties, new)
+    for penalty, scores in zip(penalties, results, strict=True):
         expected = Ridge(alpha=penalty).fit(X.astype(float), Y).predict(new.astype(float))
         np.testing.assert_allclose(scores, expected, atol=2e-3)
     with pytest.raises(BenchmarkError, match="positive"):
@@ -35,15 +35,15 @@ def test_ridge_equals_sklearn_for_every_penalty(n, dim):
 def test_neighbours_equal_sklearn_for_every_k(monkeypatch):
     (X, Y), (new, _) = data(80, 10), data(30, 10, 1)
     ks = [7, 1, 200, 20]
-    found = knn_scores(X, Y, new, ks, (False, True))
+    results = knn_scores(X, Y, new, ks, (False, True))
     distance, nearest = NearestNeighbors(metric="cosine", n_neighbors=80).fit(X).kneighbors(new)
-    for which, weights in enumerate((np.ones_like(distance), np.exp(-distance / TEMPERATURE))):
-        for at, k in enumerate(ks):
+    for row, weights in enumerate((np.ones_like(distance), np.exp(-distance / TEMPERATURE))):
+        for column, k in enumerate(ks):
             w = weights[:, :k, None]
             expected = (w * Y[nearest[:, :k]]).sum(1) / w.sum(1)
-            np.testing.assert_allclose(found[which, at], expected, atol=1e-4)
+            np.testing.assert_allclose(results[row, column], expected, atol=1e-4)
     monkeypatch.setattr(knn, "CELLS", 1)
-    np.testing.assert_allclose(knn_scores(X, Y, new, ks, (False, True)), found, atol=1e-6)
+    np.testing.assert_allclose(knn_scores(X, Y, new, ks, (False, True)), results, atol=1e-6)
 
 
 def test_wrong_input_is_named():

@@ -1,4 +1,4 @@
-"""The published loop: its quirks do what the specification says that they do."""
+"""The quirks of the published loop do what they are documented to do."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ class Backbone(nn.Module):
         return self.layers(ecg).mean(-1)
 
     def train(self, mode=True):
-        return super().train(False)  # an override that keeps it frozen: the published loop knows none
+        return super().train(False)  # an override that stays in eval mode; the published loop bypasses it
 
 
 def world(n=64):
@@ -30,7 +30,7 @@ def world(n=64):
 
 
 def rates(monkeypatch, **options):
-    """The rate of every step."""
+    """Return the learning rate of every step."""
     learning_rates = []
     step = torch.optim.Adam.step
     monkeypatch.setattr(
@@ -77,4 +77,4 @@ def test_fixed_features_learn_a_linear_rule():
     )
     assert len(epochs) == 60 and np.array_equal(*epochs[-1])
     assert ((epochs[-1][1] > 0) == labels).mean() > 0.95
-    assert published.EVALUATION_BATCH > 200  # one part; several are covered by the tasks
+    assert published.EVALUATION_BATCH > 200  # one batch; tests of the tasks cover several

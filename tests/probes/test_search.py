@@ -1,4 +1,4 @@
-"""The search finds a known optimum, repeats itself, and says what it did."""
+"""The search finds a known optimum, gives equal results for equal inputs, and records its trials."""
 
 import json
 import os
@@ -50,17 +50,17 @@ def test_first_batch_is_the_grid_and_the_next_opens_with_the_other_weighting():
 
 
 def test_tpe_refines_near_the_optimum(monkeypatch):
-    """With an objective that peaks at strength 3, the last of 40 trials come closer than the grid did."""
+    """With an objective that peaks at strength 3, the last of 40 trials are closer than the grid."""
 
     class Peak(search.Judge):
         def __call__(self, logits):
-            return [round(1 - abs(np.log10(s / 3)) / 10 - b / 10, 6) for s, b in asked[-1]]
+            return [round(1 - abs(np.log10(s / 3)) / 10 - b / 10, 6) for s, b in batches[-1]]
 
-    asked = []
+    batches = []
     solve = search._Solver.solve
 
     def spy(self, params, first):
-        asked.append([(p["strength"], p["balanced"]) for p in params])
+        batches.append([(p["strength"], p["balanced"]) for p in params])
         return solve(self, params, first)
 
     monkeypatch.setattr(search, "Judge", Peak)
@@ -94,8 +94,8 @@ def test_a_scale_of_the_features_changes_nothing():
     assert plain.choice == scaled.choice
 
 
-def test_strength_suits_every_size_of_subset():
-    """Strong noise at n = 40 wants a strong penalty; the same strengths are searched at any n."""
+def test_one_range_of_strengths_suits_every_size_of_subset():
+    """Strong noise at n = 40 needs a strong penalty; the same strengths are searched at any n."""
     small = tune(split(40, 60, seed=1, noise=4.0), split(400, 60, seed=2, noise=4.0))
     large = tune(split(2000, 60, seed=1, noise=4.0), split(400, 60, seed=2, noise=4.0))
     for tuned in (small, large):
@@ -103,7 +103,7 @@ def test_strength_suits_every_size_of_subset():
     assert large.choice["val_macro_auroc"] > small.choice["val_macro_auroc"]
 
 
-def test_classes_that_validation_cannot_judge_are_left_out():
+def test_classes_without_both_labels_in_validation_are_left_out():
     train, (X, Y) = split(seed=1), split(seed=2)
     Y[:, 0] = 0
     tuned = tune(train, (X, Y), trials=2)
@@ -113,7 +113,7 @@ def test_classes_that_validation_cannot_judge_are_left_out():
         tune(train, (X, Y), trials=2)
 
 
-def test_a_class_that_train_cannot_teach_counts_one_half():
+def test_a_class_without_both_labels_in_train_counts_one_half():
     (X, Y), val = split(seed=1), split(seed=2)
     Y[:, 0] = 0
     tuned = tune((X, Y), val, trials=2)
@@ -129,8 +129,8 @@ def test_the_record_is_json_and_names_the_sampler():
     assert [trial["strength"] for trial in record["trials"]] == pytest.approx([0.1, 1.0, 10.0])
 
 
-def test_standardisation_is_searched_where_asked():
-    """A noisy feature that is large as it comes: with few recordings, dividing it away helps."""
+def test_standardisation_is_searched_on_request():
+    """A noisy feature has a large scale: with few recordings it helps to divide by the standard deviation."""
     (X, Y), (V, W) = split(n=60, dim=40, seed=1), split(n=400, dim=40, seed=2)
     tuned = tune((X, Y), (V, W), trials=16, space=Space.of("penalty+weighting+standardisation"))
     assert {trial["standardise"] for trial in tuned.trials} == {True, False}
@@ -156,7 +156,7 @@ def test_without_standardisation_the_features_keep_their_proportions():
 
 
 @pytest.mark.parametrize("wrong", ["weighting", "penalty+standardization", "penalty+penalty", ""])
-def test_a_search_that_makes_no_sense_is_named(wrong):
+def test_an_invalid_search_is_named(wrong):
     with pytest.raises(UsageError, match="penalty among them"):
         Space.of(wrong)
 
@@ -179,22 +179,22 @@ tune(split(seed=1), split(seed=2), 20, space=Space.of({parts!r}), journal=Path({
 
 
 @pytest.mark.parametrize(("parts", "first"), [("penalty+weighting", 8), ("penalty+weighting+standardisation", 16)])
-def test_a_killed_search_goes_on_to_the_same_bits(tmp_path, monkeypatch, parts, first):
-    """The best trial is among those of the journal: it is solved anew and must be what it was."""
+def test_a_killed_search_resumes_to_the_same_bits(tmp_path, monkeypatch, parts, first):
+    """The best trial is in the journal: it is solved again and must be the same."""
     journal, space = tmp_path / "search.jsonl", Space.of(parts)
     code = KILLED.format(tests=str(Path(__file__).parent), first=first, parts=parts, journal=str(journal))
     root = Path(__file__).parents[2]
-    ended = subprocess.run([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
-    assert ended.returncode == -signal.SIGKILL and len(journal.read_text().splitlines()) == 1 + first // 8
-    solved = []
+    process = subprocess.run([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    assert process.returncode == -signal.SIGKILL and len(journal.read_text().splitlines()) == 1 + first // 8
+    first_trials = []
     solve = search._Solver.solve
     monkeypatch.setattr(
-        search._Solver, "solve", lambda self, params, first: solved.append(first) or solve(self, params, first)
+        search._Solver, "solve", lambda self, params, first: first_trials.append(first) or solve(self, params, first)
     )
     with threadpool_limits(1):
         torch.set_num_threads(1)
         resumed = tune(split(seed=1), split(seed=2), 20, space=space, journal=journal)
-        assert 0 not in solved or resumed.choice["number"] < 8  # the first batch came from the journal
+        assert 0 not in first_trials or resumed.choice["number"] < 8  # the first batch came from the journal
         again = tune(split(seed=1), split(seed=2), 20, space=space, journal=journal)  # all of it does
         whole = tune(split(seed=1), split(seed=2), 20, space=space)
     for other in (resumed, again):
@@ -207,12 +207,12 @@ def test_a_journal_of_other_data_or_options_is_not_used(tmp_path, monkeypatch):
     train, val = split(seed=1), split(seed=2)
     tune(train, val, 8, journal=journal)
     text = journal.read_text()
-    moved = (train[0] + np.float32(1e-3), train[1])
-    for other, options in ((moved, {}), (train, {"seed": 1}), (train, {"space": Space(0.1, 1.0)})):
+    shifted = (train[0] + np.float32(1e-3), train[1])
+    for other, options in ((shifted, {}), (train, {"seed": 1}), (train, {"space": Space(0.1, 1.0)})):
         journal.write_text(text)
-        found = tune(other, val, 8, journal=journal, **options)
-        assert found.trials == tune(other, val, 8, **options).trials
-    journal.write_text(text[:-9])  # a line that was cut short is solved again
+        tuned = tune(other, val, 8, journal=journal, **options)
+        assert tuned.trials == tune(other, val, 8, **options).trials
+    journal.write_text(text[:-9])  # a truncated line is solved again
     assert tune(train, val, 8, journal=journal).trials == tune(train, val, 8).trials
     assert len(journal.read_text().splitlines()) == 2
 
@@ -229,7 +229,7 @@ def test_unconverged_classes_are_recorded(monkeypatch):
     assert tuned.trials[7]["unconverged_classes"] == [0, 1, 2]
 
 
-def test_optuna_is_silent_and_left_as_it_was(capfd):
+def test_optuna_is_silent_and_its_verbosity_is_restored(capfd):
     optuna.logging.set_verbosity(optuna.logging.INFO)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""Attention probe, pruned search and fine-tuning: what they learn, what they spare, and that they resume."""
+"""The attention probe, the pruned search and fine-tuning learn, save work and resume."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from benchmark.testing import FakeMethod
 SPACE = {"lr": FloatDistribution(1e-4, 1.0, log=True)}
 
 
-class Held:
+class InMemory:
     """Tokens in memory."""
 
     def __init__(self, tokens):
@@ -31,13 +31,13 @@ class Held:
 
 
 def sequences(n=300, tokens=12, dim=8, seed=0):
-    """One token in twelve, at a random place, says the class: channel 0 marks it, channel 1 tells."""
+    """One token in twelve, at a random place, has the class: channel 0 marks the token, channel 1 gives the class."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, tokens, dim)).astype(np.float32)
     labels, place = rng.integers(0, 2, (n, 1)), rng.integers(0, tokens, n)
     x[np.arange(n), place, 0] += 6
     x[np.arange(n), place, 1] += 2 * (2 * labels[:, 0] - 1)
-    return Held(x), labels
+    return InMemory(x), labels
 
 
 def test_attention_finds_the_token_that_matters():
@@ -48,7 +48,7 @@ def test_attention_finds_the_token_that_matters():
     means = train.tokens.mean(1).numpy(), new.tokens.mean(1).numpy()
     weights = np.linalg.lstsq(means[0] - means[0].mean(0), labels[:, 0] - labels.mean(), rcond=None)[0]
     assert auroc(truth, predict_logits(probe, new))[0] > 0.97
-    assert auroc(truth, (means[1] @ weights)[:, None])[0] < 0.95  # what the mean token has to say
+    assert auroc(truth, (means[1] @ weights)[:, None])[0] < 0.95  # the mean token says less
 
 
 def test_equal_seeds_give_equal_bits_and_statistics_are_those_of_all_tokens():
@@ -56,16 +56,16 @@ def test_equal_seeds_give_equal_bits_and_statistics_are_those_of_all_tokens():
     mean, std = token_statistics(train)
     flat = train.tokens.flatten(0, 1).double()
     assert torch.allclose(mean.double(), flat.mean(0)) and torch.allclose(std.double(), flat.std(0, correction=0))
-    found = []
+    logits = []
     for seed in (0, 0, 1):
         probe = AttentionProbe(mean, std, classes=1)
         list(train_epochs(probe, train, labels, Recipe(epochs=2, seed=seed)))
-        found.append(predict_logits(probe, train))
-    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+        logits.append(predict_logits(probe, train))
+    assert np.array_equal(logits[0], logits[1]) and not np.array_equal(logits[0], logits[2])
 
 
 def curves(epochs=10, log=None):
-    """Trainings whose score rises to a height that depends on the rate alone, best at 0.01."""
+    """Return trainings whose score rises to a height that depends on the rate alone, best at 0.01."""
 
     def fit(settings):
         height = 1 - abs(np.log10(settings["lr"]) + 2) / 4
@@ -77,16 +77,16 @@ def curves(epochs=10, log=None):
     return fit
 
 
-def test_pruning_spares_epochs_and_keeps_the_best(tmp_path):
-    spent, first = [], {"lr": 0.5}
-    best, trials, search = search_trainings(curves(log=spent), SPACE, first, 20, 0, {})
+def test_pruning_saves_epochs_and_keeps_the_best(tmp_path):
+    log, first = [], {"lr": 0.5}
+    best, trials, search = search_trainings(curves(log=log), SPACE, first, 20, 0, {})
     assert len(trials) == 20 and trials[0]["lr"] == 0.5 and search["pruner"] == "MedianPruner"
-    assert sum(trial["pruned"] for trial in trials) >= 5 and len(spent) < 160 < 20 * 10
+    assert sum(trial["pruned"] for trial in trials) >= 5 and len(log) < 160 < 20 * 10
     assert best["val_macro_auroc"] == max(trial["val_macro_auroc"] for trial in trials) and not best["pruned"]
     assert abs(np.log10(best["lr"]) + 2) < 0.5 and best["epoch"] == 10
 
 
-def test_a_killed_search_of_trainings_goes_on_to_the_same_end(tmp_path):
+def test_a_killed_search_of_trainings_resumes_to_the_same_end(tmp_path):
     whole = search_trainings(curves(), SPACE, {"lr": 0.5}, 12, 3, {"data": "a"})
     journal, log = tmp_path / "search.jsonl", []
 
@@ -98,14 +98,14 @@ def test_a_killed_search_of_trainings_goes_on_to_the_same_end(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         search_trainings(dies, SPACE, {"lr": 0.5}, 12, 3, {"data": "a"}, journal=journal)
-    known = len(journal.read_text().splitlines()) - 1
-    assert 3 < known < 12
+    count = len(journal.read_text().splitlines()) - 1
+    assert 3 < count < 12
     log.clear()
     assert search_trainings(curves(log=log), SPACE, {"lr": 0.5}, 12, 3, {"data": "a"}, journal=journal) == whole
-    assert len(set(log)) == 12 - known
+    assert len(set(log)) == 12 - count
     log.clear()
     search_trainings(curves(log=log), SPACE, {"lr": 0.5}, 12, 3, {"data": "b"}, journal=journal)
-    assert len(set(log)) == 12  # another search: nothing is taken over
+    assert len(set(log)) == 12  # another search: the journal is not used
 
 
 def test_the_seconds_end_a_search_of_trainings():
@@ -116,7 +116,7 @@ def test_the_seconds_end_a_search_of_trainings():
 
 
 class Deep(nn.Module, Method):
-    """Layers that run in another order than they are declared in, a weight of its own, and a part that nobody uses."""
+    """Layers that run in another order than they are declared, a weight of its own, and an unused part."""
 
     card = MethodCard("Deep", "none", "MIT")
 
@@ -149,7 +149,7 @@ def test_rates_fall_towards_the_input_in_the_order_of_work():
     assert method.first.weight.grad is None
 
 
-def test_what_cannot_be_tuned_is_said():
+def test_what_cannot_be_fine_tuned_is_an_error():
     with pytest.raises(UsageError, match="no torch module"):
         FineTuned(FakeMethod(), 2, torch.randn(2, 12, 100))
     frozen = Deep()

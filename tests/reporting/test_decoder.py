@@ -1,4 +1,4 @@
-"""The shared decoder: it can learn what recordings tell, and writes the same with and without its cache."""
+"""The shared decoder learns reports from recordings, and writes the same with and without its cache."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ SIZE = DecoderSize(layers=1, width=32, heads=2, vocabulary=300, text_tokens=24, 
 
 
 class Tokens:
-    """Four kinds of recordings, told apart by which of three tokens is marked, and how."""
+    """Four kinds of recordings, which differ in the marked one of three tokens and in its mark."""
 
     def __init__(self, count):
         self.kinds = np.arange(count) % len(REPORTS)
@@ -31,47 +31,47 @@ class Tokens:
         return len(self.kinds)
 
     def batch(self, positions):
-        made = torch.zeros(len(positions), 3, 4)
+        tokens = torch.zeros(len(positions), 3, 4)
         for row, kind in enumerate(self.kinds[positions]):
-            made[row, kind % 3, kind // 3] = 1.0
-        return made
+            tokens[row, kind % 3, kind // 3] = 1.0
+        return tokens
 
 
 @pytest.fixture(scope="module")
-def learnt():
-    """A decoder that has learnt the four reports by heart."""
+def overfitted():
+    """Train a decoder until it knows the four reports by heart; return the learner and its training."""
     tokens = Tokens(64)
     pairs = {split: Pairs(tokens, tokens.reports, [str(i) for i in range(64)]) for split in ("train", "val")}
     decoder = make_decoder(SIZE, tokens.reports, *channel_statistics(tokens), seed=0)
     learner = Learner(decoder, None, "short_sequence", 64)
     config = TrainingConfig(epochs=20, batch_size=16, lr=1e-2, select="val_loss")
-    told = train_decoder(learner, pairs, config, "test", discard_event, "cpu", None, 1.0)
-    return learner, told
+    training = train_decoder(learner, pairs, config, "test", discard_event, "cpu", None, 1.0)
+    return learner, training
 
 
 def test_a_decoder_is_kept_and_made_anew_when_damaged_or_of_other_code(tmp_path, damage):
-    """Equal weights each time; a file of older code, without seal and identity, stays usable."""
+    """The weights are equal each time; a file of older code, without seal and identity, stays usable."""
     tokens, file, config = Tokens(16), tmp_path / "d.pt", TrainingConfig(epochs=1, batch_size=8, select="val_loss")
     pairs = {split: Pairs(tokens, tokens.reports, [str(i) for i in range(16)]) for split in ("train", "val")}
 
-    def trained(notes):
+    def train(notes):
         learner = Learner(
             make_decoder(SIZE, tokens.reports, *channel_statistics(tokens), seed=0), None, "short_sequence", 64
         )
-        told = train_decoder(learner, pairs, config, "test", lambda e: notes.append(e.text), "cpu", file, 1.0)
-        return told["history"], {name: value.clone() for name, value in learner.state_dict().items()}
+        training = train_decoder(learner, pairs, config, "test", lambda e: notes.append(e.text), "cpu", file, 1.0)
+        return training["history"], {name: value.clone() for name, value in learner.state_dict().items()}
 
     def check(word):
         notes = []
-        history, state = trained(notes)
+        history, state = train(notes)
         assert history == expected[0] and all(torch.equal(state[name], value) for name, value in expected[1].items())
         assert any(word in note for note in notes) if word else not notes
 
-    expected = trained([])
+    expected = train([])
     check("")
     for seed in range(6):
         kind = damage(file, seed)
-        check("" if kind == "append" else "is damaged")  # what follows the end of torch's own format harms nobody
+        check("" if kind == "append" else "is damaged")  # bytes after the end of torch's format do no harm
         check("")
     state = torch.load(file, weights_only=True)
     write_state(file, {**state, "identity": {**state["identity"], "code": "other"}})
@@ -87,17 +87,17 @@ def test_a_decoder_is_kept_and_made_anew_when_damaged_or_of_other_code(tmp_path,
 
 
 @pytest.mark.parametrize("strategy", ["beam", "greedy"])
-def test_it_writes_what_it_was_told(learnt, strategy):
-    learner, told = learnt
+def test_it_writes_the_reports_of_its_training(overfitted, strategy):
+    learner, training = overfitted
     tokens = Tokens(9)
-    written, taken = generate_reports(learner, tokens, Decoding(strategy), "test", discard_event, "cpu")
-    assert written == tokens.reports
-    assert taken["cut"] == 0 and taken["tokens_per_second"] > 0
-    assert told["choice"]["score"] == min(epoch["val_loss"] for epoch in told["history"])
+    texts, cost = generate_reports(learner, tokens, Decoding(strategy), "test", discard_event, "cpu")
+    assert texts == tokens.reports
+    assert cost["cut"] == 0 and cost["tokens_per_second"] > 0
+    assert training["choice"]["score"] == min(epoch["val_loss"] for epoch in training["history"])
 
 
-def test_sampling_follows_its_seed(learnt):
-    learner, _ = learnt
+def test_sampling_follows_its_seed(overfitted):
+    learner, _ = overfitted
     hot = {"strategy": "sample", "temperature": 3.0, "top_p": 1.0}
     first, again, other = (
         generate_reports(learner, Tokens(4), Decoding(seed=seed, **hot), "test", discard_event, "cpu")[0]
@@ -108,7 +108,7 @@ def test_sampling_follows_its_seed(learnt):
 
 @pytest.mark.parametrize("strategy", ["beam", "greedy"])
 def test_the_cache_changes_nothing(strategy):
-    """Of a decoder that has learnt nothing, so that no step is clear-cut."""
+    """The decoder is untrained, so that no step is clear-cut."""
     decoder = make_decoder(SIZE, REPORTS, torch.zeros(4), torch.ones(4), 3, seed=3)
     learner = Learner(decoder, None, "short_sequence", 64).eval()
     ecg = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)) * 5
@@ -120,13 +120,13 @@ def test_the_cache_changes_nothing(strategy):
     assert len({tuple(row) for row in with_cache.tolist()}) > 1, "it must look at the recording"
 
 
-def test_greedy_takes_the_likeliest_token_of_a_full_pass(learnt):
-    learner, _ = learnt
+def test_greedy_chooses_the_likeliest_token_of_a_full_pass(overfitted):
+    learner, _ = overfitted
     ecg = Tokens(4).batch(np.arange(4))
     with torch.inference_mode():
         ids = generate_tokens(learner, ecg, Decoding("greedy"))
-        given = torch.cat([torch.full((4, 1), learner.decoder.tokeniser.bos), ids[:, :-1]], 1)
-        logits = learner.decoder.gpt(input_ids=given, encoder_hidden_states=learner.memory(ecg)).logits
+        inputs = torch.cat([torch.full((4, 1), learner.decoder.tokeniser.bos), ids[:, :-1]], 1)
+        logits = learner.decoder.gpt(input_ids=inputs, encoder_hidden_states=learner.memory(ecg)).logits
     alive = ids != learner.decoder.tokeniser.pad
     assert torch.equal(logits.argmax(-1)[alive], ids[alive])
 
@@ -151,7 +151,7 @@ def test_a_tokeniser_keeps_every_letter_and_cuts_at_its_limit():
     assert tokeniser.eos not in ids[0].tolist() and tokeniser.eos in ids[1].tolist()
 
 
-def test_equal_seeds_give_equal_decoders_and_the_callers_random_numbers_stay():
+def test_equal_seeds_give_equal_decoders_and_leave_the_callers_random_state():
     torch.manual_seed(7)
     before = torch.get_rng_state()
     first, again = (make_decoder(SIZE, REPORTS, torch.zeros(4), torch.ones(4), 3, seed=1) for _ in range(2))
@@ -159,14 +159,14 @@ def test_equal_seeds_give_equal_decoders_and_the_callers_random_numbers_stay():
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
 
 
-def test_published_weights_that_are_not_there_are_one_clear_error(monkeypatch):
+def test_missing_published_weights_are_one_clear_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(MissingError, match=r"'org/no-such-decoder' could not be loaded .* decoder = 'scratch'"):
         make_decoder(DecoderSize("org/no-such-decoder"), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
 
 
 def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
-    """A GPT-2 saved as the hub has them: vocabulary of 300 with an end of text, no [BOS], no [PAD]."""
+    """A GPT-2 saved as on the hub: a vocabulary of 300 with an end of text, no [BOS], no [PAD]."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -186,13 +186,13 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
     assert torch.equal(decoder.gpt.transformer.wte.weight[:size], published.transformer.wte.weight)
     assert decoder.gpt.transformer.wte.weight.shape[0] == size + 2 and decoder.tokeniser.eos == end
     learner = Learner(decoder, None, "short_sequence", 64)
-    written, _ = generate_reports(learner, Tokens(2), Decoding("greedy"), "test", discard_event, "cpu")
-    assert len(written) == 2
+    texts, _ = generate_reports(learner, Tokens(2), Decoding("greedy"), "test", discard_event, "cpu")
+    assert len(texts) == 2
     with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
         make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
 
 
-def test_what_a_learning_encoder_says_is_of_the_size_that_a_decoder_can_read(prepared_home):
+def test_features_of_a_trained_encoder_have_a_scale_that_the_decoder_can_read(prepared_home):
     """A fresh ResNet's features are tiny in eval mode, where statistics are taken, and of order 1 in training."""
     from benchmark.engine.building import build
     from benchmark.reporting.recordings import EncodedSignals, tokens_of
@@ -208,8 +208,8 @@ def test_what_a_learning_encoder_says_is_of_the_size_that_a_decoder_can_read(pre
         def batch(self, positions):
             return ecg[positions]
 
-    found = channel_statistics(EncodedSignals(Whole(), encoder, "short_sequence", 16, "cpu"))
-    moving = make_decoder(SIZE, REPORTS, *found, seed=0, moving=True)
-    fixed = make_decoder(SIZE, REPORTS, *found, seed=0)
+    statistics = channel_statistics(EncodedSignals(Whole(), encoder, "short_sequence", 16, "cpu"))
+    normalised = make_decoder(SIZE, REPORTS, *statistics, seed=0, moving=True)
+    standardised = make_decoder(SIZE, REPORTS, *statistics, seed=0)
     tokens = tokens_of(encoder.train(), ecg, "short_sequence", 16)
-    assert moving.memory(tokens).abs().mean() < 3 < fixed.memory(tokens).abs().mean()
+    assert normalised.memory(tokens).abs().mean() < 3 < standardised.memory(tokens).abs().mean()

@@ -1,4 +1,4 @@
-"""The probing tasks on a small world: what they answer and refuse, and that no test label reaches them."""
+"""The probing tasks on small data: their predictions, their errors, and that no test label reaches them."""
 
 import json
 
@@ -77,7 +77,7 @@ def context(world, view=None, scratch=None):
     return CellContext(CellInputs(data, view or truth, handle, "synthetic", "groups", home, scratch=scratch))
 
 
-def question(name, **more):
+def make_task(name, **more):
     return TASKS.get(name)(**{**TASK_FIELDS[name], **more})
 
 
@@ -91,30 +91,30 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("name", TASK_FIELDS)
-def test_an_answer_is_seeded_scored_and_blind_to_test_labels(world, name):
-    """With all test labels turned round, every choice and prediction stays the same; with validation's they do not."""
+def test_predictions_are_seeded_scored_and_blind_to_test_labels(world, name):
+    """Flipped test labels change no choice and no prediction; flipped labels of validation do."""
     data, view, _ = world
-    task = question(name)
+    task = make_task(name)
     predictions = task.predict(context(world))
-    turned = {
+    flipped = {
         split: LabelledRows(view.classes, view.rows, {**view.labels, split: 1 - view.labels[split]})
         for split in ("test", "val")
     }
-    assert same(predictions, task.predict(context(world, turned["test"])))
-    assert not same(predictions, task.predict(context(world, turned["val"])))
+    assert same(predictions, task.predict(context(world, flipped["test"])))
+    assert not same(predictions, task.predict(context(world, flipped["val"])))
     json.dumps(predictions.details, allow_nan=False)
     scores = task.score(predictions, view.truth(data))
     assert 0.3 < scores.metrics["auroc_macro"] < 1 and "auroc_macro" in scores.intervals
-    assert scores.metrics["auroc_macro"] != task.score(predictions, turned["test"].truth(data)).metrics["auroc_macro"]
+    assert scores.metrics["auroc_macro"] != task.score(predictions, flipped["test"].truth(data)).metrics["auroc_macro"]
     assert predictions.details["subset"]["n"] == context(world).subset(0.5, 0)[1]["n"] or name == "published_probe"
 
 
 def test_test_signals_come_without_labels(world):
-    seen = context(world)
-    assert seen.signals("test", SignalSpec(rate=100.0)).batch(np.arange(3)).labels is None
-    assert seen.signals("val", SignalSpec(rate=100.0)).batch(np.arange(3)).labels.shape == (3, len(seen.classes))
+    cell = context(world)
+    assert cell.signals("test", SignalSpec(rate=100.0)).batch(np.arange(3)).labels is None
+    assert cell.signals("val", SignalSpec(rate=100.0)).batch(np.arange(3)).labels.shape == (3, len(cell.classes))
     with pytest.raises(TestSetLockedError):
-        seen.labels("test")
+        cell.labels("test")
 
 
 def test_layers_differ_and_tables_say_which(world, tmp_path):
@@ -140,7 +140,7 @@ def test_layers_differ_and_tables_say_which(world, tmp_path):
     text = (world[2].leaderboards / "layers.md").read_text()
     assert "| method | features | embeddings | tokens |" in text
     assert "attention_probe: subset patients, trials 1, epochs 1, batch_size 64, seconds 0." in text
-    assert not list(world[2].scratch.glob("*"))  # what a killed cell would go on from is gone
+    assert not list(world[2].scratch.glob("*"))  # the files that a killed cell would resume from are gone
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_wrong_fields_are_named(name, fields, message):
 # --- resuming ---
 
 
-def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypatch):
-    task = question("finetune", epochs=6)
+def test_a_killed_fine_tuning_resumes_to_the_same_bits(world, tmp_path, monkeypatch):
+    task = make_task("finetune", epochs=6)
     whole = task.predict(context(world))
     scored = []
     original = supervised.class_scores
@@ -191,7 +191,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(world, tmp_path, monkeypa
 
 
 def test_an_attention_probe_resumes(world, tmp_path):
-    task = question("attention_probe", trials=4)
+    task = make_task("attention_probe", trials=4)
     whole = task.predict(context(world))
     task.predict(context(world, scratch=tmp_path / "scratch"))
     journal = tmp_path / "scratch" / "search.jsonl"
@@ -202,20 +202,21 @@ def test_an_attention_probe_resumes(world, tmp_path):
 # --- the published protocol ---
 
 
-def test_the_scorer_alone_takes_the_maximum_over_test_epochs(world):
+def test_only_the_scorer_takes_the_maximum_over_test_epochs(world):
     data, view, _ = world
-    published, honest = question("published_probe"), question("published_probe", choose="validation")
-    found, plain = published.predict(context(world)), honest.predict(context(world))
-    assert found.arrays["epochs"].shape == (len(view.rows["test"]), 3, len(view.classes))
-    best = found.details["history"]
-    chosen = max(best, key=lambda entry: entry["val_score"])["epoch"]
-    assert np.array_equal(found.arrays["epochs"][:, chosen - 1], plain.arrays["logits"])  # one training
-    scores = published.score(found, view.truth(data))
-    assert scores.metrics["auroc_macro"] >= honest.score(plain, view.truth(data)).metrics["auroc_macro"]
+    published, honest = make_task("published_probe"), make_task("published_probe", choose="validation")
+    predictions, honest_predictions = published.predict(context(world)), honest.predict(context(world))
+    assert predictions.arrays["epochs"].shape == (len(view.rows["test"]), 3, len(view.classes))
+    history = predictions.details["history"]
+    epoch = max(history, key=lambda entry: entry["val_score"])["epoch"]
+    logits = predictions.arrays["epochs"][:, epoch - 1]
+    assert np.array_equal(logits, honest_predictions.arrays["logits"])  # both train alike
+    scores = published.score(predictions, view.truth(data))
+    assert scores.metrics["auroc_macro"] >= honest.score(honest_predictions, view.truth(data)).metrics["auroc_macro"]
     assert any("of 3 chosen by its test AUROC, as published" in note for note in scores.notes)
 
 
-def test_no_built_in_suite_asks_under_another_protocol():
+def test_no_built_in_suite_uses_another_protocol():
     for name in suite_names():
         assert all(TASKS.get(task.name).protocol == PROTOCOL for task in load_suite(name).tasks), name
 
@@ -230,9 +231,9 @@ def test_the_steps_to_the_published_protocol_are_run_and_shown(world, tmp_path, 
         '[[methods]]\nname = "small"\n[[methods]]\nname = "handcrafted"\n'
     )
     assert main(["run", str(suite), "-q"]) == 0
-    shown = (world[2].leaderboards / "one.md").read_text()
-    assert "published_probe: synthetic / groups (protocol merl-published: no fair comparison)" in shown
-    assert "NOT COMPARABLE: published_probe follows merl-published" in shown
+    table = (world[2].leaderboards / "one.md").read_text()
+    assert "published_probe: synthetic / groups (protocol merl-published: no fair comparison)" in table
+    assert "NOT COMPARABLE: published_probe follows merl-published" in table
     plan = make_plan(load_suite(str(suite)))
     key = next(cell.spec.key for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "small")
     arguments = [key[:8], "--out", str(tmp_path)]

@@ -1,4 +1,4 @@
-"""Retrieval: duplicates count right, the pairs are out of the task's reach, and saying nothing is chance."""
+"""Retrieval: duplicates count correctly, the task cannot see the pairs, a constant similarity is at chance."""
 
 import numpy as np
 import pytest
@@ -27,38 +27,40 @@ def score(similarity, reports):
     )
 
 
-def knows(reports):
-    """The similarity of a method that knows every pair: columns are the sorted different texts."""
+def perfect_similarity(reports):
+    """Return the similarity of a method that knows every pair; columns are the sorted different texts."""
     keys = [report_key(report) for report in reports]
     texts = sorted({key for key in keys if key})
     return np.array([[float(key == text) for text in texts] for key in keys])
 
 
-COMMON = ["sinus rhythm"] * 30 + ["Sinus  rhythm"] * 10  # one text, whatever its case and blanks
+COMMON = ["sinus rhythm"] * 30 + ["Sinus  rhythm"] * 10  # one text: case and blanks do not matter
 REPORTS = [*COMMON, *(f"finding {i}" for i in range(20))]
 
 
-def test_a_method_that_knows_all_is_perfect_however_often_a_report_occurs():
-    found = score(knows(REPORTS), REPORTS)
-    assert {found.metrics[name] for name in found.metrics if "recall" in name} == {1.0}
-    assert found.metrics["median_rank_report"] == found.metrics["median_rank_ecg"] == 1
-    assert found.analysis["retrieval"] == {"recordings": 60, "texts": 21, "most_shared": 40}
+def test_a_method_that_knows_all_pairs_is_perfect_with_repeated_reports():
+    scores = score(perfect_similarity(REPORTS), REPORTS)
+    assert {scores.metrics[name] for name in scores.metrics if "recall" in name} == {1.0}
+    assert scores.metrics["median_rank_report"] == scores.metrics["median_rank_ecg"] == 1
+    assert scores.analysis["retrieval"] == {"recordings": 60, "texts": 21, "most_shared": 40}
 
 
-def test_a_common_report_is_no_merit():
-    """Putting the common text first for every recording finds it for 40 of 60, as chance among the rest; the
-    direction from texts asks each text once, and there the common one is one of 21."""
+def test_a_common_report_gains_nothing():
+    """With the common text first for every recording, 40 of 60 are right, and the rest are at chance.
+
+    In the direction from texts each text is one query, and there the common one is one of 21.
+    """
     similarity = np.zeros((60, 21))
     similarity[:, -1] = 1.0  # "sinus rhythm" is last in the alphabet
-    found = score(similarity, REPORTS)
-    assert found.metrics["recall_at_1_report"] == pytest.approx(40 / 60)
-    chance = found.analysis["chance"]
-    assert found.metrics["recall_at_1_ecg"] == pytest.approx(chance["recall_at_1_ecg"], abs=1e-6)
+    scores = score(similarity, REPORTS)
+    assert scores.metrics["recall_at_1_report"] == pytest.approx(40 / 60)
+    chance = scores.analysis["chance"]
+    assert scores.metrics["recall_at_1_ecg"] == pytest.approx(chance["recall_at_1_ecg"], abs=1e-6)
     assert chance["recall_at_1_ecg"] == pytest.approx((40 / 60 + 20 / 60) / 21, abs=1e-6)
 
 
-def test_more_copies_change_nobody_elses_place():
-    """In the direction to reports a text fills one place, however many recordings share it."""
+def test_more_copies_do_not_change_other_ranks():
+    """In the direction to reports a text fills one place, no matter how many recordings share it."""
     rng = np.random.default_rng(0)
     similarity = rng.normal(size=(21, 21))
     reports = [*sorted(f"finding {i}" for i in range(20)), "sinus rhythm"]
@@ -66,30 +68,30 @@ def test_more_copies_change_nobody_elses_place():
     many = score(np.concatenate([similarity, similarity[[20] * 50]]), [*reports, *["sinus rhythm"] * 50])
     before, after = once.per_recording["rank_of_report"], many.per_recording["rank_of_report"]
     assert np.array_equal(before, after[:21]) and len(set(after[20:])) == 1
-    # and asking for recordings, the shared text is answered by any copy: equal copies leave its place alone
+    # as a query for recordings, any copy is right for the shared text: equal copies do not change its rank
     assert many.per_recording["rank_of_ecg"][20] == once.per_recording["rank_of_ecg"][20]
 
 
 def test_a_constant_method_is_at_chance():
-    found = score(np.zeros((60, 21)), REPORTS)
-    for name, level in found.analysis["chance"].items():
+    scores = score(np.zeros((60, 21)), REPORTS)
+    for name, level in scores.analysis["chance"].items():
         if "recall" in name:
-            assert found.metrics[name] == pytest.approx(level, abs=1e-6)
+            assert scores.metrics[name] == pytest.approx(level, abs=1e-6)
 
 
 def test_intervals_and_resamples_go_with_the_metrics():
     rng = np.random.default_rng(1)
-    found = score(knows(REPORTS) + 0.7 * rng.normal(size=(60, 21)), REPORTS)
-    assert set(found.intervals) == set(found.metrics)
-    low, high = found.intervals["recall_at_10"]
-    assert low < found.metrics["recall_at_10"] <= high and len(found.resampled) == 1000
+    scores = score(perfect_similarity(REPORTS) + 0.7 * rng.normal(size=(60, 21)), REPORTS)
+    assert set(scores.intervals) == set(scores.metrics)
+    low, high = scores.intervals["recall_at_10"]
+    assert low < scores.metrics["recall_at_10"] <= high and len(scores.resampled) == 1000
 
 
 def test_recordings_without_a_report_are_left_out_and_counted():
     reports = ["a", "", "b"]
-    found = score([[1, 0], [9, 9], [0, 1]], reports)
-    assert found.metrics["recall_at_1_report"] == 1 and "1 recordings of test have no report" in found.notes[0]
-    assert np.isnan(found.per_recording["rank_of_report"][1])
+    scores = score([[1, 0], [9, 9], [0, 1]], reports)
+    assert scores.metrics["recall_at_1_report"] == 1 and "1 recordings of test have no report" in scores.notes[0]
+    assert np.isnan(scores.per_recording["rank_of_report"][1])
     with pytest.raises(BenchmarkError, match="nothing to retrieve"):
         score(np.zeros((1, 0)), [""])
     with pytest.raises(BenchmarkError, match=r"similarity of \(3, 3\)"):
@@ -106,7 +108,7 @@ def world(prepared_home, monkeypatch):
     return open_dataset("synthetic", {"patients": 120}, prepared_home), prepared_home
 
 
-def answer(data, home):
+def predict(data, home):
     view = LabelledRows.of(data, "groups", None)
     handle = MethodHandle("fake", {}, 1, None, None, "cpu")
     context = CellContext(CellInputs(data, view, handle, "synthetic", "groups", home))
@@ -114,16 +116,17 @@ def answer(data, home):
 
 
 def test_the_task_does_not_see_which_recording_a_report_belongs_to(world):
-    """With the reports of test dealt out anew, the answer is the same bit by bit; the score is not."""
+    """With the reports of test in another order, the predictions are the same bit by bit; the score is not."""
     data, home = world
-    honest, right, context = answer(data, home)
+    honest, right, context = predict(data, home)
     rows = context._rows.rows["test"]
     data.reports[rows] = data.reports[rows[::-1]]
-    dealt, other, _ = answer(data, home)
+    shuffled, other, _ = predict(data, home)
     assert list(other.reports) == list(right.reports)[::-1] != list(right.reports)
-    assert np.array_equal(honest.scratch["similarity"], dealt.scratch["similarity"]) and honest.details == dealt.details
+    assert np.array_equal(honest.scratch["similarity"], shuffled.scratch["similarity"])
+    assert honest.details == shuffled.details
     task = Retrieval()
-    assert task.score(honest, right).metrics != task.score(dealt, other).metrics
+    assert task.score(honest, right).metrics != task.score(shuffled, other).metrics
 
 
 def test_the_methods_own_similarity_is_used(world, monkeypatch):
@@ -131,4 +134,4 @@ def test_the_methods_own_similarity_is_used(world, monkeypatch):
     monkeypatch.setattr(
         Fake, "similarity", lambda self, ecg, text: torch.full((len(ecg), len(text)), 7.0), raising=False
     )
-    assert (answer(data, home)[0].scratch["similarity"] == 7).all()
+    assert (predict(data, home)[0].scratch["similarity"] == 7).all()

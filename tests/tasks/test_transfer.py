@@ -1,4 +1,4 @@
-"""Transfer: class maps that fit, a probe that learns elsewhere, and test labels out of reach on both sides."""
+"""Transfer: class maps fit, the probe learns on the source, and test labels of both datasets are locked."""
 
 import json
 
@@ -46,26 +46,26 @@ config = { width = 8, rate = 100.0 }
 
 
 def test_own_maps_name_classes_that_exist_and_a_source():
-    assert {(found.coarse, found.fine) for found in own_maps()} >= {
+    assert {(class_map.coarse, class_map.fine) for class_map in own_maps()} >= {
         *(("ptbxl/super", "cpsc2018/rhythm"), ("ptbxl/super", "csn/all"), ("cpsc2018/rhythm", "csn/all"))
     }
-    for found in own_maps():
-        assert found.source
-        for side in (found.coarse, found.fine):
+    for class_map in own_maps():
+        assert class_map.source
+        for side in (class_map.coarse, class_map.fine):
             dataset, label_set = side.split("/")
             if dataset in DATASETS.names():
-                found.columns(side, DATASETS.get(dataset).label_sets[label_set])
+                class_map.columns(side, DATASETS.get(dataset).label_sets[label_set])
 
 
 def test_a_map_serves_both_directions_on_its_coarse_classes():
-    there, back = find_map("ptbxl/super", "cpsc2018/rhythm"), find_map("cpsc2018/rhythm", "ptbxl/super")
-    assert there == back and there.classes == ("NORM", "CD", "STTC")
+    forward, backward = find_map("ptbxl/super", "cpsc2018/rhythm"), find_map("cpsc2018/rhythm", "ptbxl/super")
+    assert forward == backward and forward.classes == ("NORM", "CD", "STTC")
     assert find_map("ptbxl/form", "csn/all") is None
     fine = ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD")
-    assert there.columns("cpsc2018/rhythm", fine) == [[2], [3, 4, 7], [5, 8]]
-    assert there.columns("ptbxl/super", ("HYP", "NORM", "MI", "CD", "STTC")) == [[1], [3], [4]]
+    assert forward.columns("cpsc2018/rhythm", fine) == [[2], [3, 4, 7], [5, 8]]
+    assert forward.columns("ptbxl/super", ("HYP", "NORM", "MI", "CD", "STTC")) == [[1], [3], [4]]
     with pytest.raises(UsageError, match="ptbxl/super has no class 'STTC'"):
-        there.columns("ptbxl/super", ("NORM", "CD"))
+        forward.columns("ptbxl/super", ("NORM", "CD"))
 
 
 def test_the_strongest_member_speaks_for_a_class():
@@ -73,20 +73,20 @@ def test_the_strongest_member_speaks_for_a_class():
     assert strongest(values, [[0], [1, 2]]).tolist() == [[0.1, 0.9], [0.5, 0.4]]
 
 
-def test_a_wrong_map_is_refused_with_all_its_faults(tmp_path):
+def test_an_invalid_map_is_refused_with_all_its_faults(tmp_path):
     path = tmp_path / "map.json"
     path.write_text(json.dumps({"coarse": "a/b", "members": {"x": "y"}, "fein": 1}))
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         read_map(path)
     for fault in ("fine is missing", "source is missing", "fein is no field", "lists of class names"):
-        assert fault in str(caught.value)
+        assert fault in str(error.value)
 
 
 def test_the_key_follows_the_map_in_use(tmp_path):
     own = Transfer(source="synthetic/groups").inputs("synthetic", "conditions", ())
-    found = find_map("synthetic/groups", "synthetic/conditions")
+    class_map = find_map("synthetic/groups", "synthetic/conditions")
     path = tmp_path / "map.json"
-    content = {"coarse": found.coarse, "fine": found.fine, "version": "2", "source": "s", "about": "a"}
+    content = {"coarse": class_map.coarse, "fine": class_map.fine, "version": "2", "source": "s", "about": "a"}
     path.write_text(json.dumps(content | {"members": {"CD": ["CLBBB"]}}))
     assert Transfer(source="synthetic/groups", class_map=str(path)).inputs("synthetic", "conditions", ()) != own
 
@@ -103,8 +103,8 @@ def suite(tmp_path):
 
 def test_cells_name_both_datasets_and_impossible_ones_are_skipped(suite):
     plan = make_plan(suite)
-    found = {(cell.spec.source["label_set"], cell.spec.label_set) for cell in plan.cells}
-    assert found == {("conditions", "groups"), ("groups", "conditions")}
+    label_sets = {(cell.spec.source["label_set"], cell.spec.label_set) for cell in plan.cells}
+    assert label_sets == {("conditions", "groups"), ("groups", "conditions")}
     reasons = {skip.reason for skip in plan.skipped}
     assert any("transfer to itself" in reason for reason in reasons) and any(
         "end to end" in reason for reason in reasons
@@ -127,7 +127,8 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
     assert record.per_class.keys() == {"NORM", "ARR", "CD", "STC", "HYP"} and "ECT" in record.notes[0]
     assert record.details["subset"]["n"] == record.n["train"] and record.metrics["f1_macro"] > 0
     assert record.key == plan.cells[0].spec.key and record.spec["source"] == plan.cells[0].spec.source
-    reasons = "; ".join(record.leak["reasons"])  # what taught the probe is held against the test split as weights are
+    # the probe's training data are compared with the test split, as those of weights are
+    reasons = "; ".join(record.leak["reasons"])
     assert record.leak["state"] == "clean" and "its probe learnt from the train and val splits of synthetic" in reasons
     assert "compared: no patient and no signal" in reasons
     record.source_digest = "another"
@@ -136,20 +137,20 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
     assert [cell.spec for cell in standings(plan, store, now).to_run] == [plan.cells[0].spec]
 
 
-def test_no_test_label_of_either_side_reaches_the_answer(prepared_home):
+def test_no_test_label_of_either_dataset_reaches_the_predictions(prepared_home):
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     method = MethodHandle("random_init", {"width": 8, "rate": 100.0}, 1, None, None, "cpu")
 
-    def context(label_set, turned, source=None):
+    def context(label_set, flipped, source=None):
         view = LabelledRows.of(data, label_set, None)
-        labels = {**view.labels, "test": 1 - view.labels["test"]} if turned else view.labels
+        labels = {**view.labels, "test": 1 - view.labels["test"]} if flipped else view.labels
         view = LabelledRows(view.classes, view.rows, labels, view.name)
         return CellContext(CellInputs(data, view, method, "synthetic", label_set, prepared_home, source_dataset=source))
 
     task = Transfer(source="synthetic/groups", trials=2)
-    honest, turned = (task.predict(context("conditions", t, context("groups", t))) for t in (False, True))
-    assert np.array_equal(honest.arrays["logits"], turned.arrays["logits"])
-    assert np.array_equal(honest.thresholds, turned.thresholds) and honest.details == turned.details
+    honest, flipped = (task.predict(context("conditions", t, context("groups", t))) for t in (False, True))
+    assert np.array_equal(honest.arrays["logits"], flipped.arrays["logits"])
+    assert np.array_equal(honest.thresholds, flipped.thresholds) and honest.details == flipped.details
 
 
 def test_the_truth_of_a_class_is_any_of_its_members():
@@ -159,8 +160,8 @@ def test_the_truth_of_a_class_is_any_of_its_members():
     ids = [str(i) for i in range(300)]
     truth = Truth(ids, ids, labels, classes, [], label_set="synthetic/conditions")
     task = Transfer(source="synthetic/groups")
-    judged = task._map_truth(truth)
+    mapped = task._map_truth(truth)
     members = [classes.index(name) for name in ("1AVB", "CLBBB", "CRBBB")]
     conduction = labels[:, members].any(axis=1)
-    assert np.array_equal(judged.labels[:, judged.classes.index("CD")], conduction)
-    assert (auroc(judged.labels, judged.labels.astype(float)) == 1).all()
+    assert np.array_equal(mapped.labels[:, mapped.classes.index("CD")], conduction)
+    assert (auroc(mapped.labels, mapped.labels.astype(float)) == 1).all()

@@ -1,4 +1,4 @@
-"""Zero-shot: class vectors from phrases, centring, and a space in which the right answer is known."""
+"""Zero-shot: class vectors from phrases and centring, in a space where the right result is known."""
 
 import json
 
@@ -13,8 +13,8 @@ from benchmark.testing import FakeMethod
 from tasks.zero_shot import ZeroShot, phrase_embeddings
 
 
-class Known(FakeMethod):
-    """A text's vector says which class it speaks of, beside something that all texts have in common."""
+class PlantedClasses(FakeMethod):
+    """A text's vector has its class in two coordinates and in the third a number that all texts share."""
 
     def text_embeddings(self, texts):
         vectors = {"left": [1.0, 0.0, 9.0], "right": [0.0, 1.0, 9.0], "both": [1.0, 1.0, 9.0]}
@@ -22,10 +22,10 @@ class Known(FakeMethod):
 
 
 class Context:
-    """As much of a `TaskContext` as the task may use."""
+    """The part of a `TaskContext` that the task may use."""
 
     dataset, label_set, classes = "d", "l", ("left", "right")
-    method = Known()
+    method = PlantedClasses()
 
     def __init__(self, ecg):
         self.ecg = ecg
@@ -68,7 +68,7 @@ def test_a_class_is_the_mean_of_normalised_phrases(tmp_path):
     predictions = ZeroShot(prompts=str(path)).predict(Context(ecg))
     normalize = torch.nn.functional.normalize
     left = normalize(torch.tensor([[1.0, 0, 9], [1.0, 1.0, 9]]), dim=-1)
-    assert torch.allclose(phrase_embeddings(Known(), ["left", "both"]), left)
+    assert torch.allclose(phrase_embeddings(PlantedClasses(), ["left", "both"]), left)
     expected = normalize(torch.from_numpy(ecg), dim=-1) @ normalize(left.mean(0), dim=0)
     assert np.allclose(predictions.arrays["scores"][:, 0], expected.numpy(), atol=1e-6)
 
@@ -85,9 +85,9 @@ def test_the_spread_over_single_phrases_is_kept_and_chooses_nothing(tmp_path):
     ids = [str(i) for i in range(len(ecg))]
     truth = Truth(ids, ids, labels, ("left", "right"), [])
     scores = task.score(predictions, truth)
-    found = scores.analysis["single_phrases"]
-    assert found["values"][0] == pytest.approx(found["max"]) and found["max"] - found["min"] > 0.1
-    assert found["sd"] == pytest.approx(np.std(found["values"], ddof=1), abs=1e-5)
+    spread = scores.analysis["single_phrases"]
+    assert spread["values"][0] == pytest.approx(spread["max"]) and spread["max"] - spread["min"] > 0.1
+    assert spread["sd"] == pytest.approx(np.std(spread["values"], ddof=1), abs=1e-5)
     plain = task.score(Predictions(predictions.arrays), truth)
     assert plain.metrics == scores.metrics and not plain.analysis
 
