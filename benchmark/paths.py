@@ -97,22 +97,6 @@ def user_path(text: str) -> Path:
         return Path(text)
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def user_path(text: str) -> Path:
-    """A path as a user writes it: ``~`` is the home folder, and stays where nobody's home is known."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
-
-
 def dataset_root(name: str, given: Path | None = None) -> Path | None:
     """The folder with a dataset's original files: `given`, or ``$ECGARENA_DATA/NAME``, or None if neither is there.
 
