@@ -22,7 +22,7 @@ TEMPORARY = "make room, or choose another folder: TMPDIR for temporary files, --
 RIGHTS = "change its rights, or choose another home with --home"
 PLACE = "move it away, or choose another home with --home"
 HARDWARE = "look after the disk or its server, or choose a home on another one with --home"
-KEPT = "what is finished is kept"
+STAYS = "what is finished is kept"
 WORKER_EXIT = 74  # EX_IOERR: how a worker process ends for want of a disk; its cells are still to do
 WORKER_MARK = "ecgarena: disk: "  # begins the line on its standard error that says why
 BROKEN = {  # wherever it happens, no work can go on
@@ -44,7 +44,7 @@ MISPLACED = {  # a matter of one path, which may be the user's or a plug-in's
     errno.ELOOP: ("its links lead in a circle", PLACE),
     errno.ENAMETOOLONG: ("the name is too long", "choose a home with a shorter path with --home"),
 }
-KNOWN = {**BROKEN, **MISPLACED}
+FAILURES = {**BROKEN, **MISPLACED}
 _RUST = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust (safetensors, tokenizers) tell an errno
 _NUMPY = re.compile(r"\d+ requested and \d+ written")  # numpy's short write has none
 _TORCH = "inline_container"  # torch's failed write, which hides that of the file below it
@@ -124,7 +124,7 @@ def end_worker(error: DiskError | OSError) -> int:
 def failure_of_worker(stderr: Iterable[str]) -> DiskError:
     """Return what a worker that ended with `WORKER_EXIT` said on its standard error."""
     lines = [line.removeprefix(WORKER_MARK).strip() for line in stderr if line.startswith(WORKER_MARK)]
-    return DiskError(lines[-1] if lines else f"a disk failed a worker process, which could not say more; {KEPT}")
+    return DiskError(lines[-1] if lines else f"a disk failed a worker process, which could not say more; {STAYS}")
 
 
 def allocate(file: int, size: int) -> None:
@@ -142,10 +142,10 @@ def allocate(file: int, size: int) -> None:
 
 
 def _sentence(number: int, path: Path | str | None) -> DiskError:
-    problem, remedy = KNOWN[number]
+    problem, remedy = FAILURES[number]
     if remedy == ROOM and path is not None and str(path).startswith(_temporary_folder()):
         remedy = TEMPORARY
-    return DiskError(f"{f'{path}: ' if path else ''}{problem}; {remedy}; {KEPT}")
+    return DiskError(f"{f'{path}: ' if path else ''}{problem}; {remedy}; {STAYS}")
 
 
 def _cause(error: BaseException) -> tuple[int, str | None]:
@@ -154,8 +154,8 @@ def _cause(error: BaseException) -> tuple[int, str | None]:
         return _of_system(error)
     if isinstance(error, RuntimeError) and _TORCH in str(error) and isinstance(error.__context__, OSError):
         return _of_system(error.__context__)
-    stated = _RUST.search(str(error))
-    return (int(stated[1]), None) if stated and int(stated[1]) in BROKEN else (0, None)
+    match = _RUST.search(str(error))
+    return (int(match[1]), None) if match and int(match[1]) in BROKEN else (0, None)
 
 
 def _of_system(error: OSError) -> tuple[int, str | None]:
@@ -166,7 +166,7 @@ def _of_system(error: OSError) -> tuple[int, str | None]:
     file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
     if error.errno == errno.EEXIST and (file is None or Path(file).is_dir()):
         return 0, None  # a name that is taken, not a file in the way of a folder
-    return (error.errno, file) if error.errno in KNOWN else (0, None)
+    return (error.errno, file) if error.errno in FAILURES else (0, None)
 
 
 def _temporary_folder() -> str:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from benchmark.atomic import atomic_path, write_text
 from benchmark.cache.arrays import ArrayWriter
 from benchmark.cli import main
-from benchmark.disk import BROKEN, KNOWN, MISPLACED, check_home, disk_error, disk_errors, ends_run
+from benchmark.disk import BROKEN, FAILURES, MISPLACED, check_home, disk_error, disk_errors, ends_run
 from benchmark.engine.state_files import write_state
 from benchmark.errors import COMPLETE, MISSING, DiskError, MissingError
 from benchmark.paths import Home
@@ -26,9 +26,9 @@ from benchmark.records.paths import record_files
 def test_each_failure_is_a_sentence_with_path_and_remedy(number, tmp_path):
     file = tmp_path / "file"
     file.touch()
-    told = disk_error(OSError(number, os.strerror(number), str(file)))
-    assert isinstance(told, DiskError) and told.exit_code == MISSING
-    assert str(file) in str(told) and KNOWN[number][0] in str(told) and "\n" not in str(told)
+    failure = disk_error(OSError(number, os.strerror(number), str(file)))
+    assert isinstance(failure, DiskError) and failure.exit_code == MISSING
+    assert str(file) in str(failure) and FAILURES[number][0] in str(failure) and "\n" not in str(failure)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "no"), ValueError("x"), OSError("no number"),
@@ -40,14 +40,14 @@ def test_what_is_no_failure_of_a_disk_stays_what_it_is(error, tmp_path):
 
 
 def test_a_name_that_is_taken_is_no_file_in_the_way(tmp_path):
-    with pytest.raises(FileExistsError) as taken:
+    with pytest.raises(FileExistsError) as raised:
         tmp_path.mkdir()
-    assert disk_error(taken.value) is None
+    assert disk_error(raised.value) is None
 
 
 def test_a_full_folder_of_temporary_files_is_a_full_disk():
-    told = disk_error(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"))
-    assert "disk is full" in str(told) and "TMPDIR" in str(told)
+    failure = disk_error(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"))
+    assert "disk is full" in str(failure) and "TMPDIR" in str(failure)
 
 
 def test_a_full_disk_ends_a_run_wherever_it_is_and_a_missing_right_only_within_the_home(tmp_path):
@@ -130,9 +130,9 @@ def test_a_file_in_the_place_of_the_home_is_named_by_every_command(tmp_path, cap
                         ["data", "prepare", "synthetic"], ["data", "check", "synthetic"],
                         ["pretrain", "merl", "--data", "synthetic"], ["search", "abc"]):  # fmt: skip
             assert main([*command, "--home", str(home)]) == MISSING, command
-            said = capsys.readouterr().err
-            assert said.startswith(f"ecgarena: {file}") and "a file is where a folder must be" in said, command
-            assert said.count("\n") == 1
+            message = capsys.readouterr().err
+            assert message.startswith(f"ecgarena: {file}") and "a file is where a folder must be" in message, command
+            assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize("part", ["features", "records", "locks", "data"])
@@ -185,8 +185,8 @@ def test_a_run_on_a_full_disk_ends_with_one_sentence_and_no_cell_has_failed(
     command = ["run", str(tiny_suite), "--methods", "handcrafted", "--tasks", "linear_probe", "--executor", executor]
     small = ["--set", "tasks.linear_probe.config.fraction=1.0", "--set", "tasks.linear_probe.config.seed=0"]
     assert main([*command, *small, "--workers", "1", "-q"]) == MISSING
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith(f"ecgarena: {prepared_home.features}") and "`ulimit -f`" in said
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith(f"ecgarena: {prepared_home.features}") and "`ulimit -f`" in message
     assert not list(record_files(prepared_home.records)) and not list(prepared_home.features.glob("*.npy"))
     assert not list(prepared_home.features.glob(".*"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

@@ -12,7 +12,7 @@ from benchmark.leftovers import DAY, remove_leftovers
 
 
 @pytest.fixture
-def ended():
+def dead_process():
     """The number of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -32,16 +32,16 @@ def old(path):
     return path
 
 
-def test_every_place_in_which_something_is_written_is_looked_at(home, ended):
+def test_every_place_in_which_something_is_written_is_looked_at(home, dead_process):
     places = [home.root, home.features, home.fingerprints, home.subsets, home.decoders, home.leaderboards,
               home.pretrained / "merl-1", home.data / "ptbxl.partial", home.scratch / "k-d", home.slurm / "code",
               home.records / "task" / "method", home.slurm / "now"]  # fmt: skip
-    files = [left(place, ended) for place in places]
+    files = [left(place, dead_process) for place in places]
     assert sorted(remove_leftovers(home)) == sorted(files) and not any(path.exists() for path in files)
 
 
-def test_a_folder_goes_with_what_is_in_it(home, ended):
-    folder = home.records / "task" / "method" / f".key.{machine()}-{ended}-0123abcd"
+def test_a_folder_goes_with_what_is_in_it(home, dead_process):
+    folder = home.records / "task" / "method" / f".key.{machine()}-{dead_process}-0123abcd"
     folder.mkdir(parents=True)
     (folder / "record.json").write_text("{")
     assert remove_leftovers(home) == [folder] and not folder.exists()
@@ -64,18 +64,21 @@ def test_what_a_process_is_at_stays(home):
 
 
 @pytest.mark.parametrize("where", ["ffffffff", ""])
-def test_on_other_machines_and_of_older_code_only_what_has_not_changed_for_a_day_goes(home, ended, where):
-    new, stale = left(home.features, ended, "new", where=where), old(left(home.features, ended, "old", where=where))
+def test_on_other_machines_and_of_older_code_only_what_has_not_changed_for_a_day_goes(home, dead_process, where):
+    new, stale = (
+        left(home.features, dead_process, "new", where=where),
+        old(left(home.features, dead_process, "old", where=where)),
+    )
     assert remove_leftovers(home) == [stale] and new.exists()
 
 
-def test_everything_else_stays(home, ended):
-    kept = [old(left(home.features, "kept", name=name, where="")) for name in ("a", "b")]
-    for name in ("x.npy", ".hidden", ".set-aside", f"x.{machine()}-{ended}-0123abcd.npy", ".x.12-zzzzzzzz"):
-        kept.append(home.features / name)
-        kept[-1].touch()
-        old(kept[-1])
-    assert remove_leftovers(home) == [] and all(path.exists() for path in kept)
+def test_everything_else_stays(home, dead_process):
+    staying = [old(left(home.features, "kept", name=name, where="")) for name in ("a", "b")]
+    for name in ("x.npy", ".hidden", ".set-aside", f"x.{machine()}-{dead_process}-0123abcd.npy", ".x.12-zzzzzzzz"):
+        staying.append(home.features / name)
+        staying[-1].touch()
+        old(staying[-1])
+    assert remove_leftovers(home) == [] and all(path.exists() for path in staying)
 
 
 def test_a_home_that_is_not_there_has_no_leftovers(home):

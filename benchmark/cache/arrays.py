@@ -66,15 +66,15 @@ def read_array(path: Path) -> np.memmap:
 
 def _check(path: Path, rows: int, sealed: bool) -> None:
     try:
-        stored = read_array(path)
+        array = read_array(path)
     except (ValueError, EOFError, OSError) as error:
         raise DamagedFileError(f"it is no array: {error}") from None
-    if not stored.ndim or len(stored) != rows:
-        raise DamagedFileError(f"it is an array {stored.shape}, not one of {rows} rows")
+    if not array.ndim or len(array) != rows:
+        raise DamagedFileError(f"it is an array {array.shape}, not one of {rows} rows")
     if sealed:
         return
-    if path.stat().st_size != stored.offset + stored.nbytes:
-        raise DamagedFileError(f"it has {path.stat().st_size} bytes, its header says {stored.offset + stored.nbytes}")
-    flat = stored.reshape(-1)
+    if path.stat().st_size != array.offset + array.nbytes:
+        raise DamagedFileError(f"it has {path.stat().st_size} bytes, its header says {array.offset + array.nbytes}")
+    flat = array.reshape(-1)
     if not all(np.isfinite(flat[start : start + BLOCK]).all() for start in range(0, flat.size, BLOCK)):
         raise DamagedFileError("it holds NaN or infinite values")

@@ -102,11 +102,11 @@ def usable(path: Path, check: Callable[[bool], None], say: Say = log) -> bool:
 
 def dismiss(path: Path, error: DamagedFileError, say: Say = log) -> None:
     """Say that a file is damaged, and make way for a new one, which takes the place of a file by itself."""
-    moved = ""
+    aside = ""
     with suppress(OSError):  # a home that cannot be written to: whoever writes next will say so
         if path.is_dir() and not path.is_symlink():
-            moved = f"; the folder was moved to {set_aside(path)}"
-    say(f"{path} is damaged ({error}): it is made anew{moved}")
+            aside = f"; the folder was moved to {set_aside(path)}"
+    say(f"{path} is damaged ({error}): it is made anew{aside}")
 
 
 def set_aside(path: Path) -> Path:
@@ -128,10 +128,10 @@ def _is_sealed(file: int) -> bool:
     if identity in _verified:
         return True
     size = about.st_size - SEAL_BYTES
-    found = _PATTERN.fullmatch(os.pread(file, SEAL_BYTES, size)) if size >= 0 else None
-    if found is None:
+    match = _PATTERN.fullmatch(os.pread(file, SEAL_BYTES, size)) if size >= 0 else None
+    if match is None:
         return False
-    if int(found[2]) != size or _checksum(file, size) != (int(found[1], 16), size):
+    if int(match[2]) != size or _checksum(file, size) != (int(match[1], 16), size):
         raise DamagedFileError("its content is not what was written")
     _verified.add(identity)
     return True

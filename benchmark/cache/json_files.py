@@ -63,8 +63,8 @@ def keep_json(path: Path, content: Mapping[str, Any], say: Say = log) -> None:
     """See to it that a file holds `content`, for others to read; what stands there already is verified."""
     plain = json.loads(json.dumps(content))
 
-    def check(stored: dict[str, Any]) -> bool:
-        if stored != plain:
+    def check(content: dict[str, Any]) -> bool:
+        if content != plain:
             raise ValueError("its fields are others")
         return True
 
@@ -72,12 +72,12 @@ def keep_json(path: Path, content: Mapping[str, Any], say: Say = log) -> None:
 
 
 def _parsed(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
-    stored, has_checksum = read_json(path)
+    content, has_checksum = read_json(path)
     try:
-        value = parse(stored)
+        value = parse(content)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise DamagedFileError(f"it holds something else than it should: {error}") from None
     if not has_checksum:
         with suppress(DiskError):  # a home that cannot be written to can still be read
-            write_json(path, stored)
+            write_json(path, content)
     return value

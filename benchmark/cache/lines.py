@@ -45,11 +45,11 @@ def decode(content: bytes) -> Lines:
     for line in lines:
         body = line
         if protected:
-            found = _LINE.fullmatch(line)
-            checksum = zlib.crc32(found[1], checksum) if found else 0
-            if found is None or int(found[2], 16) != checksum:
+            match = _LINE.fullmatch(line)
+            checksum = zlib.crc32(match[1], checksum) if match else 0
+            if match is None or int(match[2], 16) != checksum:
                 break
-            body = found[1] + b"}"
+            body = match[1] + b"}"
         entry = _object(body)
         if entry is None:
             break

@@ -96,9 +96,9 @@ def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder
     return stored_json(path, lambda: asdict(method().signal), _signal, say)
 
 
-def _signal(stored: dict[str, Any]) -> SignalSpec:
+def _signal(content: dict[str, Any]) -> SignalSpec:
     fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
     }
     return SignalSpec(**fields)
 

@@ -139,13 +139,13 @@ def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
     if not (card.exists() and weights.exists()):
         return None
     try:
-        found: dict[str, Any] = read_json(card)[0]
-        if _file_sha256(weights) != found["sha256"]:
+        content: dict[str, Any] = read_json(card)[0]
+        if _file_sha256(weights) != content["sha256"]:
             raise DamagedFileError("its content is not what its card says")
-        return found
+        return content
     except (DamagedFileError, KeyError, TypeError) as error:
-        moved = [set_aside(path) for path in (card, weights)]
-        text = f"the weights in {folder} are damaged ({error}): set aside in {moved[0].parent}, to be trained anew"
+        places = [set_aside(path) for path in (card, weights)]
+        text = f"the weights in {folder} are damaged ({error}): set aside in {places[0].parent}, to be trained anew"
         on_event(Event("note", f"{text}; results of theirs stay, until `run --again ROW`"))
         return None
 

@@ -30,23 +30,23 @@ class Journal:
 
     def __init__(self, path: Path | None, identity: Mapping[str, Any], say: Say = log) -> None:
         self.path, self._position = path, 0
-        self._known: list[dict[str, Any]] = []
+        self._entries: list[dict[str, Any]] = []
         if path:
             header = json.loads(json.dumps(identity))
-            self._known = _answers(path, header, say)
-            content, self._checksum = lines.encode([header, *self._known])
-            write_bytes(path, content)
+            self._entries = _answers(path, header, say)
+            text, self._checksum = lines.encode([header, *self._entries])
+            write_bytes(path, text)
 
     def next(self) -> dict[str, Any] | None:
         """The answer to the next question if it is known."""
-        if self._position == len(self._known):
+        if self._position == len(self._entries):
             return None
         self._position += 1
-        return self._known[self._position - 1]
+        return self._entries[self._position - 1]
 
     def add(self, entry: dict[str, Any]) -> None:
         """Keep an answer; it is on disk when this returns."""
-        self._known.append(entry)
+        self._entries.append(entry)
         self._position += 1
         if self.path:
             line, self._checksum = lines.encode([entry], self._checksum)
@@ -57,16 +57,16 @@ class Journal:
 def _answers(path: Path, header: dict[str, Any], say: Say) -> list[dict[str, Any]]:
     """Return the answers of a journal of this search that can be trusted."""
     try:
-        stored = lines.decode(read_bytes(path))
+        content = lines.decode(read_bytes(path))
     except FileNotFoundError:
         return []
     except DamagedFileError as error:
         dismiss(path, error, say)
         return []
-    first, *answers = stored.entries or [{}]
+    first, *answers = content.entries or [{}]
     ours = first == header
-    if stored.damaged and (ours or not stored.entries):
-        say(f"{path} is damaged in line {len(stored.entries) + 1}: the search goes on from what stands before it")
+    if content.damaged and (ours or not content.entries):
+        say(f"{path} is damaged in line {len(content.entries) + 1}: the search goes on from what stands before it")
     return answers if ours else []
 
 

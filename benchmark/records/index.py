@@ -98,8 +98,8 @@ def _state(path: str) -> tuple[int, int, int] | None:
 
 def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:
     try:
-        stored, _ = read_json(cache)
-        return {path: (time, size, _entry(fields)) for path, time, size, *fields in stored["entries"]}
+        content, _ = read_json(cache)
+        return {path: (time, size, _entry(fields)) for path, time, size, *fields in content["entries"]}
     except FileNotFoundError:
         return {}
     except DamagedFileError as error:

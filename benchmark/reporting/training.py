@@ -46,9 +46,9 @@ def train_decoder(
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         identity = training_identity.of(learner, pairs["train"].digest, config)
-        stored = _stored(file, identity, on_event)
-        if stored is not None and _load(learner, stored.pop("state"), file, on_event):
-            return stored
+        before = _trained_before(file, identity, on_event)
+        if before is not None and _load(learner, before.pop("state"), file, on_event):
+            return before
         checkpoint = file.with_suffix(".training")
         result = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
         state = {name: value.cpu() for name, value in learner.state_dict().items()}
@@ -57,18 +57,18 @@ def train_decoder(
         return result
 
 
-def _stored(file: Path, identity: dict[str, Any], on_event: EventSink) -> dict[str, Any] | None:
+def _trained_before(file: Path, identity: dict[str, Any], on_event: EventSink) -> dict[str, Any] | None:
     """Return the weights and history of a trained decoder; None where there is none, or none of this very training.
 
     Older code did not keep the identity: then the name, which has data and recipe in it, must do.
     """
-    stored = read_state(file, notes_to(on_event))
-    if stored is None:
+    content = read_state(file, notes_to(on_event))
+    if content is None:
         return None
-    other = training_identity.difference(stored.pop("identity", identity), identity)
+    other = training_identity.difference(content.pop("identity", identity), identity)
     if other:
         on_event(Event("note", f"{file} is made anew: {other}"))
-    return None if other else stored
+    return None if other else content
 
 
 def _load(learner: Learner, state: dict[str, Any], file: Path, on_event: EventSink) -> bool:

@@ -42,12 +42,17 @@ def test_rows_come_in_any_order_and_number(tmp_path):
 def test_no_damage_goes_unnoticed(sealed, damage, seed):
     """Damaged files are not usable, and say why; the place is free for a new one."""
     assert is_usable(sealed, 50)
-    said = []
+    sentences = []
     kind = damage(sealed, seed)
-    if is_usable(sealed, 50, said.append):
+    if is_usable(sealed, 50, sentences.append):
         assert kind == "truncate" and np.array_equal(read_array(sealed), values())  # of the seal alone
         return
-    assert str(sealed) in said[0] and "damaged" in said[0] and "made anew" in said[0] and len(said) == 1
+    assert (
+        str(sealed) in sentences[0]
+        and "damaged" in sentences[0]
+        and "made anew" in sentences[0]
+        and len(sentences) == 1
+    )
     writer = ArrayWriter(sealed.with_name("new"), np.dtype(np.float32), (50, 7))
     writer[0:50] = values()
     writer.finish()
@@ -55,7 +60,7 @@ def test_no_damage_goes_unnoticed(sealed, damage, seed):
     assert is_usable(sealed, 50) and np.array_equal(read_array(sealed), values())
     if kind == "replace by a folder":
         (aside,) = (sealed.parent / ".set-aside").iterdir()
-        assert (aside / "something").read_text() == "of somebody" and str(aside) in said[0]
+        assert (aside / "something").read_text() == "of somebody" and str(aside) in sentences[0]
 
 
 def test_zeros_under_the_old_time_of_writing_are_noticed_by_another_process(sealed, monkeypatch):
@@ -90,13 +95,13 @@ def test_an_array_of_older_code_is_checked_and_gets_a_seal(tmp_path):
 
 @pytest.mark.parametrize("old", ["short", "long", "other rows", "nan", "rubbish", "object"])
 def test_an_array_of_older_code_that_cannot_be_right_is_made_anew(tmp_path, old):
-    path, said = tmp_path / "old.npy", []
+    path, sentences = tmp_path / "old.npy", []
     array = values()
     array[3, 3] = np.nan if old == "nan" else 0
     np.save(path, np.array([{}] * 50) if old == "object" else array[:40] if old == "other rows" else array)
     content = path.read_bytes()
     path.write_bytes({"short": content[:-1], "long": content + b"x", "rubbish": b"rubbish"}.get(old, content))
-    assert not is_usable(path, 50, said.append) and len(said) == 1
+    assert not is_usable(path, 50, sentences.append) and len(sentences) == 1
 
 
 def test_what_is_absent_is_no_damage(tmp_path):

@@ -21,7 +21,7 @@ def test_what_is_written_is_read_and_is_plain_json(tmp_path, indent):
 
 @pytest.mark.parametrize("seed", range(48))
 def test_damage_is_made_anew_with_one_sentence(tmp_path, damage, seed):
-    path, said = tmp_path / "x.json", []
+    path, sentences = tmp_path / "x.json", []
     write_json(path, CONTENT)
     damage(path, seed)
 
@@ -30,9 +30,9 @@ def test_damage_is_made_anew_with_one_sentence(tmp_path, damage, seed):
             raise ValueError("other fields")
         return stored
 
-    assert stored_json(path, lambda: CONTENT, exactly, said.append) == CONTENT
-    assert len(said) == 1 and str(path) in said[0] and "made anew" in said[0]
-    assert stored_json(path, lambda: pytest.fail("made again"), exactly, said.append) == CONTENT
+    assert stored_json(path, lambda: CONTENT, exactly, sentences.append) == CONTENT
+    assert len(sentences) == 1 and str(path) in sentences[0] and "made anew" in sentences[0]
+    assert stored_json(path, lambda: pytest.fail("made again"), exactly, sentences.append) == CONTENT
 
 
 def test_a_file_of_older_code_gets_its_checksum(tmp_path):
@@ -44,20 +44,22 @@ def test_a_file_of_older_code_gets_its_checksum(tmp_path):
 
 @pytest.mark.parametrize("old", ["", "{", "[]", '"text"', "null", "[" * 100_000, '{"other": 1}'])
 def test_what_cannot_be_read_or_is_of_another_kind_is_made_anew(tmp_path, old):
-    path, said = tmp_path / "x.json", []
+    path, sentences = tmp_path / "x.json", []
     path.write_text(old)
-    assert stored_json(path, lambda: {"a": 1}, lambda stored: stored["a"], said.append) == 1 and len(said) == 1
+    assert (
+        stored_json(path, lambda: {"a": 1}, lambda stored: stored["a"], sentences.append) == 1 and len(sentences) == 1
+    )
 
 
 def test_a_file_for_others_holds_what_it_should(tmp_path):
-    path, said = tmp_path / "x.json", []
-    keep_json(path, {"a": (1, 2)}, said.append)
+    path, sentences = tmp_path / "x.json", []
+    keep_json(path, {"a": (1, 2)}, sentences.append)
     before = path.stat().st_mtime_ns
-    keep_json(path, {"a": [1, 2]}, said.append)
-    assert path.stat().st_mtime_ns == before and not said
+    keep_json(path, {"a": [1, 2]}, sentences.append)
+    assert path.stat().st_mtime_ns == before and not sentences
     path.write_text('{"a": [1, 3]}')
-    keep_json(path, {"a": [1, 2]}, said.append)
-    assert read_json(path)[0] == {"a": [1, 2]} and len(said) == 1
+    keep_json(path, {"a": [1, 2]}, sentences.append)
+    assert read_json(path)[0] == {"a": [1, 2]} and len(sentences) == 1
 
 
 def test_a_change_by_hand_is_damage(tmp_path):

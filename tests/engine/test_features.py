@@ -91,10 +91,10 @@ def test_a_cache_that_is_damaged_in_any_way_is_made_anew(data, tmp_path, damage)
             again = cached(data, tmp_path, rows=rows, on_event=lambda event, notes=notes: notes.append(event.text))
             assert np.array_equal(again, expected)
             assert cached_signal(IDENTITY, FakeMethod, tmp_path, notes.append) == FakeMethod().signal
-            known = stored_cost(next(tmp_path.glob("*.npy")))
-            assert known["parameters"] == cost["parameters"] and known.keys() == cost.keys()
-            told = [note for note in notes if "damaged" in note]
-            assert told == [] or (len(told) == 1 and str(file) in told[0]), (file, seed)
+            cost_again = stored_cost(next(tmp_path.glob("*.npy")))
+            assert cost_again["parameters"] == cost["parameters"] and cost_again.keys() == cost.keys()
+            damages = [note for note in notes if "damaged" in note]
+            assert damages == [] or (len(damages) == 1 and str(file) in damages[0]), (file, seed)
             cached(data, tmp_path, rows=rows, method=lambda: pytest.fail("made anew once more"))
 
 
@@ -102,19 +102,19 @@ def test_a_cache_of_older_code_is_used_and_protected_from_then(data, tmp_path):
     expected = np.array(cached(data, tmp_path))
     (path,) = tmp_path.glob("*.npy")
     np.save(path, expected)  # no seal, and no checksum beside it
-    described = path.with_suffix(".json")
-    described.write_text(json.dumps(read_json(described)[0]))
+    beside = path.with_suffix(".json")
+    beside.write_text(json.dumps(read_json(beside)[0]))
     again = cached(data, tmp_path, method=lambda: pytest.fail("made anew"))
     assert np.array_equal(again, expected) and is_sealed(path)
 
 
 def test_no_file_of_the_cache_is_written_through_a_memory_map(data, tmp_path, monkeypatch):
     """A full disk would end the process by a bus error."""
-    made = np.memmap.__new__
+    new_map = np.memmap.__new__
 
     def reading(cls, filename, dtype=np.uint8, mode="r+", *more, **options):
         assert mode in ("r", "c"), "mapped for writing"
-        return made(cls, filename, dtype, mode, *more, **options)
+        return new_map(cls, filename, dtype, mode, *more, **options)
 
     monkeypatch.setattr(np.memmap, "__new__", reading)
     assert len(cached(data, tmp_path)) == len(data)

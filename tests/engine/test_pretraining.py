@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 from benchmark.cache.json_files import write_json
 from benchmark.canonical import file_sha256
 from benchmark.configuration import distinct
-from benchmark.data.store.preparation import prepared_path
+from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import preemption, pretraining
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, _finished_card, pretrain
@@ -134,38 +133,38 @@ def test_options_that_choose_outputs_share_weights():
     assert weights_folder("deri", 1, plain, recipe) != weights_folder("deri", 1, {"width": 9}, recipe)
 
 
-def test_a_checkpoint_of_other_data_is_set_aside_and_the_card_names_what_was_seen(prepared_home):
-    """The data is prepared anew, with other signals, while a training is stopped half-way."""
+def test_a_checkpoint_of_other_data_is_set_aside_and_the_card_names_what_was_seen(prepared_home, monkeypatch):
+    """The data is prepared anew, with other content, while a training is stopped half-way."""
     name, version, config, _ = question()
     one = recipe(name, METHODS.get(name), "synthetic", {"patients": 120}, {"epochs": 1, "batch_size": 64})
-    asked = name, version, config, one
+    request = name, version, config, one
+    folder = prepared_home.pretrained / weights_folder(*request)
 
     def stopping(event):
         if event.kind == "step" and event.text.startswith("pre-training") and event.done == 1:
             preemption.ask_to_stop()
 
+    def open_other(*place):
+        data = open_dataset(*place)
+        data.digest = "f" * 16
+        return data
+
     with pytest.raises(preemption.Preempted):
-        pretrain(*asked, prepared_home, stopping)
+        pretrain(*request, prepared_home, stopping)
     preemption.go_on()
-    folder = prepared_home.pretrained / weights_folder(*asked)
-    manifest = prepared_path("synthetic", {"patients": 120}, prepared_home) / "manifest.json"
-    was = json.loads(manifest.read_text())
-    samples = np.memmap(manifest.with_name("signals.i16"), "<i2", "r+")
-    samples[:] = samples[::-1].copy()
-    samples.flush()
-    manifest.write_text(json.dumps({**was, "digest": "f" * 16}))
     notes = []
-    made = pretrain(*asked, prepared_home, lambda event: notes.append(event.text))
+    with monkeypatch.context() as patched:
+        patched.setattr(pretraining, "open_dataset", open_other)
+        weights = pretrain(*request, prepared_home, lambda event: notes.append(event.text))
     assert any("was made from other data; the training starts anew" in note for note in notes)
     assert not any("resuming" in note for note in notes)
-    assert made.card["data_digest"] == "f" * 16
+    assert weights.card["data_digest"] == "f" * 16
     assert len(list((folder / ".set-aside").iterdir())) == 1
 
-    manifest.write_text(json.dumps(was))  # and once weights are finished, other data is refused, with one remedy
-    with pytest.raises(DataError) as refused:
-        pretrain(*asked, prepared_home, discard_event)
-    message = str(refused.value)
-    assert "f" * 16 in message and was["digest"] in message
+    with pytest.raises(DataError) as refusal:  # once weights are finished, other data is refused, with one remedy
+        pretrain(*request, prepared_home, discard_event)
+    message = str(refusal.value)
+    assert "f" * 16 in message and open_dataset("synthetic", {"patients": 120}, prepared_home).digest in message
     assert f"mv {folder} {folder}.{'f' * 16}" in message and "give the command again" in message
 
 
@@ -178,9 +177,9 @@ def test_finished_weights_that_are_damaged_are_set_aside_to_be_trained_anew(part
     write_json(tmp_path / "card.json", card, indent=1)
     assert _finished_card(tmp_path, lambda event: pytest.fail(event.text)) == card
     kind = damage(tmp_path / part, seed)
-    found = _finished_card(tmp_path, lambda event: notes.append(event.text))
-    if found is not None:  # a flipped bit in the name of the checksum: the card itself is as it was
-        assert part == "card.json" and kind == "flip a bit" and found.items() >= card.items()
+    card_again = _finished_card(tmp_path, lambda event: notes.append(event.text))
+    if card_again is not None:  # a flipped bit in the name of the checksum: the card itself is as it was
+        assert part == "card.json" and kind == "flip a bit" and card_again.items() >= card.items()
         return
     assert len(notes) == 1 and f"the weights in {tmp_path} are damaged" in notes[0] and "--again ROW" in notes[0]
     assert sorted(path.name.partition(".")[0] for path in (tmp_path / ".set-aside").iterdir()) == ["card", "weights"]

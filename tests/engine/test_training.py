@@ -278,9 +278,9 @@ def test_a_checkpoint_of_another_training_is_set_aside_and_nothing_of_it_is_used
 def test_the_content_of_the_data_is_part_of_a_training(tmp_path):
     config, file, notes = TrainingConfig(epochs=1, batch_size=16), tmp_path / "c.pt", []
     train(toy(), Noise(), config, "toy", discard_event, checkpoint=file)
-    changed = Noise()
-    changed.x[0, 0] += 1
-    train(toy(), changed, config, "toy", lambda event: notes.append(event.text), checkpoint=file)
+    other = Noise()
+    other.x[0, 0] += 1
+    train(toy(), other, config, "toy", lambda event: notes.append(event.text), checkpoint=file)
     assert "other data" in notes[0]
 
 
@@ -306,13 +306,13 @@ def test_the_best_epoch_by_a_given_score_is_kept_also_through_a_stop(tmp_path):
             raise KeyboardInterrupt
         return {} if scores[progress.epoch] is None else {"score": scores[progress.epoch]}
 
-    given = {"checkpoint": tmp_path / "c.pt", "after_epoch": after_epoch, "best_by": "score"}
+    options = {"checkpoint": tmp_path / "c.pt", "after_epoch": after_epoch, "best_by": "score"}
     method, stopping = toy(), True
     with pytest.raises(KeyboardInterrupt):
-        train(method, Noise(), config, "toy", discard_event, **given)
+        train(method, Noise(), config, "toy", discard_event, **options)
     method, stopping = toy(seed=3), False
-    done = train(method, Noise(), config, "toy", discard_event, **given)
-    assert done.best == {"epoch": 2, "score": 0.5}
+    progress = train(method, Noise(), config, "toy", discard_event, **options)
+    assert progress.best == {"epoch": 2, "score": 0.5}
     assert all(torch.equal(value, states[2][name]) for name, value in method.state_dict().items())
 
 

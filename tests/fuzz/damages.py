@@ -42,38 +42,38 @@ def fixtures() -> Any:
 
 def table(suite: Path, home: Path) -> str:
     """Run what is missing; return the leaderboard."""
-    said = io.StringIO()
+    output = io.StringIO()
     short = ["--set", "methods.merl.pretrain.epochs=1"]
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = main(["run", str(suite), "--home", str(home), "-q", *short])
     if code:
-        sys.exit(f"the run ended with exit code {code}:\n{said.getvalue()}")
+        sys.exit(f"the run ended with exit code {code}:\n{output.getvalue()}")
     return (home / "leaderboards" / "tiny.csv").read_text("utf-8")
 
 
 def cached(home: Path) -> list[Path]:
-    found = (path for part in PARTS for path in [home / part, *(home / part).rglob("*")])
-    files = (path for path in found if path.suffix in KINDS and path.is_file() and path.stat().st_size)
+    paths = (path for part in PARTS for path in [home / part, *(home / part).rglob("*")])
+    files = (path for path in paths if path.suffix in KINDS and path.is_file() and path.stat().st_size)
     return sorted(path for path in files if ".set-aside" not in path.parts)
 
 
 def fuzz(rounds: int, seed: int) -> int:
     """Return how many rounds ended with another table."""
-    given, other, kinds = fixtures(), 0, Counter[str]()
-    damage = given.damage.__wrapped__() if hasattr(given.damage, "__wrapped__") else given.damage._fixture_function()
+    module, other, kinds = fixtures(), 0, Counter[str]()
+    damage = module.damage.__wrapped__() if hasattr(module.damage, "__wrapped__") else module.damage._fixture_function()
     with tempfile.TemporaryDirectory() as folder:
         suite, home = Path(folder) / "tiny.toml", Path(folder) / "home"
-        suite.write_text(given.TINY_SUITE + REPORTS, "utf-8")
+        suite.write_text(module.TINY_SUITE + REPORTS, "utf-8")
         expected = table(suite, home)
         for number in range(seed, seed + rounds):
             random = np.random.default_rng(number)
             files = random.permutation(cached(home))[:3]  # type: ignore[arg-type]
-            done = [(path, damage(Path(path), int(random.integers(1 << 30)))) for path in files]
-            kinds.update(f"{kind}: {Path(path).suffix}" for path, kind in done)
+            damages = [(path, damage(Path(path), int(random.integers(1 << 30)))) for path in files]
+            kinds.update(f"{kind}: {Path(path).suffix}" for path, kind in damages)
             shutil.rmtree(home / "records")
             if table(suite, home) != expected:
                 other += 1
-                print(f"round {number}: another table after", *(f"\n  {kind}: {path}" for path, kind in done))
+                print(f"round {number}: another table after", *(f"\n  {kind}: {path}" for path, kind in damages))
     print(f"{rounds} rounds, {other} with another table; {sum(kinds.values())} damages: {dict(sorted(kinds.items()))}")
     return other
 

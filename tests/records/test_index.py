@@ -35,10 +35,10 @@ def test_a_damaged_index_is_made_anew(home, damage, caplog, seed):
 
 def test_an_index_of_older_code_is_made_anew_without_a_word(home, caplog):
     expected = read_index(home)
-    stored = json.loads((home.root / INDEX).read_text())
-    (home.root / INDEX).write_text(json.dumps(stored["entries"]))
+    content = json.loads((home.root / INDEX).read_text())
+    (home.root / INDEX).write_text(json.dumps(content["entries"]))
     assert read_index(home) == expected and not caplog.text
-    assert json.loads((home.root / INDEX).read_text())["crc32"] == stored["crc32"]
+    assert json.loads((home.root / INDEX).read_text())["crc32"] == content["crc32"]
 
 
 def test_a_whole_index_spares_the_reading_of_records(home, monkeypatch):

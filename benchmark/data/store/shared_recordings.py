@@ -77,5 +77,5 @@ def _plain(result: Mapping[str, Shared]) -> dict[str, Any]:
     return {name: asdict(shared) for name, shared in result.items()}
 
 
-def _parse(stored: Mapping[str, Any]) -> dict[str, Shared]:
-    return {name: Shared(**shared) for name, shared in stored.items()}
+def _parse(content: Mapping[str, Any]) -> dict[str, Shared]:
+    return {name: Shared(**shared) for name, shared in content.items()}
