@@ -15,8 +15,9 @@ from benchmark.api import Predictions, Task
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.disk import ends_run
 from benchmark.engine.context import CellContext, CellInputs
-from benchmark.engine.events import Event, EventSink, ParentGoneError, naming_row
+from benchmark.engine.events import Event, EventSink, ParentGoneError, naming_row, notes_to
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.interrupts import user_interrupted
@@ -66,7 +67,7 @@ class _GroupRun:
             self.data.data(first.dataset, first.dataset_config)
             self.handle = self._method_handle()
         except BaseException as error:
-            _raise_if_stopping(error)
+            _raise_if_stopping(error, self.home)
             for cell in self.group.cells:
                 self.ended[self._store_failure(cell, error, 0.0)] += 1
             return self.ended
@@ -121,14 +122,15 @@ class _GroupRun:
             context = self._context(spec, scratch)
             predictions = task.predict(context)
             scores = task.score(predictions, self.data.truth(data, spec.label_set))
-            signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features)
+            say = notes_to(self.on_event)
+            signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features, say)
             seconds = time.monotonic() - started
             outcome = Outcome(cell, task, predictions, scores, signal, context.cost, seconds)
             record = finished_record(outcome, self.data, self.handle)
             arrays = {**predictions.arrays, **scores.per_recording}
             aside = self.store.put(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
         except BaseException as error:
-            _raise_if_stopping(error)
+            _raise_if_stopping(error, self.home)
             return self._store_failure(cell, error, time.monotonic() - started)
         shutil.rmtree(scratch, ignore_errors=True)
         self._tell_aside(cell, aside)
@@ -200,8 +202,10 @@ class _GroupRun:
             self.on_event(Event("note", f"{cell.title}: a record that could not be used was moved to {aside}"))
 
 
-def _raise_if_stopping(error: BaseException) -> None:
+def _raise_if_stopping(error: BaseException, home: Home) -> None:
     """Raise what ends the whole run: all else, `SystemExit` of a plug-in among it, is the failure of a cell."""
+    if (ending := ends_run(error, home)) is not None:
+        raise ending from error
     if isinstance(error, STOPPING) or (isinstance(error, KeyboardInterrupt) and user_interrupted()):
         raise error
 

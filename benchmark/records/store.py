@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from benchmark.atomic import temporary_path
 from benchmark.errors import UsageError
 from benchmark.records.paths import (
     PREDICTIONS,
@@ -68,7 +68,7 @@ class Store:
         """
         final = self.folder(spec)
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
+        temporary = temporary_path(final)
         temporary.mkdir()
         try:
             if predictions:
@@ -144,7 +144,7 @@ class Store:
             return aside
         if existing is not None and not gives_way(existing, record):
             return None
-        old = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
+        old = temporary_path(final)
         final.rename(old)
         temporary.rename(final)
         shutil.rmtree(old, ignore_errors=True)
