@@ -130,7 +130,7 @@ def test_every_block_is_checked_whatever_is_wrong_with_the_others(tiny_suite):
 
 
 @pytest.mark.parametrize(
-    "pair, said",
+    "pair, text",
     [
         ("methods.merl.config.width=nan", "nan is no finite number"),
         ("methods.merl.config.width=" + "9" * 5000, "a whole number of more than 64 bits"),
@@ -143,10 +143,10 @@ def test_every_block_is_checked_whatever_is_wrong_with_the_others(tiny_suite):
         ("name=../../x", "files are named after it"),
     ],
 )
-def test_what_no_option_can_be_is_one_message(tiny_suite, home, capsys, pair, said):
+def test_what_no_option_can_be_is_one_message(tiny_suite, home, capsys, pair, text):
     assert main(["plan", str(tiny_suite), "--set", pair, "--set", "version=2"]) == 2
     error = capsys.readouterr().err
-    assert said in error and "Traceback" not in error and len(error) < 1000
+    assert text in error and "Traceback" not in error and len(error) < 1000
 
 
 def test_a_value_may_hold_a_line_break_and_sets_no_other_key():

@@ -165,22 +165,22 @@ ROWS = (
 @pytest.fixture
 def boards(tiny_suite, store, fill):
     """Two boards of one form: a plain one, and one whose texts are all hostile."""
-    found = {}
+    suites = {}
     for kind in ("plain", "hostile"):
-        text = tiny_suite.read_text("utf-8") if kind == "plain" else found["text"]
+        text = tiny_suite.read_text("utf-8") if kind == "plain" else suites["text"]
         if kind == "hostile":
             text = text.replace("Tiny synthetic suite", NASTY["title"]).replace(
                 'version = "1.0"', f'version = "{NASTY["version"]}"\nabout = "{NASTY["about"]}"'
             )
             for name, label in zip(("random_init", "handcrafted", "merl"), ROWS, strict=True):
                 text = text.replace(f'name = "{name}"', f'name = "{name}"\nlabel = "{label}"')
-        found["text"] = text
+        suites["text"] = text
         path = tiny_suite.with_name(f"{kind}.toml")
         path.write_text(text, "utf-8")
         plan = make_plan(load_suite(str(path)))
         notes = ["<i>note</i> | with [a](http://b)\n\nlines"] if kind == "hostile" else ["a note with a lines"]
-        found[kind] = path, plan, notes
-    return found
+        suites[kind] = path, plan, notes
+    return suites
 
 
 def test_no_file_of_a_leaderboard_executes_what_a_suite_or_record_says(boards, store, fill, tmp_path, capsys):
@@ -193,7 +193,7 @@ def test_no_file_of_a_leaderboard_executes_what_a_suite_or_record_says(boards, s
         out = tmp_path / kind / "out"
         arguments = ["leaderboard", str(path), "--records", str(records.root), "--out", str(out)]
         assert main([*arguments, "--format", "md,csv,tex,html,svg"]) == 0
-        files[kind] = {found.name: found.read_text("utf-8") for found in out.rglob("*") if found.is_file()}
+        files[kind] = {file.name: file.read_text("utf-8") for file in out.rglob("*") if file.is_file()}
         assert sorted(path.name for path in out.parent.iterdir()) == ["out", "records"]
     plain, hostile = files["plain"], files["hostile"]
     assert plain.keys() == hostile.keys() and len(plain) >= 6
