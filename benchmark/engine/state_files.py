@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,8 @@ import torch
 
 from benchmark.atomic import atomic_path
 from benchmark.cache.checksums import DamagedFileError, Say, log, seal, usable
+from benchmark.errors import MissingError
+from benchmark.weights.files import check_file, read_file
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -35,18 +35,13 @@ def read_state(path: Path, say: Say = log) -> dict[str, Any] | None:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = read_file(path, lazily=False)  # it outlives the file
     return state
 
 
 def _check_parts(path: Path) -> None:
     """Raise `DamagedFileError` unless an unsealed file is whole by the checksums of torch's own format."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        _load(path)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise DamagedFileError(f"it is no file of tensors: {reason}") from None
-    if damaged:
-        raise DamagedFileError(f"its part {damaged} is not what was written")
+        check_file(path)
+    except MissingError as error:
+        raise DamagedFileError("it is not what was written") from error

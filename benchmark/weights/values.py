@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import MissingError, raise_all
+from benchmark.errors import MissingError
 
-LISTED_TENSORS = 8
+LISTED_TENSORS = 4
 KINDS = {  # by the name of the dtype; what is not here (float8, 4 bits) needs a scale that no state dict holds
     **dict.fromkeys(("float64", "float32", "float16", "bfloat16"), "real"),
     **dict.fromkeys(("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"), "whole"),
@@ -44,11 +44,11 @@ class TensorFacts:
 
 
 def refuse(tensors: Iterable[TensorFacts], who: str) -> None:
-    """Raise `MissingError` that lists the tensors with a problem; `who` begins the sentence."""
+    """Raise `MissingError`, one sentence that begins with `who`, where tensors have a problem."""
     problems = [facts.problem for facts in tensors if facts.problem]
-    more = [f"... and {len(problems) - LISTED_TENSORS} more like it"] if len(problems) > LISTED_TENSORS else []
-    heading = f"{who} cannot be used: not all of its weights are finite numbers of the right kind"
-    raise_all([*problems[:LISTED_TENSORS], *more], heading, MissingError)
+    if problems:
+        more = f"; and {len(problems) - LISTED_TENSORS} more tensors like these" if problems[LISTED_TENSORS:] else ""
+        raise MissingError(f"{who} cannot be used: {'; '.join(problems[:LISTED_TENSORS])}{more}")
 
 
 def unusable(value: Tensor) -> str | None:
