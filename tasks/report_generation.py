@@ -291,7 +291,7 @@ class ReportGeneration(Task):
             "vocabulary": decoder.tokeniser.size,
             "decoder_parameters": sum(weight.numel() for weight in decoder.parameters()),
             "training_reports": len(texts),
-            "training_reports_cut": decoder.tokeniser.too_long(texts),
+            "training_reports_cut": decoder.tokeniser.count_too_long(texts),
             **training,
             "decoding": decoding,
         }

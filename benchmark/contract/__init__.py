@@ -1,7 +1,7 @@
-"""What `benchmark.api` promises, as checks: for methods, for tasks, for datasets.
+"""Checks of the promises in `benchmark.api`: for methods, tasks and datasets.
 
-`ecgarena check NAME` runs them all and lists every failure; `benchmark.testing` has them for pytest. Each takes an
-object and returns its checks by name; a check raises AssertionError with what was expected and what came.
+`ecgarena check NAME` runs them all and lists every failure; `benchmark.testing` exports them for pytest. Each function
+takes an object and returns its checks by name. A check raises AssertionError with the expected and the actual value.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ Checks = dict[str, Callable[[], None]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Sentences by the names of checks: for those that failed, and for parts that the configuration leaves out."""
+    """Sentences by the names of checks: for failures, and for parts that the configuration leaves out."""
 
     failures: dict[str, str]
     left_out: dict[str, str]
 
 
 def outcome(checks: Checks) -> Outcome:
-    """Run all checks; whatever one raises is its failure and stops no other, but `LeftOut`, which breaks no promise."""
+    """Run all checks and return their outcome.
+
+    Whatever a check raises is its failure and stops no other check. `LeftOut` breaks no promise and is listed
+    separately.
+    """
     result = Outcome({}, {})
     for name, check in checks.items():
         try:
@@ -37,5 +41,5 @@ def outcome(checks: Checks) -> Outcome:
 
 
 def failures(checks: Checks) -> dict[str, str]:
-    """Run all checks; return what failed, with its reason."""
+    """Run all checks; return the reason of each failure."""
     return outcome(checks).failures

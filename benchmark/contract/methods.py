@@ -1,7 +1,7 @@
-"""What `benchmark.api` promises of a method: `method_checks` one by one, `check_method` all at once.
+"""Checks of a method: `method_checks` returns them one by one, `check_method` runs all of them.
 
-Every check says what was expected and what came. The same checks serve the built-in methods and those of
-plug-in authors (`from benchmark.testing import check_method`).
+Every check tells the expected and the actual value. The same checks serve the built-in methods and those of plug-in
+authors (`from benchmark.testing import check_method`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REPORTS = (
     "Atrial fibrillation with rapid ventricular response, left axis deviation, non-specific ST changes.",
     "",
     "Left bundle branch block.",
-    "Sinus rhythm. Normal ECG.",  # twice: real corpora have thousands of equal reports
+    "Sinus rhythm. Normal ECG.",  # repeated: real corpora have thousands of equal reports
     "Vorhofflimmern, Linkstyp.",
 )
 LONG = "sinus rhythm with first degree av block and left anterior fascicular block, " * 4
@@ -53,11 +53,11 @@ def check_method(
 ) -> None:
     """Raise AssertionError where a method breaks the contract.
 
-    In eval mode: shapes, float32, finite values, determinism, independence of the batch and of the padding of
-    texts, outputs on the device of the input. In training: finite scalar losses (also for a batch of one, for
-    equal and for empty reports), the same losses for the same random numbers, a gradient in every parameter that
-    asks for one except those whose name matches a pattern of `unused`; frozen ones stay where they were. With
-    `fresh`, the same configuration with other random weights: a file of the weights carries everything.
+    In eval mode: shapes, float32, finite values, determinism, independence of the batch and of the padding of texts,
+    outputs on the device of the input. In training: finite scalar losses (also for a batch of one, for equal and for
+    empty reports), the same losses for the same random numbers, and a gradient in every parameter that requires one,
+    except those whose name matches a pattern of `unused`; frozen parameters do not change. With `fresh`, the same
+    configuration with other random weights: a file of the weights carries everything.
     """
     for check in method_checks(method, fresh, unused, tolerance).values():
         with suppress(LeftOut):
@@ -67,14 +67,14 @@ def check_method(
 def method_checks(
     method: Method, fresh: Method | None = None, unused: Sequence[str] = (), tolerance: float = 1e-4
 ) -> Checks:
-    """The checks of `check_method` by name, for ``pytest.mark.parametrize``; the first call computes what all need."""
+    """Return the checks of `check_method` by name; the first one that runs computes what all of them need."""
 
     @functools.cache
     def recordings() -> Tensor:
-        prepare(method)
+        prepare_for_training(method)
         return sample_recordings(len(REPORTS), method.signal)
 
-    def of_output(name: str) -> None:
+    def check_output(name: str) -> None:
         ecg = recordings()
         with torch.inference_mode():
             differs = not isinstance(method, BlindMethod)
@@ -82,15 +82,15 @@ def method_checks(
             _check_rows(name, function, ecg, tolerance, differs)
             _check_extremes(name, function, ecg)
 
-    def quietly(check: Callable[..., None], *more: Any) -> None:
+    def check_without_gradients(check: Callable[..., None], *more: Any) -> None:
         with torch.inference_mode():
             check(method, recordings(), *more)
 
-    checks: Checks = {name: functools.partial(of_output, name) for name in ecg_outputs(method)}
+    checks: Checks = {name: functools.partial(check_output, name) for name in ecg_outputs(method)}
     if isinstance(method, ReportingMethod):
-        checks["write_reports"] = functools.partial(quietly, _check_reports)
+        checks["write_reports"] = functools.partial(check_without_gradients, _check_reports)
     if isinstance(method, AlignedMethod):
-        checks["text_embeddings"] = functools.partial(quietly, _check_texts, tolerance)
+        checks["text_embeddings"] = functools.partial(check_without_gradients, _check_texts, tolerance)
     if isinstance(method, torch.nn.Module):
         checks["device"] = lambda: _check_device(method, recordings())
         if fresh is not None:
@@ -100,15 +100,15 @@ def method_checks(
     return checks
 
 
-def prepare(method: Method) -> None:
-    """Bring a method to where a training would start: tokeniser learnt, output layer attached, eval mode."""
+def prepare_for_training(method: Method) -> None:
+    """Bring a method to the start of a training: tokeniser learnt, output layer attached, eval mode."""
     if isinstance(method, TrainableMethod) and not isinstance(method, SupervisedMethod):
         with suppress(LeftOut):  # a configuration for features alone
             method.start_pretraining(list(REPORTS))
-    _attach(method)
+    _finish_setup(method)
 
 
-def _attach(method: Method) -> None:
+def _finish_setup(method: Method) -> None:
     if isinstance(method, SupervisedMethod):
         method.start_task(CLASSES)
     if isinstance(method, torch.nn.Module):
@@ -116,10 +116,10 @@ def _attach(method: Method) -> None:
 
 
 def sample_recordings(count: int = 5, spec: SignalSpec | None = None) -> Tensor:
-    """Synthetic recordings ``(count, lead, time)`` in the form of `spec`."""
+    """Return synthetic recordings ``(count, lead, time)`` in the form of `spec`."""
     spec = spec or SignalSpec(rate=100.0)
-    made = Synthetic(rate=100, patients=count, seed=3)
-    ecg = np.stack([made.read(entry, None).adc / 1000.0 for entry in made.entries(None)[:count]])
+    dataset = Synthetic(rate=100, patients=count, seed=3)
+    ecg = np.stack([dataset.read(entry, None).adc / 1000.0 for entry in dataset.entries(None)[:count]])
     return torch.from_numpy(adapt(ecg.astype(np.float32), 100, spec))
 
 
@@ -127,29 +127,29 @@ def sample_recordings(count: int = 5, spec: SignalSpec | None = None) -> Tensor:
 
 
 def _check_reports(method: ReportingMethod, ecg: Tensor) -> None:
-    written = []
+    texts = []
     for _ in range(2):
         method.start_reporting(REPORTS)
-        written.append(method.write_reports(ecg))
-    assert len(written[0]) == len(ecg), f"write_reports: {len(ecg)} texts expected, {len(written[0])} came"
-    assert all(isinstance(text, str) for text in written[0]), "write_reports: every report must be a text"
-    assert written[0] == written[1], "write_reports: started anew, it writes other reports of the same recordings"
+        texts.append(method.write_reports(ecg))
+    assert len(texts[0]) == len(ecg), f"write_reports: {len(ecg)} texts expected, {len(texts[0])} came"
+    assert all(isinstance(text, str) for text in texts[0]), "write_reports: every report must be a text"
+    assert texts[0] == texts[1], "write_reports: started again, it writes other reports for the same recordings"
 
 
 def _check_rows(
     name: str, function: Callable[[Tensor], Tensor], ecg: Tensor, tolerance: float, differs: bool = True
 ) -> None:
-    found = function(ecg)
-    problem = output_problem(name, found, function, ecg, tolerance)
+    output = function(ecg)
+    problem = output_problem(name, output, function, ecg, tolerance)
     assert problem is None, problem
-    assert found.dtype == torch.float32, f"{name}: torch.float32 expected, {found.dtype} came"
-    assert torch.equal(found, function(ecg)), f"{name}: two calls on the same recordings differ (eval mode?)"
-    problem = alike_problem(name, found[:2], tolerance) if differs else None
+    assert output.dtype == torch.float32, f"{name}: torch.float32 expected, {output.dtype} came"
+    assert torch.equal(output, function(ecg)), f"{name}: two calls on the same recordings differ (eval mode?)"
+    problem = alike_problem(name, output[:2], tolerance) if differs else None
     assert problem is None, problem
 
 
 def _check_extremes(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor) -> None:
-    """A recording with all electrodes off, and one whose gain is wrong by a thousand, must not end a run of hours."""
+    """Check that a recording without contact or with a gain wrong by a thousand cannot end a run of hours."""
     for kind, extreme in {
         "flat at 0 mV": torch.zeros_like(ecg[:1]),
         "a thousand times too large": 1e3 * ecg[:1],
@@ -159,18 +159,18 @@ def _check_extremes(name: str, function: Callable[[Tensor], Tensor], ecg: Tensor
 
 def _check_texts(method: AlignedMethod, ecg: Tensor, tolerance: float) -> None:
     texts = [*REPORTS, LONG]
-    found = method.text_embeddings(texts)
-    assert found.ndim == 2 and len(found) == len(texts), (
-        f"text_embeddings: (text, dim) expected, {tuple(found.shape)} came"
+    embeddings = method.text_embeddings(texts)
+    assert embeddings.ndim == 2 and len(embeddings) == len(texts), (
+        f"text_embeddings: (text, dim) expected, {tuple(embeddings.shape)} came"
     )
-    assert found.dtype == torch.float32, f"text_embeddings: torch.float32 expected, {found.dtype} came"
-    assert torch.isfinite(found).all(), "text_embeddings: NaN or infinite values"
-    assert torch.equal(found, method.text_embeddings(texts)), "text_embeddings: two calls on the same texts differ"
-    alone = torch.cat([method.text_embeddings([text]) for text in texts])
-    assert close(found, alone, tolerance), (
+    assert embeddings.dtype == torch.float32, f"text_embeddings: torch.float32 expected, {embeddings.dtype} came"
+    assert torch.isfinite(embeddings).all(), "text_embeddings: NaN or infinite values"
+    assert torch.equal(embeddings, method.text_embeddings(texts)), "text_embeddings: two calls on the same texts differ"
+    single = torch.cat([method.text_embeddings([text]) for text in texts])
+    assert close(embeddings, single, tolerance), (
         "text_embeddings depend on the other texts of the batch, or on how far those make it pad"
     )
-    scores = method.similarity(method.ecg_embeddings(ecg), found)
+    scores = method.similarity(method.ecg_embeddings(ecg), embeddings)
     expected = (len(ecg), len(texts))
     assert scores.shape == expected, (
         f"similarity: {expected} expected for {len(ecg)} recordings and {len(texts)} texts, {tuple(scores.shape)} came"
@@ -178,31 +178,33 @@ def _check_texts(method: AlignedMethod, ecg: Tensor, tolerance: float) -> None:
 
 
 def _check_device(method: Method, ecg: Tensor) -> None:
-    """Everything must live and stay where the method is; without a GPU, torch's meta device finds strays too."""
+    """Check that everything is and stays on the method's device; without a GPU, torch's meta device finds strays."""
     device = "cuda" if torch.cuda.is_available() else "meta"
-    moved = copy.deepcopy(method)
-    assert isinstance(moved, torch.nn.Module)
-    moved.to(device)
+    replica = copy.deepcopy(method)
+    assert isinstance(replica, torch.nn.Module)
+    replica.to(device)
     with torch.inference_mode():
-        given = ecg.to(device)
-        calls = {name: functools.partial(function, given) for name, function in ecg_outputs(moved).items()}
-        if isinstance(moved, AlignedMethod):
-            calls["text_embeddings"] = functools.partial(moved.text_embeddings, REPORTS)
+        inputs = ecg.to(device)
+        calls = {name: functools.partial(function, inputs) for name, function in ecg_outputs(replica).items()}
+        if isinstance(replica, AlignedMethod):
+            calls["text_embeddings"] = functools.partial(replica.text_embeddings, REPORTS)
         for name, call in calls.items():
             with suppress(LeftOut):
-                found = _on(device, name, call)
-                assert found.device.type == device, f"{name}: a tensor on {device} expected, on {found.device} it came"
+                output = _call_on(device, name, call)
+                assert output.device.type == device, (
+                    f"{name}: a tensor on {device} expected, one on {output.device} came"
+                )
 
 
-def _on(device: str, name: str, call: Callable[[], Tensor]) -> Tensor:
+def _call_on(device: str, name: str, call: Callable[[], Tensor]) -> Tensor:
     try:
         return call()
-    except RuntimeError as error:  # also what torch raises for an operation that the device lacks
-        raise AssertionError(f"{name} on the device {device}: {error} (a tensor made elsewhere?)") from error
+    except RuntimeError as error:  # torch also raises it for an operation that the device lacks
+        raise AssertionError(f"{name} on the device {device}: {error} (a tensor made on another device?)") from error
 
 
 def _check_round_trip(method: Method, fresh: Method, ecg: Tensor) -> None:
-    _attach(fresh)
+    _finish_setup(fresh)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         path = Path(folder) / "weights.safetensors"
         assert isinstance(method, torch.nn.Module)
@@ -228,7 +230,7 @@ def _check_training(method: TrainableMethod, ecg: Tensor, unused: Sequence[str])
     assert isinstance(learner, torch.nn.Module)
     learner.train()
     frozen = {name: weight.clone() for name, weight in learner.named_parameters() if not weight.requires_grad}
-    first, again = (_losses(learner, ecg, len(ecg)) for _ in range(2))
+    first, again = (_compute_losses(learner, ecg, len(ecg)) for _ in range(2))
     assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in again.items()}, (
         "loss: the same batch and random numbers give other losses (is there a generator of its own?)"
     )
@@ -236,17 +238,17 @@ def _check_training(method: TrainableMethod, ecg: Tensor, unused: Sequence[str])
     sum(again.values(), start=torch.zeros(())).backward()
     problems = []
     for name, weight in learner.named_parameters():
-        reached = weight.grad is not None and bool(weight.grad.any())
-        known = any(re.fullmatch(pattern, name) for pattern in unused)
+        has_gradient = weight.grad is not None and bool(weight.grad.any())
+        is_listed = any(re.fullmatch(pattern, name) for pattern in unused)
         if name in frozen and not torch.equal(frozen[name], weight):
             problems.append(f"{name} is frozen and moves in loss (a momentum encoder moves in after_step)")
-        elif weight.requires_grad and not reached and not known:
+        elif weight.requires_grad and not has_gradient and not is_listed:
             problems.append(f"{name} gets no gradient")
-        elif reached and known:
+        elif has_gradient and is_listed:
             problems.append(f"{name} is listed as unused and has a gradient")
     assert not problems, "gradients:\n  " + "\n  ".join(problems)
     learner.zero_grad(set_to_none=True)
-    sum(_losses(learner, ecg, method.smallest_batch).values(), start=torch.zeros(())).backward()
+    sum(_compute_losses(learner, ecg, method.smallest_batch).values(), start=torch.zeros(())).backward()
     assert any(weight.grad is not None and weight.grad.any() for weight in learner.parameters()), (
         f"loss: a batch of {method.smallest_batch} gives no gradient; where the others of a batch are its negatives, "
         "set smallest_batch = 2"
@@ -255,16 +257,16 @@ def _check_training(method: TrainableMethod, ecg: Tensor, unused: Sequence[str])
     assert not broken, f"a training step leaves NaN or infinite values in {', '.join(broken)}"
 
 
-def _losses(method: TrainableMethod, ecg: Tensor, size: int) -> dict[str, Tensor]:
-    """The losses of the first `size` recordings, for random numbers that are the same at every call."""
+def _compute_losses(method: TrainableMethod, ecg: Tensor, size: int) -> dict[str, Tensor]:
+    """Return the losses of the first `size` recordings, with the same random numbers at every call."""
     ids = [str(i) for i in range(size)]
     batch = Batch(ecg[:size], ids, REPORTS[:size])
     if isinstance(method, SupervisedMethod):
         batch = Batch(ecg[:size], ids, labels=torch.eye(CLASSES)[torch.arange(size) % CLASSES])
     torch.manual_seed(0)
-    found = method.loss(batch)
-    assert found, "loss: at least one named loss expected, none came"
-    for name, value in found.items():
+    losses = method.loss(batch)
+    assert losses, "loss: at least one named loss expected, none came"
+    for name, value in losses.items():
         assert value.shape == (), f"loss {name}: a scalar expected, {tuple(value.shape)} came"
         assert torch.isfinite(value), f"loss {name} is {value.item()} for a batch of {size}"
-    return found
+    return losses

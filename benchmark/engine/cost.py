@@ -19,7 +19,7 @@ from benchmark.external.method import ExternalMethod
 def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor) -> dict[str, float]:
     """``parameters`` of the whole method and ``flops`` of `function` on one recording ``(1, lead, time)``."""
     if isinstance(method, ExternalMethod):  # its operations cannot be counted from here
-        return {} if method.parameters_there is None else {"parameters": method.parameters_there}
+        return {} if method.parameter_count is None else {"parameters": method.parameter_count}
     if not isinstance(method, torch.nn.Module):
         return {"parameters": 0, "flops": 0}
     counter = FlopCounterMode(display=False)

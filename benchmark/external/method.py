@@ -1,4 +1,4 @@
-"""A method of another interpreter as a class of this one, so that planning, caching and scoring need not know."""
+"""A method of another interpreter as an ordinary class, so that planning, caching and scoring see no difference."""
 
 from __future__ import annotations
 
@@ -33,136 +33,143 @@ ABILITIES: dict[str, Any] = {
 
 
 def use_interpreter(name: str, python: str) -> None:
-    """Let the registry answer `name` with the method of that name in the interpreter at `python`."""
-    known = METHODS.registered(name)
-    if known is not None and getattr(known, "python", None) == python:
+    """Register `name` as the method of that name in the interpreter at `python`."""
+    cls = METHODS.registered(name)
+    if cls is not None and getattr(cls, "python", None) == python:
         return
-    if known is not None:
-        other = getattr(known, "python", "this interpreter")
+    if cls is not None:
+        other = getattr(cls, "python", "this interpreter")
         raise UsageError(f"the method {name!r} is in use from {other} already; one run takes it from one place")
     METHODS.register(name)(external_class(name, python))
 
 
 class ExternalMethod(Method):
-    """What every such method does: send recordings or texts, and return what comes back."""
+    """Base of all external methods: sends recordings or texts and returns the results."""
 
     python: ClassVar[str]
     name: ClassVar[str]
-    environment: ClassVar[dict[str, Any]]  # versions there, for the record
+    environment: ClassVar[dict[str, Any]]  # its versions, for the record
 
     def __init__(self, **config: Any) -> None:
-        self._config, self._there = config, None  # type: dict[str, Any], Interpreter | None
+        self._config: dict[str, Any] = config
+        self._interpreter: Interpreter | None = None
         self._device = "cpu"
 
     def start(
         self, seed: int = 0, state: dict[str, Tensor] | None = None, device: str = "cpu", source: str = "the weights"
     ) -> None:
-        """Build it there, with the weights of `state`, which errors call `source`, or with random ones from `seed`."""
-        self._device, self._there = device, Interpreter(self.name, self.python)
-        arrays = [] if state is None else [_plain(value) for value in state.values()]
+        """Build the method in the other interpreter: load `state`, or initialise from `seed`.
+
+        `source` names the file of `state` in errors. Raises `MissingError` for weights that do not fit.
+        """
+        self._device, self._interpreter = device, Interpreter(self.name, self.python)
+        arrays = [] if state is None else [_to_array(value) for value in state.values()]
         names = None if state is None else list(state)
-        self._built, _ = self._there.ask("build", arrays, config=self._config, seed=seed, device=device, state=names)
-        raise_all(self._built["problems"], f"{source} do not fit {self._there.who} as configured:", MissingError)
-        who = f"{self._there.who} as built" if state is None else f"{source} (for {self._there.who})"
-        values.refuse((values.TensorFacts(*row) for row in self._built["tensors"]), who)
+        self._facts, _ = self._interpreter.ask(
+            "build", arrays, config=self._config, seed=seed, device=device, state=names
+        )
+        raise_all(self._facts["problems"], f"{source} do not fit {self._interpreter.who} as configured:", MissingError)
+        who = f"{self._interpreter.who} as built" if state is None else f"{source} (for {self._interpreter.who})"
+        values.refuse((values.TensorFacts(*row) for row in self._facts["tensors"]), who)
 
     @property
     def signal(self) -> SignalSpec:
-        self._started()
-        spec: dict[str, Any] = {key: _tuples(value) for key, value in self._built["signal"].items()}
+        self._ensure_started()
+        spec: dict[str, Any] = {key: _to_tuple(value) for key, value in self._facts["signal"].items()}
         return SignalSpec(**spec)
 
     @property
-    def parameters_there(self) -> int | None:
-        """None where nobody can tell."""
-        self._started()
-        count: int | None = self._built["parameters"]
+    def parameter_count(self) -> int | None:
+        """The number of parameters; None for a method without torch."""
+        self._ensure_started()
+        count: int | None = self._facts["parameters"]
         return count
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        return self._of_ecg("ecg_features", ecg)
+        return self._call_with_tensors("ecg_features", ecg)
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        return self._of_ecg("ecg_embeddings", ecg)
+        return self._call_with_tensors("ecg_embeddings", ecg)
 
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        return self._of_ecg("ecg_tokens", ecg)
+        return self._call_with_tensors("ecg_tokens", ecg)
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        return self._tensor(self._call("text_embeddings", texts=list(texts))[1], "text_embeddings")
+        return self._to_tensor(self._call("text_embeddings", texts=list(texts))[1], "text_embeddings")
 
     def similarity(self, ecg: Tensor, text: Tensor) -> Tensor:
-        self._started()
-        if not self._built["own_similarity"]:
+        self._ensure_started()
+        if not self._facts["own_similarity"]:
             return AlignedMethod.similarity(self, ecg, text)  # type: ignore[arg-type]
-        return self._of_ecg("similarity", ecg, text)
+        return self._call_with_tensors("similarity", ecg, text)
 
     def start_reporting(self, reports: Sequence[str]) -> None:
         self._call("start_reporting", texts=list(reports))
 
     def write_reports(self, ecg: Tensor) -> list[str]:
-        written: list[str] = self._call("write_reports", [ecg])[0]
-        return written
+        reports: list[str] = self._call("write_reports", [ecg])[0]
+        return reports
 
-    def _of_ecg(self, function: str, *given: Tensor) -> Tensor:
-        return self._tensor(self._call(function, given)[1], function)
+    def _call_with_tensors(self, function: str, *tensors: Tensor) -> Tensor:
+        return self._to_tensor(self._call(function, tensors)[1], function)
 
-    def _tensor(self, found: list[Any], function: str) -> Tensor:
-        if len(found) != 1:
-            raise BenchmarkError(f"{self._started().who}: {function} returned no array")
-        return torch.from_numpy(found[0]).to(self._device)
+    def _to_tensor(self, arrays: list[Any], function: str) -> Tensor:
+        if len(arrays) != 1:
+            raise BenchmarkError(f"{self._ensure_started().who}: {function} returned no array")
+        return torch.from_numpy(arrays[0]).to(self._device)
 
     def _call(
-        self, function: str, given: Sequence[Tensor] = (), texts: list[str] | None = None
+        self, function: str, tensors: Sequence[Tensor] = (), texts: list[str] | None = None
     ) -> tuple[Any, list[Any]]:
-        arrays = [_plain(tensor) for tensor in given]
-        return self._started().ask("call", arrays, function=function, texts=texts)
+        arrays = [_to_array(tensor) for tensor in tensors]
+        return self._ensure_started().ask("call", arrays, function=function, texts=texts)
 
-    def _started(self) -> Interpreter:
-        if self._there is None:
+    def _ensure_started(self) -> Interpreter:
+        if self._interpreter is None:
             self.start()
-        assert self._there is not None
-        return self._there
+        assert self._interpreter is not None
+        return self._interpreter
 
 
-def _plain(tensor: Tensor) -> Any:
-    """An array of it; bf16, which numpy lacks, becomes float32."""
+def _to_array(tensor: Tensor) -> Any:
+    """Return a tensor as an array; bf16, which numpy lacks, becomes float32."""
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 @functools.cache
 def external_class(name: str, python: str) -> type[ExternalMethod]:
-    """Ask the interpreter at `python` what its method `name` is; an ability that it has becomes a base class here."""
-    there = Interpreter(name, python)
-    found, _ = there.ask("describe")
-    if found["harness"] not in (None, benchmark.__version__):
+    """Return a class for method `name` of the interpreter at `python`; its abilities become base classes."""
+    interpreter = Interpreter(name, python)
+    description, _ = interpreter.ask("describe")
+    other = description["harness"]
+    if other not in (None, benchmark.__version__):
         raise UsageError(
-            f"{there.who}: ecgarena {found['harness']} is installed there and {benchmark.__version__} here; install "
-            "the same one, or none (a method needs only its own packages there)"
+            f"{interpreter.who}: ecgarena {other} is installed there and {benchmark.__version__} here; "
+            "install the same one, or none (a method needs only its own packages there)"
         )
-    card = found["card"]
+    card = description["card"]
     weights = {tag: Weights(**fields) for tag, fields in card.pop("weights").items()}
-    bases = tuple(ABILITIES[ability] for ability in found["abilities"]) or (Method,)
+    bases = tuple(ABILITIES[ability] for ability in description["abilities"]) or (Method,)
     own = {
         "__module__": __name__,
-        "__doc__": f"{found['class']} of {python}.",
-        "__signature__": _signature(found["options"], found["required"]),
-        "card": MethodCard(**{key: _tuples(value) for key, value in card.items()}, weights=weights),
-        "readout_options": tuple(found["readout_options"]),
+        "__doc__": f"{description['class']} of {python}.",
+        "__signature__": _signature(description["options"], description["required"]),
+        "card": MethodCard(**{key: _to_tuple(value) for key, value in card.items()}, weights=weights),
+        "readout_options": tuple(description["readout_options"]),
         "python": python,
         "name": name,
-        "environment": found["environment"],
+        "environment": description["environment"],
     }
-    return type(found["class"], (ExternalMethod, *bases), own)
+    return type(description["class"], (ExternalMethod, *bases), own)
 
 
-def _signature(options: dict[str, Any], required: list[str]) -> inspect.Signature:
+def _signature(options: dict[str, Any], mandatory: list[str]) -> inspect.Signature:
     empty, keyword = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
-    defaults = {name: empty if name in required else _tuples(value) for name, value in options.items()}
+    defaults = {name: empty if name in mandatory else _to_tuple(value) for name, value in options.items()}
     return inspect.Signature([inspect.Parameter(name, keyword, default=value) for name, value in defaults.items()])
 
 
-def _tuples(value: Any) -> Any:
-    """JSON knows no tuples."""
+def _to_tuple(value: Any) -> Any:
+    """Return a list as a tuple, since JSON has no tuples."""
     return tuple(value) if isinstance(value, list) else value

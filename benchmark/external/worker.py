@@ -1,8 +1,8 @@
-"""The far side: runs in the interpreter of a suite's ``python = ...`` and answers over its standard streams.
+"""Worker: runs in the interpreter of a suite's ``python = ...`` and answers requests over its standard streams.
 
-It must work where little is installed: Python 3.8, numpy, and torch if the method wants it (a method of an environment
-without torch gets and gives numpy arrays). `benchmark.api` comes as a file, unless the harness is installed there too:
-then its built-in methods can be asked for. A message is a line of JSON, followed by the bytes of its arrays.
+It must work with little installed: Python 3.8, numpy, and torch if the method needs it (without torch a method receives
+and returns numpy arrays). `benchmark.api` comes as a file, unless the harness is installed in that interpreter as well:
+then its built-in methods are available too. A message is a line of JSON, followed by the bytes of its arrays.
 """
 
 from __future__ import annotations
@@ -25,33 +25,37 @@ from typing import Any, BinaryIO
 import numpy as np
 
 GROUP = "ecgarena.methods"
-ABILITIES = ("AlignedMethod", "SequenceMethod", "ReportingMethod")  # training stays with methods that are at home here
+ABILITIES = (
+    "AlignedMethod",
+    "SequenceMethod",
+    "ReportingMethod",
+)  # only methods of the harness's own interpreter can be trained
 PACKAGES = ("numpy", "torch", "tensorflow", "jax", "transformers", "fairseq")
 
 
-# --- messages, used by both sides ----------------------------------------------------------------
+# --- messages, used by both processes ----------------------------------------------------------------
 
 
 def send(stream: BinaryIO, message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
     """Write one message."""
     plain = [np.asarray(array, order="C") for array in arrays]
-    described = {**message, "arrays": [[array.dtype.str, list(array.shape)] for array in plain]}
-    stream.write(json.dumps(described).encode() + b"\n")
+    header = {**message, "arrays": [[array.dtype.str, list(array.shape)] for array in plain]}
+    stream.write(json.dumps(header).encode() + b"\n")
     for array in plain:
         stream.write(array.tobytes())
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Read one message; raise EOFError when the other side has gone."""
+    """Read one message; raise EOFError when the other process has ended."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise EOFError
     message = json.loads(line)
-    return message, [_array(stream, np.dtype(kind), shape) for kind, shape in message.pop("arrays")]
+    return message, [_read_array(stream, np.dtype(kind), shape) for kind, shape in message.pop("arrays")]
 
 
-def _array(stream: BinaryIO, kind: np.dtype, shape: list[int]) -> np.ndarray:
+def _read_array(stream: BinaryIO, kind: np.dtype, shape: list[int]) -> np.ndarray:
     size = kind.itemsize * int(np.prod(shape, dtype=np.int64))
     data = stream.read(size)
     if len(data) != size:
@@ -62,17 +66,17 @@ def _array(stream: BinaryIO, kind: np.dtype, shape: list[int]) -> np.ndarray:
 # --- the method ----------------------------------------------------------------------------------
 
 
-class Server:
+class Worker:
     """One method: described before it is built, built once, then called."""
 
     def __init__(self, name: str, api: Any) -> None:
         self.name, self.api, self.method = name, api, None  # type: str, Any, Any
-        self.cls = _find(name)
+        self.cls = _find_class(name)
         if not (isinstance(self.cls, type) and issubclass(self.cls, api.Method)):
             raise TypeError(f"{self.cls} is no subclass of benchmark.api.Method")
 
     def describe(self) -> dict[str, Any]:
-        """What the harness needs to lay out a grid."""
+        """Return what the harness needs to plan cells."""
         parameters = inspect.signature(self.cls).parameters.values()
         plain = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return {
@@ -82,23 +86,23 @@ class Server:
             "options": {p.name: None if p.default is p.empty else p.default for p in plain},
             "required": [p.name for p in plain if p.default is p.empty],
             "readout_options": list(self.cls.readout_options),
-            "environment": {"python": platform.python_version(), "packages": _versions()},
+            "environment": {"python": platform.python_version(), "packages": _package_versions()},
             "harness": getattr(sys.modules["benchmark"], "__version__", None),
         }
 
     def build(
         self, config: dict[str, Any], seed: int, device: str, state: dict[str, np.ndarray] | None
     ) -> dict[str, Any]:
-        """Construct it with random numbers from `seed`, load `state` strictly, and tell what it is."""
-        _seed(seed)
+        """Build the method with random numbers from `seed`, load `state` strictly, and return its properties."""
+        _seed_all(seed)
         self.device = device
         self.method = self.cls(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
         )
-        masks = self._masks()
+        masks = self._find_masks()
         used_state = {} if state is None else self._select(state)
         problems = [] if state is None else self._load(used_state)
-        tensors = [] if problems else self._tensors(used_state, masks)
+        tensors = [] if problems else self._describe_tensors(used_state, masks)
         if hasattr(self.method, "eval"):
             self.method.to(device).eval()
         aligned = self.api.AlignedMethod
@@ -107,23 +111,23 @@ class Server:
             "problems": problems,
             "tensors": tensors,
             "own_similarity": issubclass(self.cls, aligned) and self.cls.similarity is not aligned.similarity,
-            "parameters": self._parameters(),
+            "parameters": self._count_parameters(),
         }
 
     def call(self, function: str, arrays: list[np.ndarray], texts: list[str] | None) -> Any:
         """Call a function of the method with arrays, or with texts."""
-        given = [_tensor(array, self.device) for array in arrays] if texts is None else [texts]
+        arguments = [_to_tensor(array, self.device) for array in arrays] if texts is None else [texts]
         torch = sys.modules.get("torch")
         if torch is None:
-            return getattr(self.method, function)(*given)
+            return getattr(self.method, function)(*arguments)
         with torch.inference_mode():
-            return getattr(self.method, function)(*given)
+            return getattr(self.method, function)(*arguments)
 
     def _select(self, state: dict[str, np.ndarray]) -> dict[str, Any]:
-        """The part of a file that the method uses, as tensors."""
+        """Return the part of a file that the method uses, as tensors."""
         if not hasattr(self.method, "load_state_dict"):
             return {}
-        tensors = {name: _tensor(array, "cpu") for name, array in state.items()}
+        tensors = {name: _to_tensor(array, "cpu") for name, array in state.items()}
         used_state: dict[str, Any] = self.method.checkpoint_state(tensors)
         return used_state
 
@@ -137,59 +141,60 @@ class Server:
             f"{name} has the shape {tuple(state[name].shape)} instead of {shape}"
             for name, shape in own.items()
             if name in state and tuple(state[name].shape) != shape
-            if not name.endswith("_extra_state")  # its size is its content
+            if not name.endswith("_extra_state")  # its shape depends on its content
         ]
         if not problems:
             self.method.load_state_dict(state)
         return problems
 
-    def _tensors(self, state: dict[str, Any], masks: dict[str, Any]) -> list[list[Any]]:
-        """Of each tensor of the method as it is now: name, dtype in the file, own dtype, NaN, infinite values, size.
+    def _describe_tensors(self, state: dict[str, Any], masks: dict[str, Any]) -> list[list[Any]]:
+        """Return name, dtype in the file, own dtype, NaN, infinite values and size of each tensor of the method.
 
-        The harness judges (`benchmark.weights.values`); the -inf of an attention mask do not count.
+        The harness judges them (`benchmark.weights.values`); the -inf of an attention mask do not count.
         """
         rows = []
         for name, value in self._state().items():
             infinite = value.isinf() & ~(masks[name] & (value < 0)) if name in masks else value.isinf()
             counts = [int(value.isnan().sum()), int(infinite.sum()), value.numel()]
-            rows.append([name, _kind(state.get(name, value)), _kind(value), *counts])
+            rows.append([name, _dtype(state.get(name, value)), _dtype(value), *counts])
         return rows
 
-    def _masks(self) -> dict[str, Any]:
-        """Where buffers hold -inf as built."""
+    def _find_masks(self) -> dict[str, Any]:
+        """Return where buffers hold -inf after the method is built."""
         named_parameters = getattr(self.method, "named_parameters", tuple)
         parameters = {name for name, _ in named_parameters()}
         buffers = {name: value for name, value in self._state().items() if name not in parameters}
         return {name: value.isinf() & (value < 0) for name, value in buffers.items() if bool(value.isinf().any())}
 
     def _state(self) -> dict[str, Any]:
-        """The tensors of a method of torch; {} for any other."""
+        """Return the tensors of a method of torch; {} for any other."""
         if not hasattr(self.method, "state_dict"):
             return {}
         return {name: value for name, value in self.method.state_dict().items() if hasattr(value, "isinf")}
 
-    def _parameters(self) -> int | None:
-        """How many numbers it has learnt; None where only the method itself could tell."""
+    def _count_parameters(self) -> int | None:
+        """Return the number of parameters; None for a method without torch."""
         if not hasattr(self.method, "parameters"):
             return None
         return int(sum(parameter.numel() for parameter in self.method.parameters()))
 
 
-def _find(name: str) -> Any:
-    """The class called `name` in this environment: an entry point, or built-in where the harness is installed."""
-    found: Any = metadata.entry_points()
-    points = list(found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ()))  # before Python 3.10
+def _find_class(name: str) -> Any:
+    """Return the class called `name` in this environment: of an entry point, or of the harness if it is installed."""
+    groups: Any = metadata.entry_points()
+    # Python before 3.10 has no `select`
+    points = list(groups.select(group=GROUP) if hasattr(groups, "select") else groups.get(GROUP, ()))
     for point in points:
         if point.name == name:
             return point.load()
     if hasattr(sys.modules["benchmark"], "__path__"):
         return importlib.import_module("benchmark.registry").METHODS.get(name)
-    known = ", ".join(sorted({point.name for point in points})) or "none"
-    raise LookupError(f"no distribution there has an entry point {name!r} in the group {GROUP} (it has {known})")
+    names = ", ".join(sorted({point.name for point in points})) or "none"
+    raise LookupError(f"no distribution there has an entry point {name!r} in the group {GROUP} (it has {names})")
 
 
-def _contract(file: str) -> Any:
-    """`benchmark.api` as installed here, else from `file`, with a registry that lets a method register itself."""
+def _import_api(file: str) -> Any:
+    """Import `benchmark.api`, from `file` if it is not installed, with a registry for methods to register in."""
     try:
         return importlib.import_module("benchmark.api")
     except ModuleNotFoundError:
@@ -204,24 +209,24 @@ def _contract(file: str) -> Any:
         return api
 
 
-def _tensor(array: np.ndarray, device: str) -> Any:
+def _to_tensor(array: np.ndarray, device: str) -> Any:
     torch = sys.modules.get("torch")
     return array if torch is None else torch.from_numpy(array).to(device)
 
 
-def _kind(value: Any) -> str:
+def _dtype(value: Any) -> str:
     return str(value.dtype).replace("torch.", "")
 
 
-def _numbers(value: Any) -> np.ndarray:
-    """A tensor or an array, as an array; bf16, which numpy lacks, becomes float32."""
+def _to_array(value: Any) -> np.ndarray:
+    """Return a tensor or an array as an array; bf16, which numpy lacks, becomes float32."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.float().numpy() if value.is_floating_point() else value.numpy()
     return np.asarray(value)
 
 
-def _seed(seed: int) -> None:
+def _seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch = sys.modules.get("torch")
@@ -229,52 +234,53 @@ def _seed(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def _package_versions() -> dict[str, str]:
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 # --- the loop ------------------------------------------------------------------------------------
 
 
-def _answer(server: Server, request: dict[str, Any], arrays: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
-    """What one request gets: a JSON value and arrays."""
+def _handle(worker: Worker, request: dict[str, Any], arrays: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
+    """Handle one request; return a JSON value and arrays."""
     kind = request["do"]
     if kind == "describe":
-        return server.describe(), []
+        return worker.describe(), []
     if kind == "build":
         names = request["state"]
         state = None if names is None else dict(zip(names, arrays))  # noqa: B905 - Python 3.10
-        return server.build(request["config"], request["seed"], request["device"], state), []
-    found = server.call(request["function"], arrays, request["texts"])
-    if found is None or isinstance(found, (list, tuple)):  # nothing, or texts
-        return found, []
-    return None, [_numbers(found)]
+        return worker.build(request["config"], request["seed"], request["device"], state), []
+    result = worker.call(request["function"], arrays, request["texts"])
+    if result is None or isinstance(result, (list, tuple)):  # nothing, or texts
+        return result, []
+    return None, [_to_array(result)]
 
 
 def main(name: str, api: str) -> None:
+    """Answer requests for the method `name` until the harness ends; `api` is the path of `benchmark/api.py`."""
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a method prints goes to the log, not among the answers
-    sys.path.pop(0)  # the folder of this file is no place to import from
-    server = None
+    os.dup2(2, 1)  # what a method prints goes to the log and not into the answers
+    sys.path.pop(0)  # nothing must be imported from the folder of this file
+    worker = None
     while True:
         try:
             request, arrays = receive(requests)
         except EOFError:  # the harness has ended
             return
         try:
-            server = server or Server(name, _contract(api))
-            value, found = _answer(server, request, arrays)
-            send(answers, {"value": value}, found)
+            worker = worker or Worker(name, _import_api(api))
+            value, results = _handle(worker, request, arrays)
+            send(answers, {"value": value}, results)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            # by its name: benchmark.errors need not be installed here
+            # compared by name: benchmark.errors need not be installed here
             left_out = any(kind.__name__ == "LeftOut" for kind in type(error).__mro__)
             send(answers, {"error": text, "traceback": traceback.format_exc(), "left_out": left_out})
 

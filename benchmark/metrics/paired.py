@@ -20,7 +20,7 @@ from benchmark.metrics.statistics import interval
 
 @dataclass(frozen=True)
 class Difference:
-    """`value` = a - b on the test set itself, its 95 % interval, and the uncorrected two-sided p-value."""
+    """Difference `value` = a - b on the test set, its 95 % interval, and the uncorrected two-sided p-value."""
 
     value: float
     low: float

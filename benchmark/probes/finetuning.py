@@ -22,7 +22,7 @@ class FineTuned(nn.Module, SupervisedMethod):
     card: ClassVar[MethodCard] = MethodCard("Fine-tuned", "none", "MIT")
 
     def __init__(self, backbone: Method, classes: int, sample: Tensor) -> None:
-        """`sample` holds recordings ``(batch, lead, time)`` for the forward pass that finds each layer's depth."""
+        """Find the depth of every layer in a forward pass over `sample`, recordings ``(batch, lead, time)``."""
         super().__init__()
         if not isinstance(backbone, nn.Module):
             raise UsageError(f"{type(backbone).__name__} is no torch module, it cannot be fine-tuned")

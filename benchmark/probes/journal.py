@@ -1,7 +1,7 @@
-"""The journal of a search: what is finished, as lines of a plain file, so that a killed search goes on.
+"""The journal of a search: its finished steps as lines of a plain file, so that a killed search resumes.
 
-Resuming repeats the search from its first step with the journal's answers in place of the work. All choices
-being seeded, it meets the same questions, and ends as if it had never been killed.
+Resuming repeats the search from its first step, with the journal's results in place of the work. All choices are
+seeded, so the search takes the same steps and ends as if it had never been killed.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from benchmark.disk import disk_errors
 
 
 class Journal:
-    """One JSON object per line; the first says which search this is. Without a path nothing is kept.
+    """One JSON object per line; the first identifies the search. Without a path nothing is kept.
 
-    The journal of another search (other data, options or versions) is begun anew. Of a damaged one the lines before the
-    damage count, which `say` hears; a line that the kill cut short is dropped.
+    A journal of another search (other data, options or versions) is replaced. Of a damaged journal the lines before the
+    damage count, and `say` is told; a line that the kill cut short is dropped.
     """
 
     def __init__(self, path: Path | None, identity: Mapping[str, Any], say: Say = log) -> None:
         self.path, self._position = path, 0
-        self._entries: list[dict[str, Any]] = []
+        self._results: list[dict[str, Any]] = []
         if path:
             header = json.loads(json.dumps(identity))
-            self._entries = _answers(path, header, say)
-            text, self._checksum = lines.encode([header, *self._entries])
-            write_bytes(path, text)
+            self._results = _read_results(path, header, say)
+            content, self._checksum = lines.encode([header, *self._results])
+            write_bytes(path, content)
 
     def next(self) -> dict[str, Any] | None:
-        """The answer to the next question if it is known."""
-        if self._position == len(self._entries):
+        """Return the result of the next step if the journal has it, else None."""
+        if self._position == len(self._results):
             return None
         self._position += 1
-        return self._entries[self._position - 1]
+        return self._results[self._position - 1]
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Keep an answer; it is on disk when this returns."""
-        self._entries.append(entry)
+        """Append a result; it is on disk when this returns."""
+        self._results.append(entry)
         self._position += 1
         if self.path:
             line, self._checksum = lines.encode([entry], self._checksum)
@@ -54,8 +54,8 @@ class Journal:
                 file.write(line)
 
 
-def _answers(path: Path, header: dict[str, Any], say: Say) -> list[dict[str, Any]]:
-    """Return the answers of a journal of this search that can be trusted."""
+def _read_results(path: Path, header: dict[str, Any], say: Say) -> list[dict[str, Any]]:
+    """Return the trustworthy results of a journal of this search."""
     try:
         content = lines.decode(read_bytes(path))
     except FileNotFoundError:
@@ -63,11 +63,11 @@ def _answers(path: Path, header: dict[str, Any], say: Say) -> list[dict[str, Any
     except DamagedFileError as error:
         dismiss(path, error, say)
         return []
-    first, *answers = content.entries or [{}]
-    ours = first == header
-    if content.damaged and (ours or not content.entries):
+    first, *results = content.entries or [{}]
+    is_ours = first == header
+    if content.damaged and (is_ours or not content.entries):
         say(f"{path} is damaged in line {len(content.entries) + 1}: the search goes on from what stands before it")
-    return answers if ours else []
+    return results if is_ours else []
 
 
 def array_digest(*arrays: ArrayLike) -> str:

@@ -1,8 +1,8 @@
-"""The decoder that all encoders share: a GPT-2 whose layers also attend to what a method says of the recording.
+"""The decoder that all encoders share: a GPT-2 whose layers also attend to the method's output for the recording.
 
-GPT-2: Radford et al., 2019; with cross-attention to an encoder as in DERI's report generation (Chen et al., IJCAI
-2025: distilgpt2 and one projected vector), here to a sequence of tokens where the method gives one. From scratch in
-the suite's size, or from published weights; the cross-attention is new in either case.
+GPT-2: Radford et al., 2019; with cross-attention to an encoder as in DERI's report generation (Chen et al., IJCAI 2025:
+distilgpt2 and one projected vector), here to a sequence of tokens if the method has one. It is trained from scratch in
+the suite's size, or starts from published weights; the cross-attention is new in either case.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from benchmark.weights.language_models import load_language_model, refuse_missin
 
 SCRATCH = "scratch"
 HEAD = "lm_head.weight"  # tied to the embeddings, so no file needs it
-PARTS = 4  # in which a CPU works through a batch, by length: reports are short, but for a few
+PARTS = 4  # of a batch on a CPU, sorted by length: most reports are short, and a few long ones would pad all
 
 
 @dataclass(frozen=True)
 class DecoderSize:
-    """`weights` is ``scratch``, a hub id or a folder; the other sizes shape a decoder from scratch alone."""
+    """Size of a decoder: `weights` is ``scratch``, a hub id or a folder; the other fields are for ``scratch`` alone."""
 
     weights: str = SCRATCH
     layers: int = 4
@@ -38,11 +38,11 @@ class DecoderSize:
 
 
 class ReportDecoder(nn.Module):
-    """What a method says of a recording, standardised by `mean` and `std` ``(dim,)``, to a report.
+    """Maps a recording's tokens, standardised by `mean` and `std` ``(dim,)``, to report text.
 
-    With `moving`, for an encoder that learns along, each token is normalised by itself (LayerNorm): statistics taken
-    before the first step do not fit what batch norms make of the signals in training, hundreds of times as large for
-    a fresh ResNet.
+    With `moving`, for an encoder that is trained as well, each token is normalised by itself (LayerNorm) instead.
+    Statistics from before the first step would not fit: in training, batch norms make the features of a fresh ResNet
+    hundreds of times as large.
     """
 
     mean: Tensor
@@ -57,33 +57,33 @@ class ReportDecoder(nn.Module):
         self.register_buffer("std", std)
         self.norm = nn.LayerNorm(len(mean)) if moving else None
         self.project = nn.Linear(len(mean), gpt.config.n_embd)
-        self.places = nn.Parameter(torch.zeros(tokens, gpt.config.n_embd))  # which token came when
+        self.places = nn.Parameter(torch.zeros(tokens, gpt.config.n_embd))  # position embeddings
 
     def memory(self, tokens: Tensor) -> Tensor:
-        """``(batch, token, dim)`` -> what the layers attend to, ``(batch, token, width)``."""
+        """Return what the layers attend to, ``(batch, token, width)``, for ``(batch, token, dim)``."""
         if tokens.shape[1] > len(self.places):
             raise UsageError(f"a decoder for {len(self.places)} tokens of a recording was given {tokens.shape[1]}")
         standard = (tokens - self.mean) / self.std if self.norm is None else self.norm(tokens)
         return self.project(standard) + self.places[: tokens.shape[1]]
 
     def nll(self, tokens: Tensor, reports: list[str]) -> Tensor:
-        """Negative log-likelihood of the reports, mean over their tokens; over those of all processes."""
+        """Return the negative log-likelihood of the reports, as a mean over the tokens of all processes."""
         ids = self.tokeniser.encode(reports)
         lengths = (ids[:, 1:] != self.tokeniser.pad).sum(1)
         parts = PARTS if tokens.device.type == "cpu" else 1
-        order = lengths.argsort().tensor_split(min(parts, len(ids)))  # neighbours in length: little to pad
+        order = lengths.argsort().tensor_split(min(parts, len(ids)))  # similar lengths need little padding
         total = torch.stack(
             [self._sum(tokens[rows.to(tokens.device)], ids[rows, : 1 + int(lengths[rows].max())]) for rows in order]
         ).sum()
         return total / distributed.mean(lengths.sum().to(total)).clamp(min=1)
 
     def _sum(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """Summed over the tokens ``(text, token)`` behind the first; the output layer sees real ones alone."""
+        """Return the loss summed over the tokens ``(text, token)`` after the first; padding gets no output."""
         ids = ids.to(tokens.device)
         real = ids[:, 1:] != self.tokeniser.pad
         states = self.gpt.transformer(
             input_ids=ids[:, :-1],
-            attention_mask=torch.ones_like(ids[:, :-1]),  # padding stands last: the causal mask hides it already
+            attention_mask=torch.ones_like(ids[:, :-1]),  # padding comes last, where the causal mask hides it
             encoder_hidden_states=self.memory(tokens),
             use_cache=False,
         ).last_hidden_state
@@ -93,14 +93,14 @@ class ReportDecoder(nn.Module):
 def make_decoder(
     size: DecoderSize, reports: list[str], mean: Tensor, std: Tensor, tokens: int, seed: int, moving: bool = False
 ) -> ReportDecoder:
-    """A fresh decoder for recordings of `tokens` tokens; new weights follow from `seed`. `moving`: see the class."""
+    """Return a new decoder for recordings of `tokens` tokens; `seed` draws new weights. For `moving` see the class."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        gpt, tokeniser = _from_scratch(size, reports) if size.weights == SCRATCH else _published(size)
+        gpt, tokeniser = _build_from_scratch(size, reports) if size.weights == SCRATCH else _load_published(size)
         return ReportDecoder(gpt, tokeniser, mean, std, tokens, moving)
 
 
-def _from_scratch(size: DecoderSize, reports: list[str]) -> tuple[Any, ReportTokeniser]:
+def _build_from_scratch(size: DecoderSize, reports: list[str]) -> tuple[Any, ReportTokeniser]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     tokeniser = learn_tokeniser(reports, size.vocabulary, size.text_tokens)
@@ -122,7 +122,7 @@ def _from_scratch(size: DecoderSize, reports: list[str]) -> tuple[Any, ReportTok
     return GPT2LMHeadModel(config), tokeniser
 
 
-def _published(size: DecoderSize) -> tuple[Any, ReportTokeniser]:
+def _load_published(size: DecoderSize) -> tuple[Any, ReportTokeniser]:
     gpt, published, missing = load_language_model(
         "the decoder", size.weights, _model_class, f"decoder = {SCRATCH!r} needs no download"
     )

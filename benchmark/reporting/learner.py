@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from benchmark.api import Batch, Layer, Method, MethodCard, SignalSpec, TrainableMethod
 from benchmark.reporting.decoder import ReportDecoder
-from benchmark.reporting.recordings import tokens_of
+from benchmark.reporting.recordings import encode_tokens
 
 
 class Learner(nn.Module, TrainableMethod):
-    """Batches hold signals for `encoder`, or tokens where there is none. `layer` and `most`: see `tokens_of`."""
+    """Batches hold signals for `encoder`, or tokens where there is none. `layer` and `most`: see `encode_tokens`."""
 
     card: ClassVar[MethodCard] = MethodCard("Report decoder", "none", "MIT")
 
@@ -34,7 +34,7 @@ class Learner(nn.Module, TrainableMethod):
 
     def tokens(self, ecg: Tensor) -> Tensor:
         """Return tokens ``(batch, token, dim)`` for tokens or signals."""
-        return ecg if self.encoder is None else tokens_of(self.encoder, ecg, self.layer, self.most)
+        return ecg if self.encoder is None else encode_tokens(self.encoder, ecg, self.layer, self.most)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return ``nll`` per token of the reports."""

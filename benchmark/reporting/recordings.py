@@ -1,4 +1,4 @@
-"""What a report decoder gets of recordings: a frozen encoder's cached tokens, or signals for one that learns."""
+"""Inputs of a report decoder: the cached tokens of a frozen encoder, or signals for one that is trained."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmark.api import AlignedMethod, Batch, Layer, Method, SequenceMethod, S
 from benchmark.canonical import digest
 from benchmark.layers import shortened
 
-SAMPLE = 2048  # recordings that mean and standard deviation are taken from
-READ = 256
+SAMPLE = 2048  # recordings for mean and standard deviation
+BATCH = 256
 
 
 class Recordings(Protocol):
-    """Tokens ``(batch, token, dim)`` or signals ``(batch, lead, time)``, read when asked for."""
+    """Tokens ``(batch, token, dim)`` or signals ``(batch, lead, time)``, read batch by batch."""
 
     def __len__(self) -> int: ...
 
@@ -35,12 +35,12 @@ class Signals:
         return len(self.signals)
 
     def batch(self, positions: np.ndarray) -> Tensor:
-        """``(len(positions), lead, time)``"""
+        """Return ``(len(positions), lead, time)``."""
         return self.signals.batch(positions).ecg
 
 
 class ShortenedTokens:
-    """Token sequences, each brought down to `most` tokens."""
+    """Token sequences, each shortened to `most` tokens."""
 
     def __init__(self, recordings: Recordings, most: int) -> None:
         self.recordings, self.most = recordings, most
@@ -49,12 +49,12 @@ class ShortenedTokens:
         return len(self.recordings)
 
     def batch(self, positions: np.ndarray) -> Tensor:
-        """``(len(positions), token, dim)``"""
+        """Return ``(len(positions), token, dim)``."""
         return shortened(self.recordings.batch(positions), self.most)
 
 
 class EncodedSignals:
-    """Signals as an encoder sees them now."""
+    """Signals encoded by the current state of an encoder."""
 
     def __init__(self, signals: Recordings, encoder: Method, layer: Layer, most: int, device: str) -> None:
         self.signals, self.encoder, self.layer, self.most, self.device = signals, encoder, layer, most, device
@@ -63,13 +63,14 @@ class EncodedSignals:
         return len(self.signals)
 
     def batch(self, positions: np.ndarray) -> Tensor:
-        """``(len(positions), token, dim)``, on the CPU."""
+        """Return ``(len(positions), token, dim)``, on the CPU."""
         with torch.no_grad():
-            return tokens_of(self.encoder, self.signals.batch(positions).to(self.device), self.layer, self.most).cpu()
+            ecg = self.signals.batch(positions).to(self.device)
+            return encode_tokens(self.encoder, ecg, self.layer, self.most).cpu()
 
 
 class Pairs:
-    """Recordings with their reports, for the training loop; those at `rows` have one."""
+    """Recordings with their reports, for the training loop; those at `rows` have a report."""
 
     def __init__(self, recordings: Recordings, reports: Sequence[str], ids: Sequence[str]) -> None:
         self.recordings, self.reports, self.ids = recordings, list(reports), list(ids)
@@ -77,7 +78,7 @@ class Pairs:
 
     @property
     def digest(self) -> str:
-        """Of ids and reports; what the recordings are made of is part of the name of a decoder's file."""
+        """Digest of ids and reports; the file name of a decoder covers what the recordings are made of."""
         return digest([self.ids, self.reports])
 
     def __len__(self) -> int:
@@ -90,14 +91,17 @@ class Pairs:
 
     @property
     def texts(self) -> list[str]:
-        """The reports that there are."""
+        """The reports that are not empty."""
         return [self.reports[row] for row in self.rows]
 
 
-def tokens_of(method: Method, ecg: Tensor, layer: Layer, most: int) -> Tensor:
-    """``(batch, lead, time)`` -> ``(batch, token, dim)``: a method's tokens, at most `most`, or one vector as one."""
+def encode_tokens(method: Method, ecg: Tensor, layer: Layer, most: int) -> Tensor:
+    """Return a method's tokens for ``(batch, lead, time)``: ``(batch, token, dim)``.
+
+    There are at most `most` tokens; a layer with one vector per recording gives one token.
+    """
     if layer == "short_sequence":
-        assert isinstance(method, SequenceMethod)  # the task has checked it
+        assert isinstance(method, SequenceMethod)  # the task checks it
         return shortened(method.ecg_tokens(ecg).float(), most)
     if layer == "embeddings":
         assert isinstance(method, AlignedMethod)
@@ -106,9 +110,12 @@ def tokens_of(method: Method, ecg: Tensor, layer: Layer, most: int) -> Tensor:
 
 
 def channel_statistics(recordings: Recordings) -> tuple[Tensor, Tensor, int]:
-    """Mean and standard deviation of every channel, ``(dim,)``, and the tokens of a recording; from the first ones."""
+    """Return mean and standard deviation of every channel, ``(dim,)``, and the number of tokens per recording.
+
+    They come from the first recordings.
+    """
     rows = np.arange(min(SAMPLE, len(recordings)))
-    first = torch.cat([recordings.batch(rows[start : start + READ]) for start in range(0, len(rows), READ)])
+    first = torch.cat([recordings.batch(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)])
     flat = first.flatten(0, 1)
     mean, std = flat.mean(0), flat.std(0, correction=0)
     return mean, torch.where(std <= 1e-6 * mean.abs() + 1e-12, 1.0, std), first.shape[1]

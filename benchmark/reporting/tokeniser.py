@@ -1,7 +1,7 @@
-"""Texts to tokens and back: a byte-pair tokeniser learnt from the training reports, or a published one.
+"""Tokenisers of reports: a byte-pair tokeniser learnt from the training reports, or a published one.
 
-Byte-level BPE: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019. DERI's release
-adds [BOS] and [PAD] to GPT-2's vocabulary and keeps its <|endoftext|> as the end; so does this.
+Byte-level BPE: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019. DERI's release adds
+[BOS] and [PAD] to GPT-2's vocabulary and keeps its <|endoftext|> as the end of a text; so does this module.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SMALLEST = ALPHABET + 3
 
 @dataclass(frozen=True)
 class ReportTokeniser:
-    """`library` is a ``tokenizers.Tokenizer``; at most `most` tokens of a text are kept, its end included."""
+    """Wrapper of a ``tokenizers.Tokenizer``; at most `most` tokens of a text are kept, including its end."""
 
     library: Any
     pad: int
@@ -35,32 +35,32 @@ class ReportTokeniser:
         return int(self.library.get_vocab_size())
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """``(text, token)`` ids: BOS, the text, EOS, padding; a text that is too long is cut and has no EOS."""
-        rows = [[self.bos, *row.ids, self.eos][: self.most + 1] for row in self._encoded(texts)]
+        """Return ids ``(text, token)``: BOS, the text, EOS, padding; a text that is too long is cut and has no EOS."""
+        rows = [[self.bos, *row.ids, self.eos][: self.most + 1] for row in self._encode_all(texts)]
         ids = torch.full((len(rows), max(map(len, rows))), self.pad)
         for number, row in enumerate(rows):
             ids[number, : len(row)] = torch.tensor(row)
         return ids
 
-    def too_long(self, texts: Sequence[str]) -> int:
-        """How many of the texts `encode` cuts."""
-        return sum(len(row.ids) + 1 > self.most for row in self._encoded(texts))
+    def count_too_long(self, texts: Sequence[str]) -> int:
+        """Return how many of the texts `encode` cuts."""
+        return sum(len(row.ids) + 1 > self.most for row in self._encode_all(texts))
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """Ids of each text -> texts, each up to its EOS, blanks cleaned."""
+        """Return the text of each row of ids, up to its EOS, with single blanks."""
         own = [[token for token in self.up_to_end(row) if token not in (self.pad, self.bos, self.eos)] for row in rows]
         return [" ".join(text.split()) for text in self.library.decode_batch(own, skip_special_tokens=True)]
 
     def up_to_end(self, row: Sequence[int]) -> Sequence[int]:
-        """A text's own ids, its EOS included: what stands behind it is padding."""
+        """Return a text's own ids including its EOS; ids after it are padding."""
         return row[: row.index(self.eos) + 1] if self.eos in row else row
 
-    def _encoded(self, texts: Sequence[str]) -> list[Any]:
+    def _encode_all(self, texts: Sequence[str]) -> list[Any]:
         return list(self.library.encode_batch(list(texts), add_special_tokens=False))
 
 
 def learn_tokeniser(reports: Sequence[str], size: int, most: int) -> ReportTokeniser:
-    """Byte-level BPE of at most `size` tokens: no text is unknown to it, and the same reports give the same one."""
+    """Learn byte-level BPE of at most `size` tokens: it can encode any text, and equal reports give equal ones."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     if size < SMALLEST:

@@ -1,7 +1,7 @@
-"""Train a report decoder once for all cells that differ only in how they write; killed trainings go on.
+"""Train a report decoder once for all cells that differ only in decoding; killed trainings resume.
 
-``decoders/<method>-<digest>.pt`` holds the finished weights with their history; beside it, while the training lasts,
-lies the checkpoint of the shared loop. What is damaged, or was trained by other code, is made anew.
+``decoders/<method>-<digest>.pt`` holds the finished weights with their history; during the training the checkpoint of
+the shared loop is beside it. A file that is damaged, or made by other code, is replaced.
 """
 
 from __future__ import annotations
@@ -33,46 +33,46 @@ def train_decoder(
     file: Path | None,
     encoder_rate: float,
 ) -> dict[str, Any]:
-    """Train `learner` in place, or load it from `file`; returns ``history``, ``choice`` (the best epoch), ``seconds``.
+    """Train `learner` in place, or load it from `file`; return ``history``, ``choice`` (the best epoch), ``seconds``.
 
     `pairs` are those of train and val. Raises `UsageError` where either has no report.
     """
-    empty = [split for split, found in pairs.items() if not len(found)]
+    empty = [split for split, split_pairs in pairs.items() if not len(split_pairs)]
     if empty:
         raise UsageError(f"{title}: no recording of {' or '.join(empty)} has a report")
     learner.to(device)
     if file is None:
-        return _trained(learner, pairs, config, title, on_event, device, None, encoder_rate)
+        return _run_training(learner, pairs, config, title, on_event, device, None, encoder_rate)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         identity = training_identity.of(learner, pairs["train"].digest, config)
-        before = _trained_before(file, identity, on_event)
-        if before is not None and _load(learner, before.pop("state"), file, on_event):
-            return before
+        earlier = _read_earlier(file, identity, on_event)
+        if earlier is not None and _load(learner, earlier.pop("state"), file, on_event):
+            return earlier
         checkpoint = file.with_suffix(".training")
-        result = _trained(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
+        result = _run_training(learner, pairs, config, title, on_event, device, checkpoint, encoder_rate)
         state = {name: value.cpu() for name, value in learner.state_dict().items()}
         write_state(file, {"state": state, "identity": identity, **result})
         checkpoint.unlink(missing_ok=True)
         return result
 
 
-def _trained_before(file: Path, identity: dict[str, Any], on_event: EventSink) -> dict[str, Any] | None:
-    """Return the weights and history of a trained decoder; None where there is none, or none of this very training.
+def _read_earlier(file: Path, identity: dict[str, Any], on_event: EventSink) -> dict[str, Any] | None:
+    """Return weights and history of a trained decoder; None where there is none, or only one of another training.
 
-    Older code did not keep the identity: then the name, which has data and recipe in it, must do.
+    Files of older code have no identity; for them the name, which includes data and recipe, must be enough.
     """
     content = read_state(file, notes_to(on_event))
     if content is None:
         return None
-    other = training_identity.difference(content.pop("identity", identity), identity)
-    if other:
-        on_event(Event("note", f"{file} is made anew: {other}"))
-    return None if other else content
+    difference = training_identity.difference(content.pop("identity", identity), identity)
+    if difference:
+        on_event(Event("note", f"{file} is made anew: {difference}"))
+    return None if difference else content
 
 
 def _load(learner: Learner, state: dict[str, Any], file: Path, on_event: EventSink) -> bool:
-    """Load a trained decoder; False, with a note, where its weights are not numbers: it is then trained anew."""
+    """Load a trained decoder; return False, with a note, if its weights are not numbers."""
     try:
         load_state(learner, state, str(file))
     except MissingError as error:
@@ -81,7 +81,7 @@ def _load(learner: Learner, state: dict[str, Any], file: Path, on_event: EventSi
     return True
 
 
-def _trained(
+def _run_training(
     learner: Learner,
     pairs: dict[str, Pairs],
     config: TrainingConfig,
@@ -91,12 +91,12 @@ def _trained(
     checkpoint: Path | None,
     encoder_rate: float,
 ) -> dict[str, Any]:
-    started = time.monotonic()
+    start_time = time.monotonic()
 
     def validate(progress: Progress) -> dict[str, float]:
         return mean_losses(learner, pairs["val"], config, device)
 
     groups = learner.rate_groups(encoder_rate)
     progress = train(learner, pairs["train"], config, title, on_event, device, checkpoint, validate, groups=groups)
-    seconds = round(time.monotonic() - started, 2)
+    seconds = round(time.monotonic() - start_time, 2)
     return {"history": progress.history, "choice": progress.best, "seconds": seconds}

@@ -236,6 +236,7 @@ def test_bf16_autocast_keeps_the_losses_near():
 def test_a_stopped_training_goes_on_bit_by_bit(tmp_path):
     class Pairs:
         reports = REPORTS * 6
+        digest = "pairs of this test"
 
         def __len__(self):
             return len(self.reports)

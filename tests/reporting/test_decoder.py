@@ -147,7 +147,7 @@ def test_a_tokeniser_keeps_every_letter_and_cuts_at_its_limit():
     assert tokeniser.decode(tokeniser.encode(texts).tolist()) == texts
     long = "x y z " * 90
     ids = tokeniser.encode([long, "ekg"])
-    assert ids.shape == (2, 61) and tokeniser.too_long([long, "ekg"]) == 1
+    assert ids.shape == (2, 61) and tokeniser.count_too_long([long, "ekg"]) == 1
     assert tokeniser.eos not in ids[0].tolist() and tokeniser.eos in ids[1].tolist()
 
 
@@ -195,7 +195,7 @@ def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
 def test_features_of_a_trained_encoder_have_a_scale_that_the_decoder_can_read(prepared_home):
     """A fresh ResNet's features are tiny in eval mode, where statistics are taken, and of order 1 in training."""
     from benchmark.engine.building import build
-    from benchmark.reporting.recordings import EncodedSignals, tokens_of
+    from benchmark.reporting.recordings import EncodedSignals, encode_tokens
     from benchmark.testing import sample_recordings
 
     encoder = build("supervised", {"width": 8, "rate": 100.0})
@@ -211,5 +211,5 @@ def test_features_of_a_trained_encoder_have_a_scale_that_the_decoder_can_read(pr
     statistics = channel_statistics(EncodedSignals(Whole(), encoder, "short_sequence", 16, "cpu"))
     normalised = make_decoder(SIZE, REPORTS, *statistics, seed=0, moving=True)
     standardised = make_decoder(SIZE, REPORTS, *statistics, seed=0)
-    tokens = tokens_of(encoder.train(), ecg, "short_sequence", 16)
+    tokens = encode_tokens(encoder.train(), ecg, "short_sequence", 16)
     assert normalised.memory(tokens).abs().mean() < 3 < standardised.memory(tokens).abs().mean()

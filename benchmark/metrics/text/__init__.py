@@ -1,1 +1,1 @@
-"""How well written reports match true ones: n-gram metrics of pycocoevalcap, and diagnostic statements."""
+"""Metrics of generated reports: n-gram metrics of pycocoevalcap, and agreement of diagnostic statements."""

@@ -1,4 +1,4 @@
-"""Methods in an interpreter of their own: the same numbers, one clear error, nothing of ours on their path."""
+"""Methods in another interpreter give the same numbers and one clear error, and import nothing of the harness."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from benchmark.contract.methods import method_checks
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import load_weights, read_state, save_weights
 from benchmark.errors import BenchmarkError, MissingError, UsageError
-from benchmark.external import worker as server
+from benchmark.external import worker
 from benchmark.external.method import external_class
 from benchmark.registry import METHODS
 
@@ -71,24 +71,24 @@ class Aligned(AlignedMethod, Moments):
         return -np.abs(ecg[:, None] - text[None]).sum(-1)
 
 class LeftOut(Exception):
-    """As benchmark.errors has it, which is not there."""
+    """As in benchmark.errors, which that environment does not have."""
 
 class Wordless(Aligned):
     def text_embeddings(self, texts):
         raise LeftOut("this one reads no text")
 '''
 ENTRY_POINTS = """[ecgarena.methods]
-moments = far:Moments
-dies = far:Dies
-raises = far:Raises
-no_method = far:NotAMethod
-far_aligned = far:Aligned
-wordless = far:Wordless
+moments = plugin:Moments
+dies = plugin:Dies
+raises = plugin:Raises
+no_method = plugin:NotAMethod
+aligned_plugin = plugin:Aligned
+wordless = plugin:Wordless
 broken = not_installed_there:Method
 """
 SUITE = """
-name = "far"
-title = "A method elsewhere"
+name = "external"
+title = "An external method"
 version = "1.0"
 [[datasets]]
 name = "synthetic"
@@ -104,7 +104,7 @@ python = "{python}"
 
 
 def environment(folder: Path) -> tuple[Path, Path]:
-    """An environment without any package: its interpreter and the folder for packages."""
+    """Create an environment without packages; return its interpreter and the folder for packages."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     (site,) = folder.glob("lib/python*/site-packages")
     return folder / "bin" / "python", site
@@ -112,17 +112,17 @@ def environment(folder: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
-    """Python and numpy, a library of its own and the plug-in; neither torch nor the harness."""
+    """The interpreter of an environment with numpy, a library and the plug-in, without torch and the harness."""
     python, site = environment(tmp_path_factory.mktemp("bare"))
     numpy = Path(find_spec("numpy").origin).parent
     for part in numpy.parent.glob("numpy*"):
         (site / part.name).symlink_to(part)
     (site / "old_library.py").write_text("SCALE = 2\n")
-    (site / "far.py").write_text(PLUGIN)
-    made = site / "far-1.dist-info"
-    made.mkdir()
-    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1\n")
-    (made / "entry_points.txt").write_text(ENTRY_POINTS)
+    (site / "plugin.py").write_text(PLUGIN)
+    info = site / "plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
     return str(python)
 
 
@@ -145,7 +145,7 @@ def registry():
 
 
 def suite(tmp_path, name, python, more=""):
-    path = tmp_path / "far.toml"
+    path = tmp_path / "external.toml"
     path.write_text(SUITE.format(name=name, python=python) + more)
     return str(path)
 
@@ -174,68 +174,68 @@ def test_numbers_cross_unchanged(bare):
     assert failures(method_checks(external_class("moments", bare)())) == {}
 
 
-def test_a_similarity_of_its_own_is_asked_there(bare):
-    method = external_class("far_aligned", bare)()
+def test_a_methods_own_similarity_is_computed_in_its_interpreter(bare):
+    method = external_class("aligned_plugin", bare)()
     ecg = torch.tensor([[1.0, 2.0, 3.0]])
     assert method.similarity(ecg, method.text_embeddings(["four"])).tolist() == [[-(3.0 + 1.0 + 3.0)]]
 
 
-def test_a_built_in_method_gives_the_same_there(full, tmp_path):
+def test_a_built_in_method_gives_the_same_in_another_interpreter(full, tmp_path):
     config = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
-    here = build("merl", config, seed=3)
-    here.start_pretraining(["sinus rhythm", "atrial fibrillation"])
-    there = external_class("merl", full)(**config)
+    local = build("merl", config, seed=3)
+    local.start_pretraining(["sinus rhythm", "atrial fibrillation"])
+    external = external_class("merl", full)(**config)
     path = tmp_path / "weights.safetensors"
-    save_weights(here, path)
-    there.start(state=read_state(path))
+    save_weights(local, path)
+    external.start(state=read_state(path))
     ecg = torch.randn(4, 12, 1000)
-    for name, given in [
+    for name, inputs in [
         ("ecg_features", ecg),
         ("ecg_embeddings", ecg),
         ("ecg_tokens", ecg),
         ("text_embeddings", ["flutter"]),
     ]:
         with torch.inference_mode():
-            expected = getattr(here, name)(given)
-        assert torch.allclose(getattr(there, name)(given), expected, rtol=1e-4, atol=1e-5), name
-    similar = there.similarity(there.ecg_embeddings(ecg), there.text_embeddings(["a", "b"]))
-    assert similar.shape == (4, 2) and there.parameters_there == sum(p.numel() for p in here.parameters())
+            expected = getattr(local, name)(inputs)
+        assert torch.allclose(getattr(external, name)(inputs), expected, rtol=1e-4, atol=1e-5), name
+    similar = external.similarity(external.ecg_embeddings(ecg), external.text_embeddings(["a", "b"]))
+    assert similar.shape == (4, 2) and external.parameter_count == sum(p.numel() for p in local.parameters())
 
 
 def test_random_weights_come_from_the_seed_and_foreign_ones_are_refused(full, tmp_path):
     config = {"width": 8, "rate": 100.0, "seed": 5}
     local = build("random_init", config)
-    there = external_class("random_init", full)(**config)
-    there.start(seed=5)
+    external = external_class("random_init", full)(**config)
+    external.start(seed=5)
     ecg = torch.randn(2, 12, 1000)
-    assert torch.allclose(there.ecg_features(ecg), local.ecg_features(ecg), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(external.ecg_features(ecg), local.ecg_features(ecg), rtol=1e-4, atol=1e-5)
     save_weights(build("random_init", {"width": 16, "rate": 100.0}), tmp_path / "wide.safetensors")
     with pytest.raises(MissingError, match=r"do not fit the method 'random_init' in (.|\n)*instead of"):
-        there.start(state=read_state(tmp_path / "wide.safetensors"))
+        external.start(state=read_state(tmp_path / "wide.safetensors"))
     with pytest.raises(MissingError):
-        load_weights(there, tmp_path / "wide.safetensors")
+        load_weights(external, tmp_path / "wide.safetensors")
 
 
-class Here:
-    """The far side in this process: what it answers, without its start."""
+class LocalInterpreter:
+    """An interpreter whose worker runs in this process."""
 
     def __init__(self, name, python):
-        self.who, self.server = f"the method {name!r} in {python}", server.Server(name, benchmark.api)
+        self.who, self.worker = f"the method {name!r} in {python}", worker.Worker(name, benchmark.api)
 
     def ask(self, do, arrays=(), **request):
-        """One request, answered at once."""
-        return server._answer(self.server, {"do": do, **request}, list(arrays))
+        """Handle one request."""
+        return worker._handle(self.worker, {"do": do, **request}, list(arrays))
 
 
 @pytest.mark.filterwarnings("ignore:Casting complex")
-def test_weights_there_are_finite_and_of_the_right_kind(tmp_path, monkeypatch):
-    """Also those that a constructor there has read, and those that only its own precision makes infinite."""
-    monkeypatch.setattr("benchmark.external.method.Interpreter", Here)
+def test_weights_of_an_external_method_are_finite_and_of_the_right_kind(tmp_path, monkeypatch):
+    """Also weights that the constructor reads, and weights that only the method's precision makes infinite."""
+    monkeypatch.setattr("benchmark.external.method.Interpreter", LocalInterpreter)
     config = {"width": 8, "rate": 100.0}
     state = build("random_init", config).state_dict()
     name = "ecg_encoder.conv1.weight"
     size = state[name].numel()
-    monkeypatch.setitem(METHODS._classes, "there", external_class("random_init", "/a/python"))
+    monkeypatch.setitem(METHODS._classes, "external", external_class("random_init", "/a/python"))
     for wrong, message in (
         (state[name], ""),
         (state[name] * torch.nan, f"{name} holds {size} NaN and 0 infinite values, of {size}"),
@@ -245,10 +245,10 @@ def test_weights_there_are_finite_and_of_the_right_kind(tmp_path, monkeypatch):
     ):
         torch.save({**state, name: wrong}, tmp_path / "w.pth")
         if not message:
-            build("there", config, weights=tmp_path / "w.pth")
+            build("external", config, weights=tmp_path / "w.pth")
             continue
         with pytest.raises(MissingError, match=message) as error:
-            build("there", config, weights=tmp_path / "w.pth")
+            build("external", config, weights=tmp_path / "w.pth")
         assert "w.pth" in str(error.value) and "the method 'random_init' in /a/python" in str(error.value)
     cls = type(METHODS.get("random_init")(**config))
     original = cls.__init__
@@ -259,28 +259,30 @@ def test_weights_there_are_finite_and_of_the_right_kind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cls, "__init__", broken)
     with pytest.raises(MissingError, match=rf"in /a/python as built cannot be used(.|\n)*{name} holds {size} NaN"):
-        build("there", config)
+        build("external", config)
 
 
-def test_what_a_configuration_leaves_out_there_is_no_failure(bare):
+def test_what_a_configuration_leaves_out_is_no_failure(bare):
     result = outcome(method_checks(external_class("wordless", bare)()))
     assert not result.failures and "LeftOut: this one reads no text" in result.left_out["text_embeddings"]
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("nowhere", "no distribution there has an entry point 'nowhere'"),
         ("broken", "No module named 'not_installed_there'"),
         ("no_method", "is no subclass of benchmark.api.Method"),
     ],
 )
-def test_what_cannot_be_described_is_one_error_before_anything_runs(bare, tmp_path, prepared_home, capsys, name, says):
+def test_a_method_that_cannot_be_described_is_one_error_before_anything_runs(
+    bare, tmp_path, prepared_home, capsys, name, message
+):
     path = suite(tmp_path, name, bare, '[[methods]]\nname = "handcrafted"\n')
     assert main(["run", path]) == 2
-    said = capsys.readouterr().err
-    assert f"the method '{name}' in {bare} is broken" in said
-    assert says in said
+    output = capsys.readouterr().err
+    assert f"the method '{name}' in {bare} is broken" in output
+    assert message in output
     assert main(["run", path, "--methods", "handcrafted"]) == 0  # the others are not stopped
 
 
@@ -305,13 +307,13 @@ def test_mistakes_in_the_suite(bare, full, tmp_path, prepared_home, capsys):
     assert "is in use from this interpreter already" in capsys.readouterr().err
 
 
-def test_another_version_of_the_harness_there_is_refused(full, monkeypatch):
+def test_another_version_of_the_harness_is_refused(full, monkeypatch):
     monkeypatch.setattr("benchmark.__version__", "99.0")
     with pytest.raises(UsageError, match=r"is installed there and 99.0 here"):
         external_class("handcrafted", full)
 
 
-def test_check_holds_it_to_the_contract(bare, capsys):
+def test_check_runs_an_external_method(bare, capsys):
     assert main(["check", "moments", "--python", bare]) == 0
     assert "passed  ecg_features" in capsys.readouterr().out
 
@@ -319,16 +321,16 @@ def test_check_holds_it_to_the_contract(bare, capsys):
 def test_the_process_ends_with_the_method(bare):
     method = external_class("moments", bare)()
     assert method.signal.rate == 50
-    process = method._there._process
+    process = method._interpreter._process
     assert process.poll() is None
     del method
     assert process.poll() == 0
 
 
-def test_the_far_side_parses_on_python_3_8():
-    for module in (server, benchmark.api):
+def test_the_worker_parses_on_python_3_8():
+    for module in (worker, benchmark.api):
         ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
 
 
-def test_options_that_share_weights_are_known_of_the_method_there(full):
+def test_options_that_share_weights_are_known_of_external_methods(full):
     assert external_class("deri", full).readout_options == METHODS.get("deri").readout_options != ()
