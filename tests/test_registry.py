@@ -1,6 +1,7 @@
 """The registry: lazy names, one-line errors, plug-ins by entry point, broken ones shown with their traceback."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_file_name_and_registered_name_must_agree(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UsageError, match="registers no animal called 'cat'"):
         Registry("animal", "zoo", "nothing").get("cat")
+
+
+def test_no_command_or_group_is_that_of_the_package_ecgbench():
+    """`ecgbench` on PyPI is another project, whose console script has its name: both can be installed together."""
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == "ecgarena" and set(project["scripts"]) == {"ecgarena"}
+    assert set(project["entry-points"]) == {"ecgarena.executors"}

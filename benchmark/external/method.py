@@ -160,6 +160,7 @@ def external_class(name: str, python: str) -> type[ExternalMethod]:
         "python": python,
         "name": name,
         "environment": description["environment"],
+        "source_digest": description["source_digest"],  # see `benchmark.planning.source_digest`
     }
     return type(description["class"], (ExternalMethod, *bases), own)
 

@@ -7,6 +7,7 @@ then its built-in methods are available too. A message is a line of JSON, follow
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -88,6 +89,7 @@ class Worker:
             "readout_options": list(self.cls.readout_options),
             "environment": {"python": platform.python_version(), "packages": _package_versions()},
             "harness": getattr(sys.modules["benchmark"], "__version__", None),
+            "source_digest": _source_digest(self.cls.__module__),
         }
 
     def build(
@@ -245,6 +247,19 @@ def _package_versions() -> dict[str, str]:
 
 
 # --- the loop ------------------------------------------------------------------------------------
+
+
+def _source_digest(module: str) -> str:
+    """Return the digest of every source file of the method's own package that is loaded; "" where there is none."""
+    package = module.split(".")[0]
+    own = [loaded for name, loaded in list(sys.modules.items()) if name.split(".")[0] == package]
+    files = {str(getattr(loaded, "__file__", "")) for loaded in own}
+    sources = sorted(file for file in files if file.endswith(".py"))
+    total = hashlib.sha256()
+    for source in sources:
+        with open(source, "rb") as file:  # noqa: PTH123 (this file imports as little as it can)
+            total.update(file.read())
+    return total.hexdigest()[:16] if sources else ""
 
 
 def _handle(worker: Worker, request: dict[str, Any], arrays: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:

@@ -174,6 +174,19 @@ def test_numbers_cross_unchanged(bare):
     assert failures(method_checks(external_class("moments", bare)())) == {}
 
 
+def test_a_change_of_its_source_is_noticed(bare):
+    (plugin,) = Path(bare).parents[1].rglob("site-packages/plugin.py")
+    before = external_class("moments", bare).source_digest
+    text = plugin.read_text()
+    plugin.write_text(text.replace("np.concatenate([ecg.mean(-1)", "np.concatenate([ecg.max(-1)"))
+    try:
+        external_class.cache_clear()
+        assert external_class("moments", bare).source_digest not in ("", before)
+    finally:
+        plugin.write_text(text)
+        external_class.cache_clear()
+
+
 def test_a_methods_own_similarity_is_computed_in_its_interpreter(bare):
     method = external_class("aligned_plugin", bare)()
     ecg = torch.tensor([[1.0, 2.0, 3.0]])
