@@ -44,6 +44,6 @@ def aside_folder(root: Path, task: str, method: str, key: str, token: str) -> Pa
 def _folders(root: Path | str) -> list[str]:
     try:
         with os.scandir(root) as entries:
-            return sorted(entry.path for entry in entries if not entry.name.startswith("."))
+            return sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except OSError:
         return []

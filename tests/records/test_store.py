@@ -105,3 +105,11 @@ def test_keys_know_what_matters_and_nothing_else():
     ]
     keys = {RunSpec(**{**asdict(SPEC), **change}).key for change in changes}
     assert len(keys) == len(changes) and SPEC.key not in keys
+
+
+def test_cards_of_weights_beside_records_are_no_records(store):
+    store.put(SPEC, record())
+    card = store.root / "pretrained" / "m-0123" / "card.json"
+    card.parent.mkdir(parents=True)
+    card.write_text("{}")
+    assert [r.key for r in store.records()] == [SPEC.key] and store.find(SPEC.key[:4]).done
