@@ -127,6 +127,10 @@ class PreparedDataset:
     def reports(self) -> np.ndarray:
         return self.table["report"].to_numpy(dtype=object)
 
+    @functools.cached_property
+    def _sizes(self) -> dict[str, int]:
+        return {}
+
     def label_set(self, name: str) -> LabelSet:
         """The recordings with at least one positive class, as the field counts them.
 
@@ -143,7 +147,9 @@ class PreparedDataset:
 
     def unlabelled(self, name: str) -> str:
         """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or ""."""
-        without, all_of_it = len(self) - len(self.label_set(name).rows), f"of {len(self):,} recordings"
+        if name not in self._sizes:  # counted once: every cell asks, and labels are read anew each time
+            self._sizes[name] = len(self.label_set(name).rows)
+        without, all_of_it = len(self) - self._sizes[name], f"of {len(self):,} recordings"
         if not without:
             return ""
         lacked = "report and are left out" if name == REPORTS else f"label in {name} and are left out of it"
