@@ -1,12 +1,12 @@
 """A prepared dataset: int16 samples in one memory-mapped file, with everything else beside it.
 
 signals.i16      all recordings one after the other, each (12, time) in the order of LEADS, lossless
-checksums.npy    (n,) CRC-32 of each recording's samples, held against what is read (see `integrity`)
+checksums.npy    (n,) CRC-32 of each recording's samples, compared when it is read (see `integrity`)
 calibration.npy  (n, 12, 2) gain in units per millivolt, and baseline
 records.csv      one row per recording: ids, split, age, sex, report, offset and length in signals.i16
-metadata.csv     the recorder and the language of the report of each recording; with a checksum of its own
+metadata.csv     recorder and report language of each recording; with a checksum of its own
 labels.npz       per label set a (n, class) uint8 matrix
-preparation.json what was left out and what was noticed, by file
+preparation.json recordings left out and oddities noticed, by recording
 manifest.json    configuration, counts, classes, one digest of signals, calibration, records and labels, and size and
                  checksum of every file and of its own fields; written last
 """
@@ -34,13 +34,13 @@ from benchmark.errors import DataError, UsageError, no_label_set
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1  # raise it when the files above change their meaning
+FORMAT = 1  # increment when the meaning of the files above changes
 CALIBRATION, RECORDS, METADATA = "calibration.npy", "records.csv", "metadata.csv"
 LABELS, REPORT = "labels.npz", "preparation.json"
-PARTS = (CALIBRATION, RECORDS, METADATA, LABELS, REPORT)  # beside the signals and their checksums
-BLOCK = 16  # recordings brought into form at a time: intermediate results of more leave the caches, at half the speed
+PARTS = (CALIBRATION, RECORDS, METADATA, LABELS, REPORT)  # besides the signals and their checksums
+BLOCK = 16  # recordings adapted at a time: larger intermediate results do not fit the CPU caches, at half the speed
 METADATA_COLUMNS = ("record_id", "device", "language")
-FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as the preparation notices them
+FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as named in the preparation log
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PreparedDataset:
 
     @property
     def warnings(self) -> list[str]:
-        """What sets this data apart, in sentences: every record made from it keeps them, every table shows them."""
+        """Warnings about this dataset; every record made from it keeps them and every table shows them."""
         marks = list(self.manifest.get("marks", []))
         if self.expected is not None and lacking(len(self), self.expected):
             marks.append(warning(self.manifest["dataset"], len(self), self.expected))
@@ -87,13 +87,13 @@ class PreparedDataset:
         # "" must stay an empty report, and a report that reads "NA" a report
         content = io.BytesIO(read_part(self.path, RECORDS, self.manifest))
         table = pd.read_csv(content, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n")
-        table["report"] = table["report"].map(real_report)  # older preparations kept what these two lines take out
+        table["report"] = table["report"].map(real_report)  # older preparations did not apply these two lines
         table["age"] = table["age"].where(table["age"].between(0, OLDEST))
         return table
 
     @functools.cached_property
     def metadata(self) -> pd.DataFrame:
-        """A row per recording: ``device`` (the recorder) and ``language`` (of the report), "" where not known."""
+        """One row per recording: ``device`` (the recorder) and ``language`` (of the report), "" where unknown."""
         import pandas as pd
 
         path = self.path / METADATA
@@ -128,9 +128,9 @@ class PreparedDataset:
         return self.table["report"].to_numpy(dtype=object)
 
     def label_set(self, name: str) -> LabelSet:
-        """The recordings with at least one positive class, as the field counts them.
+        """Return the recordings with at least one positive class, as the field counts them.
 
-        "reports" are all those with a report, and for classes those of every label set (``super/NORM``).
+        "reports" returns all recordings with a report, with the classes of every label set (``super/NORM``).
         """
         known: Mapping[str, list[str]] = self.manifest["label_sets"]
         if name == REPORTS:
@@ -142,7 +142,7 @@ class PreparedDataset:
         return LabelSet(tuple(known[name]), rows, matrix[rows])
 
     def unlabelled(self, name: str) -> str:
-        """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or ""."""
+        """Say how many recordings a label set lacks, for want of a positive class or a report; "" if none."""
         without, all_of_it = len(self) - len(self.label_set(name).rows), f"of {len(self):,} recordings"
         if not without:
             return ""
@@ -157,26 +157,26 @@ class PreparedDataset:
         return LabelSet(tuple(f"{name}/{label}" for name in known for label in known[name]), rows, matrix)
 
     def _read_labels(self) -> dict[str, np.ndarray]:
-        """Every label matrix, ``(n, class)`` uint8; not kept, for they may be large."""
+        """Read every label matrix, ``(n, class)`` uint8; not cached, since they may be large."""
         with np.load(io.BytesIO(read_part(self.path, LABELS, self.manifest))) as stored:
             return {name: stored[name] for name in stored.files}
 
     def millivolt(self, rows: np.ndarray) -> np.ndarray:
-        """Read recordings of one length as they were recorded: ``(len(rows), 12, time)`` float32 mV.
+        """Read recordings of equal length, unprocessed: ``(len(rows), 12, time)`` float32 mV.
 
         Samples that the file marks as missing are read as 0 mV.
         """
         return self.digital_and_millivolt(rows)[1]
 
     def digital_and_millivolt(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `millivolt`, with the int16 samples that it is made of before it."""
+        """Read recordings of equal length: their int16 samples, and the same in mV (see `millivolt`)."""
         rows = np.asarray(rows)
         adc = self._digital(rows)
         self.signals.verify(rows, adc, self.record_ids)
         return adc, self._calibrate(adc, rows)
 
     def digital(self, size: int = 512) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and samples of all recordings, in groups of equal length, not verified: for whoever looks for damage."""
+        """Yield rows and unverified samples of all recordings, in groups of equal length, for the search for damage."""
         for rows in self.chunks(size):
             yield rows, self._digital(rows)
 
@@ -191,7 +191,7 @@ class PreparedDataset:
 
     @functools.cached_property
     def signals(self) -> VerifiedSignals:
-        """The checksums of the recordings, and which of them were verified here."""
+        """The checksums of the recordings, and which recordings this process has verified."""
         return VerifiedSignals(self.path, self.manifest)
 
     @functools.cached_property
@@ -202,7 +202,7 @@ class PreparedDataset:
     def read(self, rows: np.ndarray, spec: SignalSpec) -> np.ndarray:
         """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
 
-        Those that cannot serve (see `unusable`) are silence, all 0: every method answers for the same recordings.
+        Unusable recordings (see `unusable`) are returned as zeros, so that every method answers for the same ones.
         """
         rows = np.asarray(rows)
         lengths = self._lengths[rows]
@@ -216,14 +216,14 @@ class PreparedDataset:
         return out
 
     def chunks(self, size: int) -> Iterator[np.ndarray]:
-        """All rows in groups of equal length, at most `size` at a time: what `millivolt` can read at once."""
+        """Yield all rows in groups of equal length, at most `size` at a time, which `millivolt` can read at once."""
         for length in np.unique(self._lengths):
             rows = np.flatnonzero(self._lengths == length)
             for start in range(0, len(rows), size):
                 yield rows[start : start + size]
 
     def unusable(self, spec: SignalSpec) -> np.ndarray:
-        """Rows, ascending, that cannot serve `spec`: shorter than its `min_seconds`, or flat in all of its leads."""
+        """Return the rows, ascending, unusable for `spec`: shorter than its `min_seconds` or flat in all its leads."""
         key = (spec.leads, spec.min_seconds)
         if key not in self._unusable:
             short = np.flatnonzero(self._lengths < spec.min_seconds * self.rate)
@@ -232,7 +232,7 @@ class PreparedDataset:
         return self._unusable[key]
 
     def _flat_in(self, leads: set[str]) -> list[int]:
-        """Rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
+        """Return the rows that are flat in all of `leads`; the preparation left out those flat in all twelve."""
         noticed = json.loads(read_part(self.path, REPORT, self.manifest))["noticed"]
         flat: dict[str, set[str]] = {}
         for found in noticed:
@@ -250,7 +250,7 @@ class PreparedDataset:
 
     @functools.cached_property
     def _single_gain(self) -> float | None:
-        """The gain that all leads of all recordings share with baseline 0, or None."""
+        """The gain shared by all leads of all recordings, if every baseline is 0; otherwise None."""
         return shared_gain(self._calibration[..., 0], self._calibration[..., 1])
 
     @functools.cached_property
