@@ -60,7 +60,7 @@ LAYOUT = "keep A0001.hea and A0001.mat (PhysioNet challenge) or the original A00
 
 @DATASETS.register("cpsc2018")
 class CPSC2018(Dataset):
-    """CPSC2018; `split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", with its index fault.
+    """`split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", which reproduces an index fault.
 
     The MERL options read its split files from `merl_files` (folder or archive; default ``$ECGARENA_DATA/merl``).
     """

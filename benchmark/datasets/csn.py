@@ -70,9 +70,9 @@ MERL_RECORDINGS, NOT_LISTED = 23026, "MERL's files do not list it"
 
 @DATASETS.register("csn")
 class CSN(Dataset):
-    """CSN; `split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", with its seven faulty columns.
+    """`split`: "seeded" (by `split_seed`) or "merl"; `labels`: "exact" or "merl", with its seven faulty columns.
 
-    Either MERL option keeps only the 23,026 recordings in MERL's files, which are read from `merl_files`
+    Either MERL option keeps only the 23,026 recordings that MERL's files list; they are read from `merl_files`
     (folder or archive; default ``$ECGARENA_DATA/merl``).
     """
 

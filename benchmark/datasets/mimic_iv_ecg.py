@@ -30,7 +30,7 @@ VAL, TEST = 0.02, 0.02  # shares of the patients; MERL holds out 2 % of the reco
 
 @DATASETS.register("mimic_iv_ecg")
 class MIMICIVECG(Dataset):
-    """Recordings whose report has at least `min_words` words, split by patient with `split_seed`, without labels."""
+    """Recordings whose report has at least `min_words` words, split by patient with `split_seed`. It has no labels."""
 
     card = DatasetCard(
         title="MIMIC-IV-ECG 1.0",

@@ -75,7 +75,7 @@ GROUPS = {
 
 @DATASETS.register("synthetic")
 class Synthetic(Dataset):
-    """A population of `patients` with about two recordings each; a share `german` (0 to 1) of reports is in German."""
+    """`patients` people with about two recordings each, `german` of the reports in German (0 to 1)."""
 
     card = DatasetCard(
         title="Synthetic 12-lead ECG",
