@@ -1,1 +1,1 @@
-"""From original files to prepared, memory-mapped recordings, and from those to subsets."""
+"""The path from original files to prepared, memory-mapped recordings and label subsets."""

@@ -1,9 +1,9 @@
 """CPSC2018: 6,877 recordings of 6 to 60 s at 500 Hz, nine diagnoses, up to three of them per recording.
 
 Liu et al., "An open access database for evaluating the algorithms of electrocardiogram rhythm and morphology
-abnormality detection", JMIHI 2018. Two layouts are read, also side by side: WFDB ``A0001.hea`` and ``A0001.mat`` of
+abnormality detection", JMIHI 2018. Two layouts are read, even mixed: WFDB ``A0001.hea`` and ``A0001.mat`` of
 the PhysioNet challenges 2020 and 2021, and the original MATLAB files. Labels come from ``REFERENCE.csv`` by file
-name, without it from the headers, which write diagnoses in words or as SNOMED codes.
+name, otherwise from the headers, which give diagnoses in words or as SNOMED codes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmark.registry import DATASETS
 
 CLASSES = ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD")
 REFERENCE = ("NORM", "AFIB", "1AVB", "CLBBB", "CRBBB", "PAC", "VPC", "STD", "STE")  # codes 1 to 9 of REFERENCE.csv
-DIAGNOSES = {  # what headers write behind #Dx:
+DIAGNOSES = {  # by the text after #Dx: in headers
     "normal": "NORM",
     "af": "AFIB",
     "i-avb": "1AVB",
@@ -52,7 +52,7 @@ DIAGNOSES = {  # what headers write behind #Dx:
     "164931005": "STE",
 }
 VAL, TEST = 0.08, 0.20  # shares of the recordings, as in MERL's split
-UNITS_PER_MILLIVOLT = 1000  # into which the original doubles are rounded, as the challenges did
+UNITS_PER_MILLIVOLT = 1000  # the original doubles are rounded to these units, as in the challenges
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
 NOT_LISTED = "MERL's files do not list it"
 LAYOUT = "keep A0001.hea and A0001.mat (PhysioNet challenge) or the original A0001.mat, and REFERENCE.csv"
@@ -88,7 +88,7 @@ class CPSC2018(Dataset):
         self.warnings = tuple(mark for option, mark in marks.items() if getattr(self, option) == "merl")
 
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
-        """One entry per recording that a file or a table names, in the order of the names."""
+        """Yield one entry per recording that a file or a table names, sorted by name."""
         assert root is not None
         files, tables = _find(root)
         reference = _read_reference(tables, self.remedy)
@@ -104,7 +104,7 @@ class CPSC2018(Dataset):
             yield self._entry(name, files.get(name), root, reference, merl)
 
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
-        """Read either form: the integers of the challenges, or the original doubles rounded to the same microvolts."""
+        """Read either layout: the integers of the challenges, or the original doubles rounded to microvolts."""
         assert root is not None
         path = root / entry.locator
         return read_wfdb(path.with_suffix("")) if path.suffix == ".hea" else _read_original(path)
@@ -150,7 +150,7 @@ class CPSC2018(Dataset):
 
 @dataclass(frozen=True)
 class _About:
-    """What the file of a recording says beside its signal."""
+    """The metadata in the file of a recording."""
 
     labels: tuple[str, ...] = ()
     age: float | None = None
@@ -159,7 +159,7 @@ class _About:
 
 @dataclass(frozen=True)
 class _Merl:
-    """What MERL's files say of a recording: its split by file name, and the labels that its number leads to."""
+    """MERL's entry for a recording: its split by file name, and the labels found by its number as an index."""
 
     split: str
     labels_by_index: tuple[str, ...]
@@ -185,12 +185,12 @@ def _read_merl(source: Path) -> dict[str, _Merl]:
 
 
 def _number(name: str) -> str:
-    """``"A0012"`` -> ``"12"``"""
+    """Convert ``"A0012"`` to ``"12"``."""
     return name.lstrip("A0")
 
 
 def _find(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """The file of each recording, a header where there is one; and the reference tables."""
+    """Find the file of each recording, preferring a header, and the reference tables."""
     files: dict[str, Path] = {}
     tables = []
     for path in find_files(root, r"A\d{4}\.(hea|mat)|REFERENCE\.csv"):
@@ -202,7 +202,7 @@ def _find(root: Path) -> tuple[dict[str, Path], list[Path]]:
 
 
 def _read_reference(tables: list[Path], remedy: str) -> dict[str, tuple[str, ...]]:
-    """Labels by recording; tables that contradict each other or hold unknown codes are one error."""
+    """Return the labels of each recording; raise one error for contradictions and unknown codes."""
     found: dict[str, tuple[str, ...]] = {}
     wrong = WrongCells(remedy)
     for path in tables:
@@ -215,7 +215,7 @@ def _read_reference(tables: list[Path], remedy: str) -> dict[str, tuple[str, ...
 
 
 def _row_labels(row: Row) -> tuple[str, ...]:
-    """The labels of a recording; the first column must hold one."""
+    """Return the labels of a recording; the first column must hold one."""
     first, *others = COLUMNS[1:]
     found = {row.cell(first, _label, ""), *(row.cell(name, lambda code: code and _label(code), "") for name in others)}
     return tuple(label for label in CLASSES if label in found)

@@ -1,8 +1,8 @@
 """Chapman-Shaoxing-Ningbo (ecg-arrhythmia 1.0.0): 45,152 recordings of 10 s at 500 Hz, one per patient.
 
 Zheng et al., "A large scale 12-lead electrocardiogram database for arrhythmia study", PhysioNet 2022. Headers name
-findings by SNOMED codes; the 38 classes and their order are those of MERL's files. The codes are compared one by
-one, so that the seven labels which MERL's substring match spoils (AF finds AFIB, ST finds STE ...) are exact here.
+findings by SNOMED codes; the 38 classes and their order are those of MERL's files. Codes are compared as a whole,
+so the seven labels that MERL's substring match corrupts (AF also finds AFIB, ST also STE ...) are exact here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmark.data.store.file_walk import find_files
 from benchmark.errors import DataError, RecordingError, check_choices
 from benchmark.registry import DATASETS
 
-SNOMED = {  # class -> code, after ConditionNames_SNOMED-CT.csv; the order is the field's
+SNOMED = {  # class -> code, after ConditionNames_SNOMED-CT.csv; in the order that the field uses
     "AQW": "164917005",
     "UW": "164937009",
     "SR": "426783006",
@@ -99,7 +99,7 @@ class CSN(Dataset):
         self.expected = MERL_RECORDINGS if self.warnings else None
 
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
-        """One entry per header, then those recordings of MERL's files that have none."""
+        """Yield one entry per header, then one per recording of MERL's files without a header."""
         assert root is not None
         if not (root / FOLDER).is_dir():
             raise DataError(f"{root / FOLDER} is no folder; {self.remedy}")

@@ -1,7 +1,7 @@
 """MIMIC-IV-ECG 1.0: 800,035 recordings of 10 s at 500 Hz from 161,352 patients, each with a machine's report.
 
-Gow et al., "MIMIC-IV-ECG: Diagnostic Electrocardiogram Matched Subset", PhysioNet 2023. The corpus on which MERL,
-DERI and others pre-train. Reports are joined on study_id and cleaned as MERL's notebook does; its pairing by row
+Gow et al., "MIMIC-IV-ECG: Diagnostic Electrocardiogram Matched Subset", PhysioNet 2023. MERL, DERI and
+others pre-train on it. Reports are joined on study_id and cleaned as MERL's notebook does; its pairing by row
 order and its split by recording are not copied. The files store aVF before aVL; leads are taken by name.
 """
 
@@ -48,7 +48,7 @@ class MIMICIVECG(Dataset):
         self.min_words, self.split_seed = min_words, split_seed
 
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:
-        """One entry per row of the record list, in its order; neither table is ever in memory as a whole."""
+        """Yield one entry per row of the record list, in order; neither table is ever in memory as a whole."""
         assert root is not None
         wrong = WrongCells(self.remedy)
         with (
@@ -95,7 +95,7 @@ class MIMICIVECG(Dataset):
 
 
 def report_columns(reports: CsvFile) -> list[int]:
-    """Positions of report_0, report_1 ... in the order of their numbers; a file may have fewer than all eighteen."""
+    """Return the positions of report_0, report_1 ... sorted by number; a file may have fewer than all eighteen."""
     found = [
         (int(match[1]), place) for place, name in enumerate(reports.header) if (match := REPORT_COLUMN.fullmatch(name))
     ]
@@ -107,8 +107,8 @@ def report_columns(reports: CsvFile) -> list[int]:
 def clean_report(lines: Sequence[str]) -> tuple[str, int]:
     """Join and clean the lines of a report as MERL does; return the text and its number of words.
 
-    Double full stops are normal in it, since many lines end with one of their own. An empty report is ""
-    where MERL writes the word "empty".
+    Double full stops are normal, since many lines already end with one. An empty report is "", while
+    MERL writes the word "empty".
     """
     text = ". ".join(line for line in lines if real_report(line))
     text = text.replace("EKG", "ECG").replace("ekg", "ecg")

@@ -34,7 +34,7 @@ RECORD_COLUMNS = (
 )
 STATEMENT_COLUMNS = ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass")
 SEXES = {"0": "male", "1": "female"}
-OVER_89 = 300  # the age that PTB-XL writes for everybody over 89
+OVER_89 = 300  # PTB-XL's age for everybody over 89
 
 CLASSES = {
     "super": ("HYP", "NORM", "MI", "CD", "STTC"),
@@ -76,7 +76,7 @@ class PTBXL(Dataset):
         self.rate = rate
 
     def entries(self, root: Path | None) -> list[RecordingEntry]:
-        """Index the recordings; patients of the 21,799 rows, labels, folds and reports are all checked."""
+        """Index the recordings; raise one `DataError` for the wrong cells of both tables."""
         assert root is not None
         wrong = WrongCells(self.remedy)
         statements = read_table(root / "scp_statements.csv", ("", *STATEMENT_COLUMNS), wrong, key="")
@@ -121,7 +121,7 @@ def _codes(text: str, statements: Mapping[str, str]) -> dict[str, float]:
 
 
 def _age(text: str) -> float | None:
-    """Years; everybody over 89 is 90. None where nothing stands."""
+    """Parse an age in years; everybody over 89 is 90, an empty cell None."""
     try:
         age = float(text or "nan")
     except ValueError:
@@ -136,7 +136,7 @@ def _sex(text: str) -> str | None:
 
 
 def split_of_fold(fold: int) -> str:
-    """Folds 1-8 train, 9 validation, 10 test."""
+    """Return the split of a fold: 1-8 train, 9 validation, 10 test."""
     if not 1 <= fold <= 10:
         raise ValueError(f"is {fold}, it must be 1 to 10")
     return "train" if fold <= 8 else ("val" if fold == 9 else "test")
@@ -167,6 +167,6 @@ def _flag(text: str) -> bool:
 def positive_classes(
     codes: Mapping[str, float], class_of: Mapping[str, str], order: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Classes that a recording's codes belong to. A likelihood of 0 means unknown: the label counts as present."""
+    """Return the classes of a recording's codes; a likelihood of 0 means unknown and counts as present."""
     present = {class_of[code] for code in codes if code in class_of}
     return tuple(name for name in order if name in present)

@@ -1,7 +1,7 @@
-"""Made-up 12-lead recordings with reports: nothing to download, the same in any order and in any process.
+"""Synthetic 12-lead recordings with reports: no download, and identical in any order and in any process.
 
-For tests, demonstrations and plug-in authors. A population of patients, each with one to four visits; chronic findings
-and anatomy stay with the patient, rhythm and rate change. The signals are `benchmark.data.synthetic.synthesis`.
+For tests, demonstrations and plug-in authors. Each patient has one to four visits; chronic findings and
+anatomy stay with the patient, rhythm and rate change. `benchmark.data.synthetic.synthesis` makes the signals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RESTING_RATE = (60.0, 98.0)  # beats per minute
 
 @dataclass(frozen=True)
 class Occurrence:
-    """How common a finding is: the share of patients prone to it, and of their visits that show it."""
+    """The frequency of a finding: the share of patients prone to it, and the share of their visits that show it."""
 
     patients: float
     visits: float = 1.0
@@ -140,7 +140,7 @@ class Synthetic(Dataset):
 
 
 def problem(name: str, value: object, low: int, high: int, whole: bool = False) -> str | None:
-    """Say what is wrong with an argument, or None."""
+    """Return a message about a wrong argument, or None if it is valid."""
     kind, words = (Integral, "a whole number") if whole else (Real, "a number")
     if isinstance(value, kind) and not isinstance(value, bool) and low <= float(value) <= high:
         return None
@@ -157,9 +157,9 @@ def groups_of(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def spread_evenly(seed: int, patient: int) -> Floats:
-    """Return a number from 0 to 1 per finding that is uniform over the patients of every fold, not only on average.
+    """Return a number from 0 to 1 per finding, spread evenly over the patients of every single fold.
 
-    Independent draws would leave a finding out of a small test split now and then. Multiples of an irrational number,
+    Independent draws would sometimes leave a finding out of a small test split. Multiples of an irrational number,
     modulo 1, fill the interval evenly (Weyl); square roots of primes keep the findings independent of each other.
     """
     start = np.random.default_rng([FOLD_STREAM, seed, patient % FOLDS]).random(len(OCCURRENCE))
@@ -180,7 +180,7 @@ def draw_history(chances: Floats, age: float, rng: np.random.Generator) -> dict[
 def draw_visit(
     seed: int, patient: int, number: int, prone: dict[str, float], axis: float, rng: np.random.Generator
 ) -> Visit:
-    """Draw what one recording shows; NORM when nothing else."""
+    """Draw the findings, rate and axis of one recording; without any finding it is NORM."""
     findings: dict[str, float] = {}
     for code, usual in prone.items():
         shown, change = rng.random() < OCCURRENCE[code].visits, rng.normal(0, 0.05)

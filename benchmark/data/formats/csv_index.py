@@ -1,7 +1,7 @@
-"""Find rows of a large CSV file by a whole number in one of its columns: 16 bytes of memory per row.
+"""Index of a large CSV file by the integer in one of its columns, at 16 bytes of memory per row.
 
-One pass notes where each row begins; a look-up reads that row again from the file. So two tables are joined on a
-key, whatever the order of their rows, without either being in memory.
+One pass records where each row begins; a look-up reads that row again from the file. So two tables can be joined on
+a key, whatever the order of their rows, without either being in memory.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from benchmark.data.formats.tables import WrongCells, numbered_rows, require_columns, whole_number
 from benchmark.errors import DataError
 
-LINE_BYTES = 1 << 17  # longer lines are no table of ours
+LINE_BYTES = 1 << 17  # no table that we read has longer lines
 
 
 class Lines:
-    """The text lines of a file, and where the next row begins; for csv.reader."""
+    """The text lines of a file for csv.reader, with the byte position of the next line."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path, self.file, self.position = path, file, 0
@@ -62,7 +62,7 @@ class CsvFile:
         return self.header.index(name)
 
     def rows(self) -> Iterator[tuple[int, int, list[str]]]:
-        """Line, byte and cells of each row; one of another length than the header's is noted as wrong and left out."""
+        """Yield line, byte and cells of each row; rows of a wrong length are noted and skipped."""
         rows = self._rows()
         next(rows, None)
         for line, start, row in rows:
@@ -72,7 +72,7 @@ class CsvFile:
                 self.wrong.add(self.path, line, "", f"{len(row)} cells, the header has {len(self.header)}")
 
     def number(self, row: list[str], column: str, line: int) -> int | None:
-        """The whole number in a cell; None where there is another text, which is noted as wrong."""
+        """Return the whole number in a cell; note any other text as wrong and return None."""
         try:
             return whole_number(row[self.header.index(column)].strip())
         except ValueError as error:
@@ -94,7 +94,7 @@ class CsvFile:
 
 
 class RowIndex:
-    """Rows of `file` by the number in its column `key`; None where there is no such row. Doubled keys are refused."""
+    """Index of the rows of `file` by the number in its column `key`; duplicate keys raise `DataError`."""
 
     def __init__(self, file: CsvFile, key: str) -> None:
         self.file = file

@@ -1,7 +1,7 @@
-"""Read the original MATLAB files of CPSC2018: one struct ``ECG`` with sex, age and a 12 x time matrix of doubles.
+"""Reader of the original MATLAB files of CPSC2018: one struct ``ECG`` with sex, age and a 12 x time matrix of doubles.
 
-Level 5 MAT-files after MathWorks' "MAT-File Format": elements of a type, a size and that many bytes, compressed
-each by itself. Only what such a file holds is understood, and no more is unpacked than a recording can have,
+Level 5 MAT-files after MathWorks' "MAT-File Format": elements of a type, a size and that many bytes, each compressed
+on its own. Only the contents of such files are supported, and no more is unpacked than a recording can hold,
 so that a broken file costs neither time nor memory.
 """
 
@@ -22,9 +22,9 @@ Found = TypeVar("Found")
 
 HEADER_BYTES = 128
 FILE_BYTES = 1 << 26
-PERSON_BYTES = 4096  # sex and age stand in the first few hundred
+PERSON_BYTES = 4096  # sex and age are in the first few hundred
 UNPACKED_BYTES = 1 << 27  # 12 leads of doubles at 500 Hz: over half an hour
-ELEMENTS = 64  # in one place; such a file has three
+ELEMENTS = 64  # upper limit at one level; these files have three
 COMPRESSED, MATRIX = 15, 14
 NUMBERS = {
     1: "i1",
@@ -44,7 +44,7 @@ STRUCT_CLASS, CHAR_CLASS = 2, 4
 
 
 class MalformedError(Exception):
-    """The bytes are not what the format says."""
+    """Error for bytes that violate the format."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ class MatlabECG:
 
 
 def read_matlab_ecg(path: Path) -> MatlabECG:
-    """Read one recording; `RecordingError` when the file is missing or no such struct."""
+    """Read one recording; raise `RecordingError` if the file is missing or lacks such a struct."""
     return _read(path, FILE_BYTES, _ecg)
 
 
 def read_matlab_person(path: Path) -> tuple[str, float | None]:
-    """Sex and age of a recording from the first bytes of its file, where they stand before the signal."""
+    """Read sex and age of a recording from the first bytes of its file, where they precede the signal."""
     return _read(path, PERSON_BYTES, _person)
 
 
 def _read(path: Path, limit: int, build: Callable[[bytes], Found]) -> Found:
-    """Read `limit` bytes and what they say, or make whatever broken bytes lead to one error that names the file."""
+    """Read `limit` bytes and parse them by `build`; turn any failure into a `RecordingError` that names the file."""
     try:
         with path.open("rb") as file:
             content = file.read(limit)
@@ -94,7 +94,7 @@ def _person(content: bytes) -> tuple[str, float | None]:
 
 
 def _first_struct(content: bytes, partial: bool = False) -> dict[str, memoryview]:
-    """The fields of the first struct in the file, {} where there is none."""
+    """Return the fields of the first struct in the file, {} if it has none."""
     if content[126:128] != b"IM":
         raise MalformedError("its header is not that of a little-endian level 5 file")
     elements = _elements(memoryview(content)[HEADER_BYTES:], partial)
@@ -103,7 +103,7 @@ def _first_struct(content: bytes, partial: bool = False) -> dict[str, memoryview
 
 
 def _elements(view: memoryview, partial: bool = False) -> Iterator[tuple[int, memoryview]]:
-    """Type and content of the elements in `view`, compressed ones unpacked; with `partial` the last may be cut."""
+    """Yield type and content of the elements in `view`, unpacked; with `partial` the last may be truncated."""
     position = found = 0
     while position + 8 <= len(view):
         found += 1
@@ -135,7 +135,7 @@ def _unpack(body: memoryview, partial: bool) -> bytes:
 
 
 def _struct_fields(body: memoryview, partial: bool) -> dict[str, memoryview]:
-    """The fields of a 1 x 1 struct; {} for anything else."""
+    """Return the fields of a 1 x 1 struct; {} for anything else."""
     parts = list(_elements(body, partial))
     if len(parts) < 5 or _class(parts) != STRUCT_CLASS:
         return {}
@@ -152,7 +152,7 @@ def _class(parts: list[tuple[int, memoryview]]) -> int:
 
 
 def _array(body: memoryview) -> np.ndarray:
-    """A numeric or character matrix: flags, dimensions, name, values."""
+    """Parse a numeric or character matrix: flags, dimensions, name, values."""
     parts = list(_elements(body))
     if len(parts) < 4:
         raise MalformedError("a matrix lacks its values")

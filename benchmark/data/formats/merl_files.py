@@ -1,4 +1,4 @@
-"""MERL's published split files, for whoever wants its splits or its labels, faults included.
+"""Reader of MERL's published split files, for experiments with its splits or labels, faults included.
 
 `finetune/data_split` of github.com/cheliu-computation/MERL-ICML2024 (MIT), as a folder or as an archive of it.
 Liu et al., ICML 2024, "Zero-Shot ECG Classification with Multimodal Learning and Test-time Clinical Knowledge".
@@ -23,7 +23,7 @@ MEMBER_BYTES = 1 << 26  # its largest file has 2 MB
 
 
 def require_merl(given: str) -> Path:
-    """The folder or archive with MERL's files: the option `merl_files`, or else ``$ECGARENA_DATA/merl``."""
+    """Return the folder or archive with MERL's files: the option `merl_files`, or else ``$ECGARENA_DATA/merl``."""
     path = Path(given) if given else dataset_root("merl")
     if path is None:
         raise MissingError(f"MERL's split files are not known: set merl_files to their place; {REMEDY}")

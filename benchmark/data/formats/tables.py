@@ -1,7 +1,7 @@
-"""Read the CSV tables of a dataset as text; everything that is wrong with their cells becomes one error.
+"""Reader of a dataset's CSV tables as text; all wrong cells are collected into one error.
 
-A loader opens one `WrongCells` for all of its tables, reads cells through `Row.cell`, which notes what it cannot
-convert and goes on, and calls `WrongCells.refuse` at the end.
+A loader opens one `WrongCells` for all of its tables and reads cells through `Row.cell`, which notes cells that it
+cannot convert and continues. At the end the loader calls `WrongCells.refuse`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from benchmark.errors import DataError, did_you_mean, raise_all
 
 T = TypeVar("T")
 MOST_NAMED = 20  # wrong cells named in an error; the others are counted
-BROKEN = (  # what int, float, ast.literal_eval and a look-up make of nonsense
+BROKEN = (  # raised by int, float, ast.literal_eval and look-ups for invalid text
     *(ValueError, SyntaxError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, MemoryError),
 )
 
 
 class WrongCells:
-    """What is wrong with the tables of a dataset, by file, line and column."""
+    """The collected errors in the tables of a dataset, by file, line and column."""
 
     def __init__(self, remedy: str) -> None:
         self.remedy, self.count = remedy, 0
         self.problems: list[str] = []
 
     def add(self, file: object, line: int, column: str, problem: str) -> None:
-        """Note a cell, or without a `column` a whole line; lines are counted from 1, the header among them."""
+        """Note a wrong cell, or a wrong line if `column` is ""; lines are counted from 1 and include the header."""
         self.count += 1
         if len(self.problems) < MOST_NAMED:
             place = f"{file}, line {line}" + (f", column {column}" if column else "")
             self.problems.append(f"{place}: {problem[:200]}")
 
     def refuse(self) -> None:
-        """Raise one `DataError` that names the first `MOST_NAMED` cells; do nothing where there is none."""
+        """Raise one `DataError` that names the first `MOST_NAMED` wrong cells; do nothing if there are none."""
         more = self.count - len(self.problems)
         problems = self.problems + ([f"... and {more:,} more"] if more else [])
         raise_all(problems, f"{self.count:,} wrong cells; {self.remedy}:", DataError)
@@ -44,7 +44,7 @@ class WrongCells:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table: `line` is where it begins in its file."""
+    """One row of a table; it begins at `line` of its file."""
 
     file: str
     line: int
@@ -55,7 +55,7 @@ class Row:
         return self.cells[column]
 
     def cell(self, column: str, convert: Callable[[str], T], otherwise: T) -> T:
-        """Return the converted cell; where `convert` raises, note the cell as wrong and return `otherwise`."""
+        """Return the converted cell; if `convert` raises, note the cell as wrong and return `otherwise`."""
         try:
             return convert(self.cells[column].strip())
         except BROKEN as error:
@@ -79,7 +79,7 @@ def zero_or_one(text: str) -> bool:
 
 
 def not_empty(text: str) -> str:
-    """Return the text; raise ValueError where there is none."""
+    """Return the text; raise ValueError if it is empty."""
     if not text:
         raise ValueError("is empty")
     return text
@@ -88,8 +88,8 @@ def not_empty(text: str) -> str:
 def read_table(path: Path, columns: Sequence[str], wrong: WrongCells, key: str | None = None) -> list[Row]:
     """Read `columns` of a CSV file as text; empty cells are "". A column "" is the first one, whatever its name.
 
-    No two rows may have the same cell in the column `key`. Raises `DataError` when the file is missing, no CSV, empty
-    or lacks a column; rows that are too short or too long go to `wrong`.
+    Cells in the column `key` must be unique. Raises `DataError` if the file is missing, empty, not a CSV file or
+    lacks a column; repeated keys and rows that are too short or too long are noted in `wrong`.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -114,7 +114,7 @@ def _note_doubled(rows: Sequence[Row], key: str) -> None:
 
 
 def named_rows(name: str, lines: Iterable[str], columns: Sequence[str], wrong: WrongCells) -> Iterator[Row]:
-    """Yield the rows behind a header; `lines` may be an open file. Raises `DataError` for a column that is missing."""
+    """Yield the rows after a header; `lines` may be an open file. Raises `DataError` for a missing column."""
     rows = ((line, row) for line, row in numbered_rows(name, lines, wrong.remedy) if row)
     _, header = next(rows, (1, []))
     require_columns(name, columns, header, wrong.remedy)
@@ -127,7 +127,7 @@ def named_rows(name: str, lines: Iterable[str], columns: Sequence[str], wrong: W
 
 
 def numbered_rows(name: str, lines: Iterable[str], remedy: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield every row, of a blank line an empty one, with the line where it begins; no CSV is a `DataError`."""
+    """Yield every row (blank lines as empty rows) with its first line; raise `DataError` for invalid CSV."""
     reader, line = csv.reader(lines), 1
     try:
         for row in reader:
@@ -138,7 +138,7 @@ def numbered_rows(name: str, lines: Iterable[str], remedy: str) -> Iterator[tupl
 
 
 def require_columns(name: object, columns: Sequence[str], header: Sequence[str], remedy: str) -> None:
-    """Raise one `DataError` that names every column which the header lacks."""
+    """Raise one `DataError` that names every column missing from the header."""
     missing = [column for column in columns if column and column not in header]
     if missing:
         hints = "; ".join(f"{column}{did_you_mean(column, header)}" for column in missing)

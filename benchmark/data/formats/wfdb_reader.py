@@ -1,9 +1,9 @@
-"""Read one WFDB recording, about ten times faster than the wfdb package for its plainest form.
+"""Reader of single WFDB recordings, about ten times faster than the wfdb package for the plainest format.
 
 Header syntax and defaults after the WFDB header specification (physionet.org, header(5)). Format 16 in one file
 (`.dat`, or the `.mat` of the PhysioNet challenges, whose 24 bytes of MATLAB 4 header the `.hea` skips as ``16+24``)
-is read here with numpy, and its checksums are verified; every other format goes to `wfdb`. What a header
-announces is compared with the size of its file before anything is read, so that a broken header costs no memory.
+is read here with numpy; every other format goes to `wfdb`. Checksums are verified. The size that a header
+announces is compared with that of its file before anything is read, so that a broken header costs no memory.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from benchmark.api import RawSignal
 from benchmark.errors import RecordingError
 
 MISSING_SAMPLE = -32768  # format 16's code for "no value here"
-DEFAULT_GAIN = 200.0  # what WFDB means by a gain of 0 or none
-DEFAULT_RATE = 250.0  # Hz, of a header that gives none
-UNITS_IN_A_MILLIVOLT = {"mv": 1.0, "uv": 1e3, "\N{GREEK SMALL LETTER MU}v": 1e3, "v": 1e-3}  # casefolded: µ is μ then
+DEFAULT_GAIN = 200.0  # the WFDB default for a gain of 0 or none
+DEFAULT_RATE = 250.0  # Hz, for headers without a rate
+UNITS_IN_A_MILLIVOLT = {"mv": 1.0, "uv": 1e3, "\N{GREEK SMALL LETTER MU}v": 1e3, "v": 1e-3}  # casefolded: µ becomes μ
 
 FASTEST = 1e6  # Hz; a rate above is a broken header
-HEADER_BYTES = 1 << 16  # a header of 12 leads has about a thousand
+HEADER_BYTES = 1 << 16  # upper limit; a header of 12 leads has about a thousand
 GAINS = (1e-3, 1e9)  # units per millivolt; a gain outside is a broken header
 INT32 = (-(2**31), 2**31 - 1)
-PACKING = 32  # samples per byte of file that not even a compressed format reaches
+PACKING = 32  # samples per byte of file, out of reach even for a compressed format
 
 _NUMBER = re.compile(r"^(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"^[-+]?\d+(\.0*)?$", re.ASCII)  # some programs write an ADC zero of 0.0
@@ -59,17 +59,17 @@ class Header:
     comments: tuple[str, ...] = ()  # without their #
 
     def comment(self, field: str) -> str:
-        """The text behind the first ``#field:`` or ``# field:``; "" where there is none."""
+        """Return the text after the first ``#field:`` or ``# field:``; "" if there is none."""
         return next(iter(self.all_comments(field)), "")
 
     def all_comments(self, field: str) -> list[str]:
-        """The texts behind every ``#field:``: a list of diagnoses may go on in a second one."""
+        """Return the texts after every ``#field:``: a list of diagnoses may continue in a second one."""
         found = (line.partition(":") for line in self.comments)
         return [text.strip() for name, _, text in found if name.strip().lower() == field.lower()]
 
 
 def read_wfdb(stem: Path) -> RawSignal:
-    """Read ``stem.hea`` and the signal it names; raise `RecordingError` when they disagree."""
+    """Read ``stem.hea`` and the signal it names; raise `RecordingError` if they disagree or cannot be read."""
     path = stem.parent / f"{stem.name}.hea"
     header = parse_header(path)
     one_file = len({line.file for line in header.signals}) == 1
@@ -99,7 +99,7 @@ def parse_header(path: Path) -> Header:
 
 
 def _parse_record_line(path: Path, line: str) -> tuple[int, float, int | None]:
-    """Leads, rate in Hz, samples per lead; the last two may be left out, and 0 samples mean the same."""
+    """Return leads, rate in Hz, samples per lead; the last two are optional, and 0 samples also mean unknown."""
     name, *fields = line.split()[:4] or [""]
     if "/" in name:
         raise RecordingError(path, "is in several segments", "this project reads recordings of one segment")
@@ -107,7 +107,7 @@ def _parse_record_line(path: Path, line: str) -> tuple[int, float, int | None]:
         count, rate = _whole(fields[0]), DEFAULT_RATE
         samples = _whole(fields[2]) if len(fields) > 2 else 0
         if len(fields) > 1:
-            rate = _number(re.split(r"[/(]", fields[1])[0])  # behind it a counter's frequency and base
+            rate = _number(re.split(r"[/(]", fields[1])[0])  # followed by a counter's frequency and base
     except (IndexError, ValueError):
         raise RecordingError(path, "the first line must read 'name leads rate samples'", _DOWNLOAD) from None
     if samples < 0:
@@ -116,7 +116,7 @@ def _parse_record_line(path: Path, line: str) -> tuple[int, float, int | None]:
 
 
 def _whole(text: str) -> int:
-    """``"12"`` or ``"12.0"`` -> 12"""
+    """Convert ``"12"`` or ``"12.0"`` to 12."""
     if not _WHOLE.match(text):
         raise ValueError(text)
     return int(text.partition(".")[0])
@@ -148,7 +148,7 @@ def _parse_signal_line(path: Path, line: str) -> SignalLine:
     fields = line.split(maxsplit=8)
     # resolution, ADC zero, first sample, checksum, block size
     numbers, lead = fields[3:8], fields[8] if len(fields) > 8 else ""
-    if not lead or not _WHOLE.match(fields[7]):  # the last of them may be left out
+    if not lead or not _WHOLE.match(fields[7]):  # trailing fields are optional
         numbers = list(itertools.takewhile(_WHOLE.match, numbers))
         lead = "".join(line.split(maxsplit=3 + len(numbers))[3 + len(numbers) :])
     try:
@@ -160,10 +160,10 @@ def _parse_signal_line(path: Path, line: str) -> SignalLine:
     return SignalLine(fields[0], number, plain, offset, gain, baseline, checksum, lead.strip())
 
 
-# The leads of a dataset repeat a handful of formats and gains; parsing each text once halves the time of a header.
+# The leads of a dataset repeat a few formats and gains; parsing each text once halves the time per header.
 @lru_cache(maxsize=1024)
 def parse_format(text: str) -> tuple[int, bool, int]:
-    """``"16+24"`` -> (16, True, 24): format, whether samples stand one by one, bytes before the first sample."""
+    """Parse ``"16+24"`` to (16, True, 24): format, whether one sample per frame without skew, bytes to skip."""
     match = _FORMAT.match(text)
     if match is None:
         raise ValueError(text)
@@ -172,7 +172,7 @@ def parse_format(text: str) -> tuple[int, bool, int]:
 
 @lru_cache(maxsize=1024)
 def parse_gain(text: str, zero: str) -> tuple[float, int]:
-    """``"1000.0(0)/mV"`` -> (units per millivolt, baseline); without a baseline the converter's `zero` serves."""
+    """Parse ``"1000.0(0)/mV"`` to (units per millivolt, baseline); the default baseline is the ADC's `zero`."""
     match = _GAIN.match(text)
     if match is None:
         raise ValueError(text)

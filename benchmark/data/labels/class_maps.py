@@ -1,9 +1,9 @@
-"""Class maps: which classes of one label set a class of another stands for, as data with a source and a digest.
+"""Class maps between two label sets, as data with a source and a digest.
 
 A map has a coarse and a fine side: each coarse class lists its fine members. It serves both directions, and
-both are judged on the coarse classes that have members: there the two sides speak of the same thing, while
+both are judged on the coarse classes that have members, since only there do the two sides mean the same. For example,
 "conduction disturbance" as a score for first degree AV block alone would punish every bundle branch block.
-The project's own maps lie in ``tasks/class_maps``; any other is given by its path.
+The project's own maps are in ``tasks/class_maps``; any other is given by its path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELDS = ("coarse", "fine", "version", "source", "about", "members")
 
 @dataclass(frozen=True)
 class ClassMap:
-    """`coarse` and `fine` are ``dataset/label_set``; `members` maps coarse classes to fine ones."""
+    """A class map: `coarse` and `fine` are ``dataset/label_set``, `members` maps coarse classes to fine ones."""
 
     coarse: str
     fine: str
@@ -40,13 +40,13 @@ class ClassMap:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The coarse classes that have members: what a transfer is judged on."""
+        """The coarse classes that have members, on which a transfer is judged."""
         return tuple(name for name, members in self.members.items() if members)
 
     def columns(self, side: str, classes: Sequence[str]) -> list[list[int]]:
-        """Per judged class, its columns among the `classes` of `side`, one of `coarse` and `fine`.
+        """Return, per judged class, its columns among the `classes` of `side`, which is `coarse` or `fine`.
 
-        Raises `UsageError` naming the classes that the label set does not have.
+        Raises `UsageError` naming the classes that the label set lacks.
         """
         wanted = [self.members[name] if side == self.fine else (name,) for name in self.classes]
         unknown = sorted({name for group in wanted for name in group} - set(classes))
@@ -55,12 +55,12 @@ class ClassMap:
 
 
 def strongest(values: np.ndarray, columns: list[list[int]]) -> np.ndarray:
-    """The largest value of each group's columns, ``(n, group)``: of labels "any of them", of scores the likeliest."""
+    """Return the maximum over each group's columns, ``(n, group)``: for labels "any", for scores the most likely."""
     return np.stack([values[:, group].max(axis=1) for group in columns], axis=1)
 
 
 def find_map(source: str, target: str, path: str = "") -> ClassMap | None:
-    """The map between two label sets (``ptbxl/super``), in either direction; None when there is none.
+    """Return the map between two label sets (``ptbxl/super``), in either direction; None if there is none.
 
     `path` names a JSON file to use instead of the project's own maps.
     """
@@ -70,14 +70,14 @@ def find_map(source: str, target: str, path: str = "") -> ClassMap | None:
 
 @functools.cache
 def own_maps() -> tuple[ClassMap, ...]:
-    """The project's own maps; found without importing ``tasks``."""
+    """Return the project's own maps, found without importing ``tasks``."""
     spec = find_spec("tasks")
     folders = (spec and spec.submodule_search_locations) or []
     return tuple(read_map(path) for folder in folders for path in sorted(Path(folder, "class_maps").glob("*.json")))
 
 
 def read_map(path: Path) -> ClassMap:
-    """Read a map; one `UsageError` lists everything that is wrong with the file."""
+    """Read a map; raise one `UsageError` that lists all faults of the file."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -100,7 +100,7 @@ def read_map(path: Path) -> ClassMap:
 
 
 def label_set_of(text: str) -> tuple[str, str]:
-    """``ptbxl/super`` -> its dataset and label set; raise `UsageError` for anything else."""
+    """Split ``ptbxl/super`` into dataset and label set; raise `UsageError` for anything else."""
     dataset, slash, label_set = text.partition("/")
     if not slash or not dataset or not label_set:
         raise UsageError(f"{text!r} is no label set; write DATASET/LABEL_SET, such as ptbxl/super")

@@ -1,9 +1,9 @@
-"""What cards say of contamination: which datasets hold each other's recordings, and when that alone is a proof.
+"""Contamination according to the cards: datasets that hold each other's recordings, and cases that prove exposure.
 
-Cards say what weights saw (`MethodCard.trained_on`, or the recipe of weights made here) and which collections contain
-a dataset (`DatasetCard.derives_from`). Names can prove that test recordings were seen, never that they were not: only
-recordings can show that (`benchmark.planning.contamination`). A name is a dataset or a collection, whole, or one
-split of a dataset as this project divides it: ``ptbxl:train``.
+Cards list the training data of weights (`MethodCard.trained_on`, or the recipe of weights trained here) and the
+collections that contain a dataset (`DatasetCard.derives_from`). Names can prove that test recordings were seen, never
+that they were not: only recordings can show that (`benchmark.planning.contamination`). A name is a whole dataset or
+collection, or one split of a dataset as this project divides it: ``ptbxl:train``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from benchmark.registry import DATASETS
 State = Literal["clean", "contaminated", "unknown"]
 Relation = Literal["same", "contains", "part", "none", "unknown"]
 
-# Sets and collections that no loader here reads, and what contains them (PhysioNet/CinC Challenges 2020 and 2021).
-# A name that is neither here nor a dataset of the registry is unknown.
+# Datasets and collections with the collections that contain them (PhysioNet/CinC Challenges 2020 and 2021).
+# A name that is neither listed here nor a dataset of the registry is unknown.
 CONTAINED_IN: Mapping[str, tuple[str, ...]] = {
     "physionet2021": (),
     "physionet2020": ("physionet2021",),
@@ -40,7 +40,7 @@ CONTAINED_IN: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the recordings that a cell is tested on were seen before, and why we say so."""
+    """A verdict on whether a cell's test recordings were seen before, with its reasons."""
 
     state: State
     reasons: tuple[str, ...]
@@ -54,11 +54,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Exposure:
-    """Recordings that taught or chose what a cell is judged by: a dataset or collection, whole or some of its splits.
+    """Recordings used to train or select a cell's model: a dataset or collection, whole or some of its splits.
 
-    `how` begins the sentence about it ("its weights saw"). `config` holds the options of the dataset; None: its
-    default ones, or not known. `here` says that whatever is prepared here with these options is what was seen;
-    elsewhere, `digest` names the prepared data that was seen, if that is known.
+    `how` begins the sentence about it ("its weights saw"). `config` holds the options of the dataset; None means
+    default or unknown. `here` means that the data seen is whatever is prepared here with these options;
+    otherwise, `digest` identifies the prepared data that was seen, if known.
     """
 
     how: str
@@ -70,7 +70,7 @@ class Exposure:
 
     @classmethod
     def of(cls, how: str, name: str) -> Exposure:
-        """Read ``ptbxl`` or ``ptbxl:train``; a set that no loader divides counts whole, whatever split is named."""
+        """Parse ``ptbxl`` or ``ptbxl:train``; a set without a loader here always counts as a whole."""
         dataset, _, split = name.partition(":")
         return cls(how, dataset, (split,) if split in SPLITS and dataset in DATASETS.names() else ())
 
@@ -82,7 +82,7 @@ class Exposure:
 
 
 def relation(dataset: str, other: str) -> Relation:
-    """Return what the cards say of `other`: it is the same as `dataset`, contains it, is a part of it, or neither."""
+    """Return how `other` relates to `dataset` by the cards: the same, containing it, a part of it, none or unknown."""
     if other == dataset:
         return "same"
     if parents(other) is None:
@@ -93,13 +93,13 @@ def relation(dataset: str, other: str) -> Relation:
 
 
 def describe(related: Relation, dataset: str) -> str:
-    """Return ``, which contains ptbxl``, to go on from the other's name; empty where there is nothing to say."""
+    """Return the clause ``, which contains ptbxl`` to append to the other's name; "" for other relations."""
     words = {"contains": f", which contains {dataset}", "part": f", which is a part of {dataset}"}
     return words.get(related, "")
 
 
 def proof(exposure: Exposure, related: Relation, dataset: str) -> str | None:
-    """Return why cards alone prove that test recordings of `dataset` were seen; None where they do not."""
+    """Return why the cards alone prove that test recordings of `dataset` were seen; None if they do not."""
     if related == "same" and (not exposure.splits or "test" in exposure.splits):
         return f"{exposure.how} {dataset} itself, test recordings not excepted"
     if related in ("contains", "part") and not exposure.splits:
@@ -108,7 +108,7 @@ def proof(exposure: Exposure, related: Relation, dataset: str) -> str | None:
 
 
 def parents(name: str) -> tuple[str, ...] | None:
-    """Return what directly contains a dataset; None for a name that nothing is known of."""
+    """Return the collections that directly contain a dataset; None for an unknown name."""
     collections = CONTAINED_IN.get(name)
     if DATASETS.registered(name) is not None or name in DATASETS.names():
         return (*DATASETS.get(name).card.derives_from, *(collections or ()))

@@ -1,4 +1,4 @@
-"""Age and sex as headers and tables write them, and which ages a person can have."""
+"""Age and sex as written in headers and tables, and the range of possible ages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OLDEST = 130.0
 
 
 def parse_age(text: str) -> float | None:
-    """Read a number of years; None for a text that is none. The preparation judges it with `known_age`."""
+    """Parse a number of years; None for any other text. The preparation checks its range with `known_age`."""
     try:
         age = float(text)
     except ValueError:
@@ -17,7 +17,7 @@ def parse_age(text: str) -> float | None:
 
 
 def known_age(age: float | None) -> float | None:
-    """Return the age, or None where nobody can have it: NaN, infinite, negative or above `OLDEST` years."""
+    """Return the age, or None for an impossible one: NaN, infinite, negative or above `OLDEST` years."""
     return age if age is not None and 0 <= age <= OLDEST else None
 
 

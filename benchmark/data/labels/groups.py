@@ -1,4 +1,4 @@
-"""The attributes by which results are broken down, as far as a prepared dataset has them."""
+"""Attributes by which results are broken down, as far as a prepared dataset has them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BANDS = ("under 40", "40 to 59", "60 to 79", "80 and over")
 
 
 def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
-    """Attribute -> a text per recording, ``""`` where it is unknown; an attribute that nobody has is left out."""
+    """Map each attribute to a text per recording, ``""`` if unknown; omit attributes unknown for all recordings."""
     found = {name: _texts(table[name]) for table in _tables(data) for name in TEXTS if name in table}
     found["age"] = age_bands(data.table["age"].to_numpy(float))
     return {name: values for name, values in found.items() if np.any(values != "")}
@@ -34,6 +34,6 @@ def _texts(column: pd.Series) -> np.ndarray:
 
 
 def age_bands(ages: np.ndarray) -> np.ndarray:
-    """Years -> the name of their band: ``(n,)``; "" for NaN and ages that nobody has."""
+    """Return the name of the band of each age in years, ``(n,)``; "" for NaN and impossible ages."""
     named = np.array(BANDS, object)[np.searchsorted(AGES, np.nan_to_num(ages), side="right")]
     return np.where((ages >= 0) & (ages <= OLDEST), named, "")

@@ -1,4 +1,4 @@
-"""The recordings of a label set by split, with their labels: what a cell is made of."""
+"""The recordings of a label set by split, with their labels: the data of a cell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LabelledRows:
 
     @classmethod
     def of(cls, data: PreparedDataset, label_set: str, limit: int | None) -> LabelledRows:
-        """Return at most `limit` recordings per split; raise `UsageError` where a split has none."""
+        """Return at most `limit` recordings per split; raise `UsageError` if a split has none."""
         labelled = data.label_set(label_set)
         where = {split: np.flatnonzero(data.splits[labelled.rows] == split)[:limit] for split in SPLITS}
         empty = [split for split, positions in where.items() if not len(positions)]
@@ -37,7 +37,7 @@ class LabelledRows:
         )
 
     def truth(self, data: PreparedDataset) -> Truth:
-        """The test split, for the scorer."""
+        """Return the test split with its labels, for the scorer."""
         rows = self.rows["test"]
         return Truth(
             list(data.record_ids[rows]),
@@ -50,5 +50,5 @@ class LabelledRows:
         )
 
     def without_test(self) -> LabelledRows:
-        """The same without the labels of test, for the task."""
+        """Return a copy without the test labels, for the task."""
         return replace(self, labels={split: self.labels[split] for split in ("train", "val")})

@@ -1,7 +1,7 @@
 """MERL's label subsets: `train_test_split(train_csv, train_size=fraction, random_state=42)` on its published files.
 
 Liu et al., ICML 2024; the rows come from `benchmark.data.formats.merl_files`. Kept for comparison and marked in every
-table: such a subset is drawn by recording, without regard to labels, and its sizes are rounded down.
+table: such a subset is drawn by recording and ignores labels, and its sizes are rounded down.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOTE = "label subset as MERL draws it (train_test_split of its file, random_stat
 
 @dataclass(frozen=True)
 class MerlTable:
-    """Where MERL keeps the training split of a label set, and how a row of it names our recording."""
+    """Location of a label set in MERL's files, with the column and conversion that yield our record id."""
 
     table: str
     column: str
@@ -37,13 +37,13 @@ TABLES: Mapping[tuple[str, str], MerlTable] = {
     ("ptbxl", "sub"): MerlTable("ptbxl_sub_class", "ecg_id"),
     ("ptbxl", "form"): MerlTable("ptbxl_form", "ecg_id"),
     ("ptbxl", "rhythm"): MerlTable("ptbxl_rhythm", "ecg_id"),
-    ("cpsc2018", "rhythm"): MerlTable("icbeb", "filename"),  # ecg_id there is another mapping in each copy of the files
+    ("cpsc2018", "rhythm"): MerlTable("icbeb", "filename"),  # its ecg_id differs between copies of the files
     ("csn", "all"): MerlTable("chapman", "ecg_path", lambda path: PurePosixPath(path).stem),
 }
 
 
 def merl_training_ids(dataset: str, label_set: str) -> list[str]:
-    """Our record ids of MERL's training rows, in the order of its file, which lies under ``$ECGARENA_DATA/merl``."""
+    """Return our record ids of MERL's training rows, in the order of its file (under ``$ECGARENA_DATA/merl``)."""
     known = TABLES.get((dataset, label_set))
     if known is None:
         told = ", ".join("/".join(place) for place in TABLES)
@@ -57,10 +57,10 @@ def merl_training_ids(dataset: str, label_set: str) -> list[str]:
 def merl_subset(
     dataset: str, label_set: str, record_ids: Sequence[str], labels: np.ndarray, classes: Sequence[str], fraction: float
 ) -> Subset:
-    """Of our training split what MERL's subset holds.
+    """Return MERL's subset, restricted to recordings of our training split.
 
-    A recording of MERL's training file that our training split lacks (it could not be read, say) is left out and
-    counted, so no test recording can come in this way; `UsageError` when many are: then the splits are not MERL's.
+    Recordings of MERL's training file that our training split lacks (unreadable ones, for example) are left out and
+    counted, so no test recording can enter. Raises `UsageError` if many are lacking: then the splits are not MERL's.
     """
     from sklearn.model_selection import train_test_split
 
@@ -80,5 +80,5 @@ def merl_subset(
 
 
 def merl_digest(dataset: str, label_set: str) -> str:
-    """What enters a cell's key: the training rows in their order, wherever the files lie."""
+    """Return the digest for a cell's key: of the training rows in order, wherever the files are stored."""
     return digest(merl_training_ids(dataset, label_set))

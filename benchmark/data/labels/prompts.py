@@ -1,7 +1,7 @@
-"""Prompt sets: for each class of a label set, the phrases that stand for it in zero-shot.
+"""Prompt sets: for each class of a label set, the phrases that represent it in zero-shot classification.
 
-A set is a JSON file: the project's own lie in ``tasks/prompts`` and are called by their language
-(``en``, ``de``), any other by its path; ``en+de`` joins sets. A flat file ``{"CODE": "text"}``,
+A set is a JSON file: the project's own are in ``tasks/prompts`` and are named by their language
+(``en``, ``de``), any other is given by its path; ``en+de`` joins sets. A flat file ``{"CODE": "text"}``,
 the format of MERL's prompts, holds for every dataset and label set.
 """
 
@@ -31,8 +31,8 @@ Classes = Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]]  # dataset -
 class PromptSet:
     """The phrases of one file, or of several joined with ``+`` (then `parts` are the single files).
 
-    `digest` covers the phrases and their classes, not the file's layout or its `about`, so that two
-    records with the same digest were given the same texts. A flat file has the language ``und``.
+    `digest` covers the phrases and their classes, not the file's layout or its `about`: equal digests
+    mean equal texts. A flat file has the language ``und``.
     """
 
     name: str
@@ -89,7 +89,7 @@ def load_prompts(name_or_path: str) -> PromptSet:
 
 
 def builtin_prompts() -> dict[str, Path]:
-    """The project's own prompt sets: name -> file; found without importing ``tasks``."""
+    """Map the names of the project's own prompt sets to their files, found without importing ``tasks``."""
     spec = find_spec("tasks")
     folders = (spec and spec.submodule_search_locations) or []
     files = sorted(path for folder in folders for path in Path(folder, "prompts").glob(f"{PREFIX}*.json"))
@@ -136,7 +136,7 @@ def _join(parts: tuple[PromptSet, ...]) -> PromptSet:
 
 
 def _merge(parts: Sequence[PromptSet]) -> Classes:
-    """The union of the parts' classes, to look at; `PromptSet.phrases` asks the parts."""
+    """Return the union of the parts' classes, for display; `PromptSet.phrases` uses the parts."""
     union: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
     for part in parts:
         for dataset, label_sets in part.classes.items():
@@ -166,7 +166,7 @@ def _digest(content: object) -> str:
 
 
 def _parse(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The file's top-level object, and the faults found while reading (a key that JSON would drop, say)."""
+    """Return the file's top-level object, and the faults found while reading, such as duplicate keys."""
     repeated: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _phrase_faults(phrases: object, where: str) -> list[str]:
         if not _is_text(phrase):
             faults.append(f"{where}[{place}]: must be a non-empty string, not {_kind(phrase)}")
             continue
-        plain = report_key(phrase)  # methods lower-case their texts: case makes no second phrase
+        plain = report_key(phrase)  # methods lower-case their texts, so case does not distinguish phrases
         if plain in seen:
             faults.append(f"{where}[{place}]: {phrase!r} stands there twice; keep one")
         seen.add(plain)

@@ -1,7 +1,7 @@
 """Label subsets: nested, drawn by patient, stratified over labels with a floor, seeded, with a digest.
 
 One seeded order of the training patients serves every fraction: a subset is a prefix of it, so 1 % lies
-inside 10 % and 10 % inside 100 %. The order knows labels and patients only, never a method.
+inside 10 % and 10 % inside 100 %. The order depends on labels and patients, never on a method.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Subset:
     rows: np.ndarray
     positives: dict[str, int]
     digest: str  # of the record ids
-    note: str = ""  # what sets it apart from the project's own subsets; every table shows it
+    note: str = ""  # how it differs from the project's own subsets; every table shows it
 
     @classmethod
     def of(
@@ -40,12 +40,12 @@ class Subset:
         seed: int,
         note: str = "",
     ) -> Subset:
-        """The subset that holds `rows` of a training split, however they were drawn."""
+        """Return the subset of these `rows` of a training split, however they were drawn."""
         positives = {name: int(count) for name, count in zip(classes, labels[rows].sum(axis=0), strict=True)}
         return cls(fraction, seed, rows, positives, digest([str(record_ids[int(row)]) for row in rows]), note)
 
     def manifest(self, record_ids: Sequence[str]) -> dict[str, Any]:
-        """What is stored: enough to check the subset and to use it elsewhere."""
+        """Return the stored form, which suffices to check the subset and to use it elsewhere."""
         return {**self.summary(), "record_ids": [record_ids[row] for row in self.rows]}
 
     def summary(self) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def draw(
     """Draw `fraction` of a training split.
 
     `labels` is ``(record, class)``, 0 or 1. The subset holds whole patients, so its size exceeds
-    ``fraction * n`` by less than one patient's recordings; by more only where `FLOOR_FRACTION` of the recordings have
-    no room for one positive of every label. Raises ValueError for a fraction outside (0, 1].
+    ``fraction * n`` by less than one patient's recordings; by more only if `FLOOR_FRACTION` of the recordings
+    cannot hold one positive of every label. Raises ValueError for a fraction outside (0, 1].
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"a label fraction lies above 0 and up to 1, it is {fraction}")
@@ -88,9 +88,9 @@ def draw(
 def draw_recordings(
     record_ids: Sequence[str], labels: np.ndarray, classes: Sequence[str], fraction: float, seed: int
 ) -> Subset:
-    """Draw `fraction` of the recordings evenly, whoever's they are and whatever their labels, as published code does.
+    """Draw `fraction` of the recordings uniformly, ignoring patients and labels, as published code does.
 
-    (Such code calls scikit-learn's `train_test_split`; the draw here is numpy's, so the recordings differ.)
+    (Such code calls scikit-learn's `train_test_split`; here numpy draws, so the recordings differ.)
     """
     size = max(int(fraction * len(record_ids)), 1)
     rows = np.sort(np.random.default_rng(seed).permutation(len(record_ids))[:size])
@@ -98,19 +98,19 @@ def draw_recordings(
 
 
 def _prefix(sizes: np.ndarray, wanted: float) -> int:
-    """How many patients, with `sizes` recordings each, hold `wanted` recordings (at least one)."""
+    """Return how many of the first patients, with `sizes` recordings each, hold `wanted` recordings (at least one)."""
     return int(np.searchsorted(np.cumsum(sizes), max(round(wanted), 1))) + 1
 
 
 def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, seed: int) -> tuple[np.ndarray, int]:
     """Order patients so that every prefix is stratified; ``patient_of`` maps records to patients.
 
-    Returns the order and how many patients at its front the floor has moved there.
+    Returns the order and the number of patients that the floor moved to its front.
 
-    A patient's stratum is the rarest label that he has. Within a stratum of m patients, the i-th of a
+    A patient's stratum is that patient's rarest label. Within a stratum of m patients, the i-th of a
     random order gets the rank (i + u) / m with one random u per stratum: a prefix that reaches rank r
-    holds r * m of them, give or take one. Then the floor: a label with no positive among the first
-    FLOOR_FRACTION of the records moves one random patient who has it to the front.
+    holds r * m of them, give or take one. Then the floor: for each label without a positive among the first
+    FLOOR_FRACTION of the records, one random patient who has it is moved to the front.
     """
     random = np.random.default_rng(seed)
     has = np.zeros((patients, labels.shape[1]), bool)

@@ -1,6 +1,6 @@
-"""The language of a report, by its words: PTB-XL has German, English and Swedish ones and does not say which.
+"""Detection of a report's language by its words: PTB-XL mixes German, English and Swedish without marking them.
 
-Words that only one of the languages uses vote; medical Latin and abbreviations, which all of them share, do not.
+Words of only one of the languages vote; medical Latin and abbreviations, which all of them share, do not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def report_language(report: str) -> str | None:
-    """``"de"``, ``"en"`` or ``"sv"``; None where no word decides, or as many words speak for two languages."""
+    """Return ``"de"``, ``"en"`` or ``"sv"``; None if no word votes or two languages tie for most votes."""
     votes: dict[str, int] = {}
     for word in _WORD.findall(report.lower()):
         if language := _VOTES.get(word):

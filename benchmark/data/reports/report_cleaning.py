@@ -1,8 +1,8 @@
-"""What stands in a report but says nothing of the recording: headers, marks of the device, notes on the labelling.
+"""Removal of report text that does not describe the recording: headers, device marks, notes on the labelling.
 
-The rules are part of the question of report generation, and each counts how often it fires: who leaves "unbestätigter
-bericht" in every third reference of PTB-XL measures how well a decoder copies it. MIMIC-IV-ECG's stars go when the
-dataset is prepared.
+The rules are part of the question of report generation, and each counts how often it fires. Leaving "unbestätigter
+bericht" in every third reference of PTB-XL would reward a decoder for copying it. MIMIC-IV-ECG's stars are removed
+when the dataset is prepared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERY = "*"
 
 @dataclass(frozen=True)
 class Rule:
-    """What is replaced in the reports of one dataset, or of `EVERY` one."""
+    """A replacement in the reports of one dataset, or of `EVERY` dataset."""
 
     name: str
     dataset: str
@@ -39,9 +39,9 @@ RULES = (
 
 
 def clean_reports(reports: Sequence[str], dataset: str) -> tuple[list[str], dict[str, int]]:
-    """The reports without what `RULES` name for their dataset; and by rule, the number of reports that it changed.
+    """Apply the `RULES` of a dataset; return the cleaned reports, and for each rule the number of reports it changed.
 
-    A report that says nothing else comes out empty: it is no example to learn from, and no reference.
+    Reports without any other text become empty: they serve neither for training nor as references.
     """
     cleaned, changed = list(reports), {}
     for rule in RULES:

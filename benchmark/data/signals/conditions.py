@@ -1,8 +1,8 @@
-"""A condition under which signals are read: on few leads, or perturbed.
+"""Conditions under which signals are read: on few leads, or perturbed.
 
-It is part of a cell's question. Few leads hold in every split (a device with two leads recorded the training
-data too), a perturbation in the test split alone (a probe that learnt on clean recordings meets noisy ones);
-`splits` turns either round. Missing leads read 0 mV, like an electrode that is not connected, so every method
+A condition is part of a cell's question. Few leads apply in every split (a device with two leads recorded the
+training data too), a perturbation in the test split alone (a probe trained on clean recordings meets noisy ones);
+`splits` overrides either rule. Missing leads read 0 mV, like an electrode that is not connected, so every method
 keeps its input shape.
 """
 
@@ -22,9 +22,9 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import UsageError, brief, did_you_mean, raise_all
 from benchmark.option_types import converted, description, fits
 
-# the sets by number that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
+# the lead sets, by number of leads, that this field uses: Oh et al., Lead-agnostic self-supervised learning, CHIL 2022
 LEAD_SETS = {1: ("I",), 2: ("I", "II"), 3: ("I", "II", "V2"), 6: LEADS[:6], 12: LEADS}
-KINDS: dict[str, Any] = {  # types of a table's keys in a suite, where a list is a grid or names leads
+KINDS: dict[str, Any] = {  # types of the keys in a suite, where a list is a grid or names leads
     "leads": int | list[int] | list[str],
     "perturb": str | list[str],
     "splits": str,
@@ -35,7 +35,7 @@ AS_RECORDED = "as recorded"
 
 @dataclass(frozen=True)
 class SignalCondition:
-    """`leads` that are present; `perturb` by name, its `strength`; `splits` is ``test``, ``all`` or "" (the rule)."""
+    """The `leads` present, a perturbation by name with its `strength`; `splits`: ``test``, ``all`` or "" (default)."""
 
     leads: tuple[str, ...] = LEADS
     perturb: str = ""
@@ -62,7 +62,7 @@ class SignalCondition:
 
     @property
     def title(self) -> str:
-        """``leads I, II`` or ``wander 0.5 mV``; what goes against the rule is said."""
+        """``leads I, II`` or ``wander 0.5 mV``; `splits` is named only where it differs from the default rule."""
         parts = []
         if set(self.leads) != set(LEADS):
             named = [count for count, leads in LEAD_SETS.items() if set(leads) == set(self.leads)]
@@ -83,7 +83,7 @@ class SignalCondition:
         return not self.clean and (split == "test" or (self.splits or self._rule) == "all")
 
     def to_json(self) -> dict[str, Any] | None:
-        """What enters a key: the fields that differ from their defaults; None for recordings as they are."""
+        """Return the fields that differ from their defaults, for a cell's key; None for unchanged recordings."""
         if self.clean:
             return None
         changed = {entry.name: getattr(self, entry.name) for entry in fields(self)}
@@ -97,7 +97,7 @@ class SignalCondition:
         return cls(**{**(found or {}), "leads": tuple((found or {}).get("leads", LEADS))})
 
     def apply(self, ecg: np.ndarray, rate: float, record_ids: Sequence[str]) -> np.ndarray:
-        """``(n, 12, time)`` mV at `rate` Hz -> the same under this condition."""
+        """Apply the condition to ``(n, 12, time)`` mV at `rate` Hz; the shape stays the same."""
         if self.perturb:
             ecg = perturb(ecg, rate, self.perturb, self.strength, record_ids, self.seed)
         missing = [row for row, lead in enumerate(LEADS) if lead not in self.leads]
@@ -110,7 +110,7 @@ class SignalCondition:
 class ConditionedDataset(PreparedDataset):
     """A prepared dataset read under a condition, before filters, resampling and scaling.
 
-    Its digest is another one, so that the feature cache tells them apart.
+    Its digest differs from that of the plain dataset, so the feature cache keeps them apart.
     """
 
     def __init__(self, data: PreparedDataset, condition: SignalCondition) -> None:
@@ -123,7 +123,7 @@ class ConditionedDataset(PreparedDataset):
 
 
 def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterator[SignalCondition]:
-    """The conditions of a task block; a list of strengths, or of numbers of leads, is a grid."""
+    """Yield the conditions of a task block; lists of strengths, perturbations or numbers of leads are grids."""
     names = [entry.name for entry in fields(SignalCondition)]
     problems = [
         f"{where}: signal has no key {key!r}{did_you_mean(key, names)}"
@@ -135,7 +135,7 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         f"{where}: {key} of signal is an empty list: nothing would be asked"
         for table in given
         for key, value in table.items()
-        if value == [] and key != "leads"  # for which the condition itself has a sentence
+        if value == [] and key != "leads"  # for which the condition itself has a message
     ]
     problems += [
         f"{where}: {key} of signal must be {description(KINDS[key])}, it is {brief(value)}"

@@ -1,9 +1,9 @@
-"""What can go wrong between skin and file: noise, wandering baseline, exchanged electrodes.
+"""Perturbations of a recording: noise, wandering baseline, exchanged electrodes.
 
-Pure functions on ``(n, 12, time)`` millivolt in the order of `LEADS`. Noise arises at the nine electrodes and
-reaches the leads through their definitions, so that Einthoven's law still holds and a method that sees
-eight leads meets the same noise as one that sees twelve; a limb lead then has up to sqrt(2) times the strength
-of an electrode. Each recording draws from its own generator: neither its batch nor its neighbours matter.
+Pure functions on ``(n, 12, time)`` millivolt in the order of `LEADS`. Noise is added at the nine electrodes and
+reaches the leads through their definitions. So Einthoven's law still holds, and a method that sees
+eight leads meets the same noise as one that sees twelve; a limb lead has up to sqrt(2) times the strength
+of an electrode. Each recording draws from its own generator, independently of its batch.
 Kinds of noise as in Moody, Muldrow and Mark, A noise stress test for arrhythmia detectors, Computers in
 Cardiology 11 (1984); lead reversals as in Kligfield et al., Circulation 115 (2007), section on electrode misplacement.
 """
@@ -56,7 +56,7 @@ def perturb(
 
     `strength` is the rms (white, muscle) or the amplitude (powerline, wander) at an electrode in mV, or the
     share of recordings whose electrodes are exchanged (``swap_...``). A recording's noise depends on `kind`,
-    its id and `seed`; two strengths differ by a factor alone. Raises `UsageError` as `check` does.
+    its id and `seed`; `strength` only scales it. Raises `UsageError` as `check` does.
     """
     check(kind, strength, rate)
     generators = [generator(kind, record_id, seed) for record_id in record_ids]
@@ -70,7 +70,7 @@ def perturb(
 
 
 def check(kind: str, strength: float, rate: float | None = None) -> None:
-    """Raise `UsageError` for an unknown kind, a strength or a rate that makes no sense."""
+    """Raise `UsageError` for an unknown kind, or for a strength or rate out of range."""
     if kind not in UNITS:
         raise UsageError(f"no perturbation {kind!r}{did_you_mean(kind, UNITS)} (known: {', '.join(UNITS)})")
     if strength <= 0 or (kind in SWAPS and strength > 1):
@@ -83,12 +83,12 @@ def check(kind: str, strength: float, rate: float | None = None) -> None:
 
 
 def generator(kind: str, record_id: str, seed: int) -> np.random.Generator:
-    """The random numbers of one recording."""
+    """Return the random number generator of one recording."""
     return np.random.default_rng(list(hashlib.sha256(f"{kind}/{record_id}/{seed}".encode()).digest()))
 
 
 def lead_matrix() -> np.ndarray:
-    """Electrode potentials -> leads: ``(12, 9)`` float32; chest leads are against the mean of the limbs."""
+    """Return the matrix from electrodes to leads, ``(12, 9)`` float32; chest leads are against the limbs' mean."""
     matrix = np.zeros((len(LEADS), len(ELECTRODES)), np.float32)
     for row, lead in enumerate(LEADS):
         matrix[row, :3] = LIMB.get(lead, (-1 / 3, -1 / 3, -1 / 3))
@@ -98,7 +98,7 @@ def lead_matrix() -> np.ndarray:
 
 
 def swap(ecg: np.ndarray, exchange: dict[str, tuple[int, str]], chosen: np.ndarray) -> np.ndarray:
-    """A copy in which the leads of the `chosen` recordings ``(n,)`` stand where the exchanged electrodes put them."""
+    """Return a copy in which the electrodes of the `chosen` recordings, ``(n,)`` bool, are exchanged."""
     found = ecg.astype(np.float32, copy=True)
     for lead, (sign, taken) in exchange.items():
         found[chosen, LEADS.index(lead)] = sign * ecg[chosen, LEADS.index(taken)]
@@ -110,7 +110,7 @@ def white(samples: int, rate: float, random: np.random.Generator) -> np.ndarray:
 
 
 def muscle(samples: int, rate: float, random: np.random.Generator) -> np.ndarray:
-    """Noise between 20 and 150 Hz that swells and fades, rms 1 per electrode."""
+    """Return noise between 20 and 150 Hz that swells and fades, rms 1 per electrode."""
     spectrum = np.fft.rfft(random.standard_normal((len(ELECTRODES), samples)))
     frequencies = np.fft.rfftfreq(samples, 1 / rate)
     spectrum[:, (frequencies < MUSCLE_BAND[0]) | (frequencies > MUSCLE_BAND[1])] = 0
@@ -121,13 +121,13 @@ def muscle(samples: int, rate: float, random: np.random.Generator) -> np.ndarray
 
 
 def powerline(samples: int, rate: float, random: np.random.Generator) -> np.ndarray:
-    """One sine of the mains, at each electrode with its own amplitude (up to 1) and phase."""
+    """Return a sine at the mains frequency with its own amplitude (0.5 to 1) and phase per electrode."""
     amplitude, phase = random.uniform(0.5, 1, (9, 1)), random.random((9, 1))
     return amplitude * np.sin(2 * np.pi * (MAINS * np.arange(samples) / rate + phase))
 
 
 def wander(samples: int, rate: float, random: np.random.Generator) -> np.ndarray:
-    """A few slow waves per electrode, peak 1."""
+    """Return the sum of a few slow waves per electrode, peak 1."""
     shape = (len(ELECTRODES), WANDER_WAVES, 1)
     frequency, phase, amplitude = random.uniform(*WANDER_BAND, shape), random.random(shape), random.random(shape)
     waves = (amplitude * np.sin(2 * np.pi * (frequency * np.arange(samples) / rate + phase))).sum(axis=1)

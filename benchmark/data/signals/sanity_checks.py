@@ -1,9 +1,9 @@
-"""Sentinels: what a wrong unit, a swapped lead or a wrong rate looks like, so that no adaptation absorbs it.
+"""Sentinels that detect wrong units, swapped leads and wrong rates before an adaptation hides them.
 
-Two kinds. Some faults show in one recording (limb leads that break Einthoven's law, amplitudes a thousand times too
-large); others only in many (a heart rate that is possible for one person is impossible as the median of a data set).
-The bounds were read off PTB-XL: the median lead of its recordings spans 0.38 to 9.5 mV, its median heart rate is 70.
-A wrong rate shows from a factor of about 1.6 on; swapped electrodes of both arms break no law and are not seen.
+Some faults show in one recording (limb leads that break Einthoven's law, amplitudes a thousand times too
+large), others only in many (a heart rate possible for one person is impossible as the median of a dataset).
+The bounds come from PTB-XL: the median lead of its recordings spans 0.38 to 9.5 mV, its median heart rate is 70.
+A wrong rate is detected from a factor of about 1.6; swapped arm electrodes break no law and are not detected.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ EINTHOVEN_TOLERANCE = 0.05  # mV; rounding of three leads stays far below, a swa
 PLAUSIBLE_SPAN = (0.05, 50.0)  # mV, of a recording's median lead
 USUAL_SPAN = (0.3, 5.0)  # mV, the median over recordings
 USUAL_HEART_RATE = (45.0, 115.0)  # beats per minute, the median over recordings
-MOST_BROKEN = 0.01  # share of recordings with broken limb leads that is an accident and no mistake of reading
-ENOUGH = 30  # recordings from which on medians mean something
+MOST_BROKEN = 0.01  # share of recordings with broken limb leads that does not yet point to a reading error
+ENOUGH = 30  # recordings needed for meaningful medians
 SLOWEST, FASTEST = 5.0, 500.0  # beats per minute that `heart_rate` looks for
 PEAK = 0.7  # the first peak of the autocorrelation that reaches this part of the highest is the beat
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One suspicion about a set of recordings; `rows` are the recordings that show it, if it can be told."""
+    """A suspected fault in a set of recordings; `rows` are the recordings that show it, where known."""
 
     sentinel: str
     problem: str
@@ -37,14 +37,14 @@ class Alarm:
 
 
 def span(ecg: np.ndarray) -> np.ndarray:
-    """Peak to peak of a recording's median lead: ``(n, 12, time)`` mV -> ``(n,)`` mV."""
+    """Return the median over leads of the peak-to-peak amplitude: ``(n, 12, time)`` mV -> ``(n,)`` mV."""
     return np.asarray(np.median(ecg.max(-1) - ecg.min(-1), axis=1))
 
 
 def heart_rate(ecg: np.ndarray, rate: float) -> np.ndarray:
-    """Beats per minute by the autocorrelation of the slopes: ``(n, lead, time)`` -> ``(n,)``, NaN where nothing recurs.
+    """Estimate beats per minute by autocorrelation of the slopes: ``(n, lead, time)`` -> ``(n,)``, NaN without a peak.
 
-    A rough estimate (atrial fibrillation has none), good for medians: it scales with the rate that is believed.
+    A rough estimate (atrial fibrillation has none), good enough for medians: it scales with the assumed `rate`.
     """
     from scipy.ndimage import uniform_filter1d
 
@@ -59,7 +59,7 @@ def heart_rate(ecg: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _period(correlation: np.ndarray, first_lag: int) -> float:
-    """Lag of the first high peak, in samples; NaN when there is none above 0."""
+    """Return the lag of the first high peak, in samples; NaN without a peak above 0."""
     inner = correlation[1:-1]
     peaks = 1 + np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:]) & (inner > 0))
     if not len(peaks):
@@ -69,10 +69,10 @@ def _period(correlation: np.ndarray, first_lag: int) -> float:
 
 
 def precordial_order(ecg: np.ndarray) -> tuple[int, ...]:
-    """The order in which V1-V6 follow each other: ``(0, 1, 2, 3, 4, 5)`` for sound recordings ``(n, 12, time)``.
+    """Estimate the order of V1-V6 in ``(n, 12, time)``: ``(0, 1, 2, 3, 4, 5)`` for correct recordings.
 
-    Neighbours on the chest record alike, so the true order has the highest sum of mean correlations between
-    neighbours; of its two directions the one that ends near lead I (the left side) is right.
+    Neighbouring chest leads are similar, so the true order has the highest sum of mean correlations between
+    neighbours. Of its two directions, the one that ends near lead I (the left side) is correct.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # flat leads
         found = np.nan_to_num([np.corrcoef(recording[[0, *range(6, 12)]]) for recording in ecg]).mean(axis=0)
@@ -86,9 +86,9 @@ def precordial_order(ecg: np.ndarray) -> tuple[int, ...]:
 
 
 def watch(ecg: np.ndarray, rate: float) -> list[Alarm]:
-    """Raise every sentinel over recordings ``(n, 12, time)`` mV that are believed to be at `rate` Hz.
+    """Run every sentinel on recordings ``(n, 12, time)`` mV with an assumed rate of `rate` Hz; return the alarms.
 
-    Below `ENOUGH` recordings only those that work on a single one.
+    For fewer than `ENOUGH` recordings, only sentinels that work on single recordings are run.
     """
     sentinels: list[Callable[[np.ndarray, float], Alarm | None]] = [_limb_leads, _unit]
     if len(ecg) >= ENOUGH:

@@ -1,7 +1,7 @@
-"""The only place that knows lead order, units, filters and resampling.
+"""Lead order, units, filters and resampling, which no other module handles.
 
 A recording leaves its store as millivolt in the order of `LEADS`; `adapt` brings it into the form
-that a method's `SignalSpec` asks for. Every step works per recording, so one by one equals batched, bit by bit.
+that a method's `SignalSpec` asks for. Every step works per recording, so results are bit-identical for any batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmark.errors import did_you_mean, raise_all
 _CANONICAL = {lead.lower(): lead for lead in LEADS}
 _PREFIX = re.compile(r"^(lead|ecg)[\s_-]*", re.IGNORECASE)
 _EPSILON = 1e-8  # as MERL has it
-_ROUNDING = 1e-6  # relative to the offset: what float32 arithmetic leaves of a flat line
+_ROUNDING = 1e-6  # relative to the offset: the float32 rounding error of a flat line
 
 BAND_PASS_ORDER = 4  # Butterworth, as ST-MEM and ECGFounder use it (0.67 to 40 Hz)
 NOTCH_QUALITY = 30.0  # centre over width, as ECGFounder uses it at 50 Hz
@@ -31,9 +31,9 @@ NOTCH_QUALITY = 30.0  # centre over width, as ECGFounder uses it at 50 Hz
 
 
 def lead_positions(names: Sequence[str]) -> np.ndarray:
-    """Return where each lead of `LEADS` stands in `names`; raise ValueError naming those missing or doubled.
+    """Return the position of each lead of `LEADS` in `names`; raise ValueError naming those missing or doubled.
 
-    Names are compared without case and without a leading "lead" or "ecg": PTB-XL writes AVR, CPSC2018 and CSN aVR.
+    Case and a leading "lead" or "ecg" are ignored: PTB-XL writes AVR, CPSC2018 and CSN aVR.
     """
     found = [_CANONICAL.get(_PREFIX.sub("", name.strip()).lower(), name) for name in names]
     missing = [lead for lead in LEADS if lead not in found]
@@ -49,9 +49,9 @@ def to_millivolt(
 ) -> np.ndarray:
     """Convert integers ``(..., lead, time)`` to float32 mV: (adc - baseline) / gain, both ``(..., lead)``.
 
-    One number as `gain`, for recordings that share it and have baselines of 0 (see `shared_gain`), is one product in
-    float32: four times as fast, and up to one rounding error apart. `MISSING_SAMPLE` is read as 0 mV; with `missing`
-    False the caller knows that there is none.
+    A single number as `gain`, for recordings that share it and have baselines of 0 (see `shared_gain`), costs one
+    product in float32: four times as fast, with at most one rounding error of difference. `MISSING_SAMPLE` is read as
+    0 mV; pass `missing` False only for samples without it.
     """
     if np.ndim(gain) == 0:
         ecg = adc.astype(np.float32)
@@ -65,15 +65,15 @@ def to_millivolt(
 
 
 def shared_gain(gain: np.ndarray, baseline: np.ndarray) -> float | None:
-    """The gain that all leads share, with baselines of 0; None where they differ."""
+    """Return the gain if all leads share it and all baselines are 0; otherwise None."""
     first = float(gain.flat[0])
     return first if np.all(gain == first) and not np.any(baseline) else None
 
 
 def einthoven_residual(ecg: np.ndarray) -> np.ndarray:
-    """Largest departure from III = II - I and Goldberger's leads: ``(n, 12, time)`` mV -> ``(n,)`` mV.
+    """Return the largest deviation from III = II - I and Goldberger's leads: ``(n, 12, time)`` mV -> ``(n,)`` mV.
 
-    About 0 for a sound recording; a swapped, inverted or wrongly scaled limb lead makes it large.
+    About 0 for a correct recording; a swapped, inverted or wrongly scaled limb lead makes it large.
     """
     one, two, three, avr, avl, avf = np.moveaxis(ecg[:, :6], 1, 0)
     residuals = (three - (two - one), avr + (one + two) / 2, avl - (one - two / 2), avf - (two - one / 2))
@@ -84,7 +84,7 @@ def einthoven_residual(ecg: np.ndarray) -> np.ndarray:
 
 
 def check_spec(spec: SignalSpec) -> None:
-    """Raise one `UsageError` that lists every mistake of a spec."""
+    """Raise one `UsageError` that lists every mistake in a spec."""
     raise_all(spec_problems(spec), "a SignalSpec is wrong:")
 
 
@@ -109,7 +109,7 @@ def spec_problems(spec: SignalSpec) -> list[str]:
 
 
 def _filter_problems(spec: SignalSpec) -> list[str]:
-    """Filters must lie below half of the wanted rate: what lies above it does not survive the resampling anyway."""
+    """List filters outside the range below half of the target rate; resampling removes all above it anyway."""
     if not _positive(spec.rate):
         return []
     limit, problems = spec.rate / 2, []
@@ -127,7 +127,7 @@ def _positive(value: float) -> bool:
 
 
 def band_limit(rate: float, spec: SignalSpec) -> str | None:
-    """Say what recordings at `rate` Hz cannot give a spec that asks for a higher rate; None when they can."""
+    """Describe the band that recordings at `rate` Hz lack for a spec with a higher rate; None if they lack nothing."""
     if rate >= spec.rate:
         return None
     said = f"recorded at {rate:g} Hz and resampled to {spec.rate:g} Hz, so nothing above {rate / 2:g} Hz is in them"
@@ -145,9 +145,9 @@ def band_limit(rate: float, spec: SignalSpec) -> str | None:
 def adapt(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
     """Bring ``(n, 12, time)`` millivolt at `rate` Hz in the order of `LEADS` into the form of `spec`.
 
-    Leads, filters, resampling, crop, scaling, padding, in this order: filters see the recording's own rate and all
-    of its length, scaling sees what was recorded and no padding. Padding is 0 in every scaling, so a stretch where all
-    leads are exactly 0 says "nothing was recorded here". Returns float32 ``(n, len(spec.leads), spec.samples)``.
+    Leads, filters, resampling, crop, scaling, padding, in this order: filters run at the recording's own rate over its
+    full length, and scaling ignores padding. Padding is 0 in every scaling, so a stretch where all
+    leads are exactly 0 means "nothing was recorded here". Returns float32 ``(n, len(spec.leads), spec.samples)``.
     """
     check_spec(spec)
     ecg = select_leads(ecg, spec.leads)
@@ -166,9 +166,9 @@ def select_leads(ecg: np.ndarray, leads: Sequence[str]) -> np.ndarray:
 
 
 def apply_filters(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
-    """Notch, then band-pass, both forwards and backwards: no phase shift, twice the order.
+    """Apply the notch, then the band-pass, both forwards and backwards: no phase shift, twice the order.
 
-    A limit at or above half of `rate` has nothing to remove and is left out; `band_limit` says so in every record.
+    A limit at or above half of `rate` has nothing to remove and is skipped; `band_limit` notes it in every record.
     """
     if spec.notch is None and spec.band_pass is None:
         return ecg
@@ -184,13 +184,13 @@ def apply_filters(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
         elif low < nyquist:
             sections.append(butter(BAND_PASS_ORDER, low, "highpass", fs=rate, output="sos"))
     for sos in sections:
-        usual = 3 * (2 * len(sos) + 1)  # scipy's own, which a very short recording does not have
+        usual = 3 * (2 * len(sos) + 1)  # scipy's default, longer than a very short recording
         ecg = sosfiltfilt(sos, ecg, axis=-1, padlen=min(usual, ecg.shape[-1] - 1))
     return ecg
 
 
 def remove_median(ecg: np.ndarray, rate: float, seconds: float) -> np.ndarray:
-    """Subtract each lead's running median over `seconds` as ECGFounder does: odd number of samples, zeros outside."""
+    """Subtract each lead's running median over `seconds`, like ECGFounder: odd window length, zeros outside."""
     if not seconds:
         return ecg
     from scipy.ndimage import median_filter
@@ -202,7 +202,7 @@ def remove_median(ecg: np.ndarray, rate: float, seconds: float) -> np.ndarray:
 
 
 def resample(ecg: np.ndarray, rate: float, target: float) -> np.ndarray:
-    """Polyphase resampling with scipy's default anti-aliasing filter."""
+    """Resample by polyphase filtering with scipy's default anti-aliasing filter."""
     if rate == target:
         return ecg
     from scipy.signal import resample_poly
@@ -226,7 +226,7 @@ def pad(ecg: np.ndarray, samples: int) -> np.ndarray:
 
 
 def scale(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:
-    """Apply the scaling of `spec` to each recording (or each of its leads) by itself."""
+    """Apply the scaling of `spec` to each recording, or each of its leads, independently."""
     if spec.scaling == "millivolt":
         return ecg
     ecg = np.ascontiguousarray(ecg)  # one memory order, one order of summation, whatever the batch
@@ -236,7 +236,7 @@ def scale(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:
         spread = ecg.max(axes, keepdims=True) - origin
     else:
         origin, spread = ecg.mean(axes, keepdims=True), ecg.std(axes, keepdims=True)
-    flat = spread <= _ROUNDING * (1 + np.abs(origin))  # its rounding errors would be blown up to full size
+    flat = spread <= _ROUNDING * (1 + np.abs(origin))  # otherwise its rounding errors would be scaled to full size
     ecg = ecg - origin
     ecg /= spread + _EPSILON
     return np.where(flat, 0, ecg) if flat.any() else ecg

@@ -1,6 +1,6 @@
-"""Check a prepared dataset: its files, tables, counts, patients and signals, and the original files on request.
+"""Checks of a prepared dataset: its files, tables, counts, patients and signals, and the original files on request.
 
-Each check returns findings: what is wrong (exit code 5), and what is merely worth knowing. One pass over the signals.
+Each check returns findings: errors (exit code 5) and notes. The signals are hashed and judged in one pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmark.data.store.source_files import check_originals
 
 AGAIN = "remove the store and run 'ecgarena data prepare' again"
 NAMED = 8  # recordings named per finding
-WATCHED = 1000  # recordings, evenly spaced, that the sentinels for whole sets look at
+WATCHED = 1000  # recordings, evenly spaced, on which the sentinels for whole sets run
 CHUNK = 512  # recordings at a time
 INCOMPLETE = "files are missing (download them again) or the table is of another version"
 SPLIT_OPTIONS = {"split", "split_seed", "labels"}  # with these, the sizes on the card do not hold
@@ -34,7 +34,7 @@ SPLIT_OPTIONS = {"split", "split_seed", "labels"}  # with these, the sizes on th
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found, about which recordings, and what to do; not `wrong`: worth knowing and no fault."""
+    """A problem that a check found, its remedy and the recordings concerned; with `wrong` False a mere note."""
 
     problem: str
     remedy: str = ""
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass
 class Checked:
-    """The findings of every check that was made, by its name."""
+    """The findings of every check that was run, by the name of the check."""
 
     dataset: str
     path: str
@@ -62,7 +62,7 @@ class Checked:
 
 
 def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> Checked:
-    """Run every check; `root` is the folder with the original files, where there is one."""
+    """Run every check; `root` is the folder with the original files, None to leave them unchecked."""
     checked = Checked(data.manifest["dataset"], str(data.path), len(data), data.digest)
     checks: dict[str, Callable[[], list[Finding]]] = {
         "files": lambda: check_files(data),
@@ -82,7 +82,7 @@ def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> 
 
 
 def check_files(data: PreparedDataset) -> list[Finding]:
-    """Every file against its checksum, and the digest of the store, recomputed from its files."""
+    """Compare every file with its checksum, and recompute the digest of the store from its files."""
     parts = changed_parts(data.path, data.manifest)
     found = [Finding(f"{name} is not the file that was prepared", AGAIN) for name in parts if name != SIGNALS]
     if SIGNALS in parts:
@@ -96,7 +96,7 @@ def check_files(data: PreparedDataset) -> list[Finding]:
 
 
 def store_digest(folder: Path) -> str:
-    """As the preparation computes it: signals, calibration and table as files, labels as matrices."""
+    """Compute the digest as the preparation does: signals, calibration and table as files, labels as matrices."""
     parts = [file_sha256(folder / part) for part in (SIGNALS, store.CALIBRATION, store.RECORDS)]
     labels = hashlib.sha256()
     with np.load(folder / store.LABELS) as stored:
@@ -106,7 +106,7 @@ def store_digest(folder: Path) -> str:
 
 
 def check_tables(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
-    """Rows, ids, splits, places in the signal file, label matrices and calibration fit together and the loader."""
+    """Check rows, ids, splits, offsets and calibration for consistency, and the label sets against the loader."""
     table, count = data.table, len(data)
     problems = []
     if len(table) != count:
@@ -133,7 +133,7 @@ def check_tables(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
 
 
 def check_patients(data: PreparedDataset) -> list[Finding]:
-    """No patient is in two splits."""
+    """Check that no patient is in two splits."""
     shared = data.table.groupby("patient_id")["split"].nunique()
     names = tuple(str(name) for name in shared.index[shared > 1])
     remedy = "a test recording of a patient who was trained on is no test; mend the loader's split"
@@ -141,7 +141,7 @@ def check_patients(data: PreparedDataset) -> list[Finding]:
 
 
 def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
-    """The sizes of splits and label sets are those of the complete dataset, as far as its card knows them."""
+    """Compare the sizes of splits and label sets with those of the complete dataset, as far as its card has them."""
     found: list[Finding] = []
     left_out, changed = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
     complete = None if changed else dataset.card.recordings
@@ -160,7 +160,7 @@ def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
 
 
 def check_labels(data: PreparedDataset) -> list[Finding]:
-    """Classes that a split cannot teach, choose or test."""
+    """Report classes without a positive in train, val or test, and recordings outside a label set."""
     found = []
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
@@ -176,7 +176,7 @@ def check_labels(data: PreparedDataset) -> list[Finding]:
 
 
 def check_signals(data: PreparedDataset) -> list[Finding]:
-    """Duplicates, then each recording's amplitude and limb leads, then the sentinels over the whole set."""
+    """Look for duplicates, odd amplitudes and broken limb leads, then run the sentinels for whole sets."""
     digests = np.empty(len(data), object)
     odd_unit, broken = [], []
     for rows, adc, ecg in _signals(data):
@@ -193,22 +193,22 @@ def check_signals(data: PreparedDataset) -> list[Finding]:
 
 
 def _signals(data: PreparedDataset) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(rows, int16, millivolt) chunk by chunk."""
+    """Yield (rows, int16, millivolt) chunk by chunk."""
     for rows in data.chunks(CHUNK):
         yield rows, *data.digital_and_millivolt(rows)
 
 
 def _watch(data: PreparedDataset) -> list[Any]:
-    """The sentinels for whole sets, on recordings of the commonest length, evenly spaced over the set."""
+    """Run the sentinels for whole sets on evenly spaced recordings of the commonest length."""
     lengths = data.table["samples"].to_numpy()
     common = np.flatnonzero(lengths == Counter(lengths.tolist()).most_common(1)[0][0])
     rows = common[np.unique(np.linspace(0, len(common) - 1, min(WATCHED, len(common))).astype(int))]
     alarms = watch(data.millivolt(rows), data.rate)
-    return [alarm for alarm in alarms if alarm.sentinel != "unit"]  # looked at one by one already
+    return [alarm for alarm in alarms if alarm.sentinel != "unit"]  # already checked recording by recording
 
 
 def _duplicates(data: PreparedDataset, digests: np.ndarray) -> list[Finding]:
-    """Equal signals: across splits they leak, within one they only count double."""
+    """Find equal signals: across splits they are a leak, within one split they only count double."""
     groups: dict[bytes, list[int]] = {}
     for row, digest in enumerate(digests):
         groups.setdefault(digest, []).append(row)

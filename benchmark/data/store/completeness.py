@@ -1,7 +1,7 @@
-"""Whether a prepared dataset holds the recordings that its card promises; where it does not, every table says so.
+"""Completeness of a prepared dataset against its card; every table carries a warning about an incomplete one.
 
-What a loader leaves out by its own rule (`RecordingEntry.excluded`: a report too short, a recording that MERL's files
-do not list) is no lack; what is missing, broken or flat is one, from `TOLERATED` on.
+Recordings that a loader excludes by its own rule do not count as missing (`RecordingEntry.excluded`: a report too
+short, a recording that MERL's files do not list). Missing, broken and flat ones do, from `TOLERATED` on.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 from benchmark.api import Dataset
 
 MARK = "INCOMPLETE DATA"
-TOLERATED = 0.01  # of the recordings: so many may be broken in a complete download
+TOLERATED = 0.01  # share of the recordings that may be broken in a complete download
 OLD_RULES = (
     "its report has fewer than ",
     "MERL's files do not list it",
-)  # as older preparations noted what they excluded
+)  # how older preparations noted excluded recordings
 
 
 def expected_recordings(dataset: Dataset, excluded: int) -> int | None:
-    """Return how many recordings a complete preparation with these options holds; None where nobody knows."""
+    """Return how many recordings a complete preparation with these options holds; None if unknown."""
     if dataset.expected is not None:
         return dataset.expected
     complete = dataset.card.recordings
@@ -29,21 +29,21 @@ def expected_recordings(dataset: Dataset, excluded: int) -> int | None:
 
 
 def lacking(recordings: int, expected: int | None) -> bool:
-    """Whether so many recordings are clearly fewer than expected."""
+    """Whether `recordings` falls short of `expected` by more than `TOLERATED`."""
     return expected is not None and recordings < (1 - TOLERATED) * expected
 
 
 def warning(dataset: str, recordings: int, expected: int) -> str:
-    """Return the sentence that goes into every record made from such data."""
+    """Return the warning that goes into every record made from incomplete data."""
     return f"{MARK}: {dataset} was prepared with {recordings:,} of its {expected:,} recordings"
 
 
 def warnings_among(notes: Iterable[str]) -> list[str]:
-    """Return those of a record's notes that say so."""
+    """Return those of a record's notes that are such warnings."""
     return [note for note in notes if note.startswith(MARK)]
 
 
 def excluded_before(preparation_log: bytes) -> int:
-    """Count what an older version left out by a rule of the loader; its manifest does not say it."""
+    """Count the recordings that an older version excluded by a loader's rule; its manifest lacks the number."""
     left_out: list[Mapping[str, Any]] = json.loads(preparation_log)["left_out"]
     return sum(str(recording["problem"]).startswith(OLD_RULES) for recording in left_out)

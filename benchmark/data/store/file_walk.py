@@ -1,4 +1,4 @@
-"""Walk a folder in an order that every machine has, without holding the whole tree."""
+"""A walk through a folder in the same order on every machine, without the whole tree in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def find_files(root: Path, pattern: str) -> Iterator[Path]:
-    """Files under `root` whose whole name matches the regular expression, folder by folder in order of their names."""
+    """Yield files under `root` whose whole name matches the regular expression, folder by folder, sorted by name."""
     matches = re.compile(pattern).fullmatch
     for folder, folders, names in os.walk(root, followlinks=True):
         folders.sort()

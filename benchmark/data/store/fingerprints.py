@@ -1,11 +1,11 @@
-"""Fingerprints of recordings: equal signals are found again, at another sampling rate and in another unit too.
+"""Fingerprints that find copies of a recording, also at another sampling rate or in another unit.
 
 A fingerprint holds the Fourier coefficients from 1 to 15 Hz of the first ten seconds of four leads, under a Hann window
 and scaled to length 1. The cosine of two of them is near 1 when one signal was made from the other by resampling, a
 change of gain or a filter outside of that band. Measured on PTB-XL: the 100 Hz and the 500 Hz file of a recording reach
-0.997 or more (80 recordings), two different recordings 0.931 at most (237 million pairs), but for one pair at 0.99993:
-11842 and 11843, one recording of one patient stored twice. A copy that was shifted in time or cut elsewhere is not
-found.
+0.997 or more (80 recordings), two different recordings 0.931 at most (237 million pairs). The one exception, at
+0.99993, is 11842 and 11843: one recording of one patient stored twice. Copies that were shifted in time or cut
+elsewhere are not found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmark.atomic import atomic_path
 from benchmark.cache.arrays import ArrayWriter, is_usable, read_array
 from benchmark.data.store.prepared import PreparedDataset
 
-SAME = 0.98  # cosine from which on two recordings count as one
+SAME = 0.98  # cosine from which two recordings count as the same
 SECONDS = 10.0
 BINS = slice(10, 150)  # of 0.1 Hz: 1 to 15 Hz
 COMPARED = tuple(LEADS.index(lead) for lead in ("I", "II", "V2", "V5"))
@@ -29,7 +29,7 @@ CHUNK = 512  # recordings at a time
 
 
 def fingerprint(ecg: np.ndarray, rate: float) -> np.ndarray:
-    """``(n, 12, time)`` -> ``(n, 1120)`` float32 of length 1; of a flat recording 0, which is like nothing."""
+    """Compute fingerprints, ``(n, 12, time)`` -> ``(n, 1120)`` float32 of length 1; 0 for flat recordings."""
     samples = round(SECONDS * rate)
     part = ecg[:, COMPARED, :samples]
     part = part * np.hanning(part.shape[-1]).astype(np.float32)
@@ -40,7 +40,7 @@ def fingerprint(ecg: np.ndarray, rate: float) -> np.ndarray:
 
 
 def fingerprints(data: PreparedDataset, folder: Path) -> np.ndarray:
-    """Return a row per recording of a dataset, float16 and memory-mapped; computed once, kept under the digest."""
+    """Return one fingerprint per recording, float16 and memory-mapped; computed once, cached under the digest."""
     path = fingerprints_file(data, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -54,14 +54,14 @@ def fingerprints(data: PreparedDataset, folder: Path) -> np.ndarray:
 
 
 def fingerprints_file(data: PreparedDataset, folder: Path) -> Path:
-    """Where the fingerprints of a prepared dataset are kept."""
+    """Return the path at which the fingerprints of a prepared dataset are cached."""
     return folder / f"{data.digest}.npy"
 
 
 def find_copies(wanted: np.ndarray, among: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (position in `wanted`, row of `among`) of equal recordings, the likest for each of `wanted`.
+    """Return pairs (position in `wanted`, row of `among`) of equal recordings, the most similar for each of `wanted`.
 
-    Both are fingerprints; only `rows` of `among`, which may be memory-mapped and large, are looked at.
+    Both are fingerprints; only `rows` of `among`, which may be memory-mapped and large, are compared.
     """
     sought = np.ascontiguousarray(wanted, np.float32).T
     best, where = np.zeros(len(wanted), np.float32), np.zeros(len(wanted), np.int64)

@@ -1,9 +1,9 @@
-"""Whether the files of a prepared dataset are still those that were prepared.
+"""Verification that the files of a prepared dataset are unchanged since the preparation.
 
 The manifest has the size and the SHA-256 of every other file, and a seal: a digest over its own fields. Opening a
-store looks at the seal and the sizes alone; each table is held against its digest when it is first read, and each
-recording against its CRC-32. So whatever is used was verified, in a few microseconds per recording, and nothing is
-read for that alone. Stores of older versions have neither; for them only the length of the signal file is known.
+store checks only the seal and the sizes. Each table is checked against its digest when it is first read, and each
+recording against its CRC-32. So all data in use is verified, in a few microseconds per recording and without extra
+reads. Stores of older versions have neither seal nor sums; for them only the length of the signal file is known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_NAMED = 8  # recordings named in an error
 
 
 def measure_parts(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size in bytes and SHA-256 of each file, as the manifest keeps them."""
+    """Return size in bytes and SHA-256 of each file, in the form of the manifest."""
     return {
         name: {"bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)} for name in sorted(names)
     }
@@ -40,14 +40,14 @@ def seal(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checksum(recording: bytes | memoryview) -> int:
-    """CRC-32 of a recording's int16 samples, ``(lead, time)`` in C order."""
+    """Return the CRC-32 of a recording's int16 samples, ``(lead, time)`` in C order."""
     return zlib.crc32(recording)
 
 
 def read_manifest(folder: Path, form: int) -> dict[str, Any]:
-    """Read the manifest of a store of that format, and verify its seal and the sizes of the files.
+    """Read the manifest of a store of format `form`, and verify its seal and the sizes of the files.
 
-    Raises `DataError`, also where there is no manifest: then the preparation did not finish.
+    Raises `DataError`, also when the manifest is missing: then the preparation did not finish.
     """
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
@@ -65,7 +65,7 @@ def read_manifest(folder: Path, form: int) -> dict[str, Any]:
 def _is_intact(manifest: Mapping[str, Any]) -> bool:
     try:
         return manifest == seal(manifest)
-    except (TypeError, ValueError):  # NaN, say, which no preparation writes
+    except (TypeError, ValueError):  # e.g. NaN, which no preparation writes
         return False
 
 
@@ -79,7 +79,7 @@ def _verify_sizes(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def read_part(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
-    """Read a whole file of the store; raise `DataError` when it is not the one that was prepared."""
+    """Read a whole file of the store; raise `DataError` if it changed since the preparation."""
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
@@ -91,7 +91,7 @@ def read_part(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
 
 
 def verified(folder: Path, name: str, manifest: Mapping[str, Any]) -> Path:
-    """Return the path of a file for those that map it; raise `DataError` when it is not the one that was prepared."""
+    """Verify a file that will be memory-mapped and return its path; raise `DataError` if it was changed."""
     expected = manifest.get(PARTS, {}).get(name)
     if expected is not None and file_sha256(folder / name) != expected["sha256"]:
         raise damage(folder, name, "its checksum is not the one in the manifest")
@@ -99,7 +99,7 @@ def verified(folder: Path, name: str, manifest: Mapping[str, Any]) -> Path:
 
 
 def changed_parts(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the files that differ from what was prepared; reads all of them."""
+    """Return the names of the files that changed since the preparation; reads all of them."""
     return [
         name
         for name, part in manifest.get(PARTS, {}).items()
@@ -108,7 +108,7 @@ def changed_parts(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 
 class VerifiedSignals:
-    """Holds each recording against its checksum the first time that this process reads it."""
+    """Verifier that checks each recording against its checksum when this process first reads it."""
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -129,7 +129,7 @@ class VerifiedSignals:
         self.verified[rows] = True
 
     def differing(self, rows: np.ndarray, adc: np.ndarray) -> np.ndarray:
-        """The rows whose samples have another checksum; none where no checksums were kept."""
+        """Return the rows whose checksums differ; none if the store has no checksums."""
         if self.expected is None:
             return rows[:0]
         checksums = [checksum(np.ascontiguousarray(recording).data) for recording in adc]
@@ -137,6 +137,6 @@ class VerifiedSignals:
 
 
 def damage(folder: Path, name: str, problem: str) -> DataError:
-    """Say that a file of the store is not the one that was prepared."""
+    """Return the error for a file of the store that changed since the preparation."""
     remedy = f"remove {folder} and run 'ecgarena data prepare' again"
     return DataError(f"{folder / name} was changed or damaged after the preparation: {problem}; {remedy}")

@@ -1,7 +1,7 @@
-"""Prepare a dataset once: original files in, a `PreparedDataset` out, broken recordings counted and named.
+"""Preparation of a dataset: original files in, a `PreparedDataset` out, broken recordings counted and named.
 
-First the index is read and checked as a whole, then the recordings, chunk by chunk and if wished by several
-processes. A preparation that was killed goes on after its last chunk, as long as files and options are the same.
+First the index is read and checked as a whole, then the recordings are read in chunks, optionally by several
+processes. A killed preparation resumes after its last chunk, as long as files and options are the same.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Progress = Callable[[int, int], None]  # recordings done, recordings in all
 Say = Callable[[str], None]
 
 INDEX = "index.pickle"
-CHUNK_BYTES, CHUNK_RECORDINGS = 8_000_000, 256  # a chunk has at most about so much
-SPARE = 1.1  # room asked for, beside the signals: tables and calibration
+CHUNK_BYTES, CHUNK_RECORDINGS = 8_000_000, 256  # approximate upper limits of a chunk
+SPARE = 1.1  # factor on the size of the signals, for tables and calibration
 
 
 def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDataset:
-    """Open a prepared dataset; `MissingError` with the command that prepares it when there is none."""
+    """Open a prepared dataset; raise `MissingError` with the command that prepares it if it is missing."""
     cls = DATASETS.get(name)
     config = distinct(cls, config, f"dataset {name}")
     path = prepared_path(name, config, home)
@@ -58,7 +58,7 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
 
 
 def _expected_by_now(data: PreparedDataset, loader: Dataset) -> int | None:
-    """Return how many recordings a store of an older version should hold; its log is read only where that matters."""
+    """Return how many recordings an older store should hold; its log is read only if the store seems incomplete."""
     expected = expected_recordings(loader, excluded=0)
     if not lacking(len(data), expected):
         return expected
@@ -66,7 +66,7 @@ def _expected_by_now(data: PreparedDataset, loader: Dataset) -> int | None:
 
 
 def _refuse_another(data: PreparedDataset, name: str, config: dict[str, Any], synthetic: bool) -> None:
-    """Raise `DataError` for a store that says of itself what this dataset is not: older ones have no seal."""
+    """Raise `DataError` if the manifest describes another dataset; older stores have no seal against edits."""
     manifest, truth = data.manifest, {"dataset": name, "config": canonical(config), "synthetic": synthetic}
     wrong = [
         f"{field} is {manifest.get(field)}, it must be {value}"
@@ -86,9 +86,9 @@ def prepare(
     workers: int = 1,
     say: Say | None = None,
 ) -> PreparedDataset:
-    """Return the prepared dataset, preparing it first if need be; safe to call from several processes.
+    """Return the prepared dataset, preparing it first if necessary; safe to call from several processes.
 
-    The result does not depend on `workers`. `say` hears what happens: the disk needed, a preparation resumed.
+    The result does not depend on `workers`. `say` receives messages: the disk space needed, a preparation resumed.
     """
     if workers < 1:
         raise UsageError(f"a preparation needs at least one worker, not {workers}")
@@ -103,7 +103,7 @@ def prepare(
             return open_dataset(name, config, home)
         dataset = cls(**options)
         root = _require_root(name, dataset, root)
-        partial = target.with_name(f"{target.name}.partial")  # left by a kill, if it is there: we hold the lock
+        partial = target.with_name(f"{target.name}.partial")  # if it exists, a killed run left it: we hold the lock
         partial.mkdir(exist_ok=True)
         made_from = {"format": store.FORMAT, "dataset": name, "version": cls.card.version, "config": config}
         with _room(partial):
@@ -114,14 +114,14 @@ def prepare(
 
 
 def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:
-    """``HOME/data/ptbxl-rate500``: the options that differ from their defaults, or a digest of many of them."""
+    """Return ``HOME/data/ptbxl-rate500``: name and non-default options, or a digest if these are long or unusual."""
     readable = "-".join(f"{key}{value}" for key, value in sorted(config.items()))
     plain = len(readable) <= 80 and all(letter.isalnum() or letter in "-._" for letter in readable)
     return home.data / f"{name}-{readable if plain else digest(config)}".rstrip("-")
 
 
 def _how_to_prepare(name: str, config: dict[str, Any], home: Home) -> str:
-    """The command, with the options of `config`."""
+    """Return the command that prepares the dataset with the options of `config`."""
     cls = DATASETS.get(name)
     assigned = [word for key, value in distinct(cls, config, name).items() for word in ("--set", f"{key}={value}")]
     root = ["--root", "FOLDER"] if cls.needs_root else []
@@ -129,7 +129,7 @@ def _how_to_prepare(name: str, config: dict[str, Any], home: Home) -> str:
 
 
 def read_preparation_log(prepared: PreparedDataset) -> PreparationLog:
-    """What the preparation left out and noticed."""
+    """Read which recordings the preparation left out and which oddities it noticed."""
     return PreparationLog(**json.loads(read_part(prepared.path, store.REPORT, prepared.manifest)))
 
 
@@ -188,7 +188,7 @@ def _prepare(
     progress: Progress | None,
     say: Say,
 ) -> None:
-    """Index, check the disk, go on or begin, write chunk by chunk, finish."""
+    """Index the dataset, check the disk space, start or resume, write chunk by chunk, finish."""
     name = made_from["dataset"]
     say(f"reading the index of {name}")
     chunk = max(1, min(CHUNK_RECORDINGS, int(CHUNK_BYTES / _recording_bytes(dataset))))
@@ -213,7 +213,7 @@ def _prepare(
 
 @contextlib.contextmanager
 def _room(folder: Path) -> Iterator[None]:
-    """Turn a full disk into an error that says how to go on."""
+    """Turn a full disk into an error that says how to resume."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a preparation has to say, by recording; kept as JSON lines while it works, as one JSON file in the store."""
+"""Log of a preparation, by recording: JSON lines while it runs, one JSON file in the store."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ REASONS = 8  # reasons named where nothing can be read
 
 @dataclass
 class PreparationLog:
-    """`left_out` recordings have a problem and are not in the store; `noticed` ones are, with an oddity."""
+    """Recordings `left_out` of the store for a problem, and oddities `noticed` in recordings of the store."""
 
     left_out: list[dict[str, str]] = field(default_factory=list)
     noticed: list[dict[str, str]] = field(default_factory=list)
 
     def summary(self) -> list[str]:
-        """A line per kind of finding, then the recordings left out: equal problems counted, others by name."""
+        """Return a line per kind of oddity, then the recordings left out: equal problems counted, others by name."""
         kinds = Counter(found["kind"] for found in self.noticed)
         lines = [f"{count} recordings: {kind}" for kind, count in sorted(kinds.items())]
         if not self.left_out:
@@ -37,7 +37,7 @@ class PreparationLog:
 
 @dataclass
 class Reason:
-    """Problems that differ in their file and in numbers alone, and the first recording that has it."""
+    """A group of problems that differ only in file and numbers, with the first recording that has one."""
 
     first: dict[str, str]
     count: int = 0
@@ -49,7 +49,7 @@ class Reason:
 
 
 def commonest_reasons(left_out: Iterable[dict[str, str]]) -> list[Reason]:
-    """Group what was left out by its reason, the commonest first."""
+    """Group the recordings left out by reason, the commonest first."""
     reasons: dict[str, Reason] = {}
     for found in left_out:
         kind = _NUMBERS.sub("0", _file_and_problem(found["problem"])[1])
@@ -58,14 +58,14 @@ def commonest_reasons(left_out: Iterable[dict[str, str]]) -> list[Reason]:
 
 
 def list_reasons(left_out: Iterable[dict[str, str]]) -> list[str]:
-    """Say each reason with its number of recordings, the commonest first; at most `REASONS` lines and one more."""
+    """Return a line per reason with its number of recordings, the commonest first; `REASONS` lines and one at most."""
     reasons = commonest_reasons(left_out)
     lines = [f"{reason.count} recording{'s' * (reason.count > 1)}: {reason}" for reason in reasons[:REASONS]]
     more = len(reasons) - len(lines)
     return lines + ([f"... and {more} more reason{'s' * (more > 1)}"] if more else [])
 
 
-_FILE = re.compile(r"(?P<file>[^:]*[/\\][^:]*): (?P<problem>.*)", re.DOTALL)  # as a RecordingError puts them together
+_FILE = re.compile(r"(?P<file>[^:]*[/\\][^:]*): (?P<problem>.*)", re.DOTALL)  # the form of a RecordingError's text
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -84,7 +84,7 @@ def to_lines(found: list[dict[str, str]]) -> bytes:
 
 
 def write_json(path: Path, left_out: Path, noticed: Path) -> None:
-    """Join two files of JSON lines into one JSON file, a line at a time: there may be very many."""
+    """Join two files of JSON lines into one JSON file, line by line, since they may be very long."""
     with path.open("w", encoding="utf-8") as file:
         file.write('{\n"left_out": [\n')
         file.writelines(_separated(left_out))

@@ -1,4 +1,4 @@
-"""The datasets that are prepared under a home, found by name and by what is known of their options."""
+"""Look-up of the datasets prepared under a home, by name and options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAME_SPLITS = {"rate"}  # options that leave recordings and splits as they are
 
 
 class Preparations:
-    """What is prepared under `home` from the present versions of the datasets; looked up once."""
+    """Datasets prepared under `home` from the current versions of their loaders; listed once."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -30,17 +30,17 @@ class Preparations:
         return list(dict.fromkeys(data.manifest["dataset"] for data in self.listing))
 
     def find(self, name: str, config: Mapping[str, Any], digest: str | None = None) -> PreparedDataset | None:
-        """Return the dataset as it was prepared with these options, or with others that keep its splits.
+        """Return the dataset prepared with these options, or with others that leave its splits unchanged.
 
-        `config` holds the options that differ from their defaults. Where there are several, the one of that `digest`
-        comes first, then the one with the very same options.
+        `config` holds the options that differ from their defaults. Of several matches, one with that `digest` is
+        preferred, then one with exactly the same options.
         """
         matches = [data for data in self._of(name) if _splitting(data.manifest["config"]) == _splitting(config)]
         matches.sort(key=lambda data: (data.digest != digest, data.manifest["config"] != config))
         return matches[0] if matches else None
 
     def largest(self, name: str) -> PreparedDataset | None:
-        """Return the preparation of a dataset that holds most recordings, whatever its options."""
+        """Return the preparation of a dataset with the most recordings, whatever its options."""
         return max(self._of(name), key=len, default=None)
 
     def _of(self, name: str) -> list[PreparedDataset]:
@@ -52,7 +52,7 @@ def _splitting(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open(folder: Path) -> PreparedDataset | None:
-    """Open a prepared dataset; None for one that is not finished, damaged, or not here in this version."""
+    """Open a prepared dataset; return None if it is unfinished, damaged or of another version."""
     try:
         data = PreparedDataset(folder)
         return data if data.manifest["version"] == DATASETS.get(data.manifest["dataset"]).card.version else None

@@ -1,6 +1,6 @@
-"""Read recordings and judge them: what goes into the store, what is left out and why, what is odd.
+"""Screening of recordings: which ones enter the store, which are left out and why, and which are odd.
 
-Each chunk of recordings is read by itself, by this process or by others, and comes back in order.
+Each chunk of recordings is read independently, by this process or by workers; results come back in order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
 
 EINTHOVEN_TOLERANCE = 0.05  # mV; rounding of three leads stays far below, a swapped lead far above
-AHEAD = 2  # chunks per worker that are read ahead of the writer
+AHEAD = 2  # chunks per worker read ahead of the writer
 
 
 @dataclass
 class Screened:
-    """What reading a chunk gave: the sound recordings, in order, and the findings."""
+    """The usable recordings of a chunk, in order, and the findings."""
 
     signals: list[bytes] = field(default_factory=list)  # per recording (12, time) int16
     checksums: list[bytes] = field(default_factory=list)  # per recording one uint32
@@ -44,12 +44,12 @@ class Screened:
 def read_chunks(
     dataset: Dataset, root: Path | None, chunks: Iterable[list[RecordingEntry]], workers: int = 1
 ) -> Iterator[tuple[list[RecordingEntry], Screened]]:
-    """Screen every chunk, in order. `workers` processes stay a few chunks ahead, so that memory stays bounded."""
+    """Screen every chunk, in order; `workers` processes stay at most a few chunks ahead, which bounds memory."""
     if workers == 1:
         for chunk in chunks:
             yield chunk, screen(dataset, root, chunk)
         return
-    context = multiprocessing.get_context("spawn")  # a fork would copy whatever threads and libraries hold
+    context = multiprocessing.get_context("spawn")  # a fork would copy whatever state threads and libraries hold
     pool = ProcessPoolExecutor(workers, context, _start, (dataset, root))
     waiting: deque[tuple[list[RecordingEntry], Future[Screened]]] = deque()
     try:
@@ -68,7 +68,7 @@ def read_chunks(
 
 
 def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> Screened:
-    """Read a chunk of recordings; those that cannot serve are named in the findings."""
+    """Read a chunk of recordings; unusable ones are named in the findings."""
     found = Screened()
     for position, entry in enumerate(chunk):
         try:
@@ -88,7 +88,7 @@ def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> 
     return found
 
 
-_HERE: list[tuple[Dataset, Path | None]] = []  # of a worker process: the dataset it reads
+_HERE: list[tuple[Dataset, Path | None]] = []  # in a worker process: the dataset that it reads
 
 
 def _start(dataset: Dataset, root: Path | None) -> None:
@@ -100,7 +100,7 @@ def _screen_here(chunk: list[RecordingEntry]) -> Screened:
 
 
 def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal:
-    """Put the leads into the order of LEADS; refuse what no method could use."""
+    """Reorder the leads as in LEADS; raise `RecordingError` for recordings that no method can use."""
     file = entry.locator or entry.record_id
     try:
         order = lead_positions(raw.leads)
@@ -115,7 +115,7 @@ def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal
 
 
 def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> int:
-    """Note flat leads, missing samples, broken lead identities and impossible entries; return the missing samples."""
+    """Note flat leads, missing samples, broken lead identities and odd entries; return the missing samples' number."""
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
     residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
@@ -138,7 +138,7 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
 
 
 def _limb_leads(raw: RawSignal) -> np.ndarray:
-    """The first six leads in millivolt; there is no missing sample among them."""
+    """Convert the first six leads to millivolt; they must have no missing samples."""
     gain, baseline = raw.gain[:6], raw.baseline[:6]
     one = shared_gain(gain, baseline)
     return to_millivolt(raw.adc[:6], gain if one is None else one, baseline, missing=False)

@@ -1,6 +1,6 @@
-"""The index of a dataset, checked as a whole and kept in a file of chunks, so that its size never meets memory.
+"""The index of a dataset, checked as a whole and stored on disk in chunks, so it is never in memory as a whole.
 
-Of each recording 17 bytes stay in memory (hashes of its id and its patient, its split), and as much again for a check.
+Each recording takes 17 bytes of memory (hashes of its id and its patient, its split), and as much again in a check.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from benchmark.errors import DataError, raise_all
 
 @dataclass(frozen=True)
 class Index:
-    """A checked index in the file `path`; by its `digest` another reading of the original files is compared."""
+    """A checked index in the file `path`; its `digest` changes whenever the original index does."""
 
     path: Path
     recordings: int
-    readable: int  # those against which the index says nothing
+    readable: int  # entries without a problem
     chunk: int  # recordings per chunk
     digest: str
 
     def chunks(self, skip: int = 0) -> Iterator[list[RecordingEntry]]:
-        """The entries in order, chunk by chunk, without the first `skip` chunks."""
+        """Yield the entries in order, chunk by chunk, without the first `skip` chunks."""
         with self.path.open("rb") as file:
             for number in range(-(-self.recordings // self.chunk)):
                 found: list[RecordingEntry] = pickle.load(file)  # our own file, written a moment ago under our lock
@@ -42,7 +42,7 @@ class Index:
 
 
 def write_index(name: str, entries: Iterable[RecordingEntry], path: Path, chunk: int) -> Index:
-    """Write the entries to `path`; raise `DataError` where ids repeat, splits are unknown or a patient is in two."""
+    """Write the entries to `path`; raise `DataError` if ids repeat, splits are unknown or a patient is in two."""
     seen, total = _Seen(), hashlib.sha256()
     with path.open("wb") as file:
         for batch in _batched(entries, chunk):
@@ -62,7 +62,7 @@ def _batched(entries: Iterable[RecordingEntry], size: int) -> Iterator[list[Reco
 
 
 class _Seen:
-    """The guards that every dataset passes: unique ids, known splits, no patient in two splits."""
+    """The checks that every dataset must pass: unique ids, known splits, no patient in two splits."""
 
     def __init__(self) -> None:
         self.ids, self.patients, self.splits = array("Q"), array("Q"), bytearray()

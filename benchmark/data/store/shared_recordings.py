@@ -1,6 +1,6 @@
-"""Which recordings two prepared datasets share: patients by their ids, signals by their fingerprints.
+"""Comparison of two prepared datasets for shared recordings: patients by id, signals by fingerprint.
 
-A comparison is made once and kept in the folder of the fingerprints, under the digests of both datasets.
+Each comparison is made once and cached in the folder of the fingerprints, under the digests of both datasets.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ QUICK_PAIRS = 5e7  # of fingerprints: comparing them takes about two seconds
 
 @dataclass(frozen=True)
 class Shared:
-    """What a dataset's recordings have in common with one split of another dataset, which has `recordings`.
+    """The overlap of a dataset with one split of another dataset; that split holds `recordings`.
 
-    `patients` counts equal ids, which mean something within one dataset only. `copies` maps a recording to the one
-    there that has the same signal.
+    `patients` counts equal ids, which are meaningful only within one dataset. `copies` maps a recording to the
+    recording of that split with the same signal.
     """
 
     recordings: int
@@ -35,13 +35,13 @@ class Shared:
 
 
 def shared_recordings(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> dict[str, Shared]:
-    """Look for the recordings of a split of `data` in every split of `other`; `folder` keeps the result."""
+    """Look for the recordings of a split of `data` in every split of `other`; the result is cached in `folder`."""
     path = _result_file(data, split, other, folder)
     return stored_json(path, lambda: _plain(_compare(data, split, other, folder)), _parse)
 
 
 def is_quick(data: PreparedDataset, split: str, other: PreparedDataset, folder: Path) -> bool:
-    """Whether `shared_recordings` takes seconds at most: the result is kept, or the datasets are small."""
+    """Whether `shared_recordings` takes seconds at most: the result is cached, or the datasets are small."""
     if _result_file(data, split, other, folder).is_file():
         return True
     new = {one.digest: one for one in (data, other) if not fingerprints_file(one, folder).is_file()}
@@ -50,7 +50,7 @@ def is_quick(data: PreparedDataset, split: str, other: PreparedDataset, folder: 
 
 
 def together(parts: Iterable[Shared]) -> Shared:
-    """Return what several splits share."""
+    """Merge the overlaps of several splits."""
     parts = list(parts)
     copies = {name: copy for part in parts for name, copy in part.copies.items()}
     return Shared(sum(part.recordings for part in parts), sum(part.patients for part in parts), copies)

@@ -1,7 +1,7 @@
-"""Hold original files against the store and against the checksums that their distribution gives.
+"""Comparison of original files with the store and with the checksums of their distribution.
 
 `SHA256SUMS.txt` of PhysioNet lists every file; WFDB headers have a checksum per lead, which reading verifies. Then the
-samples, labels and splits that the loader reads are compared with those in the store: the store is lossless or wrong.
+samples, labels and splits that the loader reads must equal those in the store, which is lossless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Found = tuple[str, str, tuple[str, ...], int, bool]  # the fields of a Finding
 
 
 def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list[Found]:
-    """Compare the files under `root` with the store, and with SHA256SUMS.txt if it is there."""
+    """Compare the files under `root` with the store, and with SHA256SUMS.txt if it exists."""
     found = check_sums(root)
     try:
         entries = {entry.record_id: entry for entry in dataset.entries(root)}
@@ -44,7 +44,7 @@ def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list
 
 
 def check_sums(root: Path) -> list[Found]:
-    """Files that disagree with SHA256SUMS.txt; those that are not there are counted, for many take only a part."""
+    """Report files that disagree with SHA256SUMS.txt, and count missing ones, since partial downloads are common."""
     path = root / SUMS
     if not path.is_file():
         return []
@@ -67,7 +67,7 @@ def check_sums(root: Path) -> list[Found]:
 
 
 def _stored_labels(data: PreparedDataset) -> list[dict[str, set[str]]]:
-    """The positive classes of each recording, by label set."""
+    """Return the positive classes of each recording, by label set."""
     found: list[dict[str, set[str]]] = [{} for _ in range(len(data))]
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
@@ -84,7 +84,7 @@ def _compare(
     root: Path,
     labels: dict[str, set[str]],
 ) -> str | None:
-    """Which of PROBLEMS a recording has; None for none."""
+    """Return which of PROBLEMS a recording has, or None."""
     if entry is None:
         return GONE
     try:

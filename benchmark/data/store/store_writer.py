@@ -1,7 +1,7 @@
-"""Write a prepared dataset chunk by chunk, so that a kill costs one chunk and memory stays what a chunk takes.
+"""Writer of prepared datasets, chunk by chunk: a killed run loses at most one chunk, and memory holds only one.
 
-Every file is only appended to. After each chunk a journal says how long each file is; whoever goes on cuts the
-files back to these lengths. The folder becomes the store by one move at the very end.
+Every file is only appended to. After each chunk a journal records the length of each file; a resumed run truncates
+the files to these lengths. At the very end the folder becomes the store by a single rename.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RECORD_COLUMNS = ("record_id", "patient_id", "split", "age", "sex", "report", "o
 
 
 class StoreWriter:
-    """Appends screened chunks to the files under `folder`; `made_from` says what a later run may go on with."""
+    """Appends screened chunks to the files under `folder`; a later run resumes only if `made_from` is equal."""
 
     def __init__(self, folder: Path, dataset: Dataset, index: Index, made_from: Mapping[str, Any]) -> None:
         self.folder, self.dataset, self.index = folder, dataset, index
@@ -48,7 +48,7 @@ class StoreWriter:
 
     @property
     def chunks(self) -> int:
-        """Chunks that are written already."""
+        """Number of chunks already written."""
         return int(self.state["chunks"])
 
     @property
@@ -57,7 +57,7 @@ class StoreWriter:
 
     @property
     def written(self) -> int:
-        """Bytes of signal."""
+        """Bytes of signal already written."""
         return int(self.state["sizes"][integrity.SIGNALS])
 
     def append(self, chunk: list[RecordingEntry], found: Screened) -> None:
@@ -88,7 +88,7 @@ class StoreWriter:
         write_text(self.folder / JOURNAL, json.dumps(self.state))
 
     def finish(self) -> None:
-        """Bring the parts into the store's form, and write the manifest."""
+        """Convert the parts to the store's format and write the manifest."""
         n, folder = self.recordings, self.folder
         _save_npy(folder / integrity.CHECKSUMS, folder / CHECKSUMS, "<u4", (n,))
         _save_npy(folder / prepared.CALIBRATION, folder / CALIBRATION, "<f8", (n, len(LEADS), 2))
@@ -106,7 +106,7 @@ class StoreWriter:
         self.index.path.unlink()
 
     def _journal(self) -> dict[str, Any] | None:
-        """The state that a killed run left, if it was made from the same files and options; its files cut to it."""
+        """Return the state of a killed run with the same files and options, its files truncated to it; else None."""
         try:
             state: dict[str, Any] = json.loads((self.folder / JOURNAL).read_text("utf-8"))
             if state["made_from"] != self.made_from or state["sizes"].keys() != set(self.parts):
@@ -158,7 +158,7 @@ class StoreWriter:
 
     def _manifest(self, matrices: Mapping[str, np.ndarray]) -> dict[str, Any]:
         labels = hashlib.sha256()
-        for name in sorted(matrices):  # of the matrices, not of the file: a zip archive carries the time of its writing
+        for name in sorted(matrices):  # of the matrices, not of the file: a zip archive contains its time of writing
             labels.update(name.encode() + matrices[name].tobytes())
         parts = integrity.measure_parts(self.folder, (integrity.SIGNALS, integrity.CHECKSUMS, *prepared.PARTS))
         files = (integrity.SIGNALS, prepared.CALIBRATION, prepared.RECORDS)
@@ -191,14 +191,14 @@ def _lines(rows: list[tuple[Any, ...]]) -> bytes:
 
 
 def _save_npy(path: Path, raw: Path, dtype: str, shape: tuple[int, ...]) -> None:
-    """Write what `np.save` makes of the raw numbers, without a copy of them in memory."""
+    """Write raw numbers as an .npy file like `np.save`, without a copy of them in memory."""
     with path.open("wb") as file, raw.open("rb") as values:
         np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
         shutil.copyfileobj(values, file)
 
 
 def _save_npz(path: Path, matrices: Mapping[str, np.ndarray]) -> None:
-    """Write what `np.savez` writes, but for the time of the writing: equal matrices make equal files."""
+    """Write matrices like `np.savez`, but without the time of writing: equal matrices make equal files."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, matrix in matrices.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
@@ -206,12 +206,12 @@ def _save_npz(path: Path, matrices: Mapping[str, np.ndarray]) -> None:
 
 
 def _map(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The raw file as an array that is read from disk as it is used."""
+    """Map a raw file into memory as an array."""
     return np.memmap(path, dtype, "r", shape=shape) if np.prod(shape) else np.zeros(shape, dtype)
 
 
 def _split_digest(records: Path) -> str:
-    """Which recording is in which split, in the order of the store."""
+    """Compute a digest of each recording's id and split, in the order of the store."""
     total = hashlib.sha256()
     with records.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

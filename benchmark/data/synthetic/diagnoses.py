@@ -1,4 +1,4 @@
-"""What the synthetic ECGs can show, as data: the waves of a healthy heart and what each condition makes of them.
+"""Conditions of the synthetic ECGs, as data: the waves of a healthy heart and their change by each condition.
 
 A visit shows ``normal + severity * (full form - normal)``, summed over its conditions, so that conditions combine and
 have mild forms without a line of code. Times are in seconds from the R peak, vectors in millivolt: x to the left, y to
@@ -48,11 +48,11 @@ NO_P: Waves = {"P right": Wave(-0.16, 0.017, 0.020, 0, 0, 0), "P left": Wave(-0.
 
 @dataclass(frozen=True)
 class Ectopy:
-    """Premature beats: the forms they can take (a patient has one), how early they come, what follows."""
+    """Premature beats: their possible forms (a patient has one), how early they occur, and the pause after them."""
 
     forms: tuple[Waves, ...]
     coupling: tuple[float, float]  # in sinus intervals
-    pause: float  # what the next interval makes up for: 1 compensates fully, 0 not at all
+    pause: float  # compensation by the next interval: 1 compensates fully, 0 not at all
 
 
 VENTRICULAR = Ectopy(
@@ -99,7 +99,7 @@ SUPRAVENTRICULAR = Ectopy(
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a finding changes; `severity` is the range that visits show, 1 being the full form."""
+    """The changes made by a finding; `severity` is the range over visits, 1 being the full form."""
 
     title: str
     waves: Waves = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A parametric 12-lead ECG: every wave is a Gaussian in time with a heart vector, projected on the leads.
+"""A parametric 12-lead ECG: every wave is a Gaussian in time with a heart vector, projected onto the leads.
 
 The sum of Gaussians is McSharry et al. 2003 (doi:10.1109/TBME.2003.808805), the heart vector in three dimensions Sameni
 et al. 2007 (doi:10.1155/2007/43407), the projection on eight leads Dower et al. 1980 (doi:10.1002/clc.1980.3.2.87).
@@ -51,7 +51,7 @@ PATIENT_STREAM, VISIT_STREAM = 1, 2  # keep the random numbers of patients and v
 
 @dataclass(frozen=True)
 class Visit:
-    """Everything that a recording and its report share; the signal follows from it alone."""
+    """Everything that a recording and its report share; it alone determines the signal."""
 
     seed: int
     patient: int
@@ -71,7 +71,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What stays with a patient from visit to visit."""
+    """The properties of a patient that stay constant from visit to visit."""
 
     voltage: Floats  # (W, 1) factor on the heart vectors
     width: Floats  # (W, 1) factor on the waves' widths
@@ -138,7 +138,7 @@ def wave_tables(visit: Visit, anatomy: Anatomy, rng: np.random.Generator) -> Flo
 
 
 def heart_angle(axis: float) -> float:
-    """Turn an axis that leads I and aVF show (degrees) into the heart vector's own frontal angle (radian)."""
+    """Convert the axis seen by leads I and aVF (degrees) into the heart vector's own frontal angle (radian)."""
     phi = np.deg2rad(axis)
     x, y = np.linalg.solve(FRONTAL, [np.cos(phi), np.sin(phi) * np.sqrt(3) / 2])  # aVF is the short one
     return float(np.arctan2(y, x))
@@ -197,20 +197,20 @@ def beat_times(visit: Visit, seconds: float, rng: np.random.Generator) -> tuple[
 
 
 def sinus_intervals(mean: float, count: int, rng: np.random.Generator) -> Floats:
-    """Regular but for breathing (respiratory sinus arrhythmia) and a little jitter: (count,) seconds."""
+    """Draw intervals, (count,) seconds: regular except for respiratory sinus arrhythmia and a little jitter."""
     breath = 2 * np.pi * rng.uniform(0.18, 0.32) * mean * np.arange(count) + rng.uniform(0, 2 * np.pi)
     change: Floats = rng.uniform(0.005, 0.05) * np.sin(breath) + rng.normal(0, 0.008, count)
     return mean * (1 + change)
 
 
 def fibrillating_intervals(mean: float, count: int, rng: np.random.Generator) -> Floats:
-    """Irregularly irregular: independent intervals whose spread is 16 to 28 % of their mean: (count,) seconds."""
+    """Draw independent intervals, (count,) seconds, irregularly irregular: their spread is 16 to 28 % of the mean."""
     spread = rng.uniform(0.16, 0.28)
     return np.maximum(mean * rng.gamma(1 / spread**2, spread**2, count), 0.28)
 
 
 def premature_spots(peaks: Floats, interval: float, seconds: float, rng: np.random.Generator) -> Ints:
-    """Choose 1 to 4 beats that come early and are surely seen; never neighbours."""
+    """Choose 1 to 4 beats, never neighbours, to come early, well inside the recording."""
     seen = np.flatnonzero((peaks > 0.3 + interval / 2) & (peaks < seconds - 0.3))
     if len(seen) == 0:
         seen = np.array([np.argmin(np.abs(peaks - seconds / 2))])
@@ -238,7 +238,7 @@ def beats(peaks: Floats, waves: Floats, torso: Floats, rate: float, samples: int
 
 
 def jitter(peaks: Floats, waves: Floats, rng: np.random.Generator) -> Floats:
-    """Return what makes no two beats alike, (B, W, 6): breathing swings the axis, conduction varies a little."""
+    """Return random changes of each beat, (B, W, 6): breathing swings the axis, conduction varies a little."""
     change = np.zeros_like(waves)
     count = len(NAMES)
     change[:, :, 0] = rng.normal(0, 0.0015, (len(peaks), count))

@@ -1,7 +1,7 @@
-"""Wording for the synthetic recordings: a short clinical report, never the same sentence for the same finding.
+"""Short clinical reports for the synthetic recordings, with varied sentences for each finding.
 
 The style is that of PTB-XL (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6): the rhythm, the axis, the findings, a
-remark; lower case as often as not; English, or German without full stops. Label codes never appear in a report.
+remark; half of the reports in lower case; English, or German without full stops. Label codes never appear in a report.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmark.data.synthetic.synthesis import Visit
 
 @dataclass(frozen=True)
 class Wording:
-    """Ways to name a finding (they can be qualified: "possible ...") and sentences that stand as they are."""
+    """Names of a finding, which can be qualified ("possible ..."), and sentences that are used unchanged."""
 
     names: tuple[str, ...]
     sentences: tuple[str, ...] = ()
@@ -24,10 +24,10 @@ class Wording:
 
 @dataclass(frozen=True)
 class Language:
-    """Everything a report says in one language; {} takes a finding's name or a number."""
+    """The phrases of reports in one language; {} takes a finding's name or a number."""
 
     findings: dict[str, Wording]
-    sinus: tuple[str, ...]  # the rhythm, when no finding is one
+    sinus: tuple[str, ...]  # the rhythm, if no finding names one
     rates: tuple[str, ...]
     axes: dict[str, tuple[str, ...]]
     mild: tuple[str, ...]
@@ -147,7 +147,7 @@ BLIND_TO_AXIS = frozenset({"CLBBB", "CRBBB", "LVHT"})  # they turn the QRS compl
 
 
 def write_report(visit: Visit, language: Language, rng: np.random.Generator) -> str:
-    """Describe a visit: every finding once, the rest (rate, axis, remark) now and then."""
+    """Describe a visit: every finding once, and sometimes rate, axis and a remark."""
     statements = [rhythm(visit, language, rng)]
     if rng.random() < 0.4 and not BLIND_TO_AXIS & set(visit.codes):
         statements.append(pick(language.axes[side_of(visit.axis)], rng))
@@ -169,7 +169,7 @@ def rhythm(visit: Visit, language: Language, rng: np.random.Generator) -> str:
 
 
 def name(code: str, severity: float, language: Language, rng: np.random.Generator) -> str:
-    """Name one finding; what is mild is sometimes called so, or doubted."""
+    """Name one finding; some findings are at random qualified as mild, marked or uncertain."""
     wording = language.findings[code]
     if rng.random() < 0.3 and wording.sentences:
         return pick(wording.sentences, rng)
