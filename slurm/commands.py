@@ -1,4 +1,4 @@
-"""What `benchmark.commands.cluster` calls: logs, retry, cancel, and the look at everything submitted."""
+"""Functions behind `benchmark.commands.cluster`: status, logs, retry, cancel, cost and doctor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMED = 10  # failed and lost cells that `status` names
 
 
 def status(options: argparse.Namespace) -> int:
-    """Counts of everything submitted, by method and task; with ``--watch`` again and again until nothing is open."""
+    """Print counts of submitted cells by method and task; with ``--watch``, repeat until no job is open."""
     home, suite = home_of(options), _suite_name(options.suite)
     while True:
         seen = look(options.patience)
@@ -45,7 +45,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def open_cells(home: Home) -> dict[str, str]:
-    """Keys of cells that are queued or running, by state; told from the disk where no scheduler answers."""
+    """Return the state of each queued or running cell, by key; read from disk if no scheduler answers."""
     return under_way(home, functools.partial(look, patience=5.0))
 
 
@@ -54,7 +54,7 @@ def _suite_name(given: str | None) -> str | None:
 
 
 def _wanted(found: list[Standing], options: argparse.Namespace) -> list[Standing]:
-    """Those of ``--methods`` and ``--tasks``."""
+    """Return the cells selected by ``--methods`` and ``--tasks``."""
     chosen_rows = [standing for standing in found if not options.methods or standing.cell.row in options.methods]
     return [standing for standing in chosen_rows if not options.tasks or standing.cell.task in options.tasks]
 
@@ -67,7 +67,7 @@ def rows_of(found: list[Standing]) -> list[dict[str, object]]:
 
 
 def table(found: list[Standing], home: Home, suite: str | None) -> list[str]:
-    """Lines for a terminal: counts, then the failed and lost cells with their reasons; `suite` as it was given."""
+    """Return lines for a terminal: counts, then failed and lost cells with reasons; `suite` as the user gave it."""
     if not found:
         return ["nothing was submitted from this home"]
     lines = [f"{'method':20s} {'task':20s}" + "".join(f" {state:>8s}" for state in STATES)]
@@ -87,7 +87,7 @@ def table(found: list[Standing], home: Home, suite: str | None) -> list[str]:
 
 
 def _reasons(bad: list[Standing]) -> list[str]:
-    """Each reason of a row once, with the first of its cells."""
+    """Return each distinct reason of a row once, with the first cell that has it."""
     alike: dict[tuple[str, str, str, str], list[Standing]] = {}
     for one in bad:
         why = one.message or "its job ended without a record of it"
@@ -103,7 +103,7 @@ def _and_more(several: list[Standing]) -> str:
 
 
 def logs(options: argparse.Namespace) -> int:
-    """Print what the job of a cell said; with ``--follow`` as it says it."""
+    """Print the log of a cell's job; with ``--follow``, keep printing new output."""
     home = home_of(options)
     standing = _the_cell(options.cell, home)
     number, submission = standing.cell.unit, standing.submission
@@ -128,7 +128,7 @@ def logs(options: argparse.Namespace) -> int:
 
 
 def _the_cell(name: str, home: Home) -> Standing:
-    """The newest submitted cell whose key starts with `name`, or whose title contains it."""
+    """Return the one submitted cell whose key starts with `name`, or whose title is or contains it."""
     found = standings(home, seen={})
     matches = [entry for entry in found if entry.cell.key.startswith(name)]
     matches = matches or [entry for entry in found if name == entry.cell.title]
@@ -143,7 +143,7 @@ def _the_cell(name: str, home: Home) -> Standing:
 
 
 def retry(options: argparse.Namespace) -> int:
-    """Submit failed and lost cells again, the pre-training that they need included."""
+    """Resubmit failed and lost cells, with the pre-training they need."""
     from benchmark.planning.plan import Cell, CellGroup, group_cells
     from slurm.executor import SlurmExecutor
     from slurm.profiles import Profile, load_profile
@@ -175,7 +175,7 @@ def retry(options: argparse.Namespace) -> int:
 
 
 def factor(option: str, text: str | None) -> float:
-    """2.0 of ``x2``."""
+    """Parse a factor: ``x2`` is 2.0, None is 1.0."""
     if text is None:
         return 1.0
     try:
@@ -188,7 +188,7 @@ def factor(option: str, text: str | None) -> float:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """End the queued and running jobs of everything submitted, or of one suite; records stay."""
+    """Cancel all queued and running jobs, or those of one suite; records are kept."""
     home = home_of(options)
     seen = queue.queue()
     jobs = {

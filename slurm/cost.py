@@ -1,4 +1,4 @@
-"""``plan --cost``: hours of a grid by stage, from earlier records, and what is missing before anything is queued."""
+"""``plan --cost``: estimated hours by stage, from earlier records, and missing data, before anything is queued."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from slurm.profiles import load_profile
 
 @dataclass
 class StageCost:
-    """What one stage of the grid asks for."""
+    """Jobs, cells and hours of one stage of the grid."""
 
     stage: str
     jobs: int = 0
     cells: int = 0
-    hours: float = 0.0  # of all its jobs together
+    hours: float = 0.0  # sum over its jobs
     gpu_hours: float = 0.0
     cpu_hours: float = 0.0
 
 
 def print_cost(options: argparse.Namespace) -> int:
-    """Exit code 5 when data is missing that a run would need."""
+    """Print the estimated cost of a plan; return exit code 5 if data is missing that a run would need."""
     home, made = home_of(options), plan_of(options)
     standings = standings_at(made, home)
     profile = load_profile(options.profile or "default", options.resource)
@@ -88,7 +88,7 @@ def total(stages: list[StageCost]) -> StageCost:
 
 
 def missing_data(made: Plan, home: Home) -> list[str]:
-    """Datasets that are neither prepared nor at hand; weights that are missing are an error of the plan already."""
+    """List datasets with neither prepared nor original files; missing weights already fail the plan."""
     lines = []
     for name, config in _datasets(made):
         cls: type[Dataset] = DATASETS.get(name)
@@ -101,7 +101,7 @@ def missing_data(made: Plan, home: Home) -> list[str]:
 
 
 def licences(made: Plan) -> list[str]:
-    """Of every dataset and method of the plan, as their cards state them."""
+    """List the licences of the plan's datasets, methods and weights, as their cards state them."""
     datasets = {name: DATASETS.get(name).card.licence for name, _ in _datasets(made)}
     cards: dict[str, MethodCard] = {cell.spec.method: METHODS.get(cell.spec.method).card for cell in made.cells}
     lines = [f"dataset {name}: {licence}" for name, licence in sorted(datasets.items())]

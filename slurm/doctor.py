@@ -1,4 +1,4 @@
-"""``ecgarena doctor --profile NAME``: is the cluster, as the profile has it, fit for a run? Faults and cures."""
+"""``ecgarena doctor --profile NAME``: check whether the cluster in the profile is fit for a run, with remedies."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from slurm.planner import Array, Unit
 from slurm.profiles import STAGES, Profile, Resources, load_profile, minutes
 from slurm.snapshot import snapshot
 
-SKEW = 2.0  # seconds between clocks that are no trouble
+SKEW = 2.0  # tolerated difference between clocks, in seconds
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol")
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at; `remedy` is given where it is not `good`. Warnings do not change the exit code."""
+    """Result of one check; `remedy` applies if it is not `good`. Warnings do not change the exit code."""
 
     what: str
     good: bool
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def examine(options: argparse.Namespace) -> int:
-    """Print what was found here and on a node of each kind in the profile; exit code 5 when something is wrong."""
+    """Print the findings here and on one node of each kind in the profile; return 5 if something is wrong."""
     home = home_of(options)
     profile = load_profile(options.profile or "default", options.resource)
     wrong = 0
@@ -74,7 +74,7 @@ def _all_findings(profile: Profile, home: Home, patience: float) -> Iterator[tup
 
 
 def kinds(profile: Profile) -> dict[str, Resources]:
-    """The different kinds of node that the stages ask for."""
+    """Return the resources of each distinct kind of node, by the names of the stages that request it."""
     found: dict[str, tuple[list[str], Resources]] = {}
     for stage in STAGES:
         resources = profile.resources(stage)
@@ -86,7 +86,7 @@ def kinds(profile: Profile) -> dict[str, Resources]:
 
 
 def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
-    """What can be told without a job."""
+    """Yield the findings that need no job."""
     absent = [name for name in COMMANDS if shutil.which(name) is None]
     yield Finding("SLURM's commands are here", not absent, f"{', '.join(absent)} not found: run this on a login node")
     has_accounting = shutil.which("sacct") is not None
@@ -122,7 +122,7 @@ def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
 
 
 def on_node(profile: Profile, resources: Resources, home: Home, patience: float) -> Iterator[Finding]:
-    """What a small job with these resources sees."""
+    """Submit a small job with these resources and yield its findings."""
     folder = _folder(home)
     (folder / "login.txt").write_text("seen from here")
     small = resources.model_copy(update={"nodes": 1, "tasks": 1, "time": 5, "signal_seconds": 60})
@@ -145,7 +145,7 @@ def on_node(profile: Profile, resources: Resources, home: Home, patience: float)
 
 
 def judge(found: dict[str, Any], resources: Resources, folder: Path, received: float) -> Iterator[Finding]:
-    """What a node's facts mean; `received` is when they came, by the clock here."""
+    """Yield findings from a node's facts; `received` is when they arrived, by the local clock."""
     yield Finding(
         "the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGARENA_HOME on a shared folder"
     )
@@ -213,7 +213,7 @@ def _versions(found: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _result(folder: Path, job: str, patience: float) -> tuple[dict[str, Any] | None, str]:
-    """What the job wrote, or None and why not."""
+    """Return the facts that the job wrote, or None and the reason why there are none."""
     deadline, gone = time.monotonic() + patience, 0
     state: queue.Queued | None = None
     while time.monotonic() < deadline:
@@ -247,7 +247,7 @@ def _folder(home: Home) -> Path:
 
 
 def _partitions() -> dict[str, int | None]:
-    """Name -> longest time in minutes, None for no limit."""
+    """Return the time limit of each partition in minutes, by name; None means no limit."""
     found: dict[str, int | None] = {}
     for line in queue.ask(["sinfo", "--noheader", "--format", "%R|%l"]).splitlines():
         name, _, limit = line.partition("|")

@@ -1,8 +1,8 @@
-"""How long a cell takes, by what was measured under the same home; where nothing fits, by a stated default.
+"""Estimates of how long a cell takes, from earlier runs under the same home, else a stated default.
 
-A time serves for the same recipe alone (method, task and their options; of weights the training too) and is scaled by
-the number of recordings. Synthetic and partial runs serve for their like alone: what takes seconds on sixty made-up
-recordings says nothing about a night on real ones.
+A measured time applies to the same recipe only (method, task and their options; for weights also the training). It is
+scaled by the number of recordings. Synthetic and partial runs are estimated only from runs of their own kind: seconds
+on sixty synthetic recordings do not predict a night on real ones.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from benchmark.records.spec import RunSpec, cost_recipe
 from benchmark.registry import METHODS
 from slurm.recordings import Recordings
 
-# seconds, where nothing was measured yet: long enough that a first job is not cut
+# seconds, used without measurements: long enough that the first job does not hit its time limit
 DEFAULTS = {"pretrain": 4 * 3600.0, "features": 600.0, "probe": 30.0, "train": 900.0, "report": 1800.0}
-ANY_METHOD = ("probe", "report")  # stages whose time hangs on the task more than on the method
+ANY_METHOD = ("probe", "report")  # stages whose time depends on the task more than on the method
 STARTUP = 60.0  # seconds of a job before its first cell: Python, libraries, the method
-ALIKE = 0.1  # measured times of so similar sizes are taken before those that must be scaled further
+ALIKE = 0.1  # relative difference in size within which runs are preferred over those that need more scaling
 
 
 class Estimate(NamedTuple):
-    """Expected seconds, and from how many earlier ones (0: the default)."""
+    """Expected seconds, and the number of runs they are based on (0: the default)."""
 
     seconds: float
     seen: int
 
 
 class Run(NamedTuple):
-    """Seconds that so many recordings took."""
+    """Measured seconds for a number of recordings."""
 
     recordings: float
     seconds: float
 
 
 class Estimates:
-    """Means of what was measured, per recording."""
+    """Estimates from the mean measured time per recording."""
 
     def __init__(self, entries: Iterable[Entry], home: Home) -> None:
         self.recordings = Recordings(home)
@@ -66,10 +66,10 @@ class Estimates:
         for path in home.features.glob("*.json"):
             self._add_features(path, synthetic)
 
-    # --- what is expected ---
+    # --- estimates ---
 
     def cell(self, cell: Cell, stage: str) -> Estimate:
-        """One cell whose features are at hand."""
+        """Estimate one cell whose features are already extracted."""
         spec = cell.spec
         kind = (self.recordings.is_synthetic(spec.dataset), spec.limit is not None)
         recipe = cost_recipe(spec.method_config, spec.training, spec.task_config)
@@ -79,13 +79,13 @@ class Estimates:
         return self._expect(keys, self.recordings.of_cell(cell), stage)
 
     def features(self, spec: RunSpec) -> Estimate:
-        """One pass over a dataset's signals."""
+        """Estimate one pass over a dataset's signals."""
         kind = (self.recordings.is_synthetic(spec.dataset), spec.limit is not None)
         key = ("features", spec.method, digest(spec.method_config), *kind)
         return self._expect([key], self.recordings.of_pass(spec), "features")
 
     def pretraining(self, spec: RunSpec) -> Estimate:
-        """The training of the weights of `spec`."""
+        """Estimate the pre-training of the weights of `spec`."""
         recipe = spec.pretraining
         assert recipe is not None
         kind = (self.recordings.is_synthetic(recipe["dataset"]), recipe["limit"] is not None)
@@ -94,7 +94,7 @@ class Estimates:
         return self._expect([key], self.recordings.of_pretraining(recipe), "pretrain")
 
     def _expect(self, keys: list[Hashable], recordings: float | None, stage: str) -> Estimate:
-        """The mean of the first key that anything was measured for, scaled to so many recordings."""
+        """Return the estimate from the first key with measurements, scaled to `recordings`."""
         if recordings is None:
             return Estimate(DEFAULTS[stage], 0)
         place = (*keys, recordings)
@@ -103,7 +103,7 @@ class Estimates:
             self._estimates[place] = _scaled(runs, recordings) if runs else Estimate(DEFAULTS[stage], 0)
         return self._estimates[place]
 
-    # --- what was measured ---
+    # --- measurements ---
 
     def _add_cell(self, entry: Entry) -> None:
         kind = (entry.synthetic, entry.partial)
@@ -113,7 +113,7 @@ class Estimates:
             self._runs["task", entry.task, entry.recipe[1], *kind].append(run)
 
     def _add_pretraining(self, card: Mapping[str, Any]) -> None:
-        with suppress(KeyError, TypeError, ValueError):  # of another form
+        with suppress(KeyError, TypeError, ValueError):  # a card in another format
             recipe = card["recipe"]
             key = digest([card["config"], recipe["training"]])
             kind = (bool(card["synthetic"]), recipe["limit"] is not None)
@@ -121,8 +121,8 @@ class Estimates:
             self._runs["pretrain", card["method"], key, *kind].append(run)
 
     def _add_features(self, path: Path, synthetic: Mapping[str, object]) -> None:
-        """The cache keeps seconds per recording, and a row of the array beside its file is one."""
-        with suppress(OSError, EOFError, KeyError, TypeError, ValueError):  # damaged, or of data that has gone
+        """Add a feature extraction: the cache has seconds per recording, and the array beside it one row for each."""
+        with suppress(OSError, EOFError, KeyError, TypeError, ValueError):  # damaged, or its data no longer exists
             card = json.loads(path.read_text("utf-8"))
             kind = (synthetic[card["data"]], card["rows"] != "all")
             rows = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
@@ -132,7 +132,7 @@ class Estimates:
 
 @functools.cache
 def _is_trained_end_to_end(method: str) -> bool:
-    """Whether a method's cells are trainings; one that is not installed here tells nothing of others."""
+    """Whether a method is trained end to end; True if it is not installed, so that it informs no other method."""
     try:
         return issubclass(METHODS.get(method), SupervisedMethod)
     except BenchmarkError:
@@ -140,7 +140,7 @@ def _is_trained_end_to_end(method: str) -> bool:
 
 
 def _scaled(runs: list[Run], recordings: float) -> Estimate:
-    """Seconds for so many recordings, from runs on about as many where there are any, else from all."""
+    """Estimate seconds for `recordings`, from runs of similar size if there are any, else from all."""
     near = [one for one in runs if abs(one.recordings - recordings) <= ALIKE * recordings]
     basis = near or runs
     rate = sum(one.seconds for one in basis) / sum(one.recordings for one in basis)
@@ -148,7 +148,7 @@ def _scaled(runs: list[Run], recordings: float) -> Estimate:
 
 
 def _json_files(folder: Path, pattern: str) -> Iterable[dict[str, Any]]:
-    """The tables among the files; one that cannot be read tells no time."""
+    """Yield the JSON objects among the files; unreadable files are skipped."""
     for path in folder.glob(pattern):
         with suppress(OSError, ValueError):
             content = json.loads(path.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""``--executor slurm``: lays a grid out, writes down what it will submit, and submits it through Submitit."""
+"""``--executor slurm``: plans the jobs of a grid, writes the submission to disk and submits it through Submitit."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from slurm.submission import Submission, SubmittedCell, SubmittedUnit, new_folde
 from slurm.work import Work
 
 CHECKPOINT_SECONDS = 600.0
-POLL = 5.0  # seconds between looks at the disk with --wait
-PATIENCE = 1800.0  # seconds that a busy controller is waited for while submitting
+POLL = 5.0  # seconds between checks of the disk with --wait
+PATIENCE = 1800.0  # seconds to wait for a busy controller while submitting
 
 
 class SlurmExecutor(Executor):
-    """Submits and returns; the jobs write the records. With `wait` it stays until all cells have one."""
+    """Executor that submits and returns; the jobs write the records. With `wait` it stays until none is queued."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class SlurmExecutor(Executor):
         self.suite = plan.suite.name if plan else suite
 
     def not_in_flight(self, cells: Sequence[Cell], home: Home) -> list[Cell]:
-        """Without those that an earlier submission has queued or running."""
+        """Return the cells that no earlier submission has queued or running."""
         busy = under_way(home)
         return [cell for cell in cells if cell.spec.key not in busy]
 
     def run(self, groups: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
-        """Submit; the counts are those of the cells that have a record when this returns."""
+        """Submit the groups; with `wait`, count the finished records by status (else empty)."""
         if not groups:
             return Counter()
         layout = self.lay_out(groups, home)
@@ -87,7 +87,7 @@ class SlurmExecutor(Executor):
         return lay_out(groups, done, self.profile, Estimates(read_index(home).values(), home), home, size, room)
 
     def scripts(self, layout: Layout, home: Home) -> Iterator[str]:
-        """What ``sbatch`` would be given for each array."""
+        """Yield the script that ``sbatch`` would receive for each array."""
         folder = home.slurm / "submissions" / "DRY-RUN" / "logs"
         waits = {unit.number: f"JOB_OF_UNIT_{unit.number}" for unit in layout.units}
         for array in layout.arrays:
@@ -104,7 +104,7 @@ class SlurmExecutor(Executor):
     # --- submitting ---
 
     def submit(self, layout: Layout, home: Home, on_event: EventSink) -> Submission:
-        """Write the submission down, then queue its arrays; what was queued is noted after each."""
+        """Write the submission to disk, then queue its arrays; job numbers are saved after each one."""
         provenance.export_code()
         now = at_hand(self.plan, home) if self.plan else RECORDS_ALONE
         make_room((cell for unit in layout.units for cell in unit.cells), home, now)
@@ -164,7 +164,7 @@ class SlurmExecutor(Executor):
         return write_submission(folder, about, units, cells, requests)
 
     def _request(self, unit: Unit, home: Home) -> dict[str, Any]:
-        """What the job reads of its unit."""
+        """Return the content of the unit's file, which the job reads."""
         found = unit.resources
         return {
             "stage": unit.stage,
@@ -219,7 +219,7 @@ class SlurmExecutor(Executor):
 
 
 class _Submitit(submitit.SlurmExecutor):
-    """Submitit's executor, with our own start of a job (see `slurm.launch`)."""
+    """Submitit's executor with our own entry point for jobs (see `slurm.launch`)."""
 
     @property
     def _submitit_command_str(self) -> str:
@@ -227,7 +227,7 @@ class _Submitit(submitit.SlurmExecutor):
 
 
 def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:
-    """Resources by Submitit's names."""
+    """Translate resources to Submitit's parameter names."""
     plain = ("partition", "account", "qos", "constraint", "exclude", "nodelist", "gres")
     chosen: dict[str, Any] = {key: getattr(found, key) for key in plain if getattr(found, key)}
     if found.gpus:
@@ -247,14 +247,14 @@ def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:
     }
 
 
-# srun needs the controller: one that is just being restarted would cost the job, before any code of ours ran
+# srun needs the controller: while it restarts, the job would fail before any of our code runs
 AWAIT_CONTROLLER = (
     "for i in $(seq 150); do scontrol ping 2>/dev/null | grep -q 'is UP' && break; sleep 2; done  # at most 5 minutes"
 )
 
 
 def exports(found: Resources, home: Home, code: Path) -> list[str]:
-    """Shell lines that fix what a job runs: the copy of the code, and nothing from the folder it was submitted in."""
+    """Return shell lines that make a job run the copied code, and nothing from the folder it was submitted in."""
     values = {
         "PYTHONSAFEPATH": "1",
         "ECGARENA_HOME": str(home.root),
@@ -268,7 +268,7 @@ def exports(found: Resources, home: Home, code: Path) -> list[str]:
 
 
 def _patiently(runner: _Submitit, works: list[Work], on_event: EventSink) -> list[submitit.Job[Any]]:
-    """Submit one array, waiting for a busy controller."""
+    """Submit one array; while the controller is busy, wait and try again."""
     started, pause = time.monotonic(), 2.0
     while True:
         try:
@@ -293,7 +293,7 @@ def _refusal(error: str, submission: Submission, jobs: dict[int, str], home: Hom
 
 
 def wait_for(submission: Submission, layout: Layout, home: Home, on_event: EventSink = discard_event) -> Counter[str]:
-    """Wait until every submitted cell has a record, or no job is left that could write one."""
+    """Wait until no submitted job is left in the queue, report records as they appear, and count them by status."""
     cells = {cell.spec.key: cell for unit in layout.units for cell in unit.cells}
     store, told, quiet = Store(home.records), set[str](), 0
     while True:
@@ -306,7 +306,7 @@ def wait_for(submission: Submission, layout: Layout, home: Home, on_event: Event
                 shown = {record.primary: record.metrics[record.primary]} if record.primary in record.metrics else {}
                 on_event(Event("cell", cell.title, values=shown, status=record.status))
         quiet = 0 if queued else quiet + 1
-        if quiet > 1:  # twice, since a job is requeued between two looks
+        if quiet > 1:  # twice in a row, since a job may be between two states while it is requeued
             found = (store.get(cell.spec) for cell in cells.values())
             return Counter(record.status for record in found if record)
         time.sleep(POLL)
@@ -314,7 +314,7 @@ def wait_for(submission: Submission, layout: Layout, home: Home, on_event: Event
 
 @contextlib.contextmanager
 def _srun_found(dry_run: bool) -> Iterator[None]:
-    """Submitit asks for srun before it writes a script; a dry run needs none."""
+    """Let a dry run work without srun, which Submitit requires before it writes a script."""
     before = submitit.SlurmExecutor.affinity
     if dry_run:
         submitit.SlurmExecutor.affinity = classmethod(lambda cls: 2)  # type: ignore[method-assign, assignment]

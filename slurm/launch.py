@@ -1,7 +1,7 @@
-"""How a job starts: ``python -m slurm.launch FOLDER``, Submitit's own start with its signal held back.
+"""Entry point of a job: ``python -m slurm.launch FOLDER`` starts Submitit with its signal blocked.
 
-Submitit's USR2 may come while Python still imports, and would end a job that nobody then puts back into the queue.
-It is blocked first of all; `slurm.work` lets it through once there is a handler.
+Submitit's USR2 may arrive while Python is still importing; it would then end the job without a requeue.
+It is therefore blocked first; `slurm.work` unblocks it once a handler is installed.
 """
 
 from __future__ import annotations

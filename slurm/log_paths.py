@@ -1,4 +1,4 @@
-"""Submitit's files in a home whose path holds a per cent sign: sbatch, srun and Submitit take it for a placeholder."""
+"""Support for homes with a per cent sign in their path, which sbatch, srun and Submitit read as a placeholder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from submitit.slurm import slurm
 
 from benchmark.errors import UsageError
 
-PLACE = "/ECGARENA-LOGS"  # stands in a script for the folder of the logs until `escaped` puts that there
+PLACE = "/ECGARENA-LOGS"  # placeholder for the log folder in a script; `escaped` replaces it
 
 
 def escaped(script: str, folder: Path) -> str:
-    """Put `folder` into a script made for `PLACE`; SLURM reads ``%%`` as a per cent sign."""
+    """Replace `PLACE` in a script by `folder`, escaped; SLURM reads ``%%`` as a per cent sign."""
     path = str(folder.absolute())
     if "\\" in path or not path.isprintable():
         raise UsageError(
@@ -28,7 +28,7 @@ def escaped(script: str, folder: Path) -> str:
 
 
 def keep_folders() -> None:
-    """Have Submitit fill in ``%j`` and ``%t`` in names of files only, and escape the folders above them in scripts."""
+    """Make Submitit replace ``%j`` and ``%t`` in file names only, and escape their folders in scripts."""
     if getattr(JobPaths, "keeps_folders", False):
         return
     fill_in, make_script = JobPaths._format_id, slurm._make_sbatch_string
@@ -44,5 +44,5 @@ def keep_folders() -> None:
     JobPaths.get_first_id_independent_folder = staticmethod(  # type: ignore[method-assign]
         lambda folder: Path(folder).expanduser().absolute()
     )
-    slurm._make_sbatch_string = escaped_script  # type: ignore[assignment]  # also what Submitit's own executor of arrays calls
+    slurm._make_sbatch_string = escaped_script  # type: ignore[assignment]  # Submitit's array executor calls it too
     JobPaths.keeps_folders = True  # type: ignore[attr-defined]

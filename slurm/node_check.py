@@ -1,4 +1,4 @@
-"""What `ecgarena doctor` has a job look at: everything that may be another on a compute node than where one logs in."""
+"""Checks that `ecgarena doctor` runs in a job: everything that may differ between a compute node and the login node."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from benchmark.atomic import write_text
 from benchmark.paths import DATA_VARIABLE, WEIGHTS_VARIABLE
 
-CACHES = {"HF_HOME": "~/.cache/huggingface"}  # variable -> where it lies if that is not set
+CACHES = {"HF_HOME": "~/.cache/huggingface"}  # variable -> default folder
 PACKAGES = ("numpy", "scipy", "submitit", "torch", "transformers")
 
 
 class NodeCheck:
-    """Runs in a job and writes what it found into `folder`, which the login node made."""
+    """Check that runs in a job and writes its facts into `folder`, which the login node created."""
 
     def __init__(self, folder: Path, wants_gpu: bool) -> None:
         self.folder, self.wants_gpu = str(folder), wants_gpu
@@ -33,7 +33,7 @@ class NodeCheck:
 
 
 def look(folder: Path, wants_gpu: bool) -> dict[str, Any]:
-    """Plain facts; `slurm.doctor` says which of them are wrong."""
+    """Collect facts about this node; `slurm.doctor` judges them."""
     token = folder / "login.txt"
     return {
         "host": socket.gethostname(),
@@ -56,7 +56,7 @@ def look(folder: Path, wants_gpu: bool) -> dict[str, Any]:
 
 
 def gpu(wanted: bool) -> dict[str, Any]:
-    """What torch makes of the GPUs of this job; torch is imported only if the profile asks for one."""
+    """Return what torch reports about this job's GPUs; torch is imported only if a GPU is `wanted`."""
     if not wanted:
         return {}
     import torch
@@ -72,7 +72,7 @@ def gpu(wanted: bool) -> dict[str, Any]:
 
 
 def lock_is_free(path: Path) -> bool:
-    """Whether a lock can be had that another machine holds: then locks are local, and protect nothing."""
+    """Whether a lock held by another machine can be acquired: then locks are local and protect nothing."""
     from filelock import FileLock, Timeout
 
     try:
@@ -83,7 +83,7 @@ def lock_is_free(path: Path) -> bool:
 
 
 def renames(folder: Path) -> dict[str, bool]:
-    """The two moves that records rely on: over a file, and a folder onto a full one, which must be refused."""
+    """Test the two renames that records rely on: onto a file, and onto a non-empty folder, which must fail."""
     old, new = folder / "old.txt", folder / "new.txt"
     old.write_text("old")
     new.write_text("new")
@@ -100,7 +100,7 @@ def renames(folder: Path) -> dict[str, bool]:
 
 
 def _file_time(folder: Path) -> float:
-    """The time that the file system gives to a file written now."""
+    """Return the modification time that the file system gives a file written now."""
     path = folder / "stamp.txt"
     path.write_text("")
     return path.stat().st_mtime

@@ -1,9 +1,9 @@
-"""Cells -> units (what one SLURM job runs) -> arrays, with what each waits for.
+"""Planner of jobs: groups cells into units (one SLURM job each) and units into arrays, with their dependencies.
 
-A unit of the stage `pretrain` makes weights. One of `features` runs the first cell of each task and condition of a
-method on a dataset, which fills the cache that the others read. The rest (`probe`, `train`, `report`) are packed
-into jobs by resources and expected time. A job waits for units, not for success: whoever finds that its weights
-were not made leaves a record which says so.
+A unit of the stage `pretrain` trains weights. A unit of `features` runs the first cell of each task and condition of
+a method on a dataset, which fills the cache for the others. The rest (`probe`, `train`, `report`) are packed into
+jobs by resources and expected time. Dependencies are `afterany`: a job starts even if pre-training failed, and then
+records its cells as failed with that reason.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from benchmark.registry import METHODS, TASKS
 from slurm.estimates import STARTUP, Estimate, Estimates
 from slurm.profiles import ORDER, Profile, Resources
 
-SPARE = 0.8  # share of a job's time limit that is planned with
+SPARE = 0.8  # share of a job's time limit that the plan fills
 
 
 @dataclass
 class Unit:
-    """What one SLURM job (or task of an array) runs; `needs` are numbers of units that must have ended before."""
+    """Work of one SLURM job (or array task); `needs` are the numbers of units that must end before it starts."""
 
     stage: str
     row: str  # of its first cell
@@ -51,7 +51,7 @@ class Unit:
 
     @property
     def array_key(self) -> str:
-        """Units with equal ones can be tasks of one array."""
+        """Key of the array: units with equal keys can share one."""
         return dumps([self.stage, self.resources.model_dump(), sorted(self.needs)])
 
 
@@ -76,7 +76,7 @@ class Array:
 
 @dataclass
 class Layout:
-    """A planned submission; `left_out` are cells that the user's cap of queued jobs has no room for now."""
+    """A planned submission; `left_out` are cells that exceed the user's limit of queued jobs for now."""
 
     units: list[Unit]
     arrays: list[Array]
@@ -94,10 +94,10 @@ def lay_out(
     array_size: int,
     room: int | None = None,
 ) -> Layout:
-    """Plan the `groups` of cells. `array_size` is the largest array, `room` how many jobs may be submitted now.
+    """Plan the `groups` of cells. `array_size` is the largest array, `room` the number of jobs that may be submitted.
 
-    Where the cells need more jobs than there is room for, jobs become longer, up to their time limits; what does not
-    fit even then is left out.
+    If the cells need more jobs than `room`, jobs become longer, up to their time limits. Cells that still do not fit
+    are left out.
     """
     if room is not None and room < 1:
         return Layout([], [], [cell for group in groups for cell in group.cells])
@@ -115,7 +115,7 @@ def lay_out(
 
 
 def arrays(units: Sequence[Unit], array_size: int) -> Iterator[Array]:
-    """The fewest arrays: one per resources and dependencies, split at `array_size` only."""
+    """Yield the fewest arrays: one per set of resources and dependencies, split only at `array_size`."""
     buckets: dict[str, list[Unit]] = {}
     for unit in units:
         buckets.setdefault(unit.array_key, []).append(unit)
@@ -126,7 +126,7 @@ def arrays(units: Sequence[Unit], array_size: int) -> Iterator[Array]:
 
 @dataclass
 class _Part:
-    """Cells of one group that belong to one stage, with their expected seconds."""
+    """Cells of one group and one stage, with their expected seconds."""
 
     stage: str
     cells: list[Cell]
@@ -136,13 +136,13 @@ class _Part:
 
 
 class _Planner:
-    """One pass over the groups. `longer` stretches the length of jobs."""
+    """Planner for one pass over the groups; `longer` multiplies the length of jobs."""
 
     def __init__(
         self, profile: Profile, estimates: Estimates, home: Home, done: Sequence[Cell], longer: float = 1.0
     ) -> None:
         self.profile, self.estimates, self.home, self.longer = profile, estimates, home, longer
-        self._passes: dict[tuple[int, ...], tuple[str, list[Any]]] = {}  # the objects too, so that no id is used again
+        self._passes: dict[tuple[int, ...], tuple[str, list[Any]]] = {}  # holds the objects, so that no id is reused
         self.extracted = {self._pass(cell) for cell in done}
         self.made: list[Unit] = []
         self.pretrainings: dict[str, int] = {}
@@ -152,7 +152,7 @@ class _Planner:
         self._cells: dict[str, Estimate] = {}
 
     def units(self, groups: Sequence[CellGroup]) -> list[Unit]:
-        """In the order in which they can run."""
+        """Return the units in an order in which they can run."""
         waits = [self._pretraining(group.cells[0]) for group in groups]
         leads, rest = [], []
         for group, needs in zip(groups, waits, strict=True):
@@ -172,7 +172,7 @@ class _Planner:
         return self.made
 
     def _pretraining(self, cell: Cell) -> frozenset[int]:
-        """The unit that makes a group's weights, unless they are there."""
+        """Return the number of the unit that trains a group's weights; empty if none is needed."""
         spec = cell.spec
         if cell.weights_folder is None:
             return frozenset()
@@ -192,7 +192,7 @@ class _Planner:
         return frozenset({self.pretrainings[folder.name]})
 
     def _split(self, group: CellGroup) -> tuple[list[Cell], list[Cell]]:
-        """The cells that fill the cache of features for the others, and these; none where one job does it all."""
+        """Return the cells that fill the feature cache, and the others; the first list is empty if one job does all."""
         leads: dict[str, Cell] = {}
         for cell in group.cells:
             if stage_of(cell) != "train" and self._pass(cell) not in self.extracted:
@@ -215,7 +215,7 @@ class _Planner:
         return [_Part(stage, cells, seconds, self._of(stage, cells[0].row), needs)]
 
     def _pack(self, parts: Sequence[_Part]) -> None:
-        """Fill units of equal resources and dependencies one after the other, cells of a group side by side."""
+        """Fill units of equal resources and dependencies one by one, and keep the cells of a group together."""
         buckets: dict[str, list[_Part]] = {}
         for part in sorted(parts, key=lambda part: ORDER[part.stage]):
             buckets.setdefault(dumps([part.stage, part.resources.model_dump(), sorted(part.needs)]), []).append(part)
@@ -224,7 +224,7 @@ class _Planner:
             unit: Unit | None = None
             count = 0
             for part in bucket:
-                opened: CellGroup | None = None  # the cells of this part in the unit at work
+                opened: CellGroup | None = None  # the cells of this part in the current unit
                 for cell, seconds in zip(part.cells, part.seconds, strict=True):
                     full = unit is not None and (
                         unit.seconds + seconds > budget or count >= self.profile.limits.cells_per_job
@@ -241,7 +241,7 @@ class _Planner:
                     count += 1
 
     def _pass(self, cell: Cell) -> str:
-        """Cells with equal ones read the same features: one pass over the signals serves them all."""
+        """Return a digest shared by cells that read the same features, from one pass over the signals."""
         spec = cell.spec
         whole = [spec.method, spec.method_config, spec.weights, spec.pretraining, spec.limit]
         whole += [spec.task, spec.dataset, spec.dataset_config, spec.signal, spec.source]
@@ -256,7 +256,7 @@ class _Planner:
         return unit.number
 
     def _budget(self, resources: Resources, stretch: bool = True) -> float:
-        """Seconds that a job of these resources is filled up to."""
+        """Return how many seconds of work to plan for a job with these resources."""
         most = max(STARTUP, SPARE * (resources.time * 60 - resources.signal_seconds))
         wanted = self.profile.limits.minutes_per_job * 60 * (self.longer if stretch else 1.0)
         self.stretchable = self.stretchable or (stretch and wanted < most)
@@ -279,7 +279,7 @@ class _Planner:
 
 
 def stage_of(cell: Cell) -> str:
-    """The stage of a cell beside the first one of its features: by its method, else by its task."""
+    """Return the stage of a cell, by its method, else by its task; cells that fill the cache run in `features`."""
     method: type[Method] = METHODS.get(cell.spec.method)
     if issubclass(method, SupervisedMethod):
         return "train"

@@ -1,7 +1,7 @@
-"""Profiles of clusters: which resources a stage of a method gets, as TOML files that are data and nothing else.
+"""Cluster profiles: TOML files, without code, that set the resources for each stage of a method.
 
-``[all]`` holds for every stage, ``[stages.NAME]`` for one, ``[methods.ROW]`` for a row of the suite and
-``[methods.ROW.STAGE]`` for both; what is more special wins, and ``--resource`` of the command line wins over all.
+``[all]`` applies to every stage, ``[stages.NAME]`` to one, ``[methods.ROW]`` to a row of the suite and
+``[methods.ROW.STAGE]`` to both. The more specific table wins; ``--resource`` on the command line overrides all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Table(BaseModel):
 
 
 class Resources(_Table):
-    """What ``sbatch`` is asked for, for one job of a stage. Times are minutes or ``D-HH:MM:SS``, memory ``16G``."""
+    """Resources requested from ``sbatch`` for one job. Times are minutes or ``D-HH:MM:SS``, memory is ``16G``."""
 
     partition: str | None = None
     account: str | None = None
@@ -41,14 +41,14 @@ class Resources(_Table):
     gres: str | None = None
     gpus: int = Field(0, ge=0)  # per node
     nodes: int = Field(1, ge=1)
-    tasks: int = Field(1, ge=1)  # per node; more than one only for pretrain, where it means processes of one training
+    tasks: int = Field(1, ge=1)  # per node; above 1 only for pretrain, where they are processes of one training
     cpus: int = Field(1, ge=1)  # per task
     memory: str = "8G"  # per node
     time: int = Field(60, ge=1)  # minutes
     signal_seconds: int = Field(DEFAULT_SIGNAL, ge=1)  # warning before the time limit
     cell_minutes: float | None = Field(None, gt=0)  # a cell that takes longer counts as hanging
     device: str | None = None  # default: cuda where gpus > 0 or gres names a gpu, else cpu
-    python: str | None = None  # how to start Python, ``apptainer exec image.sif python`` say
+    python: str | None = None  # command that starts Python, e.g. ``apptainer exec image.sif python``
     setup: list[str] = []  # shell lines before the work: module load ...
     environment: dict[str, str] = {}
     sbatch: dict[str, Any] = {}  # further options of sbatch, by their long names
@@ -80,29 +80,29 @@ class Resources(_Table):
 
     @property
     def gpu_count(self) -> int:
-        """GPUs of one job, for the estimate of its cost."""
+        """Number of GPUs of one job, for the cost estimate."""
         counted = re.findall(r"gpu(?::[^:,]+)?:(\d+)", self.gres or "")
         return self.nodes * max(self.gpus, sum(map(int, counted)), int(self.on_gpu))
 
     @property
     def where(self) -> str:
-        """The device to work on."""
+        """Device to compute on: ``cuda``, ``cpu`` or the one set in the profile."""
         return self.device or ("cuda" if self.on_gpu else "cpu")
 
 
 class Limits(_Table):
-    """What the cluster allows, and how cells are packed. None: the scheduler is asked."""
+    """Limits of the cluster, and how cells are packed into jobs."""
 
-    max_array_size: int | None = Field(None, ge=1)  # MaxArraySize of slurm.conf
-    max_jobs: int | None = Field(None, ge=1)  # jobs that one user may have queued; a task of an array counts as one
+    max_array_size: int | None = Field(None, ge=1)  # MaxArraySize of slurm.conf; None: ask the scheduler
+    max_jobs: int | None = Field(None, ge=1)  # queued jobs per user, array tasks counted singly; None: no limit
     array_parallelism: int = Field(100, ge=1)  # tasks of an array that run at a time
-    minutes_per_job: float = Field(30, gt=0)  # cells are packed into jobs of about this length
-    max_requeues: int = Field(5, ge=0)  # times that a job which ran into its limit is put back into the queue
+    minutes_per_job: float = Field(30, gt=0)  # target length when cells are packed into jobs
+    max_requeues: int = Field(5, ge=0)  # how often a job that hit its time limit is requeued
     cells_per_job: int = Field(500, ge=1)
 
 
 class Profile(_Table):
-    """One cluster; `name` is the file's."""
+    """Profile of one cluster; `name` is the stem of its file."""
 
     name: str = ""
     about: str = ""
@@ -113,7 +113,7 @@ class Profile(_Table):
     command_line: dict[str, Any] = {}
 
     def resources(self, stage: str, row: str = "") -> Resources:
-        """For a stage of a row: from the general to the special, the command line last."""
+        """Merge the resources for a stage of a row, from general to specific, the command line last."""
         of_method = self.methods.get(row, {})
         layers = [self.all, self.stages.get(stage, {})]
         layers += [_plain(of_method), of_method.get(stage, {})]
@@ -125,7 +125,7 @@ class Profile(_Table):
         return Resources.model_validate(merged)
 
     def heavier(self, rows: Iterable[str], memory: float = 1.0, time: float = 1.0) -> Profile:
-        """With so many times the memory and time for `rows`: for what ran out of them."""
+        """Return a copy with memory and time of `rows` multiplied by these factors, for cells that ran out."""
         methods = {row: dict(self.methods.get(row, {})) for row in {*self.methods, *rows}}
         for row in rows:
             for stage in STAGES:
@@ -142,7 +142,7 @@ class Profile(_Table):
 
 
 def load_profile(name: str, assignments: Sequence[str] = ()) -> Profile:
-    """Load a profile by name or path; every mistake in it and in ``--resource`` is listed at once."""
+    """Load a profile by name or path; raise one error that lists the mistakes in it and in ``--resource``."""
     path = profile_path(name)
     raw = read_toml(path)
     raise_all(list(value_problems(raw)), f"the profile {path} is wrong:")
@@ -176,7 +176,7 @@ def profile_path(name: str) -> Path:
 
 
 def minutes(text: str) -> int:
-    """Minutes of ``90``, ``MM:SS``, ``HH:MM:SS``, ``D-HH``, ``D-HH:MM`` or ``D-HH:MM:SS``, rounded up."""
+    """Parse ``90``, ``MM:SS``, ``HH:MM:SS``, ``D-HH``, ``D-HH:MM`` or ``D-HH:MM:SS`` as minutes, rounded up."""
     found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
     if not found:
         raise ValueError(f"{text!r} is no time; write minutes, HH:MM:SS or D-HH:MM:SS")
@@ -191,7 +191,7 @@ def minutes(text: str) -> int:
 
 
 def megabytes(text: str) -> int:
-    """MB of ``16G``, ``500M`` or ``8000`` (MB), as sbatch reads them."""
+    """Parse ``16G``, ``500M`` or ``8000`` (MB) as megabytes, as sbatch does."""
     found = re.fullmatch(r"(\d+)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
     if not found:
         raise ValueError(f"{text!r} is no amount of memory; write 500M or 16G")
@@ -200,12 +200,12 @@ def megabytes(text: str) -> int:
 
 
 def _plain(table: dict[str, Any]) -> dict[str, Any]:
-    """Without the tables of single stages."""
+    """Return the table without those of single stages."""
     return {key: value for key, value in table.items() if key not in STAGES}
 
 
 def _tables(raw: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Every table of resources, with its place in the file."""
+    """Return every table of resources with its place in the file."""
     found: list[tuple[str, dict[str, Any]]] = [("all", raw.get("all", {}))]
     found += [(f"stages.{stage}", table) for stage, table in raw.get("stages", {}).items()]
     several = {f"methods.{row}": table for row, table in raw.get("methods", {}).items()}
@@ -216,7 +216,7 @@ def _tables(raw: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _unknown(raw: dict[str, Any]) -> list[str]:
-    """Keys and stages that do not exist, and tables that are none."""
+    """Return a problem for each unknown key or stage, and each value that should be a table."""
     known = ("about", "limits", "all", "stages", "methods")
     problems = [f"{key} is no key{did_you_mean(key, known)}" for key in raw if key not in known]
     nested = {"stages": raw.get("stages", {}), "methods": raw.get("methods", {})}
@@ -248,7 +248,7 @@ def _explain(fault: Any, model: type[BaseModel], where: str) -> str:
 
 
 def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, Any]:
-    """``gpus=2``, ``pretrain.time=8:00:00`` and ``limits.max_jobs=50`` as nested tables."""
+    """Parse ``gpus=2``, ``pretrain.time=8:00:00`` and ``limits.max_jobs=50`` into nested tables."""
     given: dict[str, Any] = {}
     for pair in assignments:
         key, sign, value = pair.partition("=")
@@ -271,7 +271,7 @@ def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, 
 
 
 def _check_combinations(profile: Profile, path: Path) -> None:
-    """What each value allows but not all of them together."""
+    """Raise for values that are valid alone but not together."""
     problems = []
     for stage in STAGES:
         for row in ("", *profile.methods):

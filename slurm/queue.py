@@ -1,4 +1,4 @@
-"""The scheduler's view: one query for all jobs of a refresh; a busy controller is waited for, and that is said."""
+"""Queries to the scheduler: one per refresh for all jobs; if the controller is busy, wait and say so."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRANSIENT = (
     "error connecting",
 )
 LIMITS = ("job submit limit", "maxsubmit", "qosmaxsubmit", "associationlimit", "job array size", "policy")
-LONGEST = 60.0  # seconds between two tries
+LONGEST = 60.0  # seconds between two attempts, at most
 ENDED_BY = {
     "TIMEOUT": "timeout",
     "OUT_OF_MEMORY": "oom",
@@ -51,7 +51,7 @@ class NoSchedulerError(BenchmarkError):
 
 
 class Queued(NamedTuple):
-    """A job or task of an array in the queue: "queued" or "running", and why it waits."""
+    """A job or array task in the queue: its state ("queued" or "running") and why it waits."""
 
     state: str
     reason: str
@@ -67,7 +67,7 @@ def ask(
     say: Callable[[str], None] = tell,
     wait: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Output of a SLURM command; while the controller does not answer, it is asked again, for `patience` seconds."""
+    """Return the output of a SLURM command; retry for `patience` seconds while the controller does not answer."""
     started, pause = time.monotonic(), 1.0
     while True:
         try:
@@ -97,12 +97,12 @@ def transient(error: str) -> bool:
 
 
 def full(error: str) -> bool:
-    """Whether sbatch refused because the user has as many jobs queued as are allowed."""
+    """Whether sbatch refused because the user has reached a limit on queued jobs."""
     return any(sign in error.lower() for sign in LIMITS)
 
 
 def queue(patience: float = 300.0, say: Callable[[str], None] = tell) -> dict[str, Queued]:
-    """Everything of this user that waits or runs: ``1234`` or ``1234_5`` -> state. One call of squeue."""
+    """Return this user's queued and running jobs (``1234`` or ``1234_5`` -> state), by one call of squeue."""
     found: dict[str, Queued] = {}
     for line in ask(["squeue", "--me", "--noheader", "--format", "%i|%T|%r"], patience, say).splitlines():
         job, state, reason = [*line.split("|"), "", ""][:3]
@@ -112,7 +112,7 @@ def queue(patience: float = 300.0, say: Callable[[str], None] = tell) -> dict[st
 
 
 def ended(jobs: Iterable[str], patience: float = 30.0) -> dict[str, str]:
-    """How jobs ended ("timeout", "oom", ...), by one call of sacct; empty where there is no accounting."""
+    """Return how jobs ended ("timeout", "oom", ...), by one call of sacct; empty without accounting."""
     arrays = sorted({job.partition("_")[0] for job in jobs})
     if not arrays:
         return {}
@@ -131,7 +131,7 @@ def ended(jobs: Iterable[str], patience: float = 30.0) -> dict[str, str]:
 
 
 def expand(job: str) -> Iterator[str]:
-    """``12_[3,5-7%4]`` -> 12_3, 12_5, 12_6, 12_7; a plain job stays as it is."""
+    """Expand ``12_[3,5-7%4]`` to 12_3, 12_5, 12_6, 12_7; yield a plain job unchanged."""
     several = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", job)
     if several is None:
         yield job
@@ -144,13 +144,13 @@ def expand(job: str) -> Iterator[str]:
 
 
 def cancel(jobs: Iterable[str]) -> None:
-    """Cancel jobs and tasks of arrays, a few hundred per call."""
+    """Cancel jobs and array tasks, 200 per call."""
     jobs = list(jobs)
     for start in range(0, len(jobs), 200):
         ask(["scancel", *jobs[start : start + 200]])
 
 
 def max_array_size() -> int:
-    """MaxArraySize of the cluster's configuration; 1001 (SLURM's default) where it does not say."""
+    """Return MaxArraySize of the cluster's configuration; 1001 (SLURM's default) if it is not set."""
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]))
     return int(found[1]) if found else 1001

@@ -1,4 +1,4 @@
-"""How many recordings a cell or a training reads: of prepared data as they are, else as the dataset's card says."""
+"""Number of recordings that a cell or a training reads, from prepared data, else from the dataset's card."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benchmark.planning.plan import Cell
 from benchmark.records.spec import RunSpec
 from benchmark.registry import DATASETS
 
-SHARES = (0.8, 0.1, 0.1)  # of train, validation and test, where a card says no more than how many there are
+SHARES = (0.8, 0.1, 0.1)  # of train, validation and test, if the card states only the total
 
 
 class Recordings:
-    """The sizes of the datasets of a plan; None where neither data nor card says anything."""
+    """Sizes of the datasets of a plan; None if neither data nor card states them."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -28,7 +28,7 @@ class Recordings:
         self._open = functools.cache(self._open_data)
 
     def of_cell(self, cell: Cell) -> float | None:
-        """Those of the label subset, of validation and of test."""
+        """Count the recordings of the label subset, validation and test."""
         spec = cell.spec
         splits = self._splits(spec.dataset, json.dumps(spec.dataset_config, sort_keys=True), spec.label_set)
         if splits is None:
@@ -37,12 +37,12 @@ class Recordings:
         return float(cell.question.get("fraction", 1.0)) * train + sum(others)
 
     def of_pass(self, spec: RunSpec) -> float | None:
-        """Those that features are computed for, over all label sets."""
+        """Count the recordings whose features are extracted, over all label sets."""
         splits = self._splits(spec.dataset, json.dumps(spec.dataset_config, sort_keys=True), "")
         return None if splits is None else sum(_limited(splits, spec.limit))
 
     def of_pretraining(self, recipe: dict[str, Any]) -> float | None:
-        """Those of its training split."""
+        """Count the recordings of the training split of a recipe."""
         splits = self._splits(recipe["dataset"], json.dumps(recipe["dataset_config"], sort_keys=True), "")
         return None if splits is None else _limited(splits, recipe["limit"])[0]
 
@@ -51,7 +51,7 @@ class Recordings:
         return cls.card.synthetic
 
     def _count_splits(self, dataset: str, config: str, label_set: str) -> tuple[float, ...] | None:
-        """Train, validation and test of a label set, of all recordings where it is empty."""
+        """Count train, validation and test of a label set; if it is empty, of all recordings."""
         data = self._open(dataset, config)
         if data is None:
             return _on_card(DATASETS.get(dataset), label_set)
@@ -59,7 +59,7 @@ class Recordings:
             return tuple(float((data.splits == split).sum()) for split in SPLITS)
         try:
             rows = LabelledRows.of(data, label_set, None).rows
-        except BenchmarkError:  # a split without a recording: the run will say so
+        except BenchmarkError:  # a split without recordings: the run will report it
             return None
         return tuple(float(len(rows[split])) for split in SPLITS)
 

@@ -1,8 +1,8 @@
-"""A copy of the code that a submission runs: an edit between submission and start changes no queued job.
+"""Copy of the code for a submission, so that later edits do not change queued jobs.
 
 The four packages are copied to ``HOME/slurm/code/DIGEST``, once per content, and jobs import them from there
-(``PYTHONPATH``, with ``PYTHONSAFEPATH`` so that the folder in which the command was given does not come first).
-Plug-ins of other distributions are not copied: whoever edits those waits until nothing is queued.
+(``PYTHONPATH``, with ``PYTHONSAFEPATH`` so that the current folder of the command does not come first).
+Plug-ins of other distributions are not copied: do not edit them while jobs are queued.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEFT_OUT = ("__pycache__", "*.pyc", "*.so.lock")
 
 
 def snapshot(home: Home) -> Path:
-    """The folder with the code as it is now; made if it is not there yet."""
+    """Return the folder with a copy of the current code; create it if necessary."""
     roots = {name: _root(name) for name in PACKAGES}
     total = hashlib.sha256()
     for name, root in roots.items():
@@ -35,7 +35,7 @@ def snapshot(home: Home) -> Path:
         shutil.copytree(root, partial / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
     try:
         partial.rename(target)
-    except OSError:  # another command made the same copy meanwhile
+    except OSError:  # another command created the same copy meanwhile
         shutil.rmtree(partial, ignore_errors=True)
         if not target.is_dir():
             raise

@@ -1,6 +1,6 @@
-"""Where submitted cells stand: from records and journals on disk, and from one look at the queue if there is one.
+"""States of submitted cells, from records and journals on disk and from one query of the queue, if available.
 
-What lies on disk is the truth: a cell with a record is done or failed whatever the scheduler says of its job.
+The disk takes precedence: a cell with a record is done or failed, whatever the scheduler reports for its job.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from slurm import queue
 from slurm.queue import NoSchedulerError, Queued, SchedulerBusyError
 from slurm.submission import Submission, SubmittedCell, SubmittedUnit, submissions
 
-KINDS = {  # option of retry -> kinds of failure, and how a job may have ended
+KINDS = {  # option of retry -> kinds of failure in records, and the same end of a job in accounting
     "oom": ("OutOfMemory", "OutOfMemoryError", "MemoryError", "oom"),
     "timeout": ("Timeout", "timeout"),
 }
 
 
 class Standing(NamedTuple):
-    """A submitted cell now. `state` is done, failed, queued, running or lost (its job ended without a record of it)."""
+    """A submitted cell. `state` is done, failed, queued, running or lost (the job ended without its record)."""
 
     cell: SubmittedCell
     submission: Submission
@@ -32,7 +32,7 @@ class Standing(NamedTuple):
 
 
 def look(patience: float = 30.0, say: Callable[[str], None] = queue.tell) -> dict[str, Queued] | None:
-    """The queue, or None (with a sentence) where no scheduler answers."""
+    """Return the queue; if no scheduler answers, say so and return None."""
     try:
         return queue.queue(patience, say)
     except NoSchedulerError:
@@ -49,9 +49,9 @@ def standings(
     ask_how: bool = False,
     index: dict[str, Entry] | None = None,
 ) -> list[Standing]:
-    """Every cell that was ever submitted, as it stands; the newest submission of a cell counts.
+    """Return the state of every cell that was ever submitted; the newest submission of a cell counts.
 
-    `seen` is the queue (None: not known). With `ask_how` the accounting is asked, once, how lost jobs ended.
+    `seen` is the queue (None: unknown). With `ask_how`, query the accounting once for how lost jobs ended.
     """
     index = read_index(home) if index is None else index
     newest: dict[str, tuple[Submission, SubmittedCell]] = {}
@@ -75,7 +75,7 @@ def standings(
 
 
 def under_way(home: Home, look: Callable[[], dict[str, Queued] | None] = queue.queue) -> dict[str, str]:
-    """Keys of cells without a record that are queued or running, by state; asks a scheduler only if jobs are open."""
+    """Return the state of queued and running cells without a record, by key; query a scheduler only if needed."""
     index = read_index(home)
     open_ones = [
         submission
@@ -99,7 +99,7 @@ def _unit_state(submission: Submission, unit: SubmittedUnit, seen: dict[str, Que
 
 @functools.lru_cache(maxsize=64)
 def _jobs(submission: Submission) -> dict[int, str]:
-    """Read once per refresh: each makes its `Submission` objects anew."""
+    """Read the jobs once per refresh, which creates new `Submission` objects."""
     return submission.jobs()
 
 
@@ -116,7 +116,7 @@ def _how_ended(
 
 
 def chosen(found: Iterable[Standing], failed: bool, oom: bool, timeout: bool) -> list[Standing]:
-    """The cells that `retry` runs again: failed and lost ones, or only those of the named kinds."""
+    """Return the cells that `retry` runs again: failed and lost ones, or only the requested kinds."""
     several = [*found]
     if not (failed or oom or timeout):
         return [standing for standing in several if standing.state in ("failed", "lost")]

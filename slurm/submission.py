@@ -1,10 +1,10 @@
-"""What was submitted, on disk: ``HOME/slurm/submissions/NAME/``.
+"""Submissions on disk: ``HOME/slurm/submissions/NAME/``.
 
-submission.json  the suite, the profile, the code and the units with the keys of their cells; written in one move
-                 before the first ``sbatch``, so that no job can run whose cells nobody knows
-units/0007.json  what unit 7 does, for the job that runs it
-jobs.json        unit -> SLURM job (``1234_5``), written anew after each array
-journal/0007.jsonl  what unit 7 did: by its supervisor alone, one line per event; its time of writing is a heartbeat
+submission.json  the suite, the profile, the code and the units with the keys of their cells; written atomically
+                 before the first ``sbatch``, so that the cells of every running job are known
+units/00007.json  the work of unit 7, read by its job
+jobs.json        unit -> SLURM job (``1234_5``), rewritten after each array
+journal/00007.jsonl  the events of unit 7, one per line, written only by its supervisor; the file's time is a heartbeat
 logs/            Submitit's folder: output of the jobs, pickles of a few hundred bytes
 """
 
@@ -25,12 +25,12 @@ from benchmark.paths import Home
 
 SUBMISSION, JOBS, UNITS, JOURNAL, LOGS = "submission.json", "jobs.json", "units", "journal", "logs"
 BEAT = 30.0  # seconds between heartbeats
-STALE = 10 * BEAT  # without a heartbeat for so long, a unit counts as dead where no scheduler can be asked
+STALE = 10 * BEAT  # seconds without a heartbeat after which a unit counts as dead, if no scheduler answers
 
 
 @dataclass(frozen=True)
 class SubmittedUnit:
-    """A unit in short; `cells` are keys of records."""
+    """Summary of a unit; `cells` are keys of records."""
 
     number: int
     stage: str
@@ -43,7 +43,7 @@ class SubmittedUnit:
 
 
 class SubmittedCell(NamedTuple):
-    """A cell in short: enough for a table without importing its method."""
+    """Summary of a cell: enough for a table without importing its method."""
 
     key: str
     row: str
@@ -81,7 +81,7 @@ class Submission:
         return [SubmittedCell(*fields) for fields in self.content["cells"]]
 
     def jobs(self) -> dict[int, str]:
-        """Unit -> SLURM job; read anew each time, as arrays are submitted one after the other."""
+        """Return the SLURM job of each unit; read from disk each time, since arrays are submitted one by one."""
         try:
             stored: dict[str, str] = json.loads((self.folder / JOBS).read_text("utf-8"))
         except FileNotFoundError:
@@ -106,7 +106,7 @@ class Submission:
         return loaded
 
     def journal(self, number: int) -> list[dict[str, Any]]:
-        """What a unit did; a last line that is being written is left out."""
+        """Return the events of a unit; skip incomplete lines, such as one being written."""
         try:
             lines = self.journal_file(number).read_text("utf-8").splitlines()
         except FileNotFoundError:
@@ -120,7 +120,7 @@ class Submission:
         return found
 
     def log_files(self, number: int) -> list[Path]:
-        """Output and error files of a unit's job, of every task."""
+        """Return the output and error files of a unit's job, for all its tasks."""
         job = self.jobs().get(number) or next(
             (str(line["job"]) for line in self.journal(number) if line.get("job")), None
         )
@@ -129,14 +129,14 @@ class Submission:
         return [path for kind in ("out", "err") for path in sorted(self.logs.glob(f"{job}_[0-9]*_log.{kind}"))]
 
     def started(self) -> set[int]:
-        """Units with a journal."""
+        """Return the numbers of the units with a journal."""
         try:
             return {int(path.stem) for path in (self.folder / JOURNAL).iterdir()}
         except FileNotFoundError:
             return set()
 
     def beating(self, number: int) -> bool:
-        """Whether a unit has written lately, by the clock of the file system."""
+        """Whether the journal of a unit changed within the last `STALE` seconds."""
         try:
             return time.time() - self.journal_file(number).stat().st_mtime < STALE
         except OSError:
@@ -149,7 +149,7 @@ def new_folder(home: Home, suite: str) -> Path:
 
 
 def submissions(home: Home, suite: str | None = None) -> Iterator[Submission]:
-    """From the oldest to the newest; those of one suite if it is named."""
+    """Yield submissions from oldest to newest, only those of `suite` if given."""
     for path in sorted((home.slurm / "submissions").glob(f"*/{SUBMISSION}")):
         found = Submission(path.parent)
         if suite is None or found.suite == suite:
@@ -163,7 +163,7 @@ def write_submission(
     cells: list[SubmittedCell],
     requests: list[dict[str, Any]],
 ) -> Submission:
-    """Put a submission where it belongs in one move; nothing of it is queued yet."""
+    """Write a submission atomically; nothing is queued yet."""
     partial = temporary_path(folder)
     for name in (UNITS, JOURNAL, LOGS):
         (partial / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The supervisor of one unit: starts the worker, follows it, and accounts for what it leaves undone."""
+"""Supervisor of one unit: starts the worker, follows it, and records the cells that it fails to finish."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from slurm.submission import BEAT, Submission
 from slurm.worker import STOPPED
 
 WORKER = ("-m", "slurm.worker")
-TICK = 0.5  # seconds between looks at the worker
-TRIES = 3  # workers that may die one after the other without finishing a cell
-LINGER = 600.0  # seconds that a job whose worker was told to stop waits to be ended or requeued
-HEADROOM = 0.93  # share of the job's memory that the worker may use before it is ended in the scheduler's stead
+TICK = 0.5  # seconds between checks of the worker
+TRIES = 3  # workers in a row that may die without finishing a cell
+LINGER = 600.0  # seconds to wait for the end or requeue of a job whose worker was told to stop
+HEADROOM = 0.93  # memory share at which we kill the worker, so that the scheduler does not kill the whole job
 TAIL = 30  # lines of a worker's stderr that go into a record
 
 
 class Supervisor:
-    """Runs a unit's cells in worker processes; what lies on disk says which are still to be done."""
+    """Supervisor that runs a unit's cells in worker processes; records on disk show which are still to do."""
 
     def __init__(self, submission: Submission, number: int, first: bool = True) -> None:
         self.submission, self.number, self.first = submission, number, first
         self.unit = submission.read_unit(number)
         self.on_event = LineReporter(sys.stdout)
         self.worker: subprocess.Popen[str] | None = None
-        self.at_work: str | None = None  # key of the cell at work
+        self.at_work: str | None = None  # key of the current cell
         self.since = 0.0
         self.beaten = 0.0
         self.verdict: tuple[str, str] | None = None  # why we ended the worker: kind and message
@@ -46,7 +46,7 @@ class Supervisor:
     # --- the journal ---
 
     def write(self, what: str, **more: Any) -> None:
-        """One line into the journal; of several processes the first writes."""
+        """Write one line into the journal; of several processes only the first writes."""
         if not self.first:
             return
         line = json.dumps({"time": round(time.time(), 3), "what": what, **more})
@@ -61,7 +61,7 @@ class Supervisor:
     # --- the unit ---
 
     def run(self) -> dict[str, int]:
-        """Work until every cell has a record; returns how many there are."""
+        """Run workers until every cell has a record; return the number of cells (for pre-training, of weights)."""
         if self.unit["stage"] == "pretrain":
             self._run_pretraining()
             return {"pretrained": 1}
@@ -72,7 +72,7 @@ class Supervisor:
             if code == STOPPED or self.told_to_stop:
                 self._wait_for_the_end()
                 continue
-            if code == WORKER_EXIT:  # no fault of a cell: the job ends, and its cells can be submitted again
+            if code == WORKER_EXIT:  # a disk failure, not a cell's: end the job; its cells can be submitted again
                 raise failure_of_worker(stderr.splitlines())
             deaths = 0 if sum(map(len, self.left())) < before else deaths + 1
             if code == 0 and self.left():
@@ -93,9 +93,9 @@ class Supervisor:
             self._wait_for_the_end()
 
     def left(self) -> list[list[dict[str, Any]]]:
-        """Entries (key and cell) without a record, by groups.
+        """Return the entries (key and cell) without a record, by group.
 
-        A cell that was cut in an earlier start comes last, lest it cut the others again.
+        Cells interrupted in an earlier start come last, so that they do not hold up the others again.
         """
         home = Home(Path(self.unit["home"]))
         cut = self._cut()
@@ -111,7 +111,7 @@ class Supervisor:
         return [cells for cells in groups if cells] + [[cell] for cell in last]
 
     def _cut(self) -> set[str]:
-        """Cells that were at work when an earlier start of this job ended."""
+        """Return the keys of cells that were running when an earlier start of this job ended."""
         begun: str | None = None
         found: set[str] = set()
         for line in self.submission.journal(self.number):
@@ -125,7 +125,7 @@ class Supervisor:
     # --- the worker ---
 
     def _run_worker(self, work: dict[str, Any]) -> tuple[int, str]:
-        """Start a worker on `work` and follow it to its end; returns its exit code and the end of its stderr."""
+        """Start a worker on `work` and follow it to its end; return its exit code and the end of its stderr."""
         shared = {name: self.unit[name] for name in ("stage", "home", "device", "threads", "checkpoint_every")}
         environment = {**os.environ, HOME_VARIABLE: self.unit["home"], "OMP_NUM_THREADS": str(self.unit["threads"])}
         self.verdict, self.at_work, self.since = None, None, time.monotonic()
@@ -137,7 +137,7 @@ class Supervisor:
             try:
                 assert self.worker.stdout is not None
                 self._follow(self.worker.stdout)
-                while (code := self.worker.poll()) is None:  # not wait(): a signal's handler may look at it too
+                while (code := self.worker.poll()) is None:  # not wait(): a signal handler may check it too
                     time.sleep(0.02)
             finally:
                 if self.worker.poll() is None:
@@ -150,7 +150,7 @@ class Supervisor:
         return code, "\n".join(text.splitlines()[-TAIL:])
 
     def _follow(self, stdout: IO[str]) -> None:
-        """Hand on what the worker says, and look after its time and memory meanwhile."""
+        """Forward the worker's output, and check its time and memory meanwhile."""
         pending = b""
         with selectors.DefaultSelector() as ready:
             ready.register(stdout, selectors.EVENT_READ)
@@ -180,7 +180,7 @@ class Supervisor:
         self.on_event(event)
 
     def _judge(self) -> None:
-        """End a worker that hangs in a cell or is about to be ended, with the whole job, for its memory."""
+        """Kill a worker that hangs in a cell, or whose memory would make the scheduler kill the whole job."""
         if self.worker is None or self.verdict is not None:
             return
         limit = self.unit["cell_minutes"]
@@ -192,7 +192,7 @@ class Supervisor:
         if self.verdict:
             self.worker.kill()
 
-    # --- what went wrong ---
+    # --- failures ---
 
     def _reason(self, code: int) -> tuple[str, str]:
         if self.verdict is not None:
@@ -204,7 +204,7 @@ class Supervisor:
         return "WorkerDied", f"the worker ended with exit code {code}"
 
     def _blame(self, groups: list[list[dict[str, Any]]], code: int, stderr: str, everything: bool) -> None:
-        """Write the death of a worker down as the failure of the cell at work, or of its group if it comes again."""
+        """Record a worker's death as a failure of its current cell; with `everything`, of the first group left."""
         kind, message = self._reason(code)
         guilty = [entry for group in groups for entry in group if entry["key"] == self.at_work]
         left = self.left()
@@ -216,7 +216,7 @@ class Supervisor:
 
     def _store_failure(self, entry: dict[str, Any], kind: str, message: str, stderr: str = "") -> None:
         from benchmark.engine.outcome import failed_record
-        from benchmark.planning.plan import CellGroup  # torch comes with these: only once something failed
+        from benchmark.planning.plan import CellGroup  # these import torch: only after a failure
         from benchmark.records.store import Store
 
         (made,) = CellGroup.from_json([entry["cell"]]).cells
@@ -230,7 +230,7 @@ class Supervisor:
     # --- signals ---
 
     def stop_worker(self) -> None:
-        """Have the worker stop in good order, in the time that the cluster gives; end it if it does not."""
+        """Ask the worker to stop cleanly within the grace period; kill it if it does not."""
         self.told_to_stop = True
         pid = self.worker.pid if self.worker else None
         if pid is None or has_ended(pid):
@@ -244,7 +244,7 @@ class Supervisor:
             os.kill(pid, signal.SIGKILL)
 
     def give_up(self, reason: str) -> None:
-        """The job will not be started again: what it was at work on failed for want of time."""
+        """Record the current cell as timed out, because the job will not be restarted."""
         self.write("gave_up", reason=reason)
         key = self.at_work
         if not self.first or key is None:
@@ -255,7 +255,7 @@ class Supervisor:
             self._store_failure(entry, "Timeout", message)
 
     def _wait_for_the_end(self) -> None:
-        """The worker was told to stop: the scheduler, or Submitit, now ends this job. If nobody does, go on."""
+        """Wait for the scheduler or Submitit to end this job; if neither does, continue."""
         deadline = time.monotonic() + LINGER
         while time.monotonic() < deadline:
             self._beat()
@@ -272,7 +272,7 @@ def has_ended(pid: int) -> bool:
 
 
 def memory_limit() -> int:
-    """MB that SLURM gave this job on its node; 0 where it does not say."""
+    """Return the MB that SLURM gave this job on its node; 0 if unknown."""
     whole, per_cpu = os.environ.get("SLURM_MEM_PER_NODE"), os.environ.get("SLURM_MEM_PER_CPU")
     if whole:
         return int(whole)
@@ -280,12 +280,12 @@ def memory_limit() -> int:
 
 
 def resident(pid: int) -> int:
-    """MB that a process and its descendants hold, 0 when it is gone; pages that several map are shared out (PSS)."""
+    """Return the memory of a process and its descendants in MB (PSS: shared pages divided); 0 if it is gone."""
     return sum(_proportional(one) for one in family(pid)) >> 10
 
 
 def family(pid: int) -> list[int]:
-    """A process and all its descendants: loaders of batches, encoders of text, whatever a method starts."""
+    """Return a process and all its descendants: data loaders, text encoders, or others that a method starts."""
     try:
         lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:  # it has just ended
@@ -294,7 +294,7 @@ def family(pid: int) -> list[int]:
 
 
 def _proportional(pid: int) -> int:
-    """KB of a process."""
+    """Return the proportional memory (PSS) of a process in KB; 0 if it cannot be read."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))

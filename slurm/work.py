@@ -1,8 +1,8 @@
-"""What Submitit runs: a supervisor without heavy imports, and beside it the worker process that does the work.
+"""Callable that Submitit runs: a supervisor without heavy imports, which starts a worker process for the cells.
 
-The worker may raise, run out of memory or hang: the supervisor writes that down as the failure of the cell at work
-and starts another worker for the rest. On Submitit's signal (USR2: preempted, or the time limit is near) it waits for
-the worker to stop in good order, and the job goes back into the queue.
+If the worker raises, runs out of memory or hangs, the supervisor records a failure of the current cell and starts
+another worker for the rest. On Submitit's signal (USR2: preempted, or the time limit is near) it waits for the worker
+to stop cleanly, and the job is requeued.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from slurm.supervision import Supervisor
 
 
 class Work:
-    """One unit, as Submitit pickles it: where it stands on disk."""
+    """One unit, as Submitit pickles it: the submission's folder and the unit's number."""
 
     def __init__(self, folder: Path, number: int) -> None:
         self.folder, self.number = str(folder), number
@@ -41,7 +41,7 @@ class Work:
         self._supervisor.write("start", **_job())
         try:
             ended = self._supervisor.run()
-        except UncompletedJobError as error:  # Submitit: put back into the queue often enough
+        except UncompletedJobError as error:  # from Submitit: requeued too often
             self._supervisor.give_up(str(error))
             raise
         except BaseException as error:
@@ -51,7 +51,7 @@ class Work:
         return ended
 
     def checkpoint(self) -> DelayedSubmission:
-        """Called by Submitit inside its signal handler, before it puts the job back into the queue."""
+        """Stop the worker; Submitit calls this in its signal handler, before it requeues the job."""
         if self._supervisor is not None:
             self._supervisor.stop_worker()
             self._supervisor.write("requeue")
@@ -59,7 +59,7 @@ class Work:
 
 
 def _join_processes() -> None:
-    """Describe the group of processes to torch, where a job has several tasks."""
+    """Export the process group's settings for torch if the job has several tasks."""
     if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         from submitit.helpers import TorchDistributedEnvironment
 

@@ -1,7 +1,7 @@
-"""What works inside a job: ``python -m slurm.worker REQUEST.json``, events as JSON lines on stdout.
+"""Worker process of a job: ``python -m slurm.worker REQUEST.json``, with events as JSON lines on stdout.
 
-It stops in good order on a signal (exit code `STOPPED`): a training after its next step, with its checkpoint written,
-other cells after the one at work. Everything heavy is imported once the signals are handled.
+On a signal it stops cleanly (exit code `STOPPED`): a training after its next step, with its checkpoint written; other
+work after the current cell. Heavy imports follow once the signal handlers are set.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmark.engine.preemption import SIGNALS, Preempted, ask_to_stop, asked_t
 from benchmark.errors import DiskError
 
 STOPPED = 75  # EX_TEMPFAIL
-ORPHANED = 76  # its supervisor is gone: nobody reads this code
+ORPHANED = 76  # the supervisor is gone, so nobody reads this code
 
 
 def main(path: str) -> int:
@@ -77,7 +77,7 @@ def _cells(request: dict[str, Any], on_event: Any) -> None:
 
 
 def _refused(job: Any, home: Any, on_event: Any) -> bool:
-    """Cells whose weights were to come from an earlier job and did not: a job for probes must not start to train."""
+    """Fail the cells if their pre-trained weights are missing; a probe job must not start training."""
     from benchmark.engine.outcome import failed_record
     from benchmark.planning.pretrained import read_card
     from benchmark.records.store import Store
