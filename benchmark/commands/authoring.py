@@ -1,4 +1,4 @@
-"""``new`` and ``check``: begin a method, a task or a dataset, and hold it to the contract."""
+"""``new`` and ``check``: start a method, a task or a dataset, and check it against the contract."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def new(options: argparse.Namespace) -> int:
-    """Write the files and say what to type next."""
+    """Write the files and print the next commands to type."""
     from benchmark.scaffold import next_steps, plan_files, write_files
 
     made = plan_files(options.kind, options.name, options.out)
@@ -56,7 +56,7 @@ def _case(kind: str) -> str:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Run every check, print one line each, then what was expected and what came."""
+    """Run every check; print one line each, then the reason for each failure."""
     from benchmark.commands.inspection import REGISTRIES
     from benchmark.contract import outcome
 

@@ -1,4 +1,4 @@
-"""``logs``, ``retry``, ``cancel`` and ``doctor``: what is asked of jobs on a cluster. The package `slurm` answers."""
+"""``logs``, ``retry``, ``cancel`` and ``doctor``: commands for cluster jobs, carried out by the package `slurm`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def add_profile(sub: argparse.ArgumentParser, help: str) -> None:
 
 
 def answered_by(name: str) -> Callable[[argparse.Namespace], int]:
-    """The function `name` of the package that knows clusters, imported when it is called."""
+    """Return the function `name` of the cluster package, which is imported only when the function is called."""
 
     def call(options: argparse.Namespace) -> int:
         found: int = getattr(load(CLUSTER_COMMANDS), name)(options)
@@ -68,7 +68,7 @@ def answered_by(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def submitted(home: Home) -> dict[str, str]:
-    """Keys of cells that a cluster has "queued" or "running"; where none were submitted, nothing is imported."""
+    """Return the state, "queued" or "running", of cells on a cluster, by key; import nothing if none were submitted."""
     if not home.slurm.is_dir():
         return {}
     found: dict[str, str] = load(CLUSTER_COMMANDS).open_cells(home)

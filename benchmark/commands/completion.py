@@ -1,7 +1,7 @@
-"""``completion``: the lines that make a shell complete ``ecgarena``, and the names that it offers.
+"""``completion``: shell code that completes ``ecgarena``, and the names that it offers.
 
 argcomplete asks the parser itself: at every TAB the shell calls ``ecgarena`` with ``_ARGCOMPLETE`` set, so commands and
-options need no second list. What stands here are the values: names from the registries, which import nothing.
+options need no second list. This module adds the values: names from the registries, which import nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def completion(options: argparse.Namespace) -> int:
 
 
 def answer_the_shell(top: argparse.ArgumentParser) -> None:
-    """When a shell asks, print what may come next and exit; otherwise do nothing and import nothing."""
+    """If a shell asks, print the possible completions and exit; otherwise do nothing and import nothing."""
     if ASKED not in os.environ:
         return
     import argcomplete
@@ -45,11 +45,11 @@ def answer_the_shell(top: argparse.ArgumentParser) -> None:
         for action in parser._actions:
             if action.dest in OFFERED and action.choices is None:
                 action.completer = offering(OFFERED[action.dest])  # type: ignore[attr-defined]
-    argcomplete.autocomplete(top, always_complete_options=False)  # options once a dash is typed
+    argcomplete.autocomplete(top, always_complete_options=False)  # options only after a dash
 
 
 def parsers(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """`top` and the parsers of all its commands, at any depth."""
+    """Yield `top` and the parsers of all its commands, at any depth."""
     yield top
     for action in top._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -58,7 +58,7 @@ def parsers(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
 
 
 def offering(names: Callable[[], list[str]]) -> Callable[..., list[str]]:
-    """A completer in argcomplete's form, which filters by what is typed already."""
+    """Return a completer for argcomplete, which itself filters the names by the text typed so far."""
     return lambda **_: names()
 
 
@@ -73,7 +73,7 @@ def formats() -> list[str]:
 
 
 def cells() -> list[str]:
-    """Keys of the records at home: the folders ``records/TASK/METHOD/KEY``."""
+    """Return the keys of the records at home, from the folders ``records/TASK/METHOD/KEY``."""
     return [folder.name for folder in Home.default().records.glob("*/*/*")]
 
 
@@ -81,7 +81,7 @@ def executors() -> list[str]:
     return ["inline", "processes", *executor_plugins()]
 
 
-# destination of an argument, in whichever command -> what may stand there
+# destination of an argument, in any command -> function that lists its values
 OFFERED: dict[str, Callable[[], list[str]]] = {
     "suite": suite_names,
     "method": METHODS.names,

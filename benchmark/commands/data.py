@@ -1,4 +1,4 @@
-"""``data``: bring original files into the memory-mapped store, and check what is there."""
+"""``data``: read original files into the memory-mapped store, and check the store."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def prepare_data(options: argparse.Namespace) -> int:
-    """Prepare a dataset and print what was found, left out and noticed."""
+    """Prepare a dataset; print counts, splits, digests, warnings and recordings left out."""
     from benchmark.data.store.preparation import prepare, read_preparation_log
     from benchmark.engine.events import Event
 
@@ -98,7 +98,7 @@ def prepare_data(options: argparse.Namespace) -> int:
 
 
 def survey_reports(options: argparse.Namespace) -> int:
-    """Print what hygiene takes out, how much of test is copied from train, how well the statements are found."""
+    """Print the effect of hygiene, the share of test copied from train, and how well statements are found."""
     from benchmark.data.store.preparation import open_dataset
     from benchmark.errors import UsageError
     from benchmark.reporting.report_statistics import format_statistics, report_statistics
@@ -123,7 +123,7 @@ def _original_root(options: argparse.Namespace, dataset: Any) -> Path | None:
 
 
 def check_data(options: argparse.Namespace) -> int:
-    """Check a prepared dataset; print what is wrong with names and remedies."""
+    """Check a prepared dataset; print each problem with the names concerned and a remedy."""
     from benchmark.data.store.checking import check
     from benchmark.data.store.preparation import open_dataset
     from benchmark.registry import DATASETS
@@ -150,7 +150,7 @@ def check_data(options: argparse.Namespace) -> int:
 
 
 class Pace:
-    """Recordings per second since the first call, and the minutes that the rest takes at this pace."""
+    """Recordings per second since the first call, and the minutes left at this pace."""
 
     def __init__(self) -> None:
         self.start: tuple[float, int] | None = None

@@ -1,4 +1,4 @@
-"""``discard``: take rows of a suite out of the tables, with the weights that were trained for them if asked."""
+"""``discard``: take rows of a suite out of the tables and, on request, set aside the weights trained for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def discard(options: argparse.Namespace) -> int:
-    """Set aside what the named rows have; nothing is removed from the disk."""
+    """Set aside the records of the named rows; nothing is removed from the disk."""
     from benchmark.planning.anew import set_aside_rows
 
     if not options.methods:

@@ -1,4 +1,4 @@
-"""``list`` and ``show``: what there is."""
+"""``list`` and ``show``: the methods, tasks, datasets and suites, and their options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def list_names(options: argparse.Namespace) -> int:
-    """Print names without importing what they name."""
+    """Print names without importing the classes behind them."""
     from benchmark.planning.suite_files import suite_names
 
     names = {kind: registry.names() for kind, registry in REGISTRIES.items()} | {"suites": suite_names()}
@@ -74,7 +74,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _described(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
-    """What `show` prints, as JSON; an option without a default is null and listed among the required ones."""
+    """Return the output of `show` as JSON; an option without a default is null and listed as required."""
     import dataclasses
     import inspect
 
@@ -126,7 +126,7 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
 
 
 def _show_weights(weights: dict[str, Any]) -> None:
-    """Each tag with what stands behind it; a checksum that nobody published is not made up."""
+    """Print each tag with its source, licence and checksum; unpublished checksums are named as such."""
     for tag, entry in weights.items():
         print(f"  weights tag:{tag}: {entry.file + ' from ' if entry.file else ''}{entry.url}")
         print(f"    licence: {entry.licence}")

@@ -32,7 +32,7 @@ TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
 
 
 class NotStrictError(BenchmarkError):
-    """``--strict`` found what a table in a paper must not have (exit code 4)."""
+    """Error raised when ``--strict`` finds faults that a table in a paper must not have (exit code 4)."""
 
     exit_code = INCOMPLETE
 
@@ -86,14 +86,14 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print the comparison of two rows, and write it where a folder is given."""
+    """Print the comparison of two rows; also write it if a folder is given."""
     from benchmark.leaderboard import comparison
     from benchmark.leaderboard.tables import Leaderboard
 
     formats = _formats(options.format, ("md", *FIGURES))
     options.methods = [options.a, options.b]
     plan, store, now = records_of(options)
-    board = Leaderboard(replace(plan, part=()), store, now)  # a comparison is of two rows by its nature
+    board = Leaderboard(replace(plan, part=()), store, now)  # by its nature about two rows, so no part
     lines = comparison.compare(board, options.a, options.b)
     text = comparison.markdown(lines, options.a, options.b)
     if options.out is not None:
@@ -121,7 +121,7 @@ def _write_comparison(
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write the record of every finished cell, the cards of weights made here, and the plan; a store by itself."""
+    """Write a self-contained store: records of finished cells, cards and loss curves of weights made here, the plan."""
     from benchmark.planning.plan_file import write_plan
     from benchmark.planning.pretrained import CARD, CURVES, HISTORY
     from benchmark.planning.standing import standings_at
@@ -142,7 +142,7 @@ def collect(options: argparse.Namespace) -> int:
 
 
 def _check_room(plan: Plan, folder: Path) -> None:
-    """Refuse to put the plan of a part in the place of one that holds more, which tables would then miss."""
+    """Refuse to replace a plan with more cells by the plan of a part, since tables would then miss the others."""
     from benchmark.planning.plan_file import read_plan
 
     present = read_plan(folder)
@@ -162,7 +162,7 @@ def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
 
 
 def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], show: bool) -> None:
-    """Write the formats asked for into `out`; figures go into a folder of their own."""
+    """Write the requested formats into `out`; figures go into a folder of their own."""
     from benchmark.atomic import write_bytes, write_text
     from benchmark.leaderboard import published, terminal
 
@@ -180,13 +180,13 @@ def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], s
             for name, figure in figures.items():
                 write_bytes(folder / f"{file_name(name)}.{kind}", save(figure, kind))
             lines.append(f"written: {folder}: {len(figures)} figures as {kind}")
-    if show:  # last, so that a terminal that fails costs no file
+    if show:  # last, so that a failing terminal loses no file
         terminal.show(board)
     print("\n".join(lines))
 
 
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
-    """File name -> content, for the formats that are text."""
+    """Return the content of each text format by file name."""
     from benchmark.leaderboard import latex, markdown, page, spreadsheet
     from benchmark.leaderboard.metric_grid import grids
     from benchmark.leaderboard.metric_grid import spreadsheet as all_metrics
@@ -207,7 +207,7 @@ def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats:
 
 
 def _figures(board: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """The figures by name, and why others cannot be drawn."""
+    """Return the figures by name, and the reasons why others cannot be drawn."""
     from benchmark.leaderboard.figures import draw_all
 
     return draw_all(board)

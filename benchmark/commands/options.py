@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and the objects built from them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_json(sub: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON; letters that stdout's encoding lacks are written as escapes, so that a reader gets them whole."""
+    """Print JSON; if stdout's encoding lacks a letter, write non-ASCII letters as escapes so that none is lost."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -65,21 +65,21 @@ def add_verbose(sub: argparse.ArgumentParser) -> None:
 
 
 def reporter_of(options: argparse.Namespace) -> LineReporter | BarReporter:
-    """Bars on a terminal, plain lines elsewhere; how many of them, ``-q`` and ``-v`` say."""
+    """Return a reporter: bars on a terminal, plain lines elsewhere; ``-q`` and ``-v`` set how much it prints."""
     from benchmark.engine.events import reporter
 
     return reporter(options.quiet, options.verbose)
 
 
 def home_of(options: argparse.Namespace) -> Home:
-    """Return the home that was chosen; raise `DiskError` where one is there that cannot be read."""
+    """Return the chosen home; raise `DiskError` if it exists but cannot be read."""
     home = Home(options.home.absolute()) if options.home else Home.default()
     check_home(home)
     return home
 
 
 def remove_leftovers_of_kills(home: Home, on_event: EventSink) -> None:
-    """Make room before a command writes: a killed run may have left files of full size."""
+    """Remove unfinished files of killed runs, which may be of full size, before a command writes."""
     from benchmark.engine.events import Event
     from benchmark.leftovers import remove_leftovers
 
@@ -104,9 +104,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
 
 def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
-    """Return the plan and the records that a command reads, and what these are held against.
+    """Return the plan and the records that a command reads, and the present state to check them against.
 
-    With ``--records`` they are taken for what they were, and a plan beside them serves without weights or plug-ins.
+    With ``--records`` no such check is made, and a plan beside the records is used without weights or plug-ins.
     """
     from benchmark.planning.plan_file import read_plan
     from benchmark.planning.standing import RECORDS_ALONE, at_hand
@@ -123,7 +123,7 @@ def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
 
 
 def _check_plan(plan: Plan, options: argparse.Namespace) -> None:
-    """Refuse to take the plan beside records for another one than the user names."""
+    """Refuse the plan stored beside records if the suite, ``--set`` or ``--limit`` asks for another one."""
     from benchmark.planning.suite_files import suite_name
 
     name = suite_name(options.suite)
@@ -135,12 +135,12 @@ def _check_plan(plan: Plan, options: argparse.Namespace) -> None:
 
 
 def given_of(options: argparse.Namespace) -> tuple[str, ...]:
-    """The suite as the user gave it: its name or its path, and what ``--set`` changes."""
+    """Return the suite as the user gave it: its name or path, and the changes by ``--set``."""
     return (options.suite, *(part for pair in options.assignments for part in ("--set", pair)))
 
 
 def exit_code_of(standings: Standings, plan: Plan, options: argparse.Namespace, retried: bool = False) -> int:
-    """Say what is left to do, with the command for it, as the user gave suite, rows, tasks and home."""
+    """Return the exit code; print what is left to do and its command, with suite, rows, tasks and home as given."""
     scope = scope_of(options)
     if standings.failed:
         print(f"{len(standings.failed)} cells failed; which ones: {plan.command('status', *scope)}")
@@ -154,7 +154,7 @@ def exit_code_of(standings: Standings, plan: Plan, options: argparse.Namespace, 
 
 
 def scope_of(options: argparse.Namespace) -> list[str]:
-    """``--methods``, ``--tasks``, ``--limit`` and ``--home`` as they were given, for a command to type next."""
+    """Return ``--methods``, ``--tasks``, ``--limit`` and ``--home`` as given, for the next command to type."""
     names = {option: getattr(options, option) for option in ("methods", "tasks")}
     lists = [word for option, words in names.items() if words for word in (f"--{option}", *words)]
     limit = [] if options.limit is None else ["--limit", str(options.limit)]

@@ -1,4 +1,4 @@
-"""``pretrain``: the weights of one method alone, by one process or by several that torchrun starts."""
+"""``pretrain``: pre-training of one method, in one process or in several started by torchrun."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def pretrain(options: argparse.Namespace) -> int:
-    """Pre-train one method; the same options find the same weights again."""
+    """Pre-train one method; with the same options, existing weights are reused."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine import distributed, pretraining
     from benchmark.engine.preemption import stopping_on_signals
@@ -62,7 +62,7 @@ def pretrain(options: argparse.Namespace) -> int:
         if distributed.rank() == 0:
             remove_leftovers_of_kills(home, on_event)
             prepare(options.data, of_data, home, options.root)
-        distributed.everyone(None)  # the others wait until the data is there
+        distributed.everyone(None)  # the other processes wait until the data is prepared
         version = method.card.version
         weights = pretraining.pretrain(
             options.method, version, config, made, home, on_event, device, options.checkpoint_every

@@ -1,4 +1,4 @@
-"""``search`` and ``explain``: how a cell's probe was chosen, and how published quirks would move its number."""
+"""``search`` and ``explain``: how a cell's probe was chosen, and how a published protocol's quirks change its number."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def add_cell(sub: argparse.ArgumentParser) -> None:
 
 
 def search(options: argparse.Namespace) -> int:
-    """Print the trials, the best first."""
+    """Print the trials of a cell's search, the best first."""
     from benchmark.records.store import Store
 
     record = Store(home_of(options).records).find(options.cell)
@@ -73,7 +73,7 @@ def search(options: argparse.Namespace) -> int:
 
 
 def _write_search(record: RunRecord, kept: dict[str, Any], out: Path) -> str:
-    """Write the trials as JSON and as a figure; returns the line that says so."""
+    """Write the trials as JSON and as a figure; return the line that names the files."""
     from benchmark.atomic import write_text
     from benchmark.probes.figures import draw_search
 

@@ -1,4 +1,4 @@
-"""``reports``: recordings beside their true and written reports, on one page that a person can read."""
+"""``reports``: one page of recordings with their reference and generated reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def reports(options: argparse.Namespace) -> int:
-    """Write the page."""
+    """Write the page and print its path."""
     from benchmark.atomic import write_text
     from benchmark.leaderboard.generated_reports import collect_written
     from benchmark.leaderboard.generated_reports_page import written_page

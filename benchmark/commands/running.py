@@ -104,7 +104,7 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def _contamination(group: CellGroup, gate: Gate) -> list[str]:
-    """``merl on ptbxl: clean: ...``; with its tasks where they differ, as one that learns from another dataset does."""
+    """Return ``merl on ptbxl: clean: ...``; with tasks where verdicts differ, as when one uses another dataset."""
     verdicts = gate.verdicts(group.cells)
     if len(verdicts) == 1:
         return [f"{group.title}: {verdict}" for verdict in verdicts]
@@ -113,7 +113,7 @@ def _contamination(group: CellGroup, gate: Gate) -> list[str]:
 
 
 def _counts(standings: Standings) -> str:
-    """``760 cells: 700 done, 10 outdated, 0 failed, 50 to do``"""
+    """Return ``760 cells: 700 done, 10 outdated, 0 failed, 50 to do``."""
     outdated = len(standings.cells("outdated"))
     told = f", {outdated} outdated" if outdated else ""
     done, failed, to_do = len(standings.cells("done")), len(standings.failed), len(standings.to_run)
@@ -121,7 +121,7 @@ def _counts(standings: Standings) -> str:
 
 
 def _reasons(standings: Standings) -> list[str]:
-    """A line for each reason for which records that lie there do not count, or count with a mark."""
+    """Return one line per reason why existing records do not count, or count with a mark."""
     return [
         f"{state}: {len(cells)} cells, of {', '.join(dict.fromkeys(cell.row for cell in cells))}: {why}"
         for state in ("outdated", "stale", "incomplete")
@@ -130,7 +130,7 @@ def _reasons(standings: Standings) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prepare, pre-train, run what is missing, print the leaderboard."""
+    """Prepare data, pre-train, run the missing cells and print the leaderboard."""
     from benchmark.engine.events import Event, counting_cells
     from benchmark.engine.fitting import check_weights
     from benchmark.leaderboard.tables import Leaderboard
@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
         wanted = standings.to_run + (standings.failed if options.retry_failed else [])
         elsewhere, wanted = len(wanted), runner.not_in_flight(wanted, home)
         elsewhere -= len(wanted)
-        if options.executor not in executor_plugins():  # a login node is no place to build methods
+        if options.executor not in executor_plugins():  # methods are not built on a login node
             check_weights(wanted)
         for line in [
             *(f"skipped {skip.row} × {skip.task}: {skip.reason}" for skip in plan.skipped),
@@ -205,10 +205,10 @@ def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Counts by row and task; the exit code says whether the suite is complete.
+    """Print counts by row and task; the exit code says whether the suite is complete.
 
-    Cells that a cluster has queued or running are told apart from the missing ones. Without a suite, or with
-    ``--submitted``, the counts are those of what was submitted to a cluster.
+    Cells that are queued or running on a cluster are counted apart from missing ones. Without a suite, or with
+    ``--submitted``, only cells submitted to a cluster are counted.
     """
     if options.suite is None or options.submitted or options.watch:
         return answered_by("status")(options)
@@ -235,7 +235,7 @@ def _standings_of(options: argparse.Namespace) -> Standings:
 
 
 def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:
-    """Counts by row and task in the states that occur, then the reasons."""
+    """Print counts by row and task for the states that occur, then the reasons."""
     from benchmark.planning.standing import DONE, FAILED, MISSING, STATES
 
     states = [state for state in STATES if state in (DONE, FAILED, MISSING) or standings.cells(state)]
@@ -248,7 +248,7 @@ def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:
 
 
 def _print_failures(standings: Standings, records: Path, most: int = 10) -> None:
-    """Each failure of a row once, with its whole message and the first of its cells."""
+    """Print each failure of a row once, with its whole message and its first cell."""
     from benchmark.planning.standing import FAILED
     from benchmark.records.store import Store
 
@@ -266,7 +266,7 @@ def _print_failures(standings: Standings, records: Path, most: int = 10) -> None
 
 
 def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> None:
-    """Prepare every dataset that cells or pre-training need; all that are missing become one error."""
+    """Prepare every dataset that cells or pre-training need; report all missing ones in one error."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
     from benchmark.errors import DiskError, MissingError
