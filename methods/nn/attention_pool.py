@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from methods.nn.attention import multi_head_attention
+
 
 class AttentionPool(nn.Module):
     """Pool ``(batch, token, dim)`` to ``(batch, outputs)`` by multi-head attention of a class token."""
@@ -30,5 +32,5 @@ class AttentionPool(nn.Module):
         # the official class adds the first position to the class token twice: here and below
         cls = (self.cls_token + self.positional_embedding[:, :1]).expand(len(tokens), -1, -1)
         x = torch.cat([cls, tokens], dim=1) + self.positional_embedding
-        pooled, _ = self.mhsa(x[:, :1], x, x, need_weights=False)  # (batch, 1, dim)
+        pooled = multi_head_attention(self.mhsa, x[:, :1], x)  # (batch, 1, dim)
         return self.c_proj(pooled.squeeze(1))

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.weights.language_models import TextModelMissing as TextModelMissing  # what `HubTextEncoder` raises
 from benchmark.weights.language_models import load_language_model, refuse_missing
+from methods.nn.attention import attend
 
 SMALLEST_VOCABULARY = 258
 ALTERNATIVE = "text_model = 'small' (trained from the reports) or 'none' (features only) need no download"
@@ -251,8 +251,7 @@ class TextLayer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map ``(batch, token, width)`` to the same shape; `mask` ``(batch, token)`` is False at padding."""
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-        x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+        x = x + self.dropout(self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2)))
         return x + self.dropout(self.mlp(self.norm2(x)))
 
 

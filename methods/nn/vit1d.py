@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.attention import attend
 from methods.nn.encoder import Encoder
 
 WIDTHS = {"vit_tiny": 192, "vit_small": 384, "vit_middle": 512, "vit_base": 768}
@@ -31,9 +31,7 @@ class Attention(nn.Module):
         """Map ``(batch, token, width)`` to the same shape, ignoring tokens where `mask` ``(batch, token)`` is False."""
         qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, HEAD))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, head, token, channel)
-        attention_mask = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask)
-        return self.to_out(mixed.transpose(1, 2).flatten(2))
+        return self.to_out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):

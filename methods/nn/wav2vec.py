@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
+from methods.nn.attention import attend
+
 
 class Wav2Vec(nn.Module):
     """An encoder in two steps: `embed` turns recordings into patches, `encode` turns any tokens into states.
@@ -175,7 +177,7 @@ class SelfAttention(nn.Module):
         q, k, v = (
             p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
         )
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        mixed = attend(q, k, v, dropout=self.dropout if self.training else 0.0)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from methods.nn.attention import attend
 
 
 class Block(nn.Module):
@@ -22,9 +23,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Map ``(batch, token, width)`` to the same shape, ignoring tokens where `mask` ``(batch, token)`` is False."""
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attention_mask = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask)
-        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        x = x + self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.attention import attend
 from methods.nn.masked_words import EPSILON
 
 
@@ -46,10 +47,7 @@ class Attention(nn.Module):
         """Map `x` ``(batch, token, width)`` to the same shape, with attention to `source` where `mask` is True."""
         inputs = {"query": x, "key": source, "value": source}
         q, k, v = (self.self[n](i).unflatten(-1, (self.heads, -1)).transpose(1, 2) for n, i in inputs.items())
-        attention_mask = None if mask is None else mask[:, None, None, :]  # (batch, head, query, key)
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, attention_mask, dropout_p=self.dropout if self.training else 0.0
-        )
+        mixed = attend(q, k, v, mask, self.dropout if self.training else 0.0)
         return self.output(mixed.transpose(1, 2).flatten(2), x)
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from methods.nn.attention import multi_head_attention
+
 
 class VisiblePatches(NamedTuple):
     """The patches that the encoder receives."""
@@ -122,6 +124,6 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, token, width)`` to the same shape."""
         normed = self.ln_1(x)
-        x = x + self.attn(normed, normed, normed, need_weights=False)[0]
+        x = x + multi_head_attention(self.attn, normed, normed)
         hidden = self.mlp["c_fc"](self.ln_2(x))
         return x + self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))

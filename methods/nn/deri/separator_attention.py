@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from methods.nn.attention import multi_head_attention
+
 
 class SeparatorAttention(nn.Module):
     """Self-attention over ``[SEP] tokens [SEP]`` without residual or norm: ``(batch, token, dim)`` -> the same shape.
@@ -29,4 +31,4 @@ class SeparatorAttention(nn.Module):
             raise ValueError(f"this SeparatorAttention was built for {expected} tokens and was given {tokens.shape[1]}")
         separator = self.sep_embedding.expand(len(tokens), 1, -1)
         x = torch.cat([separator, tokens, separator], dim=1) + self.positional_embedding
-        return self.mhsa(x, x, x, need_weights=False)[0][:, 1:-1]
+        return multi_head_attention(self.mhsa, x, x)[:, 1:-1]

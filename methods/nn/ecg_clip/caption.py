@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.attention import attend
+
 
 class CaptionHead(nn.Module):
     """A causal decoder with attention to a recording's tokens (`memory`); calling it returns the loss."""
@@ -57,7 +59,7 @@ class CaptionLayer(nn.Module):
         q, k, v = self._split(self.qkv(self.norm1(x)), 3)
         x = x + self.out(_join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
         (q,), (k, v) = self._split(self.query(self.norm2(x)), 1), self._split(self.key_value(memory), 2)
-        x = x + self.cross(_join_heads(F.scaled_dot_product_attention(q, k, v)))
+        x = x + self.cross(_join_heads(attend(q, k, v)))
         return x + self.mlp(self.norm3(x))
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:

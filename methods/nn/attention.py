@@ -1,0 +1,85 @@
+"""Scaled dot-product attention, in the form that is fastest where it runs.
+
+torch's fused attention is the fastest form of torch 2.13 almost everywhere. The exception is training in bf16 on a CPU:
+its backward pass is up to eight times slower there than the plain products, which the hardware multiplies in bf16
+(docs/performance.md). Every attention layer of this package calls one of the two functions below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHUNK_BYTES = 1 << 20  # of attention weights at a time, so that they stay in a core's second-level cache
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+    """Return ``softmax(q k^T / sqrt(channel)) v``: ``(batch, head, query, channel)`` as `q`.
+
+    `k` and `v` are ``(batch, head, key, channel)``; `mask` ``(batch, key)`` is False at keys that are not read.
+    `dropout` is the share of attention weights that are set to 0.
+    """
+    if q.device.type == "cpu" and q.requires_grad and not dropout and _product_type(q) == torch.bfloat16:
+        return _PlainAttention.apply(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=None if mask is None else mask[:, None, None, :], dropout_p=dropout
+    )
+
+
+def multi_head_attention(layer: nn.MultiheadAttention, query: Tensor, tokens: Tensor) -> Tensor:
+    """Return ``layer(query, tokens, tokens)`` without its weights: ``(batch, query, width)``.
+
+    For layers of torch's class with equal widths, biases and ``batch_first``; `tokens` is ``(batch, token, width)``.
+    """
+    weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
+    q, k, v = (
+        F.linear(x, weight, bias).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
+        for x, weight, bias in zip((query, tokens, tokens), weights, biases, strict=True)
+    )
+    mixed = attend(q, k, v, dropout=layer.dropout if layer.training else 0.0)
+    return layer.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def _product_type(x: Tensor) -> torch.dtype:
+    """Return the precision in which a product of `x` is computed, under autocast or without it."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+class _PlainAttention(torch.autograd.Function):
+    """Attention as products of matrices with its own backward pass, a few recordings at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        batch, heads, queries, channels = q.shape
+        output = q.new_empty(batch, queries, heads, channels).transpose(1, 2)  # so that joining heads copies nothing
+        weights = q.new_empty(batch, heads, queries, k.shape[2])
+        for rows in _chunks(weights):
+            logits = torch.matmul(q[rows], k[rows].transpose(-1, -2)).mul_(channels**-0.5)
+            if mask is not None:
+                logits.masked_fill_(~mask[rows, None, None, :], -torch.inf)
+            torch.softmax(logits, -1, out=weights[rows])
+            output[rows] = torch.matmul(weights[rows], v[rows])
+        ctx.save_for_backward(q, k, v, weights)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+        q, k, v, weights = ctx.saved_tensors
+        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+        for rows in _chunks(weights):
+            dv[rows] = torch.matmul(weights[rows].transpose(-1, -2), gradient[rows])
+            inner = torch.matmul(gradient[rows], v[rows].transpose(-1, -2))
+            inner = torch._softmax_backward_data(inner, weights[rows], -1, q.dtype).mul_(q.shape[-1] ** -0.5)
+            dq[rows] = torch.matmul(inner, k[rows])
+            dk[rows] = torch.matmul(inner.transpose(-1, -2), q[rows])
+        return dq, dk, dv, None
+
+
+def _chunks(weights: Tensor) -> Iterator[slice]:
+    """Yield slices of the batch whose attention weights ``(batch, head, query, key)`` fill `CHUNK_BYTES`."""
+    size = max(1, CHUNK_BYTES // (weights[0].numel() * weights.element_size()))
+    yield from (slice(start, start + size) for start in range(0, len(weights), size))
