@@ -41,6 +41,7 @@ from methods.nn.cgdmer.lead_time_mask import LIMB_RULES, MODES, draw_visible, hi
 from methods.nn.cgdmer.transformer import Block, masked_mean
 from methods.nn.contrastive import clip_loss, equal_texts, siglip_loss
 from methods.nn.gather import global_mean
+from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, TextEncoder, TokeniserMissing, build_text_encoder
 from methods.nn.xavier import init_xavier
@@ -210,22 +211,17 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
         """Return the shared part, not normalised: ``(batch, lead, time)`` -> ``(batch, embed_dim)``."""
-        return self._embed_shared(self.ecg_adapter(self.ecg_encoder(ecg)), self.ecg_norm)[1]
+        return self.ecg_norm(self.shared_head(self.shared(self.ecg_adapter(self.ecg_encoder(ecg))).mean(1)))
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
         """Return the shared part of reports or prompts, ``(len(texts), embed_dim)``, not normalised."""
         ids, mask = self._tokenise(texts)
-        tokens = self._require_text_encoder().encode(ids, mask).tokens
-        return self._embed_shared(self.text_adapter(tokens), self.text_norm, mask)[1]
-
-    def _embed_shared(self, adapted: Tensor, norm: nn.Module, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return tokens of the shared encoder and their projected mean."""
-        tokens = self.shared(adapted, mask)
-        return tokens, norm(self.shared_head(masked_mean(tokens, mask)))
+        return self.split_text(ids, mask).shared
 
     def split_ecg(self, tokens: Tensor) -> Parts:
         """Split tokens of the ECG trunk ``(batch, token, width)`` into both parts."""
-        shared_tokens, shared = self._embed_shared(self.ecg_adapter(tokens), self.ecg_norm)
+        shared_tokens = self.shared(self.ecg_adapter(tokens))
+        shared = self.ecg_norm(self.shared_head(shared_tokens.mean(1)))
         if self.options["disentangle"] == "none":
             return Parts(None, shared_tokens, None, shared)
         specific_tokens = self.ecg_specific(tokens)
@@ -233,13 +229,23 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def split_text(self, ids: Tensor, mask: Tensor) -> Parts:
         """Split a text, ids and mask ``(batch, token)``, into both parts."""
-        tokens = self._require_text_encoder().encode(ids, mask).tokens
-        shared_tokens, shared = self._embed_shared(self.text_adapter(tokens), self.text_norm, mask)
-        if self.options["disentangle"] == "none":
+        split = self.options["disentangle"] != "none"
+        shared_tokens, shared_mean, *specific = apply_by_length(
+            self._split_text_group, mask, ids, by_token=(True, False, True, False)[: 2 + 2 * split]
+        )
+        shared = self.text_norm(self.shared_head(shared_mean))
+        if not split:
             return Parts(None, shared_tokens, None, shared)
-        specific_tokens = self.text_specific(tokens, mask)
-        specific = self.text_specific_head(masked_mean(specific_tokens, mask))
-        return Parts(specific_tokens, shared_tokens, specific, shared)
+        specific_tokens, specific_mean = specific
+        return Parts(specific_tokens, shared_tokens, self.text_specific_head(specific_mean), shared)
+
+    def _split_text_group(self, mask: Tensor, ids: Tensor) -> list[Tensor]:
+        """Return tokens and mean token of the shared encoder, and where there is one, of the specific encoder."""
+        tokens = self._require_text_encoder().encode_padded(ids, mask).tokens
+        outputs = [self.shared(self.text_adapter(tokens), mask)]
+        if self.options["disentangle"] != "none":
+            outputs.append(self.text_specific(tokens, mask))
+        return [part for output in outputs for part in (output, masked_mean(output, mask))]
 
     # --- pre-training ---
 

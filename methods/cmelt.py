@@ -48,6 +48,7 @@ from methods.nn.cmelt.n3s import HardNegatives, load_embedding
 from methods.nn.contrastive import sigmoid_loss
 from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
+from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import MaskedWordHead
 from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder
 from methods.nn.wav2vec import Wav2Vec, init_bert_weights
@@ -96,8 +97,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     `released` trains as the released code does, see
     ``docs/methods-cmelt.md``.
 
-    `length_groups` splits a batch into so many groups of similar text length (the same losses with less padding, for
-    CPUs). `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
+    `length_groups` has no effect any more, since texts of similar length are always read together; suites that set it
+    stay valid. `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
     encoder's ``class`` token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None
     (``"none"``); without one there are features, tokens and ECG embeddings only.
     """
@@ -171,7 +172,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.lead_masking, self.mem_ratio, self.mlm_ratio = lead_masking, mem_ratio, mlm_ratio
         self.replaced, self.negatives, self.mem_layer = replaced, negatives, mem_layer
         self.ets_bias, self.released = ets_bias, released
-        self.features, self.length_groups = features, length_groups
+        self.features = features
         self.mem_target = mem_target or ("masked" if released else "clean")
 
         self.ecg_encoder = Wav2Vec(
@@ -267,13 +268,18 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     def fuse(
         self, ecg: Tensor, ids: Tensor, mask: Tensor, visible: VisiblePatches, padding_is_text: bool = False
     ) -> Fused:
-        """Encode visible patches and words, then apply co-attention.
+        """Encode visible patches and words, then apply co-attention to texts of similar length together.
 
         `ecg` is ``(batch, lead, time)``, `ids` and `mask` are ``(batch, word)``. With `padding_is_text` the text
         encoder (and it alone) reads the padding too, as in the released code.
         """
         words = self._encode_words(ids, torch.ones_like(mask) if padding_is_text else mask)
         tokens = self.multi_modal_ecg_proj(self._encode_patches(visible.select(self.ecg_encoder.embed(ecg))))
+        fused = apply_by_length(self._fuse_group, mask, words, others=(tokens,), by_token=(True, False, False, False))
+        return Fused(self.unimodal_ecg_pooler(tokens), self.unimodal_language_pooler(words), *fused)
+
+    def _fuse_group(self, mask: Tensor, words: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return text, ECG, the patch decoder's input and the pair, the last four fields of `Fused`."""
         kinds = self.modality_type_embeddings.weight
         text, patches, decoder_input = words + kinds[0], tokens + kinds[1], None
         layers = zip(self.multi_modal_language_layers, self.multi_modal_ecg_layers, strict=True)
@@ -281,8 +287,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             decoder_input = patches if index == self.mem_layer else decoder_input
             text, patches = read_ecg(text, mask, patches, None), read_text(patches, None, text, mask)
         pair = torch.cat([self.multi_modal_language_pooler(text), self.multi_modal_ecg_pooler(patches)], -1)
-        features = self.unimodal_ecg_pooler(tokens), self.unimodal_language_pooler(words)
-        return Fused(*features, text, patches, patches if decoder_input is None else decoder_input, pair)
+        return text, patches, patches if decoder_input is None else decoder_input, pair
 
     # --- pre-training ---
 
@@ -333,17 +338,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         return (mask_texts_as_released if self.released else mask_texts)(encoder, reports, texts, self.mlm_ratio)
 
     def _compute_outputs(self, ecg: Tensor, texts: MaskedTextBatch, visible: VisiblePatches) -> Outputs:
-        """Apply all heads, with `length_groups` in groups of similar text length to save padding."""
-        if self.length_groups == 1:
-            return self._apply_heads(ecg, texts, visible)
-        order = texts.mask.sum(1).argsort(stable=True)
-        groups = order.chunk(self.length_groups)
-        parts = [self._apply_heads(ecg[rows], texts.rows(rows), visible.rows(rows)) for rows in groups]
-        word_losses, *others = (torch.cat(part) for part in zip(*parts, strict=True))
-        inverse = order.argsort()
-        return Outputs(word_losses, *(output[inverse] for output in others))
-
-    def _apply_heads(self, ecg: Tensor, texts: MaskedTextBatch, visible: VisiblePatches) -> Outputs:
+        """Apply all heads."""
         fused = self.fuse(ecg, texts.ids, texts.mask, visible, padding_is_text=self.released)
         return Outputs(
             self.mlm_head.losses(fused.text, texts.labels),

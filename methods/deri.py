@@ -31,6 +31,7 @@ from methods.nn.contrastive import clip_loss
 from methods.nn.deri.random_views import draw_random_views
 from methods.nn.deri.separator_attention import SeparatorAttention
 from methods.nn.deri.token_decoder import TokenDecoder
+from methods.nn.length_groups import apply_by_length, distinct
 from methods.nn.official import PARTS, Parts, require_whole_model, select_entries
 from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 from methods.nn.text import TextOutput
@@ -207,35 +208,47 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _decode_ecg(self, text: TextOutput) -> Tensor:
         """Decode the recording's encoding from the report, mean over the report's tokens: ``(batch, embed_dim)``."""
-        mask = None if self.pad_to else text.mask
-        decoded = self.decode_e(self.project_text(text.tokens), mask)
-        if mask is None:
-            return decoded.mean(1)
-        return (decoded * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+        if self.pad_to:
+            return self.decode_e(self.project_text(text.tokens)).mean(1)
+        (decoded,) = apply_by_length(self._decode_ecg_group, text.mask, text.tokens, by_token=(False,))
+        return decoded
+
+    def _decode_ecg_group(self, mask: Tensor, tokens: Tensor) -> tuple[Tensor]:
+        """Decode texts of similar length: mask ``(batch, token)`` and states ``(batch, token, text width)``."""
+        decoded = self.decode_e(self.project_text(tokens), mask)
+        return ((decoded * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True),)
 
     # --- pre-training ---
 
-    def compute_pairs(self, ecg: Tensor, text: TextOutput) -> Pairs:
-        """Compute the training forward pass of recordings ``(batch, lead, time)`` and the text model's output."""
+    def compute_pairs(self, ecg: Tensor, text: TextOutput, index: Tensor | None = None) -> Pairs:
+        """Compute the training forward pass of recordings ``(batch, lead, time)`` and the text model's output.
+
+        `index` ``(batch,)`` is the row of `text` that belongs to each recording; None: each has its own.
+        """
         encoded = self.encode(ecg)
         first, second = draw_random_views(encoded, self.view_tokens, self.keep_order)
         tokens = F.normalize(self.align_tokens(encoded), dim=-1)
         recording = tokens.mean(1)
-        report = F.normalize(self.project_text(text.pooled), dim=-1)
-        decoded_text, decoded_ecg = self._decode_text(tokens).mean(1), self._decode_ecg(text)
+        pooled, decoded_ecg = text.pooled, self._decode_ecg(text)
+        if index is not None:
+            pooled, decoded_ecg = pooled[index], decoded_ecg[index]
+        report = F.normalize(self.project_text(pooled), dim=-1)
+        decoded_text = self._decode_text(tokens).mean(1)
         return Pairs(
             views=(self.linear1(first).mean(1), self.linear2(second).mean(1)),
             aligned=(recording, report),
             mixed=(recording + self.project_text(decoded_text), report + decoded_ecg),
             ecg=(encoded.mean(1), decoded_ecg),
-            text=(text.pooled, decoded_text),
+            text=(pooled, decoded_text),
         )
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of equal weight of the objective: ``cma``, ``mix``, ``rme``, ``rec_ecg``, ``rec_text``."""
         if batch.reports is None:
             raise UsageError("deri learns from pairs: this batch has recordings but no reports")
-        return self.pair_losses(self.compute_pairs(batch.ecg, self.encode_texts(batch.reports, self.pad_to)))
+        texts, index = distinct(batch.reports)
+        text = self.encode_texts(texts, self.pad_to)
+        return self.pair_losses(self.compute_pairs(batch.ecg, text, index.to(batch.ecg.device)))
 
     def pair_losses(self, pairs: Pairs) -> dict[str, Tensor]:
         """Return the contrastive loss of each pair; "reconstruction" is a contrast too, not a distance."""

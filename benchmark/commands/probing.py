@@ -1,4 +1,4 @@
-"""``search`` and ``explain``: how a cell's probe was chosen, and how a published protocol's quirks change its number."""
+"""``search`` and ``explain``: how a cell's probe was chosen, and what a published protocol would report."""
 
 from __future__ import annotations
 

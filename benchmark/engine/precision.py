@@ -1,4 +1,4 @@
-"""The arithmetic that features are computed in: what the device has, the method knows and the user asks for."""
+"""The arithmetic of features and of training: what the device has, the method knows and the user asks for."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def chosen_precision(method: type[Method], device: str) -> str:
     if "bf16" not in method.precisions or wanted == "fp32":
         return "fp32"
     return "bf16" if wanted == "bf16" or has_bf16(device) else "fp32"
+
+
+def training_precision(wanted: str, device: str) -> str:
+    """Return the precision of a training: `wanted`, or for "auto" bf16 where the device multiplies it, else fp32."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if has_bf16(device) else "fp32"
 
 
 def has_bf16(device: str) -> bool:

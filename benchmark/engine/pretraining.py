@@ -30,6 +30,7 @@ from benchmark.engine import curves, distributed
 from benchmark.engine.building import build
 from benchmark.engine.checkpoints import save_weights
 from benchmark.engine.events import Event, EventSink, discard_event
+from benchmark.engine.precision import training_precision
 from benchmark.engine.selection import PROMPTS, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.engine.training_identity import rows_digest
@@ -301,6 +302,7 @@ class _Pretraining:
             "epoch": kept,
             "steps": progress.step,
             "final": progress.history[-1],
+            "precision": training_precision(self.options.precision, self.device),
             "processes": distributed.size(),
             "seconds": round(seconds, 1),  # of the last sitting, if the training was resumed
             "provenance": provenance.collect(),

@@ -1,10 +1,10 @@
 """The one training loop: pre-training on reports and supervised training on labels both run through it.
 
-AdamW or SGD, bf16 autocast on request, gradient accumulation, one process or many (see `distributed`), and checkpoints,
-in the middle of an epoch too, from which a killed run goes on as if it had not been killed: same batches, same
-random numbers, bit-equal losses on a CPU. For that, batches are a function of (seed, epoch), and the random
-numbers of a step (dropout, masks) of (seed, step, process) alone. A checkpoint of other data, options or code, or one
-that is damaged, is set aside, and the training starts anew.
+AdamW or SGD, bf16 autocast on request or where the hardware has it, gradient accumulation, one process or many (see
+`distributed`), and checkpoints, in the middle of an epoch too, from which a killed run goes on as if it had not been
+killed: same batches, same random numbers, bit-equal losses on a CPU. For that, batches are a function of (seed, epoch),
+and the random numbers of a step (dropout, masks) of (seed, step, process) alone. A checkpoint of other data, options or
+code, or one that is damaged, is set aside, and the training starts anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from benchmark.cache.checksums import set_aside
 from benchmark.engine import distributed, training_identity
 from benchmark.engine.checkpoints import load_state
 from benchmark.engine.events import Event, EventSink, notes_to
+from benchmark.engine.precision import training_precision
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import pinned, read_ahead
 from benchmark.engine.state_files import read_state, write_state
@@ -150,6 +151,8 @@ class _Training:
         best_by: str,
     ) -> None:
         assert isinstance(method, nn.Module)
+        # what "auto" comes to is part of the training's identity: one that began in bf16 never ends in fp32
+        config = replace(config, precision=training_precision(config.precision, device))
         self.method, self.module, self.data, self.config, self.title = method, method, data, config, title
         self.on_event: EventSink = on_event if distributed.rank() == 0 else (lambda event: None)
         self.device, self.checkpoint, self.checkpoint_every = device, checkpoint, checkpoint_every
@@ -327,12 +330,15 @@ def _groups(weights: list[nn.Parameter], config: TrainingConfig) -> list[dict[st
 def _optimiser(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
+    # fused: one pass over all weights, three to four times faster than a pass for each operation
+    betas, decay = (0.9, config.beta2), config.weight_decay
+    return torch.optim.AdamW(groups, lr=config.lr, betas=betas, weight_decay=decay, fused=True)
 
 
 def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, device: str) -> dict[str, Tensor]:
     kind = torch.device(device).type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+    bf16 = training_precision(config.precision, device) == "bf16"
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16):
         return method.loss(batch)
 
 

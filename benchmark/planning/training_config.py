@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.configuration import complete
 from benchmark.errors import did_you_mean, raise_all
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "auto")
 SCHEDULES = ("cosine", "warm_restarts")
 DECAYS = ("all", "matrices")
 OPTIMISERS = ("adamw", "sgd")
@@ -41,7 +41,7 @@ class TrainingConfig:
     warmup: float = 0.05  # share of the steps
     clip: float = 1.0  # gradient norm; 0: none
     min_steps: int = 0  # small sets get more epochs until they reach this many steps
-    precision: str = "fp32"  # or "bf16" (autocast)
+    precision: str = "fp32"  # "bf16" (autocast), or "auto": bf16 where the device multiplies it
     seed: int = 0
     schedule: str = "cosine"
     restart_every: int = 5000  # steps, for warm_restarts
@@ -59,7 +59,7 @@ class TrainingConfig:
             f"warmup is {self.warmup}, it must lie in [0, 1)": 0 <= self.warmup < 1,
             f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
             f"beta2 is {self.beta2}, it must lie in (0, 1)": 0 < self.beta2 < 1,
-            f"precision is {self.precision!r}, it must be fp32 or bf16": self.precision in PRECISIONS,
+            f"precision is {self.precision!r}, it must be fp32, bf16 or auto": self.precision in PRECISIONS,
             f"beta2 is {self.beta2}, but only adamw has one": self.beta2 == type(self).beta2 or self.optimiser != "sgd",
         }
         choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS, "optimiser": OPTIMISERS}

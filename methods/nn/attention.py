@@ -35,13 +35,25 @@ def multi_head_attention(layer: nn.MultiheadAttention, query: Tensor, tokens: Te
 
     For layers of torch's class with equal widths, biases and ``batch_first``; `tokens` is ``(batch, token, width)``.
     """
-    weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
-    q, k, v = (
-        F.linear(x, weight, bias).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
-        for x, weight, bias in zip((query, tokens, tokens), weights, biases, strict=True)
-    )
+    width, weight, bias = layer.embed_dim, layer.in_proj_weight, layer.in_proj_bias
+    if query is tokens:
+        projections = F.linear(tokens, weight, bias).chunk(3, dim=-1)
+    else:
+        keys_values = F.linear(tokens, weight[width:], bias[width:]).chunk(2, dim=-1)
+        projections = (F.linear(query, weight[:width], bias[:width]), *keys_values)
+    q, k, v = (x.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for x in projections)
     mixed = attend(q, k, v, dropout=layer.dropout if layer.training else 0.0)
     return layer.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def project_together(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
+    """Return ``layer(x)`` for each layer, computed as one product: ``(..., inputs)`` -> one ``(..., outputs)`` each.
+
+    Under autocast `x` is then converted once and not once per layer.
+    """
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat([layer.bias for layer in layers])
+    return F.linear(x, weight, bias).split([layer.out_features for layer in layers], dim=-1)
 
 
 def _product_type(x: Tensor) -> torch.dtype:
@@ -67,7 +79,7 @@ class _PlainAttention(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, weights = ctx.saved_tensors
         dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         for rows in _chunks(weights):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from benchmark.weights.language_models import TextModelMissing as TextModelMissing  # what `HubTextEncoder` raises
 from benchmark.weights.language_models import load_language_model, refuse_missing
 from methods.nn.attention import attend
+from methods.nn.length_groups import apply_by_length
 
 SMALLEST_VOCABULARY = 258
 ALTERNATIVE = "text_model = 'small' (trained from the reports) or 'none' (features only) need no download"
@@ -51,16 +52,27 @@ class TextEncoder(nn.Module, ABC):
         """Receive the training reports once, before the first step."""
 
     def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
-        """Encode texts, padded to the longest of them or to `pad_to` tokens."""
-        return self.encode(*self.tokenise(texts, pad_to))
+        """Encode texts, padded to the longest of them or to `pad_to` tokens, whose padding is then encoded too."""
+        ids, mask = self.tokenise(texts, pad_to)
+        return self.encode(ids, mask) if pad_to is None else self.encode_padded(ids, mask)
 
     @abstractmethod
     def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
         """Return ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding."""
 
-    @abstractmethod
     def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
+        """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``.
+
+        Texts of similar length are encoded together, so that little padding is; the states of padding mean nothing.
+        """
+        pooled, tokens = apply_by_length(
+            lambda mask, ids: self.encode_padded(ids, mask)[:2], mask, ids, by_token=(False, True)
+        )
+        return TextOutput(pooled, tokens, mask)
+
+    @abstractmethod
+    def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
+        """Return the output of `encode` for one dense batch, in which padding is encoded like text but never read."""
 
 
 def build_text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool = False) -> TextEncoder | None:
@@ -113,7 +125,7 @@ class HubTextEncoder(TextEncoder):
         ).to(next(self.parameters()).device)
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
-    def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
+    def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
         output = self._model[0](input_ids=ids, attention_mask=mask.long())
         states = output.last_hidden_state
@@ -198,7 +210,7 @@ class SmallTextEncoder(TextEncoder):
         """Learn the tokeniser; the same reports give the same tokeniser."""
         self.tokeniser = learn_tokeniser(reports, self.vocab_size - (self.mask_id is not None))
 
-    def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
+    def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
         x = self.dropout(self.embedding(ids) + self.positions[: ids.shape[1]])
         for layer in self.layers:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import LeftOut
+from methods.nn.length_groups import distinct
 from methods.nn.text import SIZES, TextEncoder, TextOutput, build_text_encoder
 from methods.nn.text_cache import TextCache
 
@@ -87,8 +88,10 @@ class TextSide(nn.Module):
             return self.lm_model(texts, pad_to)
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
-        """Map reports or prompts to ``(len(texts), embed_dim)``, not normalised."""
-        return self.project_text(self.encode_texts(texts).pooled)
+        """Map reports or prompts to ``(len(texts), embed_dim)``, not normalised; each different text is read once."""
+        different_texts, index = distinct(texts)
+        embeddings = self.project_text(self.encode_texts(different_texts).pooled)
+        return embeddings[index.to(embeddings.device)]
 
     def project_text(self, output: Tensor) -> Tensor:
         """Project the text model's output ``(..., text width)`` to ``(..., embed_dim)``."""

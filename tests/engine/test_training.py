@@ -371,3 +371,23 @@ def test_wrong_options_are_all_named():
         TrainingConfig(optimiser="sdg")
     with pytest.raises(UsageError, match=r"no option 'epoch' \(did you mean 'epochs'\?\)"):
         TrainingConfig.from_options({"epoch": 3}, "pretrain of toy")
+
+
+@pytest.mark.parametrize("has_bf16, precision", [(True, "bf16"), (False, "fp32")])
+def test_auto_trains_in_bf16_where_the_device_multiplies_it(monkeypatch, has_bf16, precision):
+    monkeypatch.setattr("benchmark.engine.precision.has_bf16", lambda device: has_bf16)
+    chosen, auto = (
+        train(toy(), Noise(), TrainingConfig(epochs=2, batch_size=16, precision=name), "toy", discard_event)
+        for name in (precision, "auto")
+    )
+    assert losses(auto) == losses(chosen)
+
+
+def test_a_training_that_began_in_bf16_does_not_go_on_in_fp32(monkeypatch, tmp_path):
+    config = TrainingConfig(epochs=2, batch_size=16, precision="auto")
+    monkeypatch.setattr("benchmark.engine.precision.has_bf16", lambda device: True)
+    train(toy(), Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt")
+    monkeypatch.setattr("benchmark.engine.precision.has_bf16", lambda device: False)
+    events = []
+    train(toy(), Noise(), config, "toy", events.append, checkpoint=tmp_path / "c.pt")
+    assert any("made from other options" in str(event) for event in events)

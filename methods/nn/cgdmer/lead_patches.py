@@ -21,8 +21,8 @@ def patchify(ecg: Tensor, patch: int) -> Tensor:
 
 def standardise_patches(patches: Tensor) -> Tensor:
     """Standardise each patch by its own mean and variance over the last dimension; a flat one becomes 0."""
-    mean = patches.mean(-1, keepdim=True)
-    return (patches - mean) / (patches.var(-1, keepdim=True, correction=0) + 1e-6).sqrt()
+    centred = patches - patches.mean(-1, keepdim=True)  # torch's own variance is several times slower on a CPU
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
 
 
 def order_visible_first(visible: Tensor) -> tuple[Tensor, int]:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.nn.attention import attend
+from methods.nn.attention import attend, project_together
 from methods.nn.masked_words import EPSILON
 
 
@@ -40,15 +40,27 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.self = nn.ModuleDict({name: nn.Linear(width, width) for name in ("query", "key", "value")})
+        self.self = QueryKeyValue(width)
         self.output = Residual(width, width, dropout)
 
     def forward(self, x: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
         """Map `x` ``(batch, token, width)`` to the same shape, with attention to `source` where `mask` is True."""
-        inputs = {"query": x, "key": source, "value": source}
-        q, k, v = (self.self[n](i).unflatten(-1, (self.heads, -1)).transpose(1, 2) for n, i in inputs.items())
+        query, key, value = self.self.query, self.self.key, self.self.value
+        if source is x:
+            projections = project_together(x, query, key, value)
+        else:
+            projections = (query(x), *project_together(source, key, value))
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projections)
         mixed = attend(q, k, v, mask, self.dropout if self.training else 0.0)
         return self.output(mixed.transpose(1, 2).flatten(2), x)
+
+
+class QueryKeyValue(nn.Module):
+    """The three projections of BERT's attention, under their official names."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
 
 
 class Residual(nn.Module):

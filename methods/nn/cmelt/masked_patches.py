@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.attention import multi_head_attention
@@ -44,7 +45,8 @@ def patch_targets(ecg: Tensor, patches: int, patch: int) -> Tensor:
     Each lead of a recording is standardised over its whole length.
     """
     ecg = ecg[..., : patches * patch]
-    ecg = (ecg - ecg.mean(-1, keepdim=True)) / (ecg.var(-1, keepdim=True) + 1e-6).sqrt()
+    ecg = ecg - ecg.mean(-1, keepdim=True)
+    ecg = ecg / (ecg.square().sum(-1, keepdim=True) / (ecg.shape[-1] - 1) + 1e-6).sqrt()
     return ecg.unflatten(-1, (patches, patch)).transpose(1, 2)
 
 
@@ -126,4 +128,4 @@ class Block(nn.Module):
         normed = self.ln_1(x)
         x = x + multi_head_attention(self.attn, normed, normed)
         hidden = self.mlp["c_fc"](self.ln_2(x))
-        return x + self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
+        return x + self.mlp["c_proj"](F.silu(1.702 * hidden) / 1.702)  # QuickGELU, h * sigmoid(1.702 h)
