@@ -459,7 +459,9 @@ class Task(ABC):
     protocol: ClassVar[str] = PROTOCOL  # another name marks every table of the task and keeps it out of summaries
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
-    shown: ClassVar[tuple[str, ...]] = ()  # metrics that tables show in a grid of their own, the primary among them
+    grid_metrics: ClassVar[
+        tuple[str, ...]
+    ] = ()  # metrics that tables show in a grid of their own, the primary among them
     needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
     baselines: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder

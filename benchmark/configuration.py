@@ -21,44 +21,46 @@ def options(cls: Callable[..., Any]) -> dict[str, Any]:
     return {parameter.name: parameter.default for parameter in parameters if parameter.kind in plain}
 
 
-def complete(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the whole configuration: defaults overlaid with `given`; one error lists every wrong key and value."""
-    known, kinds = options(cls), option_types(cls)
-    problems = [f"{where} has no option {key!r}{did_you_mean(key, known)}" for key in given if key not in known]
-    merged = {**known, **given}
+def complete(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the whole configuration: defaults overlaid with `values`; one error lists every wrong key and value."""
+    defaults, kinds = options(cls), option_types(cls)
+    problems = [f"{where} has no option {key!r}{did_you_mean(key, defaults)}" for key in values if key not in defaults]
+    completed_values = {**defaults, **values}
     problems += [
-        f"{where} needs a value for {key!r}" for key, value in merged.items() if value is inspect.Parameter.empty
+        f"{where} needs a value for {key!r}"
+        for key, value in completed_values.items()
+        if value is inspect.Parameter.empty
     ]
-    problems += type_problems(cls, {key: value for key, value in given.items() if key in known}, where)
+    problems += type_problems(cls, {key: value for key, value in values.items() if key in defaults}, where)
     raise_all(problems, f"the configuration of {where} is wrong:")
-    return {key: converted(value, kinds[key]) if key in given else value for key, value in merged.items()}
+    return {key: converted(value, kinds[key]) if key in values else value for key, value in completed_values.items()}
 
 
-def type_problems(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> list[str]:
+def type_problems(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> list[str]:
     """A sentence for each value that does not fit its option's type; all keys are options of `cls`."""
     kinds = option_types(cls)
     return [
         f"{where}: {key} must be {description(kinds[key])}, it is {brief(value)}"
-        for key, value in given.items()
+        for key, value in values.items()
         if not fits(value, kinds[key])
     ]
 
 
-def distinct(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def distinct(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the options that differ from their defaults, canonical: what enters a key.
 
     So a new option with a harmless default leaves old keys alone. A changed default changes results under
     an unchanged key, which is why it must come with a new `version` of the class (a test watches this).
     Options that only say where files lie (`Dataset.locations`) stay out.
     """
-    known = options(cls)
-    whole = complete(cls, given, where)
+    defaults = options(cls)
+    whole = complete(cls, values, where)
     locations = getattr(cls, "locations", ())
     return {
         key: canonical(value)
         for key, value in whole.items()
         if key not in locations
-        if known[key] is inspect.Parameter.empty or canonical(value) != canonical(known[key])
+        if defaults[key] is inspect.Parameter.empty or canonical(value) != canonical(defaults[key])
     }
 
 

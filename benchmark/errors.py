@@ -63,37 +63,37 @@ def brief(value: object) -> str:
     return text if len(text) <= BRIEF else f"{text[: BRIEF - 3]}..."
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return ``" (did you mean 'merl'?)"``, or the list of known names when nothing is near."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    choices = sorted(choices)
+    near = difflib.get_close_matches(name, choices, n=1)
     if near:
         return f" (did you mean {near[0]!r}?)"
-    return f" (known: {', '.join(known) or 'none'})"
+    return f" (known: {', '.join(choices) or 'none'})"
 
 
-def check_choice(where: str, field: str, value: str, known: Iterable[str]) -> None:
-    """Refuse a value that is none of the `known` ones."""
-    known = list(known)
-    if value not in known:
-        raise UsageError(f"{where}: {field} = {value!r} is unknown{did_you_mean(value, known)}")
+def check_choice(where: str, field: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse a value that is none of the `choices` ones."""
+    choices = list(choices)
+    if value not in choices:
+        raise UsageError(f"{where}: {field} = {value!r} is unknown{did_you_mean(value, choices)}")
 
 
-def no_label_set(dataset: str, name: str, known: Iterable[str]) -> str:
+def no_label_set(dataset: str, name: str, label_sets: Iterable[str]) -> str:
     """Say that a dataset lacks a label set, or that it has none at all."""
-    known = list(known)
-    if not known:
+    label_sets = list(label_sets)
+    if not label_sets:
         return f"{dataset} has no label sets, so no {name!r}: its reports serve pre-training and report generation"
-    return f"{dataset} has no label set {name!r}{did_you_mean(name, known)}"
+    return f"{dataset} has no label set {name!r}{did_you_mean(name, label_sets)}"
 
 
 def check_choices(where: str, **options: tuple[object, tuple[str, ...]]) -> None:
     """Raise one `UsageError` for all options, each given as (value, legal values), that are none of theirs."""
     raise_all(
         [
-            f"{name} is {value!r}{did_you_mean(str(value), known)}; it must be {' or '.join(known)}"
-            for name, (value, known) in options.items()
-            if value not in known
+            f"{name} is {value!r}{did_you_mean(str(value), choices)}; it must be {' or '.join(choices)}"
+            for name, (value, choices) in options.items()
+            if value not in choices
         ],
         f"the configuration of {where} is wrong:",
     )
@@ -102,5 +102,5 @@ def check_choices(where: str, **options: tuple[object, tuple[str, ...]]) -> None
 def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
     """Raise one error that lists every problem; do nothing when there is none."""
     if problems:
-        listed = (f"  - {problem}".replace("\n", "\n    ") for problem in problems)
-        raise kind("\n".join([heading, *listed]))
+        lines = (f"  - {problem}".replace("\n", "\n    ") for problem in problems)
+        raise kind("\n".join([heading, *lines]))

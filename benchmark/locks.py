@@ -57,7 +57,7 @@ def _is_same(handle: int, path: Path) -> bool:
         return False
 
 
-def held(folder: Path) -> list[str]:
+def keys_held(folder: Path) -> list[str]:
     """Return the keys that some process holds now."""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 (names are all that is wanted)

@@ -76,9 +76,9 @@ class Home:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The home and all of its parts, whether they are there or not."""
-        kept = (self.data, self.features, self.pretrained, self.records, self.subsets, self.fingerprints)
+        names = (self.data, self.features, self.pretrained, self.records, self.subsets, self.fingerprints)
         working = (self.scratch, self.locks, self.decoders, self.slurm, self.leaderboards)
-        return (self.root, *kept, *working)
+        return (self.root, *names, *working)
 
 
 def is_file(path: Path) -> bool:
@@ -97,13 +97,13 @@ def user_path(text: str) -> Path:
         return Path(text)
 
 
-def dataset_root(name: str, given: Path | None = None) -> Path | None:
-    """The folder with a dataset's original files: `given`, or ``$ECGARENA_DATA/NAME``, or None if neither is there.
+def dataset_root(name: str, folder: Path | None = None) -> Path | None:
+    """The folder with a dataset's original files: `folder`, or ``$ECGARENA_DATA/NAME``, or None if neither is there.
 
-    A `given` folder is returned as it is, so that its absence becomes an error about that folder.
+    A `folder` folder is returned as it is, so that its absence becomes an error about that folder.
     """
-    if given is not None:
-        return given
+    if folder is not None:
+        return folder
     base = os.environ.get(DATA_VARIABLE)
     if not base:
         return None

@@ -35,10 +35,13 @@ class Registry(Generic[T]):
 
         def add(cls: type[T]) -> type[T]:
             check_name(name, f"the name of the {self.kind} {cls.__module__}.{cls.__qualname__}")
-            known = self._classes.get(name)
-            if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            registered = self._classes.get(name)
+            if registered is not None and (registered.__module__, registered.__qualname__) != (
+                cls.__module__,
+                cls.__qualname__,
+            ):
                 raise UsageError(
-                    f"two {self.kind}s are called {name!r}: {known.__module__}.{known.__qualname__} "
+                    f"two {self.kind}s are called {name!r}: {registered.__module__}.{registered.__qualname__} "
                     f"and {cls.__module__}.{cls.__qualname__}; rename one"
                 )
             self._classes[name] = cls
@@ -66,15 +69,15 @@ class Registry(Generic[T]):
 
     def conflicts(self) -> list[str]:
         """A sentence for each plug-in whose name is taken; nothing is imported."""
-        found, first = [], dict[str, EntryPoint]()
+        problems, first = [], dict[str, EntryPoint]()
         for point in entry_points(group=self.group):
             who = f"the {self.kind} {point.name!r} of {_distribution(point)}"
             if point.name in self._files():
-                found.append(f"{who} is hidden by the built-in one; its author must rename it")
+                problems.append(f"{who} is hidden by the built-in one; its author must rename it")
             elif point.name in first and first[point.name] != point:
-                found.append(f"{who} is called as that of {_distribution(first[point.name])}; uninstall one")
+                problems.append(f"{who} is called as that of {_distribution(first[point.name])}; uninstall one")
             first.setdefault(point.name, point)
-        return found
+        return problems
 
     def registered(self, name: str) -> type[T] | None:
         """The class called `name` if it is at hand already; nothing is imported."""

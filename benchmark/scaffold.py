@@ -32,14 +32,14 @@ def plan_files(kind: str, name: str, out: Path | None) -> dict[Path, str]:
     if out is None and not _is_checkout(root):
         problems.append(f"{root} is no checkout of ECG Arena; name a folder for a package of its own: --out DIR")
     raise_all(problems, f"new {kind} {name}:", UsageError)
-    made = _in_checkout(kind, name, root) if out is None else _as_package(kind, name, root)
-    taken = [f"{path} is there already; nothing is overwritten" for path in made if path.exists()]
-    raise_all(taken, f"new {kind} {name}:", UsageError)
-    return made
+    files = _in_checkout(kind, name, root) if out is None else _as_package(kind, name, root)
+    collisions = [f"{path} is there already; nothing is overwritten" for path in files if path.exists()]
+    raise_all(collisions, f"new {kind} {name}:", UsageError)
+    return files
 
 
-def write_files(made: dict[Path, str]) -> None:
-    for path, text in made.items():
+def write_files(files: dict[Path, str]) -> None:
+    for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
 
@@ -75,26 +75,26 @@ def _is_checkout(folder: Path) -> bool:
 
 def _in_checkout(kind: str, name: str, root: Path) -> dict[Path, str]:
     module = MODULES[kind].format(name=name)
-    texts = [_filled(template, kind, name, module) for template in (kind, f"test_{kind}")]
-    made = {root / place.format(name=name): text for place, text in zip(PLACES[kind], texts, strict=True)}
+    texts = [_fill(template, kind, name, module) for template in (kind, f"test_{kind}")]
+    files = {root / place.format(name=name): text for place, text in zip(PLACES[kind], texts, strict=True)}
     if kind in DEMOS:
-        made[root / "tasks" / "suites" / f"{name}_demo.toml"] = _filled(DEMOS[kind], kind, name, module)
-    return made
+        files[root / "tasks" / "suites" / f"{name}_demo.toml"] = _fill(DEMOS[kind], kind, name, module)
+    return files
 
 
 def _as_package(kind: str, name: str, root: Path) -> dict[Path, str]:
     module = f"ecgarena_{name}"
-    made = {
-        root / "pyproject.toml": _filled("pyproject", kind, name, module),
-        root / f"{module}.py": _filled(kind, kind, name, module),
-        root / f"test_{name}.py": _filled(f"test_{kind}", kind, name, module),
+    files = {
+        root / "pyproject.toml": _fill("pyproject", kind, name, module),
+        root / f"{module}.py": _fill(kind, kind, name, module),
+        root / f"test_{name}.py": _fill(f"test_{kind}", kind, name, module),
     }
     if kind in DEMOS:
-        made[root / f"{name}_demo.toml"] = _filled(DEMOS[kind], kind, name, module)
-    return made
+        files[root / f"{name}_demo.toml"] = _fill(DEMOS[kind], kind, name, module)
+    return files
 
 
-def _filled(template: str, kind: str, name: str, module: str) -> str:
+def _fill(template: str, kind: str, name: str, module: str) -> str:
     text = files("benchmark").joinpath("templates", f"{template}.txt").read_text("utf-8")
     words = {
         "kind": kind,

@@ -37,46 +37,46 @@ class StageCost:
 
 def print_cost(options: argparse.Namespace) -> int:
     """Print the estimated cost of a plan; return exit code 5 if data is missing that a run would need."""
-    home, made = home_of(options), plan_of(options)
-    standings = standings_at(made, home)
+    home, plan = home_of(options), plan_of(options)
+    standings = standings_at(plan, home)
     profile = load_profile(options.profile or "default", options.resource)
     estimates = Estimates(read_index(home).values(), home)
     size = profile.limits.max_array_size or 1001
-    layout = lay_out(group_cells(standings.to_run), standings.finished, profile, estimates, home, size)
-    stages, missing = costs(layout), missing_data(made, home)
+    layout = lay_out(group_cells(standings.to_run), standings.finished_cells, profile, estimates, home, size)
+    stages, missing = costs(layout), missing_data(plan, home)
     if options.json:
-        found = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(made)}
-        print(json.dumps(found | {"measured": layout.measured, "guessed": layout.guessed}, indent=1))
+        content = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(plan)}
+        print(json.dumps(content | {"measured": layout.measured_cells, "guessed": layout.guessed_cells}, indent=1))
         return MISSING if missing else COMPLETE
-    done, failed, to_do = len(standings.finished), len(standings.failed), len(standings.to_run)
-    print(f"{len(made.cells)} cells: {done} done, {failed} failed, {to_do} to do")
+    complete, failures, to_do = len(standings.finished_cells), len(standings.failed_cells), len(standings.to_run)
+    print(f"{len(plan.cells)} cells: {complete} done, {failures} failed, {to_do} to do")
     print(f"{'stage':10s} {'jobs':>6s} {'cells':>7s} {'hours':>8s} {'GPU-hours':>10s} {'CPU-hours':>10s}")
     for stage in [*stages, total(stages)]:
         numbers = f"{stage.jobs:6d} {stage.cells:7d} {stage.hours:8.1f} {stage.gpu_hours:10.1f} {stage.cpu_hours:10.1f}"
         print(f"{stage.stage:10s} {numbers}")
     guesses = ", ".join(f"{name} {seconds:g} s" for name, seconds in DEFAULTS.items())
     print(
-        f"the time of {layout.measured} cells comes from earlier records, "
-        f"that of {layout.guessed} from defaults ({guesses})"
+        f"the time of {layout.measured_cells} cells comes from earlier records, "
+        f"that of {layout.guessed_cells} from defaults ({guesses})"
     )
     for line in missing:
         print(f"missing: {line}")
-    for line in licences(made):
+    for line in licences(plan):
         print(f"licence: {line}")
     return MISSING if missing else COMPLETE
 
 
 def costs(layout: Layout) -> list[StageCost]:
-    found: dict[str, StageCost] = {}
+    by_stage: dict[str, StageCost] = {}
     for unit in layout.units:
-        stage = found.setdefault(unit.stage, StageCost(unit.stage))
+        stage = by_stage.setdefault(unit.stage, StageCost(unit.stage))
         hours, resources = unit.seconds / 3600, unit.resources
         stage.jobs += 1
         stage.cells += len(unit.cells)
         stage.hours += hours
         stage.gpu_hours += hours * resources.gpu_count
         stage.cpu_hours += hours * resources.cpus * resources.tasks * resources.nodes
-    return list(found.values())
+    return list(by_stage.values())
 
 
 def total(stages: list[StageCost]) -> StageCost:
@@ -87,10 +87,10 @@ def total(stages: list[StageCost]) -> StageCost:
     return whole
 
 
-def missing_data(made: Plan, home: Home) -> list[str]:
+def missing_data(plan: Plan, home: Home) -> list[str]:
     """List datasets with neither prepared nor original files; missing weights already fail the plan."""
     lines = []
-    for name, config in _datasets(made):
+    for name, config in _datasets(plan):
         cls: type[Dataset] = DATASETS.get(name)
         try:
             open_dataset(name, config, home)
@@ -100,30 +100,31 @@ def missing_data(made: Plan, home: Home) -> list[str]:
     return lines
 
 
-def licences(made: Plan) -> list[str]:
+def licences(plan: Plan) -> list[str]:
     """List the licences of the plan's datasets, methods and weights, as their cards state them."""
-    datasets = {name: DATASETS.get(name).card.licence for name, _ in _datasets(made)}
-    cards: dict[str, MethodCard] = {cell.spec.method: METHODS.get(cell.spec.method).card for cell in made.cells}
+    datasets = {name: DATASETS.get(name).card.licence for name, _ in _datasets(plan)}
+    cards: dict[str, MethodCard] = {cell.spec.method: METHODS.get(cell.spec.method).card for cell in plan.cells}
     lines = [f"dataset {name}: {licence}" for name, licence in sorted(datasets.items())]
     lines += [f"method {name}: {card.licence}" for name, card in sorted(cards.items())]
-    used = Counter((cell.spec.method, cell.spec.weights) for cell in made.cells if cell.spec.weights)
-    for method, digest in sorted(used):
-        known = [
+    uses = Counter((cell.spec.method, cell.spec.weights) for cell in plan.cells if cell.spec.weights)
+    for method, digest in sorted(uses):
+        entries = [
             f"{weights.licence} (tag {tag})"
             for tag, weights in cards[method].weights.items()
             if weights.sha256 == digest
         ]
         lines.append(
-            f"weights {digest[:12]} of {method}: {', '.join(known) or 'unknown, no tag of the card has this checksum'}"
+            f"weights {digest[:12]} of {method}: "
+            f"{', '.join(entries) or 'unknown, no tag of the card has this checksum'}"
         )
     return lines
 
 
-def _datasets(made: Plan) -> list[tuple[str, dict[str, Any]]]:
-    needed: dict[str, tuple[str, dict[str, Any]]] = {}
-    for cell in made.cells:
-        wanted = datasets_of(cell.spec)
+def _datasets(plan: Plan) -> list[tuple[str, dict[str, Any]]]:
+    datasets: dict[str, tuple[str, dict[str, Any]]] = {}
+    for cell in plan.cells:
+        places = datasets_of(cell.spec)
         if cell.spec.pretraining:
-            wanted.append((cell.spec.pretraining["dataset"], cell.spec.pretraining["dataset_config"]))
-        needed |= {json.dumps(entry, sort_keys=True): entry for entry in wanted}
-    return list(needed.values())
+            places.append((cell.spec.pretraining["dataset"], cell.spec.pretraining["dataset_config"]))
+        datasets |= {json.dumps(entry, sort_keys=True): entry for entry in places}
+    return list(datasets.values())

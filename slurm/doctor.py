@@ -32,7 +32,7 @@ COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol")
 class Finding(NamedTuple):
     """Result of one check; `remedy` applies if it is not `good`. Warnings do not change the exit code."""
 
-    what: str
+    name: str
     good: bool
     remedy: str = ""
     warning: bool = False
@@ -56,7 +56,7 @@ def examine(options: argparse.Namespace) -> int:
         print(f"{title}:")
         for finding in findings:
             mark = "ok   " if finding.good else ("note " if finding.warning else "WRONG")
-            print(f"  {mark} {finding.what}" + ("" if finding.good else f"\n        -> {finding.remedy}"), flush=True)
+            print(f"  {mark} {finding.name}" + ("" if finding.good else f"\n        -> {finding.remedy}"), flush=True)
     if options.json:
         print_json({"wrong": wrong, "places": places})
         return MISSING if wrong else COMPLETE
@@ -65,9 +65,9 @@ def examine(options: argparse.Namespace) -> int:
 
 
 def _all_findings(profile: Profile, home: Home, patience: float) -> Iterator[tuple[str, list[Finding]]]:
-    here = list(on_login(profile, home))
-    yield "here", here
-    if any(finding.bad for finding in here):
+    on_this_machine = list(on_login(profile, home))
+    yield "here", on_this_machine
+    if any(finding.bad for finding in on_this_machine):
         return
     for title, resources in kinds(profile).items():
         yield f"a node for {title}", list(on_node(profile, resources, home, patience))
@@ -75,14 +75,14 @@ def _all_findings(profile: Profile, home: Home, patience: float) -> Iterator[tup
 
 def kinds(profile: Profile) -> dict[str, Resources]:
     """Return the resources of each distinct kind of node, by the names of the stages that request it."""
-    found: dict[str, tuple[list[str], Resources]] = {}
+    by_kind: dict[str, tuple[list[str], Resources]] = {}
     for stage in STAGES:
         resources = profile.resources(stage)
         kind = json.dumps(
             [resources.partition, resources.constraint, resources.gres, resources.on_gpu, resources.python]
         )
-        found.setdefault(kind, ([], resources))[0].append(stage)
-    return {", ".join(stages): resources for stages, resources in found.values()}
+        by_kind.setdefault(kind, ([], resources))[0].append(stage)
+    return {", ".join(stages): resources for stages, resources in by_kind.values()}
 
 
 def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
@@ -98,25 +98,25 @@ def on_login(profile: Profile, home: Home) -> Iterator[Finding]:
     )
     folder = _folder(home)
     try:
-        moved = renames(folder)
-        for what, good in moved.items():
-            yield Finding(f"rename {what}, in {home.root}", good, "put ECGARENA_HOME on another file system")
+        rename_results = renames(folder)
+        for operation, good in rename_results.items():
+            yield Finding(f"rename {operation}, in {home.root}", good, "put ECGARENA_HOME on another file system")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if absent:
         return
     partitions = _partitions()
     for stage in STAGES:
-        found = profile.resources(stage)
-        if found.partition is None:
+        resources = profile.resources(stage)
+        if resources.partition is None:
             continue
-        for name in found.partition.split(","):
-            known = ", ".join(sorted(partitions))
-            yield Finding(f"{stage}: the partition {name} exists", name in partitions, f"the cluster has {known}")
+        for name in resources.partition.split(","):
+            names = ", ".join(sorted(partitions))
+            yield Finding(f"{stage}: the partition {name} exists", name in partitions, f"the cluster has {names}")
             longest = partitions.get(name)
             yield Finding(
-                f"{stage}: {found.time} minutes fit the partition",
-                longest is None or found.time <= longest,
+                f"{stage}: {resources.time} minutes fit the partition",
+                longest is None or resources.time <= longest,
                 f"its limit is {longest} minutes: lower 'time'; a cut training goes on from its checkpoint",
             )
 
@@ -126,31 +126,33 @@ def on_node(profile: Profile, resources: Resources, home: Home, patience: float)
     folder = _folder(home)
     (folder / "login.txt").write_text("seen from here")
     small = resources.model_copy(update={"nodes": 1, "tasks": 1, "time": 5, "signal_seconds": 60})
-    runner = SlurmExecutor(loaded=profile).runner(folder, Array([Unit("doctor", "", small)]), home, snapshot(home), {})
+    runner = SlurmExecutor(profile_given=profile).runner(
+        folder, Array([Unit("doctor", "", small)]), home, snapshot(home), {}
+    )
     with FileLock(folder / "held.lock"):
         try:
             job = runner.submit(NodeCheck(folder, resources.on_gpu))
         except FailedJobError as error:
             yield Finding("sbatch takes a job of this kind", False, str(error).strip().splitlines()[-1])
             return
-        sent = time.time()
-        found, seen = _result(folder, str(job.job_id), patience)
-    if found is None:
+        sent_at = time.time()
+        answer, state = _result(folder, str(job.job_id), patience)
+    if answer is None:
         log = _tail(folder)
-        yield Finding(f"job {job.job_id} answered", False, seen + (f"; its log ends: {log}" if log else ""))
+        yield Finding(f"job {job.job_id} answered", False, state + (f"; its log ends: {log}" if log else ""))
         return
-    yield Finding(f"job {job.job_id} ran on {found['host']} after {time.time() - sent:.0f} s", True)
-    yield from judge(found, resources, folder, received=time.time())
+    yield Finding(f"job {job.job_id} ran on {answer['host']} after {time.time() - sent_at:.0f} s", True)
+    yield from judge(answer, resources, folder, received_at=time.time())
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def judge(found: dict[str, Any], resources: Resources, folder: Path, received: float) -> Iterator[Finding]:
-    """Yield findings from a node's facts; `received` is when they arrived, by the local clock."""
+def judge(answer: dict[str, Any], resources: Resources, folder: Path, received_at: float) -> Iterator[Finding]:
+    """Yield findings from a node's facts; `received_at` is when they arrived, by the local clock."""
     yield Finding(
-        "the home is shared", found["sees_token"], f"{folder} is not seen there: put ECGARENA_HOME on a shared folder"
+        "the home is shared", answer["sees_token"], f"{folder} is not seen there: put ECGARENA_HOME on a shared folder"
     )
-    late = found["time"] - (folder / "node.json").stat().st_mtime if (folder / "node.json").is_file() else 0.0
-    skew = max(abs(late), found["time"] - received)
+    late = answer["time"] - (folder / "node.json").stat().st_mtime if (folder / "node.json").is_file() else 0.0
+    skew = max(abs(late), answer["time"] - received_at)
     yield Finding(
         f"clocks agree within {SKEW:g} s ({skew:.1f} s)",
         skew <= SKEW,
@@ -158,71 +160,71 @@ def judge(found: dict[str, Any], resources: Resources, folder: Path, received: f
     )
     yield Finding(
         "a lock held here is held there",
-        not found["lock_was_free"],
+        not answer["lock_was_free"],
         "locks do not cross machines on this file system (mount it with flock/local_lock=none): two jobs may extract "
         "or train the same thing at once; results stay whole, work is done twice",
         warning=True,
     )
-    for what, good in found["renames"].items():
-        yield Finding(f"rename {what}, from the node", good, "put ECGARENA_HOME on another file system")
+    for operation, good in answer["renames"].items():
+        yield Finding(f"rename {operation}, from the node", good, "put ECGARENA_HOME on another file system")
     if resources.on_gpu:
-        yield from _gpu(found)
+        yield from _gpu(answer)
     yield Finding(
-        "Java is there", bool(found["java"]), "only METEOR needs it: a 'module load' line in 'setup'", warning=True
+        "Java is there", bool(answer["java"]), "only METEOR needs it: a 'module load' line in 'setup'", warning=True
     )
     for name in (DATA_VARIABLE, WEIGHTS_VARIABLE):
         if os.environ.get(name):
-            good = found["folders"].get(name, False)
+            good = answer["folders"].get(name, False)
             yield Finding(
                 f"{name} is a folder there",
                 good,
-                f"{found['variables'].get(name)} is not seen: mount it, or set it in 'environment'",
+                f"{answer['variables'].get(name)} is not seen: mount it, or set it in 'environment'",
             )
-    for name, good in found["caches"].items():
+    for name, good in answer["caches"].items():
         remedy = f"no cache of published models: fill it on a machine with a network, and set {name} in 'environment'"
         yield Finding(f"{name}'s cache is there", good, remedy, warning=True)
-    offline = found["variables"].get("HF_HUB_OFFLINE") == "1"
+    offline = answer["variables"].get("HF_HUB_OFFLINE") == "1"
     yield Finding(
         "the hub is not asked from a node", offline, "set HF_HUB_OFFLINE = \"1\" in 'environment'", warning=True
     )
-    yield from _versions(found)
+    yield from _versions(answer)
 
 
-def _gpu(found: dict[str, Any]) -> Iterator[Finding]:
-    if found["torch_cuda"] is None:
+def _gpu(answer: dict[str, Any]) -> Iterator[Finding]:
+    if answer["torch_cuda"] is None:
         yield Finding(
             "torch can use a GPU", False, "this torch is a CPU build: install the CUDA build in the job's environment"
         )
         return
-    yield Finding(f"{found['gpus']} GPUs are visible", found["gpus"] > 0, "ask for them with 'gpus' or 'gres'")
-    why = found.get(
-        "gpu_error", f"torch is built for CUDA {found['torch_cuda']}: compare it with the driver (nvidia-smi)"
+    yield Finding(f"{answer['gpus']} GPUs are visible", answer["gpus"] > 0, "ask for them with 'gpus' or 'gres'")
+    why = answer.get(
+        "gpu_error", f"torch is built for CUDA {answer['torch_cuda']}: compare it with the driver (nvidia-smi)"
     )
-    yield Finding(f"torch computes on {found.get('gpu', 'a GPU')}", found["gpu_works"], why)
+    yield Finding(f"torch computes on {answer.get('gpu', 'a GPU')}", answer["gpu_works"], why)
 
 
-def _versions(found: dict[str, Any]) -> Iterator[Finding]:
+def _versions(answer: dict[str, Any]) -> Iterator[Finding]:
     from importlib.metadata import version
 
     other = [
-        f"{name} {found['packages'][name]} there, {version(name)} here"
+        f"{name} {answer['packages'][name]} there, {version(name)} here"
         for name in PACKAGES
-        if found["packages"][name] != version(name)
+        if answer["packages"][name] != version(name)
     ]
     yield Finding("the same libraries as here", not other, f"{'; '.join(other)}: use one environment")
 
 
 def _result(folder: Path, job: str, patience: float) -> tuple[dict[str, Any] | None, str]:
     """Return the facts that the job wrote, or None and the reason why there are none."""
-    deadline, gone = time.monotonic() + patience, 0
+    deadline, misses = time.monotonic() + patience, 0
     state: queue.Queued | None = None
     while time.monotonic() < deadline:
         if (folder / "node.json").is_file():
-            loaded: dict[str, Any] = json.loads((folder / "node.json").read_text("utf-8"))
-            return loaded, ""
+            answer: dict[str, Any] = json.loads((folder / "node.json").read_text("utf-8"))
+            return answer, ""
         state = queue.queue().get(job)
-        gone = gone + 1 if state is None else 0
-        if gone > 2:
+        misses = misses + 1 if state is None else 0
+        if misses > 2:
             return None, "it ended without an answer"
         time.sleep(1.0)
     queue.cancel([job])
@@ -248,8 +250,8 @@ def _folder(home: Home) -> Path:
 
 def _partitions() -> dict[str, int | None]:
     """Return the time limit of each partition in minutes, by name; None means no limit."""
-    found: dict[str, int | None] = {}
+    limits: dict[str, int | None] = {}
     for line in queue.ask(["sinfo", "--noheader", "--format", "%R|%l"]).splitlines():
         name, _, limit = line.partition("|")
-        found[name] = None if limit == "infinite" else minutes(limit)
-    return found
+        limits[name] = None if limit == "infinite" else minutes(limit)
+    return limits

@@ -40,7 +40,7 @@ class Estimate(NamedTuple):
     """Expected seconds, and the number of runs they are based on (0: the default)."""
 
     seconds: float
-    seen: int
+    cells: int
 
 
 class Run(NamedTuple):

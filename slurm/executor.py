@@ -53,10 +53,10 @@ class SlurmExecutor(Executor):
         dry_run: bool = False,
         plan: Plan | None = None,
         device: str | None = None,
-        loaded: Profile | None = None,
+        profile_given: Profile | None = None,
         suite: str = "",
     ) -> None:
-        self.profile = loaded or load_profile(profile, resources)
+        self.profile = profile_given or load_profile(profile, resources)
         self.wait, self.dry_run, self.plan, self.device = wait, dry_run, plan, device
         self.suite = plan.suite.name if plan else suite
 
@@ -83,8 +83,10 @@ class SlurmExecutor(Executor):
         room = None
         if limits.max_jobs is not None:
             room = limits.max_jobs - (0 if self.dry_run else len(queue.queue()))
-        done = standings_at(self.plan, home).finished if self.plan else []
-        return lay_out(groups, done, self.profile, Estimates(read_index(home).values(), home), home, size, room)
+        finished_cells = standings_at(self.plan, home).finished_cells if self.plan else []
+        return lay_out(
+            groups, finished_cells, self.profile, Estimates(read_index(home).values(), home), home, size, room
+        )
 
     def scripts(self, layout: Layout, home: Home) -> Iterator[str]:
         """Yield the script that ``sbatch`` would receive for each array."""
@@ -114,7 +116,7 @@ class SlurmExecutor(Executor):
         for array in layout.arrays:
             runner = self.runner(submission.logs, array, home, code, jobs)
             try:
-                made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], on_event)
+                jobs_made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], on_event)
             except FailedJobError as error:
                 if not queue.full(str(error)):
                     raise BenchmarkError(_refusal(str(error), submission, jobs, home)) from error
@@ -126,7 +128,7 @@ class SlurmExecutor(Executor):
                     )
                 )
                 break
-            jobs |= {unit.number: str(job.job_id) for unit, job in zip(array.units, made, strict=True)}
+            jobs |= {unit.number: str(job.job_id) for unit, job in zip(array.units, jobs_made, strict=True)}
             submission.write_jobs(jobs)
         self._tell(submission, layout, jobs, home, on_event)
         return submission
@@ -135,7 +137,7 @@ class SlurmExecutor(Executor):
         units, cells, requests = [], [], []
         for unit in layout.units:
             keys = [cell.spec.key for cell in unit.cells]
-            found = unit.resources
+            resources = unit.resources
             units.append(
                 SubmittedUnit(
                     unit.number,
@@ -144,8 +146,8 @@ class SlurmExecutor(Executor):
                     keys,
                     sorted(unit.needs),
                     round(unit.seconds, 1),
-                    found.time,
-                    found.memory,
+                    resources.time,
+                    resources.memory,
                 )
             )
             cells += [
@@ -165,14 +167,14 @@ class SlurmExecutor(Executor):
 
     def _request(self, unit: Unit, home: Home) -> dict[str, Any]:
         """Return the content of the unit's file, which the job reads."""
-        found = unit.resources
+        resources = unit.resources
         return {
             "stage": unit.stage,
             "home": str(home.root),
-            "device": self.device or found.where,
-            "threads": found.cpus,
-            "cell_minutes": found.cell_minutes,
-            "grace": max(5.0, 0.8 * found.signal_seconds - 5),
+            "device": self.device or resources.where,
+            "threads": resources.cpus,
+            "cell_minutes": resources.cell_minutes,
+            "grace": max(5.0, 0.8 * resources.signal_seconds - 5),
             "checkpoint_every": CHECKPOINT_SECONDS,
             "recipe": unit.recipe,
             "keys": [cell.spec.key for cell in unit.cells],
@@ -182,12 +184,12 @@ class SlurmExecutor(Executor):
         }
 
     def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
-        found, limits = array.resources, self.profile.limits
+        resources, limits = array.resources, self.profile.limits
         keep_folders()
         with _srun_found(self.dry_run):
-            runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=found.python)
-        runner.update_parameters(**parameters(found, f"ecgarena-{array.stage}", limits.array_parallelism))
-        runner.parameters["setup"] = [*found.setup, *exports(found, home, code), AWAIT_CONTROLLER]
+            runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=resources.python)
+        runner.update_parameters(**parameters(resources, f"ecgarena-{array.stage}", limits.array_parallelism))
+        runner.parameters["setup"] = [*resources.setup, *exports(resources, home, code), AWAIT_CONTROLLER]
         waits = sorted({jobs[number] for number in array.needs if number in jobs})
         if waits:
             runner.parameters["dependency"] = "afterany:" + ":".join(waits)
@@ -199,21 +201,22 @@ class SlurmExecutor(Executor):
     ) -> None:
         cells = sum(len(unit.cells) for unit in layout.units if unit.number in jobs)
         stages = Counter(unit.stage for unit in layout.units if unit.number in jobs)
-        shown = ", ".join(f"{count} {stage}" for stage, count in stages.items())
-        used = len({job.partition("_")[0] for job in jobs.values()})
+        summary = ", ".join(f"{count} {stage}" for stage, count in stages.items())
+        arrays = len({job.partition("_")[0] for job in jobs.values()})
         lines = [
-            f"submitted {cells} cells as {len(jobs)} jobs ({shown}) in {used} calls of sbatch: {submission.folder}"
+            f"submitted {cells} cells as {len(jobs)} jobs ({summary}) in {arrays} calls of sbatch: {submission.folder}"
         ]
-        if layout.guessed:
+        if layout.guessed_cells:
             lines.append(
-                f"{layout.guessed} cells have no earlier record to go by; their time is a default (see 'plan --cost')"
+                f"{layout.guessed_cells} cells have no earlier record to go by; "
+                "their time is a default (see 'plan --cost')"
             )
         if layout.left_out:
             lines.append(
                 f"{len(layout.left_out)} cells wait for room in the queue; the same command submits them later"
             )
         commands = {"follow": ("status", "--watch"), "read": ("logs", "CELL"), "stop": ("cancel",)}
-        lines += [f"{what} with: {home.command(*words)}" for what, words in commands.items()]
+        lines += [f"{purpose} with: {home.command(*words)}" for purpose, words in commands.items()]
         for line in lines:
             on_event(Event("note", line))
 
@@ -226,24 +229,24 @@ class _Submitit(submitit.SlurmExecutor):
         return f"{self.python} -u -m slurm.launch {shlex.quote(str(self.folder))}"
 
 
-def parameters(found: Resources, name: str, parallel: int) -> dict[str, Any]:
+def parameters(resources: Resources, name: str, parallel: int) -> dict[str, Any]:
     """Translate resources to Submitit's parameter names."""
     plain = ("partition", "account", "qos", "constraint", "exclude", "nodelist", "gres")
-    chosen: dict[str, Any] = {key: getattr(found, key) for key in plain if getattr(found, key)}
-    if found.gpus:
-        chosen["gpus_per_node"] = found.gpus
-    return chosen | {
+    options: dict[str, Any] = {key: getattr(resources, key) for key in plain if getattr(resources, key)}
+    if resources.gpus:
+        options["gpus_per_node"] = resources.gpus
+    return options | {
         "job_name": name,
-        "time": found.time,
-        "mem": found.memory,
-        "nodes": found.nodes,
-        "ntasks_per_node": found.tasks,
-        "cpus_per_task": found.cpus,
-        "signal_delay_s": found.signal_seconds,
+        "time": resources.time,
+        "mem": resources.memory,
+        "nodes": resources.nodes,
+        "ntasks_per_node": resources.tasks,
+        "cpus_per_task": resources.cpus,
+        "signal_delay_s": resources.signal_seconds,
         "array_parallelism": parallel,
-        "srun_args": ["--cpus-per-task", str(found.cpus)],  # since 22.05 srun no longer takes it from sbatch
+        "srun_args": ["--cpus-per-task", str(resources.cpus)],  # since 22.05 srun no longer takes it from sbatch
         "wckey": None,
-        "additional_parameters": {"requeue": True, **found.sbatch},
+        "additional_parameters": {"requeue": True, **resources.sbatch},
     }
 
 
@@ -253,15 +256,15 @@ AWAIT_CONTROLLER = (
 )
 
 
-def exports(found: Resources, home: Home, code: Path) -> list[str]:
+def exports(resources: Resources, home: Home, code: Path) -> list[str]:
     """Return shell lines that make a job run the copied code, and nothing from the folder it was submitted in."""
     values = {
         "PYTHONSAFEPATH": "1",
         "ECGARENA_HOME": str(home.root),
         CODE_VARIABLE: os.environ.get(CODE_VARIABLE, ""),
-        "OMP_NUM_THREADS": str(found.cpus),
+        "OMP_NUM_THREADS": str(resources.cpus),
         "OPENBLAS_NUM_THREADS": "1",
-        **found.environment,
+        **resources.environment,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     return [*lines, f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"']
@@ -269,13 +272,13 @@ def exports(found: Resources, home: Home, code: Path) -> list[str]:
 
 def _patiently(runner: _Submitit, works: list[Work], on_event: EventSink) -> list[submitit.Job[Any]]:
     """Submit one array; while the controller is busy, wait and try again."""
-    started, pause = time.monotonic(), 2.0
+    start, pause = time.monotonic(), 2.0
     while True:
         try:
             return runner.submit_array(works) if len(works) > 1 else [runner.submit(works[0])]
         except FailedJobError as error:
-            spent = time.monotonic() - started
-            if not queue.transient(str(error)) or spent + pause > PATIENCE:
+            seconds = time.monotonic() - start
+            if not queue.transient(str(error)) or seconds + pause > PATIENCE:
                 raise
             on_event(
                 Event(
@@ -288,27 +291,27 @@ def _patiently(runner: _Submitit, works: list[Work], on_event: EventSink) -> lis
 
 
 def _refusal(error: str, submission: Submission, jobs: dict[int, str], home: Home) -> str:
-    queued = f"{len(jobs)} jobs of {submission.folder} are queued already; to end them: {home.command('cancel')}"
-    return f"sbatch refused: {error.strip()}\n{queued if jobs else 'nothing is queued'}"
+    message = f"{len(jobs)} jobs of {submission.folder} are queued already; to end them: {home.command('cancel')}"
+    return f"sbatch refused: {error.strip()}\n{message if jobs else 'nothing is queued'}"
 
 
 def wait_for(submission: Submission, layout: Layout, home: Home, on_event: EventSink = discard_event) -> Counter[str]:
     """Wait until no submitted job is left in the queue, report records as they appear, and count them by status."""
     cells = {cell.spec.key: cell for unit in layout.units for cell in unit.cells}
-    store, told, quiet = Store(home.records), set[str](), 0
+    store, reported, quiet = Store(home.records), set[str](), 0
     while True:
-        known = set(submission.jobs().values())
-        queued = known & queue.queue(PATIENCE).keys()
+        own_jobs = set(submission.jobs().values())
+        still_queued = own_jobs & queue.queue(PATIENCE).keys()
         for key, cell in cells.items():
-            record = store.get(cell.spec) if key not in told else None
+            record = store.get(cell.spec) if key not in reported else None
             if record is not None:
-                told.add(key)
-                shown = {record.primary: record.metrics[record.primary]} if record.primary in record.metrics else {}
-                on_event(Event("cell", cell.title, values=shown, status=record.status))
-        quiet = 0 if queued else quiet + 1
+                reported.add(key)
+                metrics = {record.primary: record.metrics[record.primary]} if record.primary in record.metrics else {}
+                on_event(Event("cell", cell.title, values=metrics, status=record.status))
+        quiet = 0 if still_queued else quiet + 1
         if quiet > 1:  # twice in a row, since a job may be between two states while it is requeued
-            found = (store.get(cell.spec) for cell in cells.values())
-            return Counter(record.status for record in found if record)
+            records = (store.get(cell.spec) for cell in cells.values())
+            return Counter(record.status for record in records if record)
         time.sleep(POLL)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import signal
 
-HELD = {signal.SIGUSR2}
+BLOCKED_SIGNALS = {signal.SIGUSR2}
 
 
 def main() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
     from submitit.core.submission import submitit_main
 
     from slurm.log_paths import keep_folders

@@ -28,8 +28,8 @@ class NodeCheck:
         import json
 
         folder = Path(self.folder)
-        found = look(folder, self.wants_gpu)
-        write_text(folder / "node.json", json.dumps(found, indent=1))
+        answer = look(folder, self.wants_gpu)
+        write_text(folder / "node.json", json.dumps(answer, indent=1))
 
 
 def look(folder: Path, wants_gpu: bool) -> dict[str, Any]:
@@ -61,14 +61,14 @@ def gpu(wanted: bool) -> dict[str, Any]:
         return {}
     import torch
 
-    found: dict[str, Any] = {"torch_cuda": torch.version.cuda, "gpus": torch.cuda.device_count(), "gpu_works": False}
+    facts: dict[str, Any] = {"torch_cuda": torch.version.cuda, "gpus": torch.cuda.device_count(), "gpu_works": False}
     if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
+        facts["gpu"] = torch.cuda.get_device_name()
         try:
-            found["gpu_works"] = float(torch.ones(8, device="cuda").sum()) == 8.0
+            facts["gpu_works"] = float(torch.ones(8, device="cuda").sum()) == 8.0
         except RuntimeError as error:
-            found["gpu_error"] = str(error).splitlines()[0]
-    return found
+            facts["gpu_error"] = str(error).splitlines()[0]
+    return facts
 
 
 def lock_is_free(path: Path) -> bool:

@@ -81,13 +81,13 @@ class Layout:
     units: list[Unit]
     arrays: list[Array]
     left_out: list[Cell] = field(default_factory=list)
-    measured: int = 0  # cells whose time is known from earlier records
-    guessed: int = 0
+    measured_cells: int = 0  # cells whose time is known from earlier records
+    guessed_cells: int = 0
 
 
 def lay_out(
     groups: Sequence[CellGroup],
-    done: Sequence[Cell],
+    finished_cells: Sequence[Cell],
     profile: Profile,
     estimates: Estimates,
     home: Home,
@@ -103,7 +103,7 @@ def lay_out(
         return Layout([], [], [cell for group in groups for cell in group.cells])
     longer = 1.0
     while True:
-        planner = _Planner(profile, estimates, home, done, longer)
+        planner = _Planner(profile, estimates, home, finished_cells, longer)
         units = planner.units(groups)
         if room is None or len(units) <= room or not planner.stretchable:
             break
@@ -111,7 +111,7 @@ def lay_out(
     left_out: list[Cell] = []
     if room is not None and len(units) > room:
         units, left_out = units[:room], [cell for unit in units[room:] for cell in unit.cells]
-    return Layout(units, list(arrays(units, array_size)), left_out, planner.measured, planner.guessed)
+    return Layout(units, list(arrays(units, array_size)), left_out, planner.measured_cells, planner.guessed_cells)
 
 
 def arrays(units: Sequence[Unit], array_size: int) -> Iterator[Array]:
@@ -139,14 +139,14 @@ class _Planner:
     """Planner for one pass over the groups; `longer` multiplies the length of jobs."""
 
     def __init__(
-        self, profile: Profile, estimates: Estimates, home: Home, done: Sequence[Cell], longer: float = 1.0
+        self, profile: Profile, estimates: Estimates, home: Home, finished_cells: Sequence[Cell], longer: float = 1.0
     ) -> None:
         self.profile, self.estimates, self.home, self.longer = profile, estimates, home, longer
         self._passes: dict[tuple[int, ...], tuple[str, list[Any]]] = {}  # holds the objects, so that no id is reused
-        self.extracted = {self._pass(cell) for cell in done}
-        self.made: list[Unit] = []
+        self.extracted = {self._pass(cell) for cell in finished_cells}
+        self.units_made: list[Unit] = []
         self.pretrainings: dict[str, int] = {}
-        self.measured = self.guessed = 0
+        self.measured_cells = self.guessed_cells = 0
         self.stretchable = False
         self._resources: dict[tuple[str, str], Resources] = {}
         self._cells: dict[str, Estimate] = {}
@@ -160,16 +160,16 @@ class _Planner:
             leads += self._parts(first, "features", needs)
             rest.append((others, needs, {self._pass(cell) for cell in first}))
         self._pack(leads)
-        filled = {
-            self._pass(cell): unit.number for unit in self.made if unit.stage == "features" for cell in unit.cells
+        units_by_stage = {
+            self._pass(cell): unit.number for unit in self.units_made if unit.stage == "features" for cell in unit.cells
         }
         later: list[_Part] = []
         for others, needs, passes in rest:
-            after = needs | {filled[entry] for entry in passes}
+            after = needs | {units_by_stage[entry] for entry in passes}
             for stage, cells in itertools.groupby(others, lambda cell: stage_of(cell)):
                 later += self._parts(list(cells), stage, after)
         self._pack(later)
-        return self.made
+        return self.units_made
 
     def _pretraining(self, cell: Cell) -> frozenset[int]:
         """Return the number of the unit that trains a group's weights; empty if none is needed."""
@@ -224,7 +224,7 @@ class _Planner:
             unit: Unit | None = None
             count = 0
             for part in bucket:
-                opened: CellGroup | None = None  # the cells of this part in the current unit
+                current: CellGroup | None = None  # the cells of this part in the current unit
                 for cell, seconds in zip(part.cells, part.seconds, strict=True):
                     full = unit is not None and (
                         unit.seconds + seconds > budget or count >= self.profile.limits.cells_per_job
@@ -232,12 +232,12 @@ class _Planner:
                     if unit is None or full:
                         unit = Unit(part.stage, cell.row, part.resources, needs=part.needs, seconds=STARTUP)
                         self._add(unit)
-                        opened, count = None, 0
+                        current, count = None, 0
                     unit.seconds += seconds
-                    if opened is None:
-                        opened = CellGroup([])
-                        unit.groups.append(opened)
-                    opened.cells.append(cell)
+                    if current is None:
+                        current = CellGroup([])
+                        unit.groups.append(current)
+                    current.cells.append(cell)
                     count += 1
 
     def _pass(self, cell: Cell) -> str:
@@ -251,26 +251,26 @@ class _Planner:
         return self._passes[same][0]
 
     def _add(self, unit: Unit) -> int:
-        unit.number = len(self.made)
-        self.made.append(unit)
+        unit.number = len(self.units_made)
+        self.units_made.append(unit)
         return unit.number
 
     def _budget(self, resources: Resources, stretch: bool = True) -> float:
         """Return how many seconds of work to plan for a job with these resources."""
         most = max(STARTUP, SPARE * (resources.time * 60 - resources.signal_seconds))
-        wanted = self.profile.limits.minutes_per_job * 60 * (self.longer if stretch else 1.0)
-        self.stretchable = self.stretchable or (stretch and wanted < most)
-        return min(wanted, most)
+        seconds = self.profile.limits.minutes_per_job * 60 * (self.longer if stretch else 1.0)
+        self.stretchable = self.stretchable or (stretch and seconds < most)
+        return min(seconds, most)
 
     def _expected(self, cell: Cell, count: bool = False) -> float:
         key = cell.spec.key
         if key not in self._cells:
             self._cells[key] = self.estimates.cell(cell, stage_of(cell))
-        found = self._cells[key]
+        expected = self._cells[key]
         if count:
-            self.measured += found.seen > 0
-            self.guessed += found.seen == 0
-        return found.seconds
+            self.measured_cells += expected.cells > 0
+            self.guessed_cells += expected.cells == 0
+        return expected.seconds
 
     def _of(self, stage: str, row: str) -> Resources:
         if (stage, row) not in self._resources:

@@ -81,8 +81,8 @@ class Resources(_Table):
     @property
     def gpu_count(self) -> int:
         """Number of GPUs of one job, for the cost estimate."""
-        counted = re.findall(r"gpu(?::[^:,]+)?:(\d+)", self.gres or "")
-        return self.nodes * max(self.gpus, sum(map(int, counted)), int(self.on_gpu))
+        counts = re.findall(r"gpu(?::[^:,]+)?:(\d+)", self.gres or "")
+        return self.nodes * max(self.gpus, sum(map(int, counts)), int(self.on_gpu))
 
     @property
     def where(self) -> str:
@@ -118,27 +118,30 @@ class Profile(_Table):
         layers = [self.all, self.stages.get(stage, {})]
         layers += [_plain(of_method), of_method.get(stage, {})]
         layers += [_plain(self.command_line), self.command_line.get(stage, {})]
-        merged: dict[str, Any] = {}
+        table: dict[str, Any] = {}
         for layer in layers:
-            variables = {**merged.get("environment", {}), **layer.get("environment", {})}
-            merged |= {**layer, "environment": variables}
-        return Resources.model_validate(merged)
+            variables = {**table.get("environment", {}), **layer.get("environment", {})}
+            table |= {**layer, "environment": variables}
+        return Resources.model_validate(table)
 
     def heavier(self, rows: Iterable[str], memory: float = 1.0, time: float = 1.0) -> Profile:
         """Return a copy with memory and time of `rows` multiplied by these factors, for cells that ran out."""
         methods = {row: dict(self.methods.get(row, {})) for row in {*self.methods, *rows}}
         for row in rows:
             for stage in STAGES:
-                found = self.resources(stage, row)
-                grown = {"memory": f"{round(megabytes(found.memory) * memory)}M", "time": math.ceil(found.time * time)}
-                methods[row][stage] = {**methods[row].get(stage, {}), **grown}
+                resources = self.resources(stage, row)
+                larger = {
+                    "memory": f"{round(megabytes(resources.memory) * memory)}M",
+                    "time": math.ceil(resources.time * time),
+                }
+                methods[row][stage] = {**methods[row].get(stage, {}), **larger}
         over = {"memory", "time"}
-        kept = {
+        table = {
             key: {name: value for name, value in entry.items() if name not in over} if key in STAGES else entry
             for key, entry in self.command_line.items()
             if key not in over
         }
-        return self.model_copy(update={"methods": methods, "command_line": kept})
+        return self.model_copy(update={"methods": methods, "command_line": table})
 
 
 def load_profile(name: str, assignments: Sequence[str] = ()) -> Profile:
@@ -147,18 +150,18 @@ def load_profile(name: str, assignments: Sequence[str] = ()) -> Profile:
     raw = read_toml(path)
     raise_all(list(value_problems(raw)), f"the profile {path} is wrong:")
     problems = _unknown(raw)
-    given = _command_line(assignments, problems)
-    limits = given.pop("limits", {})
+    command_line = _command_line(assignments, problems)
+    limits = command_line.pop("limits", {})
     if not problems:
         raw["limits"] = {**raw.get("limits", {}), **limits}
         problems = _faults(Limits, raw["limits"], "limits")
         problems += [
-            found
-            for where, table in _tables({**raw, "command_line": given})
-            for found in _faults(Resources, table, where)
+            fault
+            for where, table in _tables({**raw, "command_line": command_line})
+            for fault in _faults(Resources, table, where)
         ]
     raise_all(list(dict.fromkeys(problems)), f"the profile {path} (with --resource) is wrong:")
-    profile = Profile.model_validate({**raw, "name": path.stem, "command_line": given})
+    profile = Profile.model_validate({**raw, "name": path.stem, "command_line": command_line})
     _check_combinations(profile, path)
     return profile
 
@@ -177,13 +180,13 @@ def profile_path(name: str) -> Path:
 
 def minutes(text: str) -> int:
     """Parse ``90``, ``MM:SS``, ``HH:MM:SS``, ``D-HH``, ``D-HH:MM`` or ``D-HH:MM:SS`` as minutes, rounded up."""
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    if not found:
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if not match:
         raise ValueError(f"{text!r} is no time; write minutes, HH:MM:SS or D-HH:MM:SS")
-    days, first, second, third = (int(part) if part else 0 for part in found.groups())
-    if found[1] is not None:
+    days, first, second, third = (int(part) if part else 0 for part in match.groups())
+    if match[1] is not None:
         seconds = ((days * 24 + first) * 60 + second) * 60 + third
-    elif found[4] is not None:
+    elif match[4] is not None:
         seconds = (first * 60 + second) * 60 + third
     else:
         seconds = first * 60 + second
@@ -192,11 +195,11 @@ def minutes(text: str) -> int:
 
 def megabytes(text: str) -> int:
     """Parse ``16G``, ``500M`` or ``8000`` (MB) as megabytes, as sbatch does."""
-    found = re.fullmatch(r"(\d+)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
-    if not found:
+    match = re.fullmatch(r"(\d+)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    if not match:
         raise ValueError(f"{text!r} is no amount of memory; write 500M or 16G")
-    factor = {"K": 1 / 1024, "M": 1, "": 1, "G": 1024, "T": 1024 * 1024}[found[2].upper()]
-    return max(1, math.ceil(int(found[1]) * factor))
+    factor = {"K": 1 / 1024, "M": 1, "": 1, "G": 1024, "T": 1024 * 1024}[match[2].upper()]
+    return max(1, math.ceil(int(match[1]) * factor))
 
 
 def _plain(table: dict[str, Any]) -> dict[str, Any]:
@@ -206,19 +209,19 @@ def _plain(table: dict[str, Any]) -> dict[str, Any]:
 
 def _tables(raw: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return every table of resources with its place in the file."""
-    found: list[tuple[str, dict[str, Any]]] = [("all", raw.get("all", {}))]
-    found += [(f"stages.{stage}", table) for stage, table in raw.get("stages", {}).items()]
+    tables: list[tuple[str, dict[str, Any]]] = [("all", raw.get("all", {}))]
+    tables += [(f"stages.{stage}", table) for stage, table in raw.get("stages", {}).items()]
     several = {f"methods.{row}": table for row, table in raw.get("methods", {}).items()}
     for where, table in {**several, "--resource": raw.get("command_line", {})}.items():
-        found.append((where, _plain(table)))
-        found += [(f"{where}.{stage}", table[stage]) for stage in STAGES if stage in table]
-    return found
+        tables.append((where, _plain(table)))
+        tables += [(f"{where}.{stage}", table[stage]) for stage in STAGES if stage in table]
+    return tables
 
 
 def _unknown(raw: dict[str, Any]) -> list[str]:
     """Return a problem for each unknown key or stage, and each value that should be a table."""
-    known = ("about", "limits", "all", "stages", "methods")
-    problems = [f"{key} is no key{did_you_mean(key, known)}" for key in raw if key not in known]
+    sections = ("about", "limits", "all", "stages", "methods")
+    problems = [f"{key} is no key{did_you_mean(key, sections)}" for key in raw if key not in sections]
     nested = {"stages": raw.get("stages", {}), "methods": raw.get("methods", {})}
     flat = {**{key: raw.get(key, {}) for key in ("limits", "all")}, **nested}
     wrong = [f"{key} must be a table" for key, value in flat.items() if not isinstance(value, dict)]
@@ -249,7 +252,7 @@ def _explain(fault: Any, model: type[BaseModel], where: str) -> str:
 
 def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, Any]:
     """Parse ``gpus=2``, ``pretrain.time=8:00:00`` and ``limits.max_jobs=50`` into nested tables."""
-    given: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     for pair in assignments:
         key, sign, value = pair.partition("=")
         *path, last = key.strip().split(".")
@@ -258,7 +261,7 @@ def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, 
         elif path and path[0] not in (*STAGES, "limits"):
             problems.append(f"--resource {pair}: {path[0]} is no stage{did_you_mean(path[0], STAGES)}")
         else:
-            table = given.setdefault(path[0], {}) if path else given
+            table = tables.setdefault(path[0], {}) if path else tables
             try:
                 parsed = parse_value(value.strip())
             except ValueError as error:
@@ -267,7 +270,7 @@ def _command_line(assignments: Sequence[str], problems: list[str]) -> dict[str, 
             problems += value_problems(parsed, f"--resource {key.strip()}")
             plain_text = last in ("memory", "time") and not isinstance(parsed, str)
             table[last] = value.strip() if plain_text else parsed
-    return given
+    return tables
 
 
 def _check_combinations(profile: Profile, path: Path) -> None:
@@ -275,12 +278,13 @@ def _check_combinations(profile: Profile, path: Path) -> None:
     problems = []
     for stage in STAGES:
         for row in ("", *profile.methods):
-            found = profile.resources(stage, row)
+            resources = profile.resources(stage, row)
             where = f"{stage} of {row}" if row else stage
-            if found.signal_seconds >= found.time * 60:
+            if resources.signal_seconds >= resources.time * 60:
                 problems.append(
-                    f"{where}: signal_seconds = {found.signal_seconds} is no warning before a limit of {found.time} min"
+                    f"{where}: signal_seconds = {resources.signal_seconds} is no warning before a limit of "
+                    f"{resources.time} min"
                 )
-            if stage != "pretrain" and (found.nodes > 1 or found.tasks > 1):
+            if stage != "pretrain" and (resources.nodes > 1 or resources.tasks > 1):
                 problems.append(f"{where}: nodes and tasks above 1 are for pretrain, whose processes train together")
     raise_all(list(dict.fromkeys(problems)), f"the profile {path} (with --resource) is wrong:")

@@ -68,26 +68,26 @@ def ask(
     wait: Callable[[float], None] = time.sleep,
 ) -> str:
     """Return the output of a SLURM command; retry for `patience` seconds while the controller does not answer."""
-    started, pause = time.monotonic(), 1.0
+    start, pause = time.monotonic(), 1.0
     while True:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=max(30.0, patience))
+            process = subprocess.run(command, capture_output=True, text=True, timeout=max(30.0, patience))
         except FileNotFoundError:
             raise NoSchedulerError(
                 f"{command[0]} is not on this machine; run this on a login node of the cluster"
             ) from None
         except subprocess.TimeoutExpired:
-            done = subprocess.CompletedProcess(command, 1, "", "socket timed out (no answer at all)")
-        if done.returncode == 0:
-            return done.stdout
-        error = (done.stderr or done.stdout).strip()
-        spent = time.monotonic() - started
+            process = subprocess.CompletedProcess(command, 1, "", "socket timed out (no answer at all)")
+        if process.returncode == 0:
+            return process.stdout
+        error = (process.stderr or process.stdout).strip()
+        seconds = time.monotonic() - start
         if not transient(error):
             raise BenchmarkError(f"{' '.join(command[:3])} failed: {error}")
         last = (error.splitlines() or [""])[-1]
-        if spent + pause > patience:
-            raise SchedulerBusyError(f"the scheduler does not answer ({last}); waited {spent:.0f} s, try again later")
-        say(f"the scheduler does not answer ({last}); waiting {pause:.0f} s, {spent:.0f} s so far")
+        if seconds + pause > patience:
+            raise SchedulerBusyError(f"the scheduler does not answer ({last}); waited {seconds:.0f} s, try again later")
+        say(f"the scheduler does not answer ({last}); waiting {pause:.0f} s, {seconds:.0f} s so far")
         wait(pause)
         pause = min(2 * pause, LONGEST)
 
@@ -103,15 +103,15 @@ def full(error: str) -> bool:
 
 def queue(patience: float = 300.0, say: Callable[[str], None] = tell) -> dict[str, Queued]:
     """Return this user's queued and running jobs (``1234`` or ``1234_5`` -> state), by one call of squeue."""
-    found: dict[str, Queued] = {}
+    jobs: dict[str, Queued] = {}
     for line in ask(["squeue", "--me", "--noheader", "--format", "%i|%T|%r"], patience, say).splitlines():
         job, state, reason = [*line.split("|"), "", ""][:3]
         entry = Queued(PENDING if state in WAITING else RUNNING, reason)
-        found |= dict.fromkeys(expand(job.strip()), entry)
-    return found
+        jobs |= dict.fromkeys(expand(job.strip()), entry)
+    return jobs
 
 
-def ended(jobs: Iterable[str], patience: float = 30.0) -> dict[str, str]:
+def end_states(jobs: Iterable[str], patience: float = 30.0) -> dict[str, str]:
     """Return how jobs ended ("timeout", "oom", ...), by one call of sacct; empty without accounting."""
     arrays = sorted({job.partition("_")[0] for job in jobs})
     if not arrays:
@@ -121,13 +121,13 @@ def ended(jobs: Iterable[str], patience: float = 30.0) -> dict[str, str]:
         output = ask(command, patience, say=lambda _: None)
     except BenchmarkError:
         return {}
-    found: dict[str, str] = {}
+    states: dict[str, str] = {}
     for line in output.splitlines():
         job, _, state = line.partition("|")
         how = ENDED_BY.get(state.split(" ")[0])
         if how and "." not in job:
-            found |= dict.fromkeys(expand(job), how)
-    return found
+            states |= dict.fromkeys(expand(job), how)
+    return states
 
 
 def expand(job: str) -> Iterator[str]:
@@ -152,5 +152,5 @@ def cancel(jobs: Iterable[str]) -> None:
 
 def max_array_size() -> int:
     """Return MaxArraySize of the cluster's configuration; 1001 (SLURM's default) if it is not set."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]))
-    return int(found[1]) if found else 1001
+    match = re.search(r"MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]))
+    return int(match[1]) if match else 1001

@@ -45,33 +45,33 @@ def look(patience: float = 30.0, say: Callable[[str], None] = queue.tell) -> dic
 def standings(
     home: Home,
     suite: str | None = None,
-    seen: dict[str, Queued] | None = None,
+    jobs: dict[str, Queued] | None = None,
     ask_how: bool = False,
     index: dict[str, Entry] | None = None,
 ) -> list[Standing]:
     """Return the state of every cell that was ever submitted; the newest submission of a cell counts.
 
-    `seen` is the queue (None: unknown). With `ask_how`, query the accounting once for how lost jobs ended.
+    `jobs` is the queue (None: unknown). With `ask_how`, query the accounting once for how lost jobs ended.
     """
     index = read_index(home) if index is None else index
     newest: dict[str, tuple[Submission, SubmittedCell]] = {}
     for submission in submissions(home, suite):
         newest |= {cell.key: (submission, cell) for cell in submission.cells}
     units: dict[tuple[str, int], str] = {}
-    how = _how_ended(newest.values(), index, seen) if ask_how else {}
-    found = []
+    how = _how_ended(newest.values(), index, jobs) if ask_how else {}
+    cells = []
     for key, (submission, cell) in newest.items():
         entry = index.get(key)
         if entry is not None:
-            found.append(Standing(cell, submission, entry.status, entry.kind, entry.message))
+            cells.append(Standing(cell, submission, entry.status, entry.kind, entry.message))
             continue
         place = (submission.name, cell.unit)
         if place not in units:
-            units[place] = _unit_state(submission, submission.units[cell.unit], seen)
+            units[place] = _unit_state(submission, submission.units[cell.unit], jobs)
         state = units[place]
         kind = how.get(_jobs(submission).get(cell.unit, ""), "") if state == "lost" else ""
-        found.append(Standing(cell, submission, state, kind))
-    return found
+        cells.append(Standing(cell, submission, state, kind))
+    return cells
 
 
 def under_way(home: Home, look: Callable[[], dict[str, Queued] | None] = queue.queue) -> dict[str, str]:
@@ -84,15 +84,15 @@ def under_way(home: Home, look: Callable[[], dict[str, Queued] | None] = queue.q
     ]
     if not open_ones:
         return {}
-    found = standings(home, None, look(), index=index)
-    return {standing.cell.key: standing.state for standing in found if standing.state in (queue.PENDING, queue.RUNNING)}
+    cells = standings(home, None, look(), index=index)
+    return {standing.cell.key: standing.state for standing in cells if standing.state in (queue.PENDING, queue.RUNNING)}
 
 
-def _unit_state(submission: Submission, unit: SubmittedUnit, seen: dict[str, Queued] | None) -> str:
+def _unit_state(submission: Submission, unit: SubmittedUnit, jobs: dict[str, Queued] | None) -> str:
     job = _jobs(submission).get(unit.number)
-    if seen is not None:
-        return seen[job].state if job in seen else "lost"
-    if unit.number in _started(submission):
+    if jobs is not None:
+        return jobs[job].state if job in jobs else "lost"
+    if unit.number in _units_started(submission):
         return queue.RUNNING if submission.beating(unit.number) else "lost"
     return queue.PENDING if job else "lost"
 
@@ -104,20 +104,20 @@ def _jobs(submission: Submission) -> dict[int, str]:
 
 
 @functools.lru_cache(maxsize=64)
-def _started(submission: Submission) -> set[int]:
-    return submission.started()
+def _units_started(submission: Submission) -> set[int]:
+    return submission.units_started()
 
 
 def _how_ended(
-    cells: Iterable[tuple[Submission, SubmittedCell]], index: dict[str, Entry], seen: dict[str, Queued] | None
+    cells: Iterable[tuple[Submission, SubmittedCell]], index: dict[str, Entry], jobs_seen: dict[str, Queued] | None
 ) -> dict[str, str]:
     jobs = {_jobs(submission).get(cell.unit, "") for submission, cell in cells if cell.key not in index}
-    return queue.ended(job for job in jobs if job and job not in (seen or {}))
+    return queue.end_states(job for job in jobs if job and job not in (jobs_seen or {}))
 
 
-def chosen(found: Iterable[Standing], failed: bool, oom: bool, timeout: bool) -> list[Standing]:
+def select(cells: Iterable[Standing], failed: bool, oom: bool, timeout: bool) -> list[Standing]:
     """Return the cells that `retry` runs again: failed and lost ones, or only the requested kinds."""
-    several = [*found]
+    several = [*cells]
     if not (failed or oom or timeout):
         return [standing for standing in several if standing.state in ("failed", "lost")]
     kinds = {*(KINDS["oom"] if oom else ()), *(KINDS["timeout"] if timeout else ())}

@@ -65,8 +65,8 @@ class Submission:
 
     @functools.cached_property
     def content(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((self.folder / SUBMISSION).read_text("utf-8"))
-        return loaded
+        table: dict[str, Any] = json.loads((self.folder / SUBMISSION).read_text("utf-8"))
+        return table
 
     @property
     def suite(self) -> str:
@@ -83,10 +83,10 @@ class Submission:
     def jobs(self) -> dict[int, str]:
         """Return the SLURM job of each unit; read from disk each time, since arrays are submitted one by one."""
         try:
-            stored: dict[str, str] = json.loads((self.folder / JOBS).read_text("utf-8"))
+            job_table: dict[str, str] = json.loads((self.folder / JOBS).read_text("utf-8"))
         except FileNotFoundError:
             return {}
-        return {int(unit): job for unit, job in stored.items()}
+        return {int(unit): job for unit, job in job_table.items()}
 
     def write_jobs(self, jobs: dict[int, str]) -> None:
         write_text(self.folder / JOBS, json.dumps(jobs))
@@ -102,8 +102,8 @@ class Submission:
         return self.folder / LOGS
 
     def read_unit(self, number: int) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self.unit_file(number).read_text("utf-8"))
-        return loaded
+        unit: dict[str, Any] = json.loads(self.unit_file(number).read_text("utf-8"))
+        return unit
 
     def journal(self, number: int) -> list[dict[str, Any]]:
         """Return the events of a unit; skip incomplete lines, such as one being written."""
@@ -111,13 +111,13 @@ class Submission:
             lines = self.journal_file(number).read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
-        found = []
+        entries = []
         for line in lines:
             try:
-                found.append(json.loads(line))
+                entries.append(json.loads(line))
             except ValueError:
                 continue
-        return found
+        return entries
 
     def log_files(self, number: int) -> list[Path]:
         """Return the output and error files of a unit's job, for all its tasks."""
@@ -128,7 +128,7 @@ class Submission:
             return []
         return [path for kind in ("out", "err") for path in sorted(self.logs.glob(f"{job}_[0-9]*_log.{kind}"))]
 
-    def started(self) -> set[int]:
+    def units_started(self) -> set[int]:
         """Return the numbers of the units with a journal."""
         try:
             return {int(path.stem) for path in (self.folder / JOURNAL).iterdir()}
@@ -151,9 +151,9 @@ def new_folder(home: Home, suite: str) -> Path:
 def submissions(home: Home, suite: str | None = None) -> Iterator[Submission]:
     """Yield submissions from oldest to newest, only those of `suite` if given."""
     for path in sorted((home.slurm / "submissions").glob(f"*/{SUBMISSION}")):
-        found = Submission(path.parent)
-        if suite is None or found.suite == suite:
-            yield found
+        submission = Submission(path.parent)
+        if suite is None or submission.suite == suite:
+            yield submission
 
 
 def write_submission(

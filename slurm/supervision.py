@@ -39,23 +39,23 @@ class Supervisor:
         self.worker: subprocess.Popen[str] | None = None
         self.at_work: str | None = None  # key of the current cell
         self.since = 0.0
-        self.beaten = 0.0
+        self.last_beat = 0.0
         self.verdict: tuple[str, str] | None = None  # why we ended the worker: kind and message
         self.told_to_stop = False
 
     # --- the journal ---
 
-    def write(self, what: str, **more: Any) -> None:
+    def write(self, event: str, **more: Any) -> None:
         """Write one line into the journal; of several processes only the first writes."""
         if not self.first:
             return
-        line = json.dumps({"time": round(time.time(), 3), "what": what, **more})
+        line = json.dumps({"time": round(time.time(), 3), "what": event, **more})
         with self.submission.journal_file(self.number).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def _beat(self) -> None:
-        if self.first and time.monotonic() - self.beaten > BEAT:
-            self.beaten = time.monotonic()
+        if self.first and time.monotonic() - self.last_beat > BEAT:
+            self.last_beat = time.monotonic()
             self.submission.journal_file(self.number).touch()
 
     # --- the unit ---
@@ -112,15 +112,13 @@ class Supervisor:
 
     def _cut(self) -> set[str]:
         """Return the keys of cells that were running when an earlier start of this job ended."""
-        begun: str | None = None
-        found: set[str] = set()
+        key: str | None = None
+        keys: set[str] = set()
         for line in self.submission.journal(self.number):
-            if line["what"] == "start" and begun:
-                found.add(begun)
-            begun = (
-                line.get("key") if line["what"] == "begin" else (None if line["what"] in ("cell", "start") else begun)
-            )
-        return found
+            if line["what"] == "start" and key:
+                keys.add(key)
+            key = line.get("key") if line["what"] == "begin" else (None if line["what"] in ("cell", "start") else key)
+        return keys
 
     # --- the worker ---
 
@@ -186,9 +184,9 @@ class Supervisor:
         limit = self.unit["cell_minutes"]
         if limit and self.at_work and time.monotonic() - self.since > limit * 60:
             self.verdict = ("Timeout", f"the cell took longer than {limit:g} minutes (cell_minutes of the profile)")
-        most, used = memory_limit(), resident(self.worker.pid)
-        if most and used > HEADROOM * most:
-            self.verdict = ("OutOfMemory", f"the cell used {used} MB, the job has {most} MB")
+        most, memory_used = memory_limit(), resident(self.worker.pid)
+        if most and memory_used > HEADROOM * most:
+            self.verdict = ("OutOfMemory", f"the cell used {memory_used} MB, the job has {most} MB")
         if self.verdict:
             self.worker.kill()
 
@@ -219,13 +217,13 @@ class Supervisor:
         from benchmark.planning.plan import CellGroup  # these import torch: only after a failure
         from benchmark.records.store import Store
 
-        (made,) = CellGroup.from_json([entry["cell"]]).cells
+        (cell,) = CellGroup.from_json([entry["cell"]]).cells
         record = failed_record(
-            made, {"kind": kind, "message": message, "traceback": stderr}, time.monotonic() - self.since
+            cell, {"kind": kind, "message": message, "traceback": stderr}, time.monotonic() - self.since
         )
-        Store(Home(Path(self.unit["home"])).records).put(made.spec, record)
-        self.write("cell", key=made.spec.key, status="failed", kind=kind)
-        self.on_event(Event("cell", f"{made.title}: {message}", status="failed"))
+        Store(Home(Path(self.unit["home"])).records).write(cell.spec, record)
+        self.write("cell", key=cell.spec.key, status="failed", kind=kind)
+        self.on_event(Event("cell", f"{cell.title}: {message}", status="failed"))
 
     # --- signals ---
 

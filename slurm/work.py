@@ -15,7 +15,7 @@ from typing import Any
 
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
-from slurm.launch import HELD
+from slurm.launch import BLOCKED_SIGNALS
 from slurm.submission import Submission
 from slurm.supervision import Supervisor
 
@@ -34,21 +34,21 @@ class Work:
         self.__dict__.update(state, _supervisor=None)
 
     def __call__(self) -> dict[str, int]:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
         submission = Submission(Path(self.folder))
         _join_processes()
         self._supervisor = Supervisor(submission, self.number, first=os.environ.get("RANK", "0") == "0")
         self._supervisor.write("start", **_job())
         try:
-            ended = self._supervisor.run()
+            exit_code = self._supervisor.run()
         except UncompletedJobError as error:  # from Submitit: requeued too often
             self._supervisor.give_up(str(error))
             raise
         except BaseException as error:
             self._supervisor.write("stop", reason=f"{type(error).__name__}: {error}")
             raise
-        self._supervisor.write("end", ended=ended)
-        return ended
+        self._supervisor.write("end", ended=exit_code)
+        return exit_code
 
     def checkpoint(self) -> DelayedSubmission:
         """Stop the worker; Submitit calls this in its signal handler, before it requeues the job."""
@@ -63,8 +63,8 @@ def _join_processes() -> None:
     if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         from submitit.helpers import TorchDistributedEnvironment
 
-        made = TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        if made.local_world_size == made.world_size:  # one node: its name need not resolve
+        environment = TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        if environment.local_world_size == environment.world_size:  # one node: its name need not resolve
             os.environ["MASTER_ADDR"] = "127.0.0.1"
 
 

@@ -49,19 +49,19 @@ def _pretrain(request: dict[str, Any], on_event: Any) -> None:
     from benchmark.engine import distributed, pretraining
     from benchmark.paths import Home
 
-    wanted = request["recipe"]
+    recipe = request["recipe"]
     with distributed.process_group(request["device"]) as device:
-        made = pretraining.pretrain(
-            wanted["method"],
-            wanted["version"],
-            wanted["config"],
-            wanted["recipe"],
+        weights = pretraining.pretrain(
+            recipe["method"],
+            recipe["version"],
+            recipe["config"],
+            recipe["recipe"],
             Home(Path(request["home"])),
             on_event,
             device,
             request["checkpoint_every"],
         )
-    on_event(Event("note", f"{made.weights}, sha256 {made.sha256}"))
+    on_event(Event("note", f"{weights.weights}, sha256 {weights.sha256}"))
 
 
 def _cells(request: dict[str, Any], on_event: Any) -> None:
@@ -91,7 +91,7 @@ def _refused(job: Any, home: Any, on_event: Any) -> bool:
     message = f"its weights are not there: the pre-training in {folder} did not finish; 'ecgarena retry' runs both"
     for cell in job.cells:
         record = failed_record(cell, {"kind": "PretrainingUnfinished", "message": message, "traceback": ""}, 0.0)
-        Store(home.records).put(cell.spec, record)
+        Store(home.records).write(cell.spec, record)
         on_event(Event("cell", f"{cell.title}: {message}", status="failed"))
     return True
 

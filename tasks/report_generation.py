@@ -117,7 +117,7 @@ class ReportGeneration(Task):
 
     version: ClassVar[int] = 2
     primary: ClassVar[str] = PRIMARY
-    shown: ClassVar[tuple[str, ...]] = (*METRICS, *SELF_METRICS)
+    grid_metrics: ClassVar[tuple[str, ...]] = (*METRICS, *SELF_METRICS)
     stage: ClassVar[str] = "report"
     needs_labels: ClassVar[bool] = False
     baselines: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")

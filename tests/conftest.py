@@ -182,7 +182,7 @@ def fill():
             if noise is not None and (draws := noise(cell)) is not None:
                 record.resampling = {"resamples": 200, "seed": 0, "recordings": "r"}
                 resampled = np.float32(number) + draws
-            store.put(cell.spec, record, resampled=resampled)
+            store.write(cell.spec, record, resampled=resampled)
 
     return put
 

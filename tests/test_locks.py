@@ -5,14 +5,14 @@ import os
 import signal
 import time
 
-from benchmark.locks import held, locked
+from benchmark.locks import keys_held, locked
 
 
 def test_a_second_holder_is_told_at_once(tmp_path):
     with locked(tmp_path, "a") as ours, locked(tmp_path, "a") as second, locked(tmp_path, "b") as other:
         assert ours and other and not second
-        assert held(tmp_path) == ["a", "b"]
-    assert held(tmp_path) == [] and not list(tmp_path.iterdir())
+        assert keys_held(tmp_path) == ["a", "b"]
+    assert keys_held(tmp_path) == [] and not list(tmp_path.iterdir())
 
 
 def hold(folder, key, ready):
@@ -26,10 +26,10 @@ def test_a_killed_holder_leaves_the_lock_free(tmp_path):
     ready = context.Event()
     holder = context.Process(target=hold, args=(tmp_path, "a", ready))
     holder.start()
-    assert ready.wait(10) and held(tmp_path) == ["a"]
+    assert ready.wait(10) and keys_held(tmp_path) == ["a"]
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
-    assert held(tmp_path) == []
+    assert keys_held(tmp_path) == []
     with locked(tmp_path, "a") as ours:
         assert ours
 

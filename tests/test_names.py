@@ -10,10 +10,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Participles that say only that something has happened to a value, not what it is. Terms of the field that are
-# participles by form (hidden, masked, pooled, encoded, aligned, frozen, shared, expected) are names like any other.
+# participles by form (hidden, masked, pooled, encoded, aligned, frozen, shared, expected) are names like any other, and
+# `done` is the counterpart of `total` in every progress bar.
 PARTICIPLES = """
     asked beaten begun bought brought built called caught changed checked chosen cited cleaned collected compared
-    computed copied counted covered declared derived described done drawn dropped ended entered estimated failed filled
+    computed copied counted covered declared derived described drawn dropped ended entered estimated failed filled
     finished fixed found gained given gone got grown guessed held joined judged kept known learned learnt listed loaded
     lost made marked matched meant measured merged moved named needed noted noticed offered opened ordered packed
     placed planned prepared produced put queued reached received refused required returned said saved searched seen
@@ -24,7 +25,7 @@ PRONOUNS = "each everything here it mine nothing ours something that theirs them
 UNCLEAR = {*PARTICIPLES.split(), *PRONOUNS.split()}
 
 # How many such names each folder may still have. These numbers only fall: lower one when you have cleaned its folder.
-ALLOWED = {"methods": 0, "tests/methods": 0, "benchmark": 427, "tasks": 1, "slurm": 139, "tests": 474}
+ALLOWED = {"methods": 0, "tests/methods": 0, "benchmark": 0, "tasks": 0, "slurm": 0, "tests": 474}
 SLACK = 50  # a number may be this much too high, so that small changes need not touch it
 
 BOOLEAN_CALLS = {"all", "any", "bool", "callable", "endswith", "exists", "hasattr", "is_dir", "is_file", "isdisjoint"}
@@ -56,6 +57,8 @@ def says_bool(annotation: ast.expr | None) -> bool:
 def targets(node: ast.expr | None, value: ast.expr | None = None) -> Iterator[tuple[int, str]]:
     """Yield line and name of everything that an assignment to `node` binds to something else than a boolean."""
     match node:
+        case ast.Name(id=name) if name.isupper() and isinstance(value, ast.Constant) and isinstance(value.value, str):
+            pass  # the name of a state, FAILED = "failed"
         case ast.Name(id=name) | ast.Attribute(attr=name):
             if not is_boolean(value):
                 yield node.lineno, name
@@ -149,6 +152,8 @@ def test_values_are_named_by_nouns(folder):
         ("lambda said: 1", ["said"]),
         ("def written(): pass", ["written"]),
         ("if (drawn := f()): pass", ["drawn"]),
+        ("FOUND = 1", ["FOUND"]),
+        ('FAILED, QUEUED = "failed", "queued"', []),
         ("found = a == b", []),
         ("found, made = x > 1, not y", []),
         ("found: bool = f()", []),

@@ -39,9 +39,9 @@ def new(options: argparse.Namespace) -> int:
     """Write the files and print the next commands to type."""
     from benchmark.scaffold import next_steps, plan_files, write_files
 
-    made = plan_files(options.kind, options.name, options.out)
-    write_files(made)
-    for path in made:
+    files = plan_files(options.kind, options.name, options.out)
+    write_files(files)
+    for path in files:
         print(f"written: {path}")
     print("\nnext:")
     for step in next_steps(options.kind, options.name, options.out):
@@ -66,8 +66,8 @@ def check(options: argparse.Namespace) -> int:
         use_interpreter(options.name, options.python)
     kinds = [kind for kind, registry in REGISTRIES.items() if options.name in registry.names()]
     if not kinds:
-        known = [name for registry in REGISTRIES.values() for name in registry.names()]
-        raise UsageError(f"no method, task or dataset is called {options.name!r}{did_you_mean(options.name, known)}")
+        names = [name for registry in REGISTRIES.values() for name in registry.names()]
+        raise UsageError(f"no method, task or dataset is called {options.name!r}{did_you_mean(options.name, names)}")
     kind = kinds[0].removesuffix("s")
     registry = REGISTRIES[kinds[0]]
     checks = _checks(kind, options.name, registry.get(options.name), options)
@@ -75,10 +75,10 @@ def check(options: argparse.Namespace) -> int:
     wrong = result.failures
     origin = options.python or registry.origin(options.name)
     if options.json:
-        shown = {name: {"passed": name not in wrong, "reason": wrong.get(name)} for name in checks}
+        results = {name: {"passed": name not in wrong, "reason": wrong.get(name)} for name in checks}
         for name, reason in result.left_out.items():
-            shown[name]["left_out"] = reason
-        print_json({"kind": kind, "name": options.name, "origin": origin, "checks": shown})
+            results[name]["left_out"] = reason
+        print_json({"kind": kind, "name": options.name, "origin": origin, "checks": results})
         return SOME_FAILED if wrong else COMPLETE
     print(f"{kind} {options.name} ({origin})")
     for name in checks:

@@ -61,15 +61,15 @@ def answered_by(name: str) -> Callable[[argparse.Namespace], int]:
     """Return the function `name` of the cluster package, which is imported only when the function is called."""
 
     def call(options: argparse.Namespace) -> int:
-        found: int = getattr(load(CLUSTER_COMMANDS), name)(options)
-        return found
+        exit_code: int = getattr(load(CLUSTER_COMMANDS), name)(options)
+        return exit_code
 
     return call
 
 
-def submitted(home: Home) -> dict[str, str]:
+def submitted_cells(home: Home) -> dict[str, str]:
     """Return the state, "queued" or "running", of cells on a cluster, by key; import nothing if none were submitted."""
     if not home.slurm.is_dir():
         return {}
-    found: dict[str, str] = load(CLUSTER_COMMANDS).open_cells(home)
-    return found
+    states: dict[str, str] = load(CLUSTER_COMMANDS).open_cells(home)
+    return states

@@ -18,7 +18,7 @@ from benchmark.planning.suite_files import suite_names
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 SHELLS = ("bash", "zsh")
-ASKED = "_ARGCOMPLETE"  # set by the shell function while it asks
+COMPLETION_VARIABLE = "_ARGCOMPLETE"  # set by the shell function while it asks
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,14 +37,14 @@ def completion(options: argparse.Namespace) -> int:
 
 def answer_the_shell(top: argparse.ArgumentParser) -> None:
     """If a shell asks, print the possible completions and exit; otherwise do nothing and import nothing."""
-    if ASKED not in os.environ:
+    if COMPLETION_VARIABLE not in os.environ:
         return
     import argcomplete
 
     for parser in parsers(top):
         for action in parser._actions:
-            if action.dest in OFFERED and action.choices is None:
-                action.completer = offering(OFFERED[action.dest])  # type: ignore[attr-defined]
+            if action.dest in CANDIDATES and action.choices is None:
+                action.completer = offering(CANDIDATES[action.dest])  # type: ignore[attr-defined]
     argcomplete.autocomplete(top, always_complete_options=False)  # options only after a dash
 
 
@@ -62,7 +62,7 @@ def offering(names: Callable[[], list[str]]) -> Callable[..., list[str]]:
     return lambda **_: names()
 
 
-def everything() -> list[str]:
+def all_names() -> list[str]:
     return [*(name for registry in REGISTRIES.values() for name in registry.names()), *suite_names()]
 
 
@@ -82,7 +82,7 @@ def executors() -> list[str]:
 
 
 # destination of an argument, in any command -> function that lists its values
-OFFERED: dict[str, Callable[[], list[str]]] = {
+CANDIDATES: dict[str, Callable[[], list[str]]] = {
     "suite": suite_names,
     "method": METHODS.names,
     "methods": METHODS.names,
@@ -91,7 +91,7 @@ OFFERED: dict[str, Callable[[], list[str]]] = {
     "tasks": TASKS.names,
     "dataset": DATASETS.names,
     "data": DATASETS.names,
-    "name": everything,
+    "name": all_names,
     "cell": cells,
     "explain": cells,
     "executor": executors,

@@ -68,7 +68,7 @@ def prepare_data(options: argparse.Namespace) -> int:
     with reporter_of(options) as on_event:
         pace, home = Pace(), home_of(options)
         remove_leftovers_of_kills(home, on_event)
-        prepared = prepare(
+        data = prepare(
             options.dataset,
             config,
             home,
@@ -79,20 +79,20 @@ def prepare_data(options: argparse.Namespace) -> int:
             options.workers,
             lambda text: on_event(Event("note", text)),
         )
-    found = prepared.manifest
-    unlabelled = [note for name in found["label_sets"] if (note := prepared.unlabelled(name))]
-    noticed = [*prepared.warnings, *unlabelled, *read_preparation_log(prepared).summary()]
+    manifest = data.manifest
+    unlabelled = [note for name in manifest["label_sets"] if (note := data.unlabelled(name))]
+    notices = [*data.warnings, *unlabelled, *read_preparation_log(data).summary()]
     if options.json:
-        kept = {name: found.get(name) for name in ("recordings", "rate", "splits", "split_digest")}
-        where = {"dataset": options.dataset, "path": str(prepared.path), "digest": prepared.digest}
-        print_json({**where, **kept, "noticed": noticed})
+        summary = {name: manifest.get(name) for name in ("recordings", "rate", "splits", "split_digest")}
+        where = {"dataset": options.dataset, "path": str(data.path), "digest": data.digest}
+        print_json({**where, **summary, "noticed": notices})
         return COMPLETE
-    splits = ", ".join(f"{split} {found['splits'].get(split, 0)}" for split in ("train", "val", "test"))
+    splits = ", ".join(f"{split} {manifest['splits'].get(split, 0)}" for split in ("train", "val", "test"))
     print(
-        f"{found['recordings']} recordings of {options.dataset} at {found['rate']:g} Hz ({splits}) in {prepared.path}"
+        f"{manifest['recordings']} recordings of {options.dataset} at {manifest['rate']:g} Hz ({splits}) in {data.path}"
     )
-    print(f"digest {prepared.digest}, of the splits {found.get('split_digest', 'not kept')}")
-    for line in noticed:
+    print(f"digest {data.digest}, of the splits {manifest.get('split_digest', 'not kept')}")
+    for line in notices:
         print(line)
     return COMPLETE
 
@@ -107,11 +107,11 @@ def survey_reports(options: argparse.Namespace) -> int:
     if wrong:
         raise UsageError(f"--splits: {', '.join(sorted(wrong))} is none of train, val, test")
     config = configuration.parse_assignments(options.assignments)
-    found = report_statistics(open_dataset(options.dataset, config, home_of(options)), options.splits)
+    statistics = report_statistics(open_dataset(options.dataset, config, home_of(options)), options.splits)
     if options.json:
-        print_json({"dataset": options.dataset, **found})
+        print_json({"dataset": options.dataset, **statistics})
     else:
-        print(format_statistics(found))
+        print(format_statistics(statistics))
     return COMPLETE
 
 
@@ -131,22 +131,22 @@ def check_data(options: argparse.Namespace) -> int:
     config = configuration.parse_assignments(options.assignments)
     data = open_dataset(options.dataset, config, home_of(options))
     dataset = DATASETS.get(options.dataset)(**config)
-    checked = check(data, dataset, _original_root(options, dataset) if options.originals else None)
+    result = check(data, dataset, _original_root(options, dataset) if options.originals else None)
     if options.json:
-        print_json(checked.to_json())
-        return MISSING if checked.wrong else COMPLETE
-    print(f"{checked.recordings} recordings of {checked.dataset} in {checked.path}, digest {checked.digest}")
-    for name, findings in checked.findings.items():
+        print_json(result.to_json())
+        return MISSING if result.wrong else COMPLETE
+    print(f"{result.recordings} recordings of {result.dataset} in {result.path}, digest {result.digest}")
+    for name, findings in result.findings.items():
         print(f"{name}: {'WRONG' if any(finding.wrong for finding in findings) else 'ok'}")
         for finding in findings:
             count = f"{finding.count} " if finding.names else ""
             more = ", ..." if finding.count > len(finding.names) else ""
-            named = f": {', '.join(finding.names)}{more}" if finding.names else ""
-            print(f"  {'- ' if finding.wrong else '(note) '}{count}{finding.problem}{named}")
+            names = f": {', '.join(finding.names)}{more}" if finding.names else ""
+            print(f"  {'- ' if finding.wrong else '(note) '}{count}{finding.problem}{names}")
             if finding.remedy and finding.wrong:
                 print(f"    -> {finding.remedy}")
-    print(f"{checked.wrong} things are wrong" if checked.wrong else "nothing is wrong")
-    return MISSING if checked.wrong else COMPLETE
+    print(f"{result.wrong} things are wrong" if result.wrong else "nothing is wrong")
+    return MISSING if result.wrong else COMPLETE
 
 
 class Pace:

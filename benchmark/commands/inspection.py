@@ -35,9 +35,9 @@ def list_names(options: argparse.Namespace) -> int:
     if options.json:
         print_json(names)
         return COMPLETE
-    for kind, found in names.items():
+    for kind, entries in names.items():
         print(f"{kind}:")
-        for name in found:
+        for name in entries:
             origin = REGISTRIES[kind].origin(name) if kind in REGISTRIES else "built-in"
             print(f"  {name}" + (f"  ({origin})" if origin != "built-in" else ""))
     for sentence in (line for kind in names if kind in REGISTRIES for line in REGISTRIES[kind].conflicts()):
@@ -53,7 +53,7 @@ def show(options: argparse.Namespace) -> int:
     for kind, registry in REGISTRIES.items():
         if name in registry.names():
             if options.json:
-                print_json(_described(kind.removesuffix("s"), name, registry))
+                print_json(_describe(kind.removesuffix("s"), name, registry))
             else:
                 _show_class(kind.removesuffix("s"), name, registry)
             return COMPLETE
@@ -69,11 +69,11 @@ def show(options: argparse.Namespace) -> int:
         else:
             print(path.read_text("utf-8", "replace"))
         return COMPLETE
-    known = [*(entry for registry in REGISTRIES.values() for entry in registry.names()), *suite_names()]
-    raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
+    choices = [*(entry for registry in REGISTRIES.values() for entry in registry.names()), *suite_names()]
+    raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}")
 
 
-def _described(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
+def _describe(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
     """Return the output of `show` as JSON; an option without a default is null and listed as required."""
     import dataclasses
     import inspect
@@ -83,7 +83,7 @@ def _described(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
     cls: Any = registry.get(name)
     options = configuration.options(cls)
     card = getattr(cls, "card", None)
-    found = {
+    description = {
         "kind": kind,
         "name": name,
         "origin": registry.origin(name),
@@ -93,7 +93,7 @@ def _described(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
         "options": {o: None if d is inspect.Parameter.empty else canonical(d) for o, d in options.items()},
         "required": [o for o, d in options.items() if d is inspect.Parameter.empty],
     }
-    return found | ({"label_sets": dict(cls.label_sets)} if hasattr(cls, "label_sets") else {})
+    return description | ({"label_sets": dict(cls.label_sets)} if hasattr(cls, "label_sets") else {})
 
 
 def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:

@@ -131,13 +131,13 @@ def collect(options: argparse.Namespace) -> int:
     _check_room(plan, options.out)
     source, target = Store(home.records), Store(options.out)
     standings = standings_at(plan, home)
-    for cell in standings.finished:
+    for cell in standings.finished_cells:
         _copy(source.folder(cell.spec), target.folder(cell.spec), (RECORD, RESAMPLED))
-    for name in {cell.weights_folder for cell in standings.finished if cell.weights_folder}:
+    for name in {cell.weights_folder for cell in standings.finished_cells if cell.weights_folder}:
         # the card and the loss curve of the weights, not the weights
         _copy(home.pretrained / name, Home(options.out).pretrained / name, (CARD, HISTORY, CURVES))
     write_plan(plan, options.out)
-    print(f"{len(standings.finished)} of {len(plan.cells)} records in {options.out}")
+    print(f"{len(standings.finished_cells)} of {len(plan.cells)} records in {options.out}")
     return exit_code_of(standings, plan, options)
 
 
@@ -196,8 +196,8 @@ def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats:
         texts[f"{board.name}.md"] = markdown.markdown(board, beside)
     if "csv" in formats:
         texts[f"{board.name}.csv"] = spreadsheet.spreadsheet(board)
-        if found := list(grids(board)):
-            texts[f"{board.name}-metrics.csv"] = all_metrics(found)
+        if metric_grids := list(grids(board)):
+            texts[f"{board.name}-metrics.csv"] = all_metrics(metric_grids)
     if "tex" in formats:
         texts[f"{board.name}.tex"] = latex.tables(board)
         texts[f"{board.name}-document.tex"] = latex.document(board, board.name)
@@ -213,8 +213,8 @@ def _figures(board: Any) -> tuple[dict[str, Any], dict[str, str]]:
     return draw_all(board)
 
 
-def _formats(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _formats(text: str, choices: tuple[str, ...]) -> tuple[str, ...]:
     formats = tuple(part.strip() for part in text.split(",") if part.strip())
-    wrong = [f"{part!r} is no format{did_you_mean(part, known)}" for part in formats if part not in known]
+    wrong = [f"{part!r} is no format{did_you_mean(part, choices)}" for part in formats if part not in choices]
     raise_all(wrong, "--format:")
     return formats

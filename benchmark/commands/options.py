@@ -118,7 +118,7 @@ def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
     plan_beside = read_plan(options.records, options.methods, options.tasks)
     if plan_beside is not None:
         _check_plan(plan_beside, options)
-        return replace(plan_beside, given=given_of(options)), Store(options.records), RECORDS_ALONE
+        return replace(plan_beside, arguments=given_of(options)), Store(options.records), RECORDS_ALONE
     return plan_of(options), Store(options.records), RECORDS_ALONE
 
 
@@ -142,8 +142,8 @@ def given_of(options: argparse.Namespace) -> tuple[str, ...]:
 def exit_code_of(standings: Standings, plan: Plan, options: argparse.Namespace, retried: bool = False) -> int:
     """Return the exit code; print what is left to do and its command, with suite, rows, tasks and home as given."""
     scope = scope_of(options)
-    if standings.failed:
-        print(f"{len(standings.failed)} cells failed; which ones: {plan.command('status', *scope)}")
+    if standings.failed_cells:
+        print(f"{len(standings.failed_cells)} cells failed; which ones: {plan.command('status', *scope)}")
         if not retried:
             print(f"run them again with: {plan.command('run', *scope, '--retry-failed')}")
         return SOME_FAILED

@@ -44,13 +44,15 @@ def pretrain(options: argparse.Namespace) -> int:
     from benchmark.engine.preemption import stopping_on_signals
     from benchmark.planning.blocks import recipe
 
-    given = configuration.parse_assignments(options.assignments)
-    training = {key.removeprefix("training."): value for key, value in given.items() if key.startswith("training.")}
+    assignments = configuration.parse_assignments(options.assignments)
+    training = {
+        key.removeprefix("training."): value for key, value in assignments.items() if key.startswith("training.")
+    }
     method = METHODS.get(options.method)
-    chosen = {key: value for key, value in given.items() if not key.startswith("training.")}
-    config = configuration.distinct(method, chosen, f"method {options.method}")
+    method_config = {key: value for key, value in assignments.items() if not key.startswith("training.")}
+    config = configuration.distinct(method, method_config, f"method {options.method}")
     of_data = configuration.parse_assignments(options.data_set)
-    made = recipe(options.method, method, options.data, of_data, training)
+    weights_recipe = recipe(options.method, method, options.data, of_data, training)
     if options.checkpoint_every <= 0:
         raise UsageError(f"--checkpoint-every is {options.checkpoint_every}, it must be positive")
     home = home_of(options)
@@ -65,7 +67,7 @@ def pretrain(options: argparse.Namespace) -> int:
         distributed.everyone(None)  # the other processes wait until the data is prepared
         version = method.card.version
         weights = pretraining.pretrain(
-            options.method, version, config, made, home, on_event, device, options.checkpoint_every
+            options.method, version, config, weights_recipe, home, on_event, device, options.checkpoint_every
         )
         first = distributed.rank() == 0
     if first and options.json:

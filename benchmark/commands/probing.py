@@ -59,27 +59,27 @@ def search(options: argparse.Namespace) -> int:
     if not trials:
         raise UsageError(f"the cell {record.key} ({record.spec['task']}) has no search in its record")
     fields = [name for name in trials[0] if name not in ("curve", "iterations", "unconverged_classes")]
-    kept = {name: record.details.get(name) for name in ("choice", "search", "trials")}
-    report = _write_search(record, kept, options.out) if options.out else ""
+    details = {name: record.details.get(name) for name in ("choice", "search", "trials")}
+    report = _write_search(record, details, options.out) if options.out else ""
     if options.json:
-        print_json(kept)
+        print_json(details)
     else:
         print("  ".join(f"{name:>16s}" for name in fields))
         for trial in sorted(trials, key=lambda row: -row["val_macro_auroc"]):
-            print("  ".join(f"{_shown(trial[name]):>16s}" for name in fields))
+            print("  ".join(f"{_format_value(trial[name]):>16s}" for name in fields))
     if report:
         print(report, file=sys.stderr if options.json else sys.stdout)
     return COMPLETE
 
 
-def _write_search(record: RunRecord, kept: dict[str, Any], out: Path) -> str:
+def _write_search(record: RunRecord, details: dict[str, Any], out: Path) -> str:
     """Write the trials as JSON and as a figure; return the line that names the files."""
     from benchmark.atomic import write_text
     from benchmark.probes.figures import draw_search
 
     base = out / f"search-{file_name(record.key)}"
-    write_text(base.with_suffix(".json"), json.dumps(kept, indent=1) + "\n")
-    draw_search(kept["trials"], record.details["choice"], base.with_suffix(".svg"))
+    write_text(base.with_suffix(".json"), json.dumps(details, indent=1) + "\n")
+    draw_search(details["trials"], record.details["choice"], base.with_suffix(".svg"))
     return f"written: {base}.json, {base}.svg"
 
 
@@ -102,13 +102,13 @@ def explain_cell(
     home = home_of(options)
     record = Store(home.records).find(key)
     rows = explain(record, changes, weights, home, device_of(options), on_event)
-    found = {"cell": record.spec, "rungs": rows}
+    explanation = {"cell": record.spec, "rungs": rows}
     path = options.out / f"explain-{file_name(record.key)}.json" if options.out else None
     if path is not None:
-        write_text(path, json.dumps(found, indent=1) + "\n")
+        write_text(path, json.dumps(explanation, indent=1) + "\n")
     as_json = getattr(options, "json", False)  # `run --explain` has no --json
     if as_json:
-        print_json(found)
+        print_json(explanation)
     else:
         _print_ladder(record, rows)
     if path is not None:
@@ -127,5 +127,5 @@ def _print_ladder(record: RunRecord, rows: list[dict[str, Any]]) -> None:
     print("Steps after the first follow the protocol merl-published; none of these numbers belongs in a comparison.")
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -33,8 +33,8 @@ def reports(options: argparse.Namespace) -> int:
     plan, store, now = records_of(options)
     sections = collect_written(plan, store, now, home, options.show, options.order, options.seed)
     how = {"random": f"Recordings drawn at random with seed {options.seed}, not chosen."}
-    chosen = how.get(options.order, f"Recordings with the {options.order} scores, mean over all rows: no fair sample.")
+    choice = how.get(options.order, f"Recordings with the {options.order} scores, mean over all rows: no fair sample.")
     path = options.out or home.leaderboards / f"{base_name(plan)}-reports.html"
-    write_text(path, written_page(plan, sections, chosen))
-    print(f"written: {path}: {sum(len(section.shown) for section in sections)} recordings")
+    write_text(path, written_page(plan, sections, choice))
+    print(f"written: {path}: {sum(len(section.recordings_shown) for section in sections)} recordings")
     return COMPLETE

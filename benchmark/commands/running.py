@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.cluster import add_profile, answered_by, submitted
+from benchmark.commands.cluster import add_profile, answered_by, submitted_cells
 from benchmark.commands.leaderboards import write_leaderboard
 from benchmark.commands.options import (
     add_device,
@@ -83,12 +83,12 @@ def plan(options: argparse.Namespace) -> int:
     home, plan = home_of(options), plan_of(options)
     standings, gate = standings_at(plan, home), Gate(home, quick=True)
     if options.json:
-        states = {"done": standings.finished, "failed": standings.failed, "todo": standings.to_run}
-        listed = {
+        states = {"done": standings.finished_cells, "failed": standings.failed_cells, "todo": standings.to_run}
+        overview = {
             state: [{"key": cell.spec.key, "cell": cell.title, "leak": gate.verdict(cell).to_json()} for cell in cells]
             for state, cells in states.items()
         }
-        print_json(listed | {"skipped": [vars(skip) for skip in plan.skipped]})
+        print_json(overview | {"skipped": [vars(skip) for skip in plan.skips]})
         return COMPLETE
     print(_counts(standings))
     for group in group_cells(standings.to_run):
@@ -98,7 +98,7 @@ def plan(options: argparse.Namespace) -> int:
     for group in group_cells(plan.cells):
         for line in _contamination(group, gate):
             print(f"  leaks: {line}")
-    for skip in plan.skipped:
+    for skip in plan.skips:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
     return COMPLETE
 
@@ -115,9 +115,9 @@ def _contamination(group: CellGroup, gate: Gate) -> list[str]:
 def _counts(standings: Standings) -> str:
     """Return ``760 cells: 700 done, 10 outdated, 0 failed, 50 to do``."""
     outdated = len(standings.cells("outdated"))
-    told = f", {outdated} outdated" if outdated else ""
-    done, failed, to_do = len(standings.cells("done")), len(standings.failed), len(standings.to_run)
-    return f"{len(standings.each)} cells: {done} done{told}, {failed} failed, {to_do} to do"
+    note = f", {outdated} outdated" if outdated else ""
+    done, failures, to_do = len(standings.cells("done")), len(standings.failed_cells), len(standings.to_run)
+    return f"{len(standings.all)} cells: {done} done{note}, {failures} failed, {to_do} to do"
 
 
 def _reasons(standings: Standings) -> list[str]:
@@ -149,27 +149,27 @@ def run(options: argparse.Namespace) -> int:
             for line in set_aside_rows(plan, home, options.again):
                 on_event(Event("note", line))
         standings = standings_at(plan, home)
-        wanted = standings.to_run + (standings.failed if options.retry_failed else [])
-        elsewhere, wanted = len(wanted), runner.not_in_flight(wanted, home)
-        elsewhere -= len(wanted)
+        cells = standings.to_run + (standings.failed_cells if options.retry_failed else [])
+        elsewhere, cells = len(cells), runner.not_in_flight(cells, home)
+        elsewhere -= len(cells)
         if options.executor not in executor_plugins():  # methods are not built on a login node
-            check_weights(wanted)
+            check_weights(cells)
         for line in [
-            *(f"skipped {skip.row} × {skip.task}: {skip.reason}" for skip in plan.skipped),
+            *(f"skipped {skip.row} × {skip.task}: {skip.reason}" for skip in plan.skips),
             *_reasons(standings),
         ]:
             on_event(Event("note", line))
         busy = f", {elsewhere} under way on the cluster" if elsewhere else ""
-        finished = len(standings.finished)
-        on_event(Event("note", f"{len(plan.cells)} cells: {finished} done before{busy}, {len(wanted)} to run"))
-        runner.run(group_cells(wanted), home, device_of(options), counting_cells(on_event, len(wanted)))
+        reusable = len(standings.finished_cells)
+        on_event(Event("note", f"{len(plan.cells)} cells: {reusable} done before{busy}, {len(cells)} to run"))
+        runner.run(group_cells(cells), home, device_of(options), counting_cells(on_event, len(cells)))
     if options.executor in executor_plugins() and not options.wait:
         return COMPLETE
     board = Leaderboard(plan, Store(home.records), at_hand(plan, home))
     write_leaderboard(board, home.leaderboards, ("md", "csv"), show=True)
     if options.explain:
-        known = {cell.spec.key: cell.weights_file for cell in plan.cells}
-        weights = next((file for key, file in known.items() if file and key.startswith(options.explain)), None)
+        weights_files = {cell.spec.key: cell.weights_file for cell in plan.cells}
+        weights = next((file for key, file in weights_files.items() if file and key.startswith(options.explain)), None)
         with reporter_of(options) as on_event:
             explain_cell(options, options.explain, Path(weights) if weights else None, {}, on_event)
     return exit_code_of(board.standings, plan, options, retried=options.retry_failed)
@@ -184,13 +184,17 @@ def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
     from benchmark.engine.executors import executor
 
     if options.executor not in executor_plugins():
-        given = {
+        options_given = {
             "--profile": options.profile,
             "--resource": options.resource,
             "--wait": options.wait,
             "--dry-run": options.dry_run,
         }
-        wrong = [f"{name} is for --executor {', '.join(executor_plugins())}" for name, value in given.items() if value]
+        wrong = [
+            f"{name} is for --executor {', '.join(executor_plugins())}"
+            for name, value in options_given.items()
+            if value
+        ]
         raise_all(wrong, f"--executor {options.executor}:")
         return executor(options.executor, options.workers)
     return executor(
@@ -214,7 +218,7 @@ def status(options: argparse.Namespace) -> int:
         return answered_by("status")(options)
     standings = _standings_of(options)
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for standing in standings.each:
+    for standing in standings.all:
         counts.setdefault((standing.cell.row, standing.cell.spec.task), Counter())[standing.state] += 1
     rows = [{"method": row, "task": task, **states} for (row, task), states in counts.items()]
     if options.json:
@@ -222,7 +226,7 @@ def status(options: argparse.Namespace) -> int:
     else:
         _print_counts(rows, standings)
         _print_failures(standings, options.records or home_of(options).records)
-    return SOME_FAILED if standings.failed else (INCOMPLETE if standings.to_run else COMPLETE)
+    return SOME_FAILED if standings.failed_cells else (INCOMPLETE if standings.to_run else COMPLETE)
 
 
 def _standings_of(options: argparse.Namespace) -> Standings:
@@ -231,7 +235,7 @@ def _standings_of(options: argparse.Namespace) -> Standings:
     if options.records is not None:
         return standings(*records_of(options))
     home = home_of(options)
-    return standings_at(plan_of(options), home, submitted(home))
+    return standings_at(plan_of(options), home, submitted_cells(home))
 
 
 def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:
@@ -253,7 +257,7 @@ def _print_failures(standings: Standings, records: Path, most: int = 10) -> None
     from benchmark.records.store import Store
 
     reasons: dict[tuple[str, str], list[Cell]] = {}
-    for standing in standings.each:
+    for standing in standings.all:
         if standing.state == FAILED:
             reasons.setdefault((standing.cell.row, standing.why), []).append(standing.cell)
     for (_, first_line), cells in list(reasons.items())[:most]:
@@ -272,15 +276,15 @@ def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> No
     from benchmark.errors import DiskError, MissingError
     from benchmark.records.spec import datasets_of
 
-    needed: dict[str, tuple[str, dict[str, Any]]] = {}
+    datasets: dict[str, tuple[str, dict[str, Any]]] = {}
     for cell in plan.cells:
         spec = cell.spec
-        wanted = datasets_of(spec)
+        places = datasets_of(spec)
         if spec.pretraining:
-            wanted.append((spec.pretraining["dataset"], spec.pretraining["dataset_config"]))
-        needed |= {json.dumps(entry, sort_keys=True): entry for entry in wanted}
+            places.append((spec.pretraining["dataset"], spec.pretraining["dataset_config"]))
+        datasets |= {json.dumps(entry, sort_keys=True): entry for entry in places}
     problems = []
-    for name, config in needed.values():
+    for name, config in datasets.values():
 
         def progress(done: int, total: int, name: str = name) -> None:
             on_event(Event("step", f"preparing {name}", done, total))

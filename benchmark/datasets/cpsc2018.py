@@ -117,7 +117,7 @@ class CPSC2018(Dataset):
         reference: Mapping[str, tuple[str, ...]],
         merl: Mapping[str, _Merl],
     ) -> RecordingEntry:
-        found, about, problem = reference.get(name, ()), _About(), ""
+        codes, about, problem = reference.get(name, ()), _About(), ""
         if path is None:
             problem = "its files are missing"
         elif reference and name not in reference:
@@ -127,16 +127,16 @@ class CPSC2018(Dataset):
                 about = _read_about(path)
             except RecordingError as error:
                 problem = str(error)
-            found = found or about.labels
+            codes = codes or about.labels
         if merl and name not in merl:
             problem = NOT_LISTED
         if self.labels == "merl" and name in merl:
-            found = merl[name].labels_by_index
+            codes = merl[name].labels_by_index
         return RecordingEntry(
             record_id=name,
             patient_id=name,  # no patient is known
             split=merl[name].split if self.split == "merl" and name in merl else self._seeded(name),
-            labels={"rhythm": found},
+            labels={"rhythm": codes},
             locator=str(path.relative_to(root)) if path else None,
             age=about.age,
             sex=about.sex,
@@ -203,22 +203,22 @@ def _find(root: Path) -> tuple[dict[str, Path], list[Path]]:
 
 def _read_reference(tables: list[Path], remedy: str) -> dict[str, tuple[str, ...]]:
     """Return the labels of each recording; raise one error for contradictions and unknown codes."""
-    found: dict[str, tuple[str, ...]] = {}
+    codes: dict[str, tuple[str, ...]] = {}
     wrong = WrongCells(remedy)
     for path in tables:
         for row in read_table(path, COLUMNS, wrong):
             name, labels = row.cell(COLUMNS[0], not_empty, ""), _row_labels(row)
-            if found.setdefault(name, labels) != labels:
+            if codes.setdefault(name, labels) != labels:
                 wrong.add(path, row.line, COLUMNS[0], f"{name[:20]} has other labels in another row")
     wrong.refuse()
-    return found
+    return codes
 
 
 def _row_labels(row: Row) -> tuple[str, ...]:
     """Return the labels of a recording; the first column must hold one."""
     first, *others = COLUMNS[1:]
-    found = {row.cell(first, _label, ""), *(row.cell(name, lambda code: code and _label(code), "") for name in others)}
-    return tuple(label for label in CLASSES if label in found)
+    labels = {row.cell(first, _label, ""), *(row.cell(name, lambda code: code and _label(code), "") for name in others)}
+    return tuple(label for label in CLASSES if label in labels)
 
 
 def _label(code: str) -> str:
@@ -234,12 +234,12 @@ def _header_labels(texts: list[str]) -> tuple[str, ...]:
 
 
 def _read_original(path: Path) -> RawSignal:
-    found = read_matlab_ecg(path).millivolt * UNITS_PER_MILLIVOLT
-    missing = ~np.isfinite(found)
-    found[missing] = 0
-    if np.abs(found, out=np.empty_like(found)).max(initial=0) > -MISSING_SAMPLE - 1:
+    microvolts = read_matlab_ecg(path).millivolt * UNITS_PER_MILLIVOLT
+    missing = ~np.isfinite(microvolts)
+    microvolts[missing] = 0
+    if np.abs(microvolts, out=np.empty_like(microvolts)).max(initial=0) > -MISSING_SAMPLE - 1:
         raise RecordingError(path, "holds more than 32.767 mV", "this recording cannot serve")
-    adc = np.round(found).astype(np.int16)
+    adc = np.round(microvolts).astype(np.int16)
     adc[missing] = MISSING_SAMPLE
     gain = np.full(len(LEADS), float(UNITS_PER_MILLIVOLT))
     return RawSignal(adc, gain, np.zeros(len(LEADS), np.int64), 500.0, LEADS)

@@ -96,12 +96,12 @@ class MIMICIVECG(Dataset):
 
 def report_columns(reports: CsvFile) -> list[int]:
     """Return the positions of report_0, report_1 ... sorted by number; a file may have fewer than all eighteen."""
-    found = [
+    columns = [
         (int(match[1]), place) for place, name in enumerate(reports.header) if (match := REPORT_COLUMN.fullmatch(name))
     ]
-    if not found:
+    if not columns:
         raise DataError(f"{reports.path} has no column report_0, report_1 ...; {reports.wrong.remedy}")
-    return [place for _, place in sorted(found)]
+    return [place for _, place in sorted(columns)]
 
 
 def clean_report(lines: Sequence[str]) -> tuple[str, int]:

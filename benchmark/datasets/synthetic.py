@@ -96,7 +96,7 @@ class Synthetic(Dataset):
             problem("seconds", seconds, 4, 3600),
             problem("german", german, 0, 1),
         ]
-        raise_all([each for each in wrong if each], "the dataset 'synthetic' cannot be made like this:")
+        raise_all([reason for reason in wrong if reason], "the dataset 'synthetic' cannot be made like this:")
         self.rate, self.seconds = float(rate), float(seconds)
         self.patients, self.seed, self.german = int(patients), int(seed), float(german)
 
@@ -188,5 +188,5 @@ def draw_visit(
             findings[code] = float(np.clip(usual + change, *CONDITIONS[code].severity))
     rates = [limits for code in findings if (limits := CONDITIONS[code].rate)]
     rate = rng.uniform(*(rates[0] if rates else RESTING_RATE))
-    ordered = tuple((code, findings[code]) for code in CONDITIONS if code in findings)
-    return Visit(seed, patient, number, ordered or (("NORM", 1.0),), float(rate), axis + rng.normal(0, 4))
+    in_order = tuple((code, findings[code]) for code in CONDITIONS if code in findings)
+    return Visit(seed, patient, number, in_order or (("NORM", 1.0),), float(rate), axis + rng.normal(0, 4))

@@ -44,14 +44,14 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
     return method
 
 
-def checked_device(wanted: str | None) -> str:
-    """The device to work on: `wanted`, or cuda where there is one."""
-    if wanted is None:
+def checked_device(device: str | None) -> str:
+    """The device to work on: `device`, or cuda where there is one."""
+    if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        kind = torch.device(wanted).type
+        kind = torch.device(device).type
     except RuntimeError as error:
-        raise UsageError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"--device {device}: {str(error).splitlines()[0]}") from None
     if kind == "cuda" and not torch.cuda.is_available():
-        raise MissingError(f"--device {wanted}: this installation of torch sees no GPU")
-    return wanted
+        raise MissingError(f"--device {device}: this installation of torch sees no GPU")
+    return device

@@ -18,7 +18,7 @@ from benchmark.weights.torch_files import human
 WRAPPERS = ("model_state_dict", "model", "state_dict")  # where a checkpoint may keep its state dict
 SPREAD = 16  # tensors may share their numbers (tied weights, a layer used twelve times): their sizes over the file's
 SMALL = 1 << 20  # bytes that the tensors of a tiny file may have all the same
-SHOWN = 8  # keys listed per kind of mismatch
+MOST_KEYS = 8  # keys listed per kind of mismatch
 
 
 def load_weights(method: Method, path: Path) -> None:
@@ -40,9 +40,9 @@ def load_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], sourc
     """Load a state dict as `load_weights` does a file; `source` says in errors where it comes from."""
     own = module.state_dict()
     extra = {key for key in own if key.endswith("_extra_state")}  # its size is its content: not compared
-    problems = _listed("is missing", [key for key in own if key not in state])
-    problems += _listed("is unexpected", [key for key in state if key not in own])
-    problems += _listed(
+    problems = _list_keys("is missing", [key for key in own if key not in state])
+    problems += _list_keys("is unexpected", [key for key in state if key not in own])
+    problems += _list_keys(
         "has another shape",
         [
             f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
@@ -90,6 +90,6 @@ def save_weights(method: torch.nn.Module, path: Path) -> None:
         save_file(state, temporary, {CHECKSUM: checksum(state)})
 
 
-def _listed(what: str, keys: list[str]) -> list[str]:
-    more = [f"... and {len(keys) - SHOWN} more like it"] if len(keys) > SHOWN else []
-    return [f"{key} {what}" for key in keys[:SHOWN]] + more
+def _list_keys(problem: str, keys: list[str]) -> list[str]:
+    more = [f"... and {len(keys) - MOST_KEYS} more like it"] if len(keys) > MOST_KEYS else []
+    return [f"{key} {problem}" for key in keys[:MOST_KEYS]] + more

@@ -120,13 +120,13 @@ class CellContext:
         """
         check_choice("a label subset", "rule", rule, SUBSET_RULES)
         ids = self._data.record_ids[self._rows.rows["train"]]
-        subset = self._drawn(rule, ids, fraction, seed)
+        subset = self._draw(rule, ids, fraction, seed)
         name = f"{self.dataset}-{self.label_set}-{fraction:g}-seed{seed}-{subset.digest}.json"
         path = self._inputs.home.subsets / name
         keep_json(path, subset.manifest(ids), notes_to(self.on_event))
         return subset.rows, subset.summary()
 
-    def _drawn(self, rule: str, ids: Sequence[str], fraction: float, seed: int) -> Subset:
+    def _draw(self, rule: str, ids: Sequence[str], fraction: float, seed: int) -> Subset:
         labels = self._rows.labels["train"]
         if rule == "merl":
             return merl_subset(self.dataset, self.label_set, ids, labels, self.classes, fraction)
@@ -139,29 +139,29 @@ class CellContext:
 
     def features(self, split: str, layer: Layer = "features") -> np.ndarray:
         """Return ``(recording, dim)`` float32 in the order of `labels`, from the cache."""
-        stored, rows = self._stored(split, layer)
-        return stored[rows]
+        matrix, rows = self._read_features(split, layer)
+        return matrix[rows]
 
     def tokens(self, split: str, layer: Layer = "sequence", positions: np.ndarray | None = None) -> Sequences:
         """Return token sequences in the order of `labels`, or those at `positions`; they stay on disk, in the cache."""
         if layer not in SEQUENCES:
             raise UsageError(f"the layer {layer!r} is no sequence of tokens; sequences are {', '.join(SEQUENCES)}")
-        stored, rows = self._stored(split, layer)
-        return Sequences(stored, rows if positions is None else rows[positions])
+        matrix, rows = self._read_features(split, layer)
+        return Sequences(matrix, rows if positions is None else rows[positions])
 
     def signals(self, split: str, spec: SignalSpec, positions: np.ndarray | None = None) -> SplitSignals:
         """Return the recordings of a split (those at `positions`) in the form of `spec`; with labels unless test."""
         rows, labels = self._rows.rows[split], self._rows.labels.get(split)
-        chosen = np.arange(len(rows)) if positions is None else positions
-        return SplitSignals(self._read_as(split), rows[chosen], None if labels is None else labels[chosen], spec)
+        indices = np.arange(len(rows)) if positions is None else positions
+        return SplitSignals(self._read_as(split), rows[indices], None if labels is None else labels[indices], spec)
 
-    def _stored(self, split: str, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+    def _read_features(self, split: str, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
         """Everything that one pass over the signals gives, and where in it the split's recordings are."""
         rows = self._pass_over(split)
         folder = self._inputs.home.features
-        stored = cached_features(self._handle, layer, self._read_as(split), rows, folder, self.on_event)
-        self._passes.add(Path(str(stored.filename)))
-        return stored, np.searchsorted(rows, self._rows.rows[split])
+        features = cached_features(self._handle, layer, self._read_as(split), rows, folder, self.on_event)
+        self._passes.add(Path(str(features.filename)))
+        return features, np.searchsorted(rows, self._rows.rows[split])
 
     def _read_as(self, split: str) -> PreparedDataset:
         """The recordings as this cell's condition has a split read."""

@@ -32,5 +32,5 @@ def merge_costs(costs: list[dict[str, float]]) -> dict[str, float]:
     """Of several passes over the same recordings: the largest model, all operations, all seconds."""
     if not costs:
         return {}
-    found = {name: sum(cost.get(name, 0) for cost in costs) for name in ("flops", "feature_seconds")}
-    return {"parameters": max(cost.get("parameters", 0) for cost in costs), **found}
+    totals = {name: sum(cost.get(name, 0) for cost in costs) for name in ("flops", "feature_seconds")}
+    return {"parameters": max(cost.get("parameters", 0) for cost in costs), **totals}

@@ -10,8 +10,8 @@ from benchmark.atomic import atomic_path
 COLUMNS = 3  # panels side by side
 
 
-def draw(history: list[dict[str, float]], path: Path, title: str, kept: float | None = None) -> None:
-    """Write `path` (.svg, .png or .pdf) from the rows of a history; `kept` marks the selected epoch."""
+def draw(history: list[dict[str, float]], path: Path, title: str, best_epoch: float | None = None) -> None:
+    """Write `path` (.svg, .png or .pdf) from the rows of a history; `best_epoch` marks the selected epoch."""
     import matplotlib as mpl
     import seaborn as sns
     from matplotlib.figure import Figure  # no pyplot: nothing global, no display
@@ -24,12 +24,12 @@ def draw(history: list[dict[str, float]], path: Path, title: str, kept: float | 
         panels = figure.subplots(rows, min(len(names), COLUMNS), squeeze=False).flat
         for panel, name in zip(panels, names, strict=False):
             for colour, kind, column in zip(palette, ("training", "validation"), (name, f"val_{name}"), strict=True):
-                known = [(row["epoch"], row[column]) for row in history if column in row]
-                if known:
-                    x, y = zip(*known, strict=True)
+                points = [(row["epoch"], row[column]) for row in history if column in row]
+                if points:
+                    x, y = zip(*points, strict=True)
                     sns.lineplot(x=x, y=y, ax=panel, color=colour, label=kind, marker="o", errorbar=None)
-            if kept is not None:
-                panel.axvline(kept, color="0.5", linestyle=":", label="kept")
+            if best_epoch is not None:
+                panel.axvline(best_epoch, color="0.5", linestyle=":", label="kept")
             panel.set(title=name, xlabel="epoch")
             panel.legend(fontsize="small")
         for panel in list(panels):  # what is left of the iterator: places without a loss

@@ -52,8 +52,8 @@ def process_group(device: str) -> Iterator[str]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield device
         return
-    needed = ("RANK", "MASTER_ADDR", "MASTER_PORT")
-    missing = [f"{name} is not set" for name in needed if name not in os.environ]
+    variables = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+    missing = [f"{name} is not set" for name in variables if name not in os.environ]
     raise_all(missing, f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so this is one of several processes, but:")
     cuda = torch.device(device).type == "cuda"
     if cuda:
@@ -70,9 +70,9 @@ def everyone(value: T) -> list[T]:
     """The `value` of every process, by rank."""
     if not active():
         return [value]
-    found: list[Any] = [None] * size()
-    dist.all_gather_object(found, value)
-    return found
+    values: list[Any] = [None] * size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def mean(numbers: Tensor) -> Tensor:
@@ -100,10 +100,12 @@ def average_gradients(weights: Sequence[nn.Parameter]) -> None:
     """
     if not active():
         return
-    used = torch.tensor([weight.grad is not None for weight in weights], device=weights[0].device, dtype=torch.int32)
-    dist.all_reduce(used)
+    has_gradient = torch.tensor(
+        [weight.grad is not None for weight in weights], device=weights[0].device, dtype=torch.int32
+    )
+    dist.all_reduce(has_gradient)
     gradients = []
-    for weight, count in zip(weights, used.tolist(), strict=True):
+    for weight, count in zip(weights, has_gradient.tolist(), strict=True):
         if count:
             weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
             gradients.append(weight.grad)

@@ -150,14 +150,14 @@ def counting_cells(on_event: EventSink, total: int) -> EventSink:
     """Follow each finished cell with a step of the whole run."""
     done = 0
 
-    def counted(event: Event) -> None:
+    def count_cell(event: Event) -> None:
         nonlocal done
         on_event(event)
         if event.kind == "cell":
             done += 1
             on_event(Event("step", "cells", done, total))
 
-    return counted
+    return count_cell
 
 
 def describe(event: Event) -> str:

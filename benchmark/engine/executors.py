@@ -49,11 +49,11 @@ class InlineExecutor(Executor):
     """One group after the other in this process, with all its cores."""
 
     def run(self, groups: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
-        ended = Counter[str]()
+        outcomes = Counter[str]()
         with guarding_the_end():
             for group in groups:
-                ended += run_group(group, home, device, on_event)
-        return ended
+                outcomes += run_group(group, home, device, on_event)
+        return outcomes
 
 
 class ProcessesExecutor(Executor):
@@ -65,12 +65,12 @@ class ProcessesExecutor(Executor):
 
     def run(self, groups: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
         provenance.export_code()
-        ended, self.interrupted = Counter[str](), False
+        outcomes, self.interrupted = Counter[str](), False
         pool = ThreadPoolExecutor(max(1, min(self.workers, len(groups))))
         running: list[subprocess.Popen[str]] = []
         try:
             for counts in pool.map(lambda group: self._run_one(group, home, device, on_event, running), groups):
-                ended += counts
+                outcomes += counts
         except BaseException:  # Ctrl-C: the workers end with us, what they stored stays
             self.interrupted = True
             pool.shutdown(wait=False, cancel_futures=True)
@@ -78,12 +78,12 @@ class ProcessesExecutor(Executor):
                 worker.terminate()
             raise
         pool.shutdown()
-        return ended
+        return outcomes
 
     def _run_one(
         self, group: CellGroup, home: Home, device: str, on_event: EventSink, running: list[subprocess.Popen[str]]
     ) -> Counter[str]:
-        started = time.time_ns()
+        start = time.time_ns()
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         environment = {**os.environ, HOME_VARIABLE: str(home.root), "OMP_NUM_THREADS": str(threads)}
         with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+", errors="replace") as stderr:
@@ -106,37 +106,37 @@ class ProcessesExecutor(Executor):
             tail = stderr.readlines()[-STDERR_TAIL:]
             if code == WORKER_EXIT:
                 raise failure_of_worker(tail)
-            return _account(group, home, started, code, tail, on_event)
+            return _account(group, home, start, code, tail, on_event)
 
 
 def _account(
-    group: CellGroup, home: Home, started: int, code: int, stderr: list[str], on_event: EventSink
+    group: CellGroup, home: Home, start: int, code: int, stderr: list[str], on_event: EventSink
 ) -> Counter[str]:
-    """Count the records that were written since a worker `started`; cells that it left without one failed with it."""
-    store, ended = Store(home.records), Counter[str]()
+    """Count the records that were written since a worker `start`; cells that it left without one failed with it."""
+    store, outcomes = Store(home.records), Counter[str]()
     reason = f"the worker ended with exit code {code} before it had finished this cell"
     if code < 0:
         reason = f"the worker was killed by {signal.Signals(-code).name}"
         reason += " (out of memory, perhaps)" if -code == signal.SIGKILL else ""
     for cell in group.cells:
         entry = read_entry(home.records, cell.spec)
-        if entry is not None and entry.usable and (entry.written >= started or (code == 0 and entry.done)):
-            ended[entry.status] += 1
+        if entry is not None and entry.usable and (entry.written_ns >= start or (code == 0 and entry.done)):
+            outcomes[entry.status] += 1
             continue
         error = {"kind": "WorkerDied", "message": reason, "traceback": "".join(stderr)}
-        store.put(cell.spec, failed_record(cell, error, 0.0))
+        store.write(cell.spec, failed_record(cell, error, 0.0))
         on_event(Event("cell", f"{cell.title}: {reason}", status="failed"))
-        ended["failed"] += 1
-    return ended
+        outcomes["failed"] += 1
+    return outcomes
 
 
 def executor(name: str, workers: int | None = None, **options: Any) -> Executor:
     """Return the executor called `name`; `options` go to one that another package brings."""
-    known: dict[str, Callable[[], Executor]] = {
+    choices: dict[str, Callable[[], Executor]] = {
         "inline": InlineExecutor,
         "processes": lambda: ProcessesExecutor(workers),
         **{other: lambda point=point: point.load()(**options) for other, point in executor_plugins().items()},  # type: ignore[misc]
     }
-    if name not in known:
-        raise UsageError(f"no executor {name!r}{did_you_mean(name, known)}")
-    return known[name]()
+    if name not in choices:
+        raise UsageError(f"no executor {name!r}{did_you_mean(name, choices)}")
+    return choices[name]()

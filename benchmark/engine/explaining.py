@@ -43,21 +43,21 @@ def explain(
     for step in steps:
         task_class: Any = TASKS.get(step.task)
         question = task_class(**{**step.fields, **changes})
-        skipped = skip_reason_of(question, spec.method, spec.dataset, spec.label_set)
-        if skipped:
-            rows.append({"change": step.change, "status": "skipped", "reason": skipped})
+        skip_note = skip_reason_of(question, spec.method, spec.dataset, spec.label_set)
+        if skip_note:
+            rows.append({"change": step.change, "status": "skipped", "reason": skip_note})
             continue
         cell = _cell(spec, step.task, question, weights)
         run_group(CellGroup([cell]), home, device, on_event)
-        found = store.get(cell.spec)
-        assert found is not None  # run_group has stored it, failed or done
-        rows.append(_row(step.change, found))
+        stored_record = store.get(cell.spec)
+        assert stored_record is not None  # run_group has stored it, failed or done
+        rows.append(_row(step.change, stored_record))
     return _with_differences(rows)
 
 
 def _cell(spec: RunSpec, task: str, question: Any, weights: Path | None) -> Cell:
     fields = canonical(dataclasses.asdict(question))
-    asked = dataclasses.replace(
+    cell_spec = dataclasses.replace(
         spec,
         task=task,
         task_version=question.version,
@@ -65,7 +65,7 @@ def _cell(spec: RunSpec, task: str, question: Any, weights: Path | None) -> Cell
         task_inputs={},
         protocol=question.protocol,
     )
-    return Cell(asked, spec.method, fields, str(weights) if weights else None)
+    return Cell(cell_spec, spec.method, fields, str(weights) if weights else None)
 
 
 def _row(change: str, record: RunRecord) -> dict[str, Any]:

@@ -48,13 +48,13 @@ def cached_features(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not _is_usable(path, len(rows), notes_to(on_event)):
-            started = time.monotonic()
+            start = time.monotonic()
             plain = handle.method  # its operations can be counted, those of a faster form cannot
             ready = plain.for_inference(precision)
             first_look(plain, ready, layer, data, rows, device, precision)
             with atomic_path(path) as temporary:
                 extract(ready, layer, data, rows, on_event, device, temporary)
-                seconds = time.monotonic() - started
+                seconds = time.monotonic() - start
                 cost = {**_model_cost(plain, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
                 write_json(path.with_suffix(".json"), {**whole, "seconds": round(seconds, 2), "cost": cost}, indent=1)
     return read_array(path)
@@ -131,10 +131,10 @@ def extract(
     out: np.ndarray | ArrayWriter | None = None
     done = 0
     for part, result in zip(parts, run_pipelined(function, read_ahead(read, parts, device), device), strict=True):
-        found = result.numpy().astype(np.float16 if layer == "short_sequence" else np.float32, copy=False)
-        _check(found, part, data, method, 3 if layer in SEQUENCES else 2)
-        out = _space(found, len(rows), file) if out is None else out
-        out[done : done + len(part)] = found
+        features = result.numpy().astype(np.float16 if layer == "short_sequence" else np.float32, copy=False)
+        _check(features, part, data, method, 3 if layer in SEQUENCES else 2)
+        out = _space(features, len(rows), file) if out is None else out
+        out[done : done + len(part)] = features
         done += len(part)
         on_event(Event("step", f"{layer} of {type(method).__name__}", done, len(rows)))
     if out is None:
@@ -158,13 +158,13 @@ def _function(method: Method, layer: Layer) -> Callable[[torch.Tensor], torch.Te
     raise UsageError(f"{type(method).__name__} has no {layer!r}")
 
 
-def _check(found: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method, dims: int) -> None:
-    if found.ndim != dims or len(found) != len(rows):
+def _check(features: np.ndarray, rows: np.ndarray, data: PreparedDataset, method: Method, dims: int) -> None:
+    if features.ndim != dims or len(features) != len(rows):
         form = "(batch, dim)" if dims == 2 else "(batch, token, dim)"
         raise BenchmarkError(
-            f"{type(method).__name__} returned {found.shape} for {len(rows)} recordings, {form} expected"
+            f"{type(method).__name__} returned {features.shape} for {len(rows)} recordings, {form} expected"
         )
-    broken = ~np.isfinite(found).reshape(len(found), -1).all(axis=1)
+    broken = ~np.isfinite(features).reshape(len(features), -1).all(axis=1)
     if broken.any():
         ids = ", ".join(data.record_ids[rows[broken]][:8])
         raise BenchmarkError(f"{type(method).__name__} returned NaN or infinite features for the recordings {ids}")

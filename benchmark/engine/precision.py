@@ -19,18 +19,18 @@ def chosen_precision(method: type[Method], device: str) -> str:
 
     ``ECGARENA_PRECISION=fp32`` (or bf16) overrules the device; a method without a bf16 form stays at fp32.
     """
-    wanted = os.environ.get(PRECISION_VARIABLE, "auto")
-    if wanted not in PRECISIONS:
-        raise UsageError(f"{PRECISION_VARIABLE} is {wanted!r}; it must be one of {', '.join(PRECISIONS)}")
-    if "bf16" not in method.precisions or wanted == "fp32":
+    choice = os.environ.get(PRECISION_VARIABLE, "auto")
+    if choice not in PRECISIONS:
+        raise UsageError(f"{PRECISION_VARIABLE} is {choice!r}; it must be one of {', '.join(PRECISIONS)}")
+    if "bf16" not in method.precisions or choice == "fp32":
         return "fp32"
-    return "bf16" if wanted == "bf16" or has_bf16(device) else "fp32"
+    return "bf16" if choice == "bf16" or has_bf16(device) else "fp32"
 
 
-def training_precision(wanted: str, device: str) -> str:
-    """Return the precision of a training: `wanted`, or for "auto" bf16 where the device multiplies it, else fp32."""
-    if wanted != "auto":
-        return wanted
+def training_precision(choice: str, device: str) -> str:
+    """Return the precision of a training: `choice`, or for "auto" bf16 where the device multiplies it, else fp32."""
+    if choice != "auto":
+        return choice
     return "bf16" if has_bf16(device) else "fp32"
 
 

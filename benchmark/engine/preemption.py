@@ -12,7 +12,9 @@ from contextlib import contextmanager
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # what clusters send
 
-_asked = [False]  # a plain value: the lock of a threading.Event is held twice when a second signal interrupts the first
+_stop_request = [
+    False
+]  # a plain value: the lock of a threading.Event is held twice when a second signal interrupts the first
 
 
 class Preempted(BaseException):
@@ -24,16 +26,16 @@ class Preempted(BaseException):
 
 def ask_to_stop(*_: object) -> None:
     """Ask the trainings of this process to stop; safe in a signal handler."""
-    _asked[0] = True
+    _stop_request[0] = True
 
 
 def asked_to_stop() -> bool:
-    return _asked[0]
+    return _stop_request[0]
 
 
 def go_on() -> None:
     """Forget the request."""
-    _asked[0] = False
+    _stop_request[0] = False
 
 
 @contextmanager

@@ -17,14 +17,14 @@ from torch import Tensor
 READERS = 8  # batches read at a time, where there are cores: one thread reads fewer recordings than a GPU encodes
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 def on_gpu(device: str) -> bool:
     return torch.device(device).type == "cuda"
 
 
-def read_ahead(read: Callable[[Item], Found], items: Iterable[Item], device: str) -> Iterator[Found]:
+def read_ahead(read: Callable[[Item], Value], items: Iterable[Item], device: str) -> Iterator[Value]:
     """``map(read, items)`` in its order; for a GPU up to `READERS` items ahead, in threads of their own.
 
     `read` must not draw random numbers: those belong to the steps. Its errors are raised where the result is taken.
@@ -34,7 +34,7 @@ def read_ahead(read: Callable[[Item], Found], items: Iterable[Item], device: str
         return
     threads = min(READERS, _cores())
     with ThreadPoolExecutor(threads) as readers:
-        waiting: deque[Future[Found]] = deque()
+        waiting: deque[Future[Value]] = deque()
         for item in items:
             waiting.append(readers.submit(read, item))
             if len(waiting) > threads:

@@ -80,9 +80,9 @@ class ReportedRecordings:
         fit = np.array([bool(report.strip()) or not needs_reports for report in data.reports])
         inside = data.splits == split
         self.data, self.spec = data, spec
-        wanted = np.flatnonzero(inside & fit)[:limit]
-        self.rows = np.setdiff1d(wanted, data.unusable(spec), assume_unique=True)
-        self.unusable = len(wanted) - len(self.rows)
+        candidates = np.flatnonzero(inside & fit)[:limit]
+        self.rows = np.setdiff1d(candidates, data.unusable(spec), assume_unique=True)
+        self.unusable = len(candidates) - len(self.rows)
         self.reports = data.reports[self.rows]
         self.without = int((inside & ~fit).sum())  # recordings left out for want of a report
 
@@ -124,14 +124,14 @@ def pretrain(
     data = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
     on_event = on_event if distributed.rank() == 0 else discard_event
     with _locked(folder):
-        found = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
-        if found is None:
+        card = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
+        if card is None:
             shaping = weight_options(method_name, config, recipe)
             work = _Pretraining(folder, method_name, shaping, recipe, data, on_event, device)
-            found = work.run(checkpoint_every)
-    if found["data_digest"] != data.digest:
-        raise _other_data(folder, found, data)
-    return Pretrained(folder / WEIGHTS, found)
+            card = work.run(checkpoint_every)
+    if card["data_digest"] != data.digest:
+        raise _other_data(folder, card, data)
+    return Pretrained(folder / WEIGHTS, card)
 
 
 def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
@@ -219,8 +219,8 @@ class _Pretraining:
         self.corpus = ReportedRecordings(data, "train", method.signal, *limits)
         self.validation = ReportedRecordings(data, "val", method.signal, *limits)
         if not len(self.corpus):
-            what = "reports" if method.needs_reports else "recordings"
-            raise UsageError(f"{recipe['dataset']} has no {what} to pre-train {name} on")
+            unit = "reports" if method.needs_reports else "recordings"
+            raise UsageError(f"{recipe['dataset']} has no {unit} to pre-train {name} on")
         if problem := batch_problem(method, len(self.corpus), self.options.batch_size):
             raise UsageError(f"{name} cannot be pre-trained so: {problem}")
 
@@ -231,7 +231,7 @@ class _Pretraining:
             self.method.start_pretraining(list(self.corpus.reports))
         except ValueError as error:
             raise UsageError(f"{self.name} cannot be pre-trained as configured: {error}") from error
-        started = time.monotonic()
+        start = time.monotonic()
         progress = train(
             self.method,
             self.corpus,
@@ -243,7 +243,7 @@ class _Pretraining:
             self._after_epoch,
             checkpoint_every,
         )
-        card = self._finish(progress, time.monotonic() - started) if distributed.rank() == 0 else {}
+        card = self._finish(progress, time.monotonic() - start) if distributed.rank() == 0 else {}
         return distributed.everyone(card)[0]
 
     def _announce(self) -> None:
@@ -266,8 +266,8 @@ class _Pretraining:
             losses["val_zero_shot"] = distributed.everyone(self._zero_shot())[0]
         if distributed.rank() == 0:
             self._write_history([*progress.history[:-1], {**progress.history[-1], **losses}])
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        self.on_event(Event("note", f"{self.name} epoch {progress.epoch}: {shown}"))
+        summary = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        self.on_event(Event("note", f"{self.name} epoch {progress.epoch}: {summary}"))
         return losses
 
     def _zero_shot(self) -> float:
@@ -284,8 +284,8 @@ class _Pretraining:
     def _finish(self, progress: Progress, seconds: float) -> dict[str, Any]:
         assert isinstance(self.method, torch.nn.Module)
         self._write_history(progress.history)
-        kept = int(progress.best.get("epoch", progress.epoch))
-        self._draw(progress, kept)
+        best_epoch = int(progress.best.get("epoch", progress.epoch))
+        self._draw(progress, best_epoch)
         save_weights(self.method, self.folder / WEIGHTS)
         card = {
             "method": self.name,
@@ -299,7 +299,7 @@ class _Pretraining:
             "recordings": len(self.corpus),
             "different_reports": self.corpus.texts,
             "selection": SELECTIONS[self.options.select],
-            "epoch": kept,
+            "epoch": best_epoch,
             "steps": progress.step,
             "final": progress.history[-1],
             "precision": training_precision(self.options.precision, self.device),
@@ -311,10 +311,10 @@ class _Pretraining:
         (self.folder / CHECKPOINT).unlink(missing_ok=True)  # optimiser state: three times the weights, of no use now
         return card
 
-    def _draw(self, progress: Progress, kept: int) -> None:
+    def _draw(self, progress: Progress, best_epoch: int) -> None:
         """The figure is a convenience: without its libraries the weights are as good."""
         try:
-            curves.draw(progress.history, self.folder / CURVES, f"{self.name} on {self.recipe['dataset']}", kept)
+            curves.draw(progress.history, self.folder / CURVES, f"{self.name} on {self.recipe['dataset']}", best_epoch)
         except ImportError as error:
             self.on_event(Event("note", f"no figure of the loss curves: {error}"))
 

@@ -56,9 +56,9 @@ class _GroupRun:
         first = group.cells[0]
         self.on_event = naming_row(first.row, first.spec.method, on_event)
         self.store = Store(home.records)
-        self.started = time.time_ns()
-        self.ended: Counter[str] = Counter()
-        self.told: set[str] = set()  # messages of failures, each told in full once
+        self.start = time.time_ns()
+        self.outcomes: Counter[str] = Counter()
+        self.reported_failures: set[str] = set()  # messages of failures, each told in full once
 
     def run(self) -> Counter[str]:
         first = self.group.cells[0].spec
@@ -69,22 +69,22 @@ class _GroupRun:
         except BaseException as error:
             _raise_if_stopping(error, self.home)
             for cell in self.group.cells:
-                self.ended[self._store_failure(cell, error, 0.0)] += 1
-            return self.ended
+                self.outcomes[self._store_failure(cell, error, 0.0)] += 1
+            return self.outcomes
         waiting = list(self.group.cells)
         while waiting:
             waiting = self._run_free(waiting)
             if waiting:
                 time.sleep(PAUSE)
-        return self.ended
+        return self.outcomes
 
     def _run_free(self, cells: Iterable[Cell]) -> list[Cell]:
         """Run the cells that no other run is at; return those that one is."""
         busy = []
         for cell in cells:
-            with locked(self.home.locks, cell.spec.key) as ours:
-                if ours:
-                    self.ended[self._run_locked(cell)] += 1
+            with locked(self.home.locks, cell.spec.key) as is_ours:
+                if is_ours:
+                    self.outcomes[self._run_locked(cell)] += 1
                 else:
                     busy.append(cell)
         return busy
@@ -110,10 +110,10 @@ class _GroupRun:
 
     def _just_failed(self, entry: Entry | None) -> bool:
         """Whether another run has tried the cell since this one began: a second failure would say nothing new."""
-        return entry is not None and entry.status == "failed" and entry.written > self.started
+        return entry is not None and entry.status == "failed" and entry.written_ns > self.start
 
     def _run_cell(self, cell: Cell) -> str:
-        spec, started = cell.spec, time.monotonic()
+        spec, start = cell.spec, time.monotonic()
         try:
             task: Task = TASKS.get(spec.task)(**spec.task_config)
             data = self.data.data(spec.dataset, spec.dataset_config)
@@ -124,14 +124,14 @@ class _GroupRun:
             scores = task.score(predictions, self.data.truth(data, spec.label_set))
             say = notes_to(self.on_event)
             signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features, say)
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - start
             outcome = Outcome(cell, task, predictions, scores, signal, context.cost, seconds)
             record = finished_record(outcome, self.data, self.handle)
             arrays = {**predictions.arrays, **scores.per_recording}
-            aside = self.store.put(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
+            aside = self.store.write(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
         except BaseException as error:
             _raise_if_stopping(error, self.home)
-            return self._store_failure(cell, error, time.monotonic() - started)
+            return self._store_failure(cell, error, time.monotonic() - start)
         shutil.rmtree(scratch, ignore_errors=True)
         self._tell_aside(cell, aside)
         values = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
@@ -184,7 +184,7 @@ class _GroupRun:
         except Exception:
             digests = (None, None)
         fault = error_of(error)
-        aside = self.store.put(cell.spec, failed_record(cell, fault, seconds, digests))
+        aside = self.store.write(cell.spec, failed_record(cell, fault, seconds, digests))
         self._tell_aside(cell, aside)
         self.on_event(Event("cell", f"{cell.title}: {self._in_full_once(fault['message'])}", status="failed"))
         return "failed"
@@ -192,9 +192,9 @@ class _GroupRun:
     def _in_full_once(self, message: str) -> str:
         """A list of faults is told whole for the first cell of the group that it fails."""
         first, *rest = message.splitlines()
-        if rest and message in self.told:
+        if rest and message in self.reported_failures:
             return f"{first} (told in full above)"
-        self.told.add(message)
+        self.reported_failures.add(message)
         return message
 
     def _tell_aside(self, cell: Cell, aside: Path | None) -> None:

@@ -28,8 +28,8 @@ def zero_shot_val(method: AlignedMethod, data: PreparedDataset, dataset: str, de
             phrases = load_prompts(PROMPTS).phrases(dataset, name, labelled.classes)
         except UsageError:
             continue  # no prompts for this label set
-        found = auroc(*_labels_and_scores(method, data, labelled, phrases, device))
-        scores.append(float(np.nanmean(found)))
+        aurocs = auroc(*_labels_and_scores(method, data, labelled, phrases, device))
+        scores.append(float(np.nanmean(aurocs)))
     if not scores:
         raise UsageError(
             f"select = 'zero_shot_val': no label set of {dataset} has prompts ({PROMPTS}); use 'val_loss' or 'last'"

@@ -39,7 +39,7 @@ from benchmark.planning.training_config import (
 )
 
 CHECKPOINT_SECONDS = 600.0  # at most so much work is lost by a kill
-SHOWN = 8  # record ids named in an error
+MOST_IDS = 8  # record ids named in an error
 TRAINING, VALIDATION = 0, 1  # streams of random numbers
 SELECTED_BY = {"last": ("", 1), "val_loss": ("val_loss", -1), "zero_shot_val": ("val_zero_shot", 1)}  # column and sign
 
@@ -121,9 +121,9 @@ def mean_losses(method: TrainableMethod, data: TrainingData, config: TrainingCon
             if not len(positions):  # fewer examples than processes
                 return {}
             batch = _to_device(data.batch(distributed.shard(positions)), device)
-            named = _losses(method, batch, config, device)
-            values = distributed.mean(_stacked(named)).tolist()
-            for name, value in zip(("loss", *named), values, strict=True):
+            parts = _losses(method, batch, config, device)
+            values = distributed.mean(_stacked(parts)).tolist()
+            for name, value in zip(("loss", *parts), values, strict=True):
                 totals[name] = totals.get(name, 0.0) + value
     return {f"val_{name}": total / batches for name, total in totals.items()}
 
@@ -163,7 +163,7 @@ class _Training:
         self.optimiser = _optimiser(groups or _groups(self.weights, config), config)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
-        self.kept = time.monotonic()
+        self.saved_at = time.monotonic()
         self.identity = training_identity.of(method, data.digest, config)
 
     def start(self) -> None:
@@ -190,24 +190,24 @@ class _Training:
     def _epoch(self) -> None:
         """Go on from where the epoch stands; its mean losses become the last of the history."""
         self.module.train()
-        progress, started = self.progress, time.monotonic()
+        progress, start = self.progress, time.monotonic()
         groups = step_groups(len(self.data), self.config, progress.epoch)
         done = progress.step - progress.epoch * self.per_epoch
-        mine = [distributed.shard(positions) for group in groups[done:] for positions in group]
-        batches = read_ahead(self._read, mine, self.device)
+        shards = [distributed.shard(positions) for group in groups[done:] for positions in group]
+        batches = read_ahead(self._read, shards, self.device)
         for group in groups[done:]:
             if self._step([next(batches) for _ in group]):
                 self._stop()
-            if time.monotonic() - self.kept > self.checkpoint_every:
+            if time.monotonic() - self.saved_at > self.checkpoint_every:
                 self.keep()
-        seen = sum(len(batch) for group in groups[done:] for batch in group)
+        recordings = sum(len(batch) for group in groups[done:] for batch in group)
         count = sum(map(len, groups))
         progress.epoch += 1
         progress.history.append(
             {"epoch": progress.epoch, **{name: total / count for name, total in progress.sums.items()}}
         )
         progress.sums = {}
-        self._note(f"epoch {progress.epoch}, {seen / (time.monotonic() - started):.1f} recordings/s")
+        self._note(f"epoch {progress.epoch}, {recordings / (time.monotonic() - start):.1f} recordings/s")
 
     def _read(self, positions: np.ndarray) -> Batch:
         batch = self.data.batch(positions)
@@ -225,12 +225,12 @@ class _Training:
         names: tuple[str, ...] = ()
         for batch in batches:
             _to_device(batch, self.device)
-            named = _losses(self.method, batch, self.config, self.device)
-            (sum(named.values(), start=torch.zeros((), device=self.device)) / len(batches)).backward()
-            values.append(_stacked(named))
-            names = ("loss", *named)
-        asked = values[0].new_tensor([float(asked_to_stop())])
-        *means, stop = distributed.mean(torch.cat([torch.stack(values).mean(0), asked])).tolist()
+            parts = _losses(self.method, batch, self.config, self.device)
+            (sum(parts.values(), start=torch.zeros((), device=self.device)) / len(batches)).backward()
+            values.append(_stacked(parts))
+            names = ("loss", *parts)
+        stop_flag = values[0].new_tensor([float(asked_to_stop())])
+        *means, stop = distributed.mean(torch.cat([torch.stack(values).mean(0), stop_flag])).tolist()
         losses = dict(zip(names, means, strict=True))
         if not math.isfinite(losses["loss"]):
             raise self._not_finite("loss", losses, batches)
@@ -246,18 +246,19 @@ class _Training:
         self.on_event(Event("step", self.title, progress.step, total_steps, losses))
         return bool(stop > 0)
 
-    def _not_finite(self, what: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:
+    def _not_finite(self, quantity: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:
         """The error, equal on all processes; recordings with broken signals are named before their neighbours."""
         broken = [name for batch in batches for name in _broken(batch)]
         broken = [name for names in distributed.everyone(broken) for name in names]
         ids = [name for batch in batches for name in batch.record_ids]
         ids = [name for names in distributed.everyone(ids) for name in names]
         who = "recordings with values that are not finite" if broken else "recordings of the batch"
-        named = broken or ids
+        suspects = broken or ids
         values = ", ".join(f"{name} {value}" for name, value in losses.items() if name != "loss")
         return TrainingError(
-            f"the {what} is not finite in epoch {self.progress.epoch + 1}, step {self.progress.step + 1} ({values}); "
-            f"{who}: {', '.join(map(str, named[:SHOWN]))}{', ...' if len(named) > SHOWN else ''}; "
+            f"the {quantity} is not finite in epoch {self.progress.epoch + 1}, step {self.progress.step + 1} "
+            f"({values}); "
+            f"{who}: {', '.join(map(str, suspects[:MOST_IDS]))}{', ...' if len(suspects) > MOST_IDS else ''}; "
             "lower lr or look at these signals"
         )
 
@@ -274,12 +275,12 @@ class _Training:
 
     def _stop(self) -> None:
         self.keep()
-        kept = f"its checkpoint is {self.checkpoint}" if self.checkpoint else "it keeps no checkpoint"
-        raise Preempted(f"{self.title}: asked to stop, stopped after step {self.progress.step}; {kept}")
+        note = f"its checkpoint is {self.checkpoint}" if self.checkpoint else "it keeps no checkpoint"
+        raise Preempted(f"{self.title}: asked to stop, stopped after step {self.progress.step}; {note}")
 
     def keep(self) -> None:
         """Write the checkpoint; the first process alone does."""
-        self.kept = time.monotonic()
+        self.saved_at = time.monotonic()
         if self.checkpoint is None or distributed.rank():
             return
         state = {
@@ -342,9 +343,9 @@ def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, devic
         return method.loss(batch)
 
 
-def _stacked(named: dict[str, Tensor]) -> Tensor:
+def _stacked(parts: dict[str, Tensor]) -> Tensor:
     """Sum and parts in one tensor, so that reading them waits for the device once."""
-    values = torch.stack([value.detach().float() for value in named.values()])
+    values = torch.stack([value.detach().float() for value in parts.values()])
     return torch.cat([values.sum().reshape(1), values])
 
 

@@ -252,8 +252,8 @@ def _package_versions() -> dict[str, str]:
 def _source_digest(module: str) -> str:
     """Return the digest of every source file of the method's own package that is loaded; "" where there is none."""
     package = module.split(".")[0]
-    own = [loaded for name, loaded in list(sys.modules.items()) if name.split(".")[0] == package]
-    files = {str(getattr(loaded, "__file__", "")) for loaded in own}
+    own = [own_module for name, own_module in list(sys.modules.items()) if name.split(".")[0] == package]
+    files = {str(getattr(own_module, "__file__", "")) for own_module in own}
     sources = sorted(file for file in files if file.endswith(".py"))
     total = hashlib.sha256()
     for source in sources:

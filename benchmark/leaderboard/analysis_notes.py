@@ -10,12 +10,12 @@ def sensitivity_notes(entries: list[Entry]) -> list[str]:
     lines = []
     for entry in entries:
         for result in entry.results:
-            found = result.analysis.get("single_phrases")
-            if found:
+            phrases = result.analysis.get("single_phrases")
+            if phrases:
                 variant = ", ".join(str(value) for value in entry.variant.values() if value != "none")
                 where = f"{entry.row} × {entry.task}, {entry.dataset}/{entry.label_set}, {variant}"
-                numbers = "{min:.3f} to {max:.3f} (sd {sd:.3f}, ".format(**found)
-                lines.append(f"{where}: one phrase per class gives {numbers}{len(found['values'])} wordings).")
+                numbers = "{min:.3f} to {max:.3f} (sd {sd:.3f}, ".format(**phrases)
+                lines.append(f"{where}: one phrase per class gives {numbers}{len(phrases['values'])} wordings).")
     return lines
 
 

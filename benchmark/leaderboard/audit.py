@@ -19,7 +19,7 @@ from benchmark.records.table_fields import Result, read_result
 
 # fields that may differ between two answers to what a reader takes for one question
 VERSIONS = ("method_version", "task_version", "dataset_version", "protocol", "task_inputs")
-NAMED = 10  # cells named in a sentence
+MOST_NAMES = 10  # cells named in a sentence
 
 
 def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
@@ -38,22 +38,22 @@ def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
 def _not_finished(plan: Plan, standings: Standings) -> Iterator[str]:
     """Sentences on the cells that are not simply done, a line per state and reason."""
     command = plan.command("run", *plan.part)
-    states = [state for state in dict.fromkeys(standing.state for standing in standings.each) if state != DONE]
+    states = [state for state in dict.fromkeys(standing.state for standing in standings.all) if state != DONE]
     remedy = {OUTDATED: f"{command} --again ROW", FAILED: f"{command} --retry-failed"}
     for state in states:
         for why, cells in standings.reasons(state).items():
-            told = "have no finished record" if state == MISSING else f"are {state}"
+            verdict = "have no finished record" if state == MISSING else f"are {state}"
             reason = f" ({why})" if why else ""
-            yield f"{len(cells)} cells {told}{reason}: {_names(cells)}; {remedy.get(state, command)}"
+            yield f"{len(cells)} cells {verdict}{reason}: {_names(cells)}; {remedy.get(state, command)}"
 
 
 def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
     """Folders that answer what a reader takes for one question, of this plan, and records in the wrong folder."""
-    asked = {_question(cell.spec.to_json()) for cell in plan.cells}
+    questions = {_question(cell.spec.to_json()) for cell in plan.cells}
     claims: dict[str, list[str]] = {}
     for path in record_files(store.root):
         record = _record(path)
-        if record is None or not record.done or (question := _question(record.spec)) not in asked:
+        if record is None or not record.done or (question := _question(record.spec)) not in questions:
             continue
         folder = Path(path).parent
         claims.setdefault(question, []).append(folder.relative_to(store.root).as_posix())
@@ -65,7 +65,7 @@ def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
 
 def _damaged(standings: Standings, store: Store) -> Iterator[str]:
     """Finished records whose files are not those that were written with them."""
-    for cell in standings.finished:
+    for cell in standings.finished_cells:
         folder = store.folder(cell.spec)
         record = _record(str(folder / "record.json"))
         if record is None:
@@ -83,7 +83,7 @@ def _mixed(standings: Standings) -> Iterator[str]:
     from benchmark.leaderboard.tables import mixed_code
 
     data: dict[str, set[str]] = {}
-    for standing in standings.each:
+    for standing in standings.all:
         if standing.state in (DONE, OUTDATED) and standing.entry is not None:
             data.setdefault(standing.cell.spec.dataset, set()).add(str(standing.entry.data))
     for dataset, digests in sorted(data.items()):
@@ -130,5 +130,5 @@ def _content(path: Path) -> bytes | None:
 
 def _names(cells: Iterable[Cell]) -> str:
     titles = [cell.title for cell in cells]
-    more = f" and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
-    return "; ".join(titles[:NAMED]) + more
+    more = f" and {len(titles) - MOST_NAMES} more" if len(titles) > MOST_NAMES else ""
+    return "; ".join(titles[:MOST_NAMES]) + more

@@ -40,24 +40,24 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
     pairs = []
     for table in board.tables:
         for column in table.columns:
-            ours, theirs = table.body.get((a, column)), table.body.get((b, column))
-            if ours and theirs and ours.complete and theirs.complete:
-                pairs.append((f"{table.title}, {column}", ours, theirs))
+            first, second = table.body.get((a, column)), table.body.get((b, column))
+            if first and second and first.complete and second.complete:
+                pairs.append((f"{table.title}, {column}", first, second))
     if not pairs:
         raise UsageError(f"{a} and {b} have no question that both have answered completely")
-    differences = [_difference(ours, theirs) for _, ours, theirs in pairs]
+    differences = [_difference(first, second) for _, first, second in pairs]
     corrected = iter(holm([d.p for d in differences if d is not None]))
     return [
         Line(
             title,
-            ours.mean,
-            theirs.mean,
+            first.mean,
+            second.mean,
             difference,
             next(corrected) if difference is not None else None,
-            ours.higher_is_better,
-            _movement(ours, theirs),
+            first.higher_is_better,
+            _movement(first, second),
         )
-        for (title, ours, theirs), difference in zip(pairs, differences, strict=True)
+        for (title, first, second), difference in zip(pairs, differences, strict=True)
     ]
 
 
@@ -69,8 +69,8 @@ def _difference(a: Entry, b: Entry) -> Difference | None:
 
 
 def _movement(a: Entry, b: Entry) -> dict[str, float]:
-    ours, theirs = a.per_class, b.per_class
-    return {name: ours[name] - theirs[name] for name in ours if name in theirs}
+    first, second = a.per_class, b.per_class
+    return {name: first[name] - second[name] for name in first if name in second}
 
 
 def to_json(lines: list[Line]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def to_json(lines: list[Line]) -> dict[str, Any]:
     return {"questions": [{**asdict(line), "better": line.winner} for line in lines], "level": LEVEL}
 
 
-def markdown(lines: list[Line], a: str, b: str, moved: int = 3) -> str:
+def markdown(lines: list[Line], a: str, b: str, classes: int = 3) -> str:
     """The comparison as text: a table, the count of wins, and per question the classes that moved most."""
     wins = {
         outcome: sum(line.winner == outcome for line in lines) for outcome in ("a", "b", "not separated", "not tested")
@@ -92,7 +92,9 @@ def markdown(lines: list[Line], a: str, b: str, moved: int = 3) -> str:
         f"questions, {LEVEL:.0%}.",
         "\n".join([_row(head), "|---" * len(head) + "|", *(_row(_cells(line, a, b)) for line in lines)]),
         "## Classes that moved most (AUROC, mean over seeds)",
-        "\n".join(f"- {markdown_text(f'{line.title}: {_moved(line, moved)}')}" for line in lines if line.classes)
+        "\n".join(
+            f"- {markdown_text(f'{line.title}: {_format_movement(line, classes)}')}" for line in lines if line.classes
+        )
         or "No per-class results.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -103,12 +105,14 @@ def _row(texts: list[str]) -> str:
 
 
 def _cells(line: Line, a: str, b: str) -> list[str]:
-    found = line.difference
+    difference = line.difference
     numbers = [f"{line.a:.3f}", f"{line.b:.3f}", f"{line.a - line.b:+.3f}"]
-    numbers += [f"{found.low:+.3f} to {found.high:+.3f}", f"{line.p_corrected:.3f}"] if found else ["–", "–"]
+    numbers += (
+        [f"{difference.low:+.3f} to {difference.high:+.3f}", f"{line.p_corrected:.3f}"] if difference else ["–", "–"]
+    )
     return [line.title, *numbers, {"a": a, "b": b}.get(line.winner, line.winner)]
 
 
-def _moved(line: Line, count: int) -> str:
+def _format_movement(line: Line, count: int) -> str:
     order = sorted(line.classes.items(), key=lambda item: (-abs(item[1]), item[0]))[:count]
     return ", ".join(f"{name} {change:+.3f}" for name, change in order)

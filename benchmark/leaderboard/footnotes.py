@@ -27,8 +27,8 @@ def fixed_fields(entries: list[Entry]) -> list[str]:
     lines = []
     for task in dict.fromkeys(entry.task for entry in entries):
         of_task = [entry for entry in entries if entry.task == task]
-        named = varying(of_task)
-        fixed = {name: value for name, value in of_task[0].variant.items() if name not in named}
-        if fixed:
-            lines.append(f"{task}: " + ", ".join(f"{name} {value}" for name, value in fixed.items()) + ".")
+        varying_fields = varying(of_task)
+        constants = {name: value for name, value in of_task[0].variant.items() if name not in varying_fields}
+        if constants:
+            lines.append(f"{task}: " + ", ".join(f"{name} {value}" for name, value in constants.items()) + ".")
     return lines

@@ -41,7 +41,7 @@ class Shown:
     facts: str
     reference: str
     svg: str
-    written: list[Written]
+    texts: list[Written]
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Section:
     title: str
     metric: str
     recordings: int
-    shown: list[Shown] = field(default_factory=list)
+    recordings_shown: list[Shown] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def collect_written(
     """
     columns, standings = _columns(plan, store, now)
     groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in standings.finished:
+    for cell in standings.finished_cells:
         if store.texts(cell.spec) is not None:
             groups.setdefault((cell.spec.dataset, cell.spec.label_set), []).append(cell)
     if not groups:
@@ -87,11 +87,11 @@ def collect_written(
     for (dataset, label_set), cells in groups.items():
         data = open_dataset(dataset, cells[0].spec.dataset_config, home)
         sources = [_source(plan, cell, store, data, columns) for cell in cells]
-        ids = _chosen(sources, show, order, seed)
+        ids = _choose_ids(sources, show, order, seed)
         section = Section(f"{dataset} / {label_set}", sources[0].primary, len(sources[0].texts))
         rows = {str(name): row for row, name in enumerate(data.record_ids)}
         for name in ids:
-            section.shown.append(_shown(name, rows[name], data, sources, number))
+            section.recordings_shown.append(_show_recording(name, rows[name], data, sources, number))
             number += 1
         sections.append(section)
     return sections
@@ -100,40 +100,40 @@ def collect_written(
 def _columns(plan: Plan, store: Store, now: AtHand) -> tuple[dict[str, str], Standings]:
     """Return the title of each finished cell's column by its key, as the tables have it, and where cells stand."""
     entries, standings = summarise(plan, store, now)
-    found = {}
+    columns = {}
     for entry in entries:
         names = varying([other for other in entries if other.task == entry.task])
-        found.update({result.key: column_title(entry, names) for result in entry.results})
-    return found, standings
+        columns.update({result.key: column_title(entry, names) for result in entry.results})
+    return columns, standings
 
 
 def _source(plan: Plan, cell: Cell, store: Store, data: PreparedDataset, columns: dict[str, str]) -> _Source:
-    record, kept = store.get(cell.spec), store.texts(cell.spec)
-    assert record is not None and kept is not None  # chosen for having both
+    record, written_texts = store.get(cell.spec), store.texts(cell.spec)
+    assert record is not None and written_texts is not None  # chosen for having both
     if record.data_digest != data.digest:
         raise DataError(
             f"{store.folder(cell.spec)} was made from other data than {data.path}; to make it anew: "
             f"{plan.command('run')}"
         )
-    ids, path = kept["record_ids"], store.folder(cell.spec) / PREDICTIONS
+    ids, path = written_texts["record_ids"], store.folder(cell.spec) / PREDICTIONS
     values = load_file(path).get(record.primary) if path.is_file() else None
     scores = {} if values is None else {name: float(v) for name, v in zip(ids, values, strict=True) if np.isfinite(v)}
-    texts = dict(zip(ids, kept["generated"], strict=True))
+    texts = dict(zip(ids, written_texts["generated"], strict=True))
     return _Source(cell.row, columns[cell.spec.key], record.primary, texts, scores)
 
 
-def _chosen(sources: list[_Source], show: int, order: str, seed: int) -> list[str]:
+def _choose_ids(sources: list[_Source], show: int, order: str, seed: int) -> list[str]:
     """Record ids; by their mean score over all rows, where scores are what counts."""
     ids = list(sources[0].texts)
-    drawn = [ids[place] for place in np.random.default_rng(seed).permutation(len(ids))]
+    sample = [ids[place] for place in np.random.default_rng(seed).permutation(len(ids))]
     if order == "random":
-        return drawn[:show]
-    means = {name: float(np.mean([s.scores[name] for s in sources if name in s.scores] or [np.nan])) for name in drawn}
-    scored = [name for name in drawn if np.isfinite(means[name])]
+        return sample[:show]
+    means = {name: float(np.mean([s.scores[name] for s in sources if name in s.scores] or [np.nan])) for name in sample}
+    scored = [name for name in sample if np.isfinite(means[name])]
     return sorted(scored, key=lambda name: means[name] if order == "worst" else -means[name])[:show]
 
 
-def _shown(name: str, row: int, data: PreparedDataset, sources: list[_Source], number: int) -> Shown:
+def _show_recording(name: str, row: int, data: PreparedDataset, sources: list[_Source], number: int) -> Shown:
     reference = str(data.reports[row])
     person = data.table.iloc[row]
     facts = [f"{person['age']:.0f} years" if np.isfinite(person["age"]) else "", str(person["sex"])]
@@ -144,11 +144,11 @@ def _shown(name: str, row: int, data: PreparedDataset, sources: list[_Source], n
         ", ".join(fact for fact in facts if fact and fact != "nan"),
         reference,
         svg,
-        _written(name, reference, sources),
+        _texts_of(name, reference, sources),
     )
 
 
-def _written(name: str, reference: str, sources: list[_Source]) -> list[Written]:
+def _texts_of(name: str, reference: str, sources: list[_Source]) -> list[Written]:
     """What each row wrote; equal texts of one row (a floor's, in every column) are one entry."""
     columns: dict[tuple[str, str], list[_Source]] = {}
     for source in sources:

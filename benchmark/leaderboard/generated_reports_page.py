@@ -10,9 +10,9 @@ from benchmark.planning.plan import Plan
 TEMPLATE = "generated_reports.html"
 
 
-def written_page(plan: Plan, sections: list[Section], chosen: str) -> str:
-    """The whole page; `chosen` says how the recordings were picked. Every text is escaped by jinja."""
+def written_page(plan: Plan, sections: list[Section], choice: str) -> str:
+    """The whole page; `choice` says how the recordings were picked. Every text is escaped by jinja."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return environment.get_template(TEMPLATE).render(suite=plan.suite, sections=sections, chosen=chosen)
+    return environment.get_template(TEMPLATE).render(suite=plan.suite, sections=sections, chosen=choice)

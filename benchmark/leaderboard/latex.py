@@ -60,8 +60,8 @@ def escape(text: str) -> str:
 
     ``{}`` comes before what a rule or the end of a line above would take for its own option: ``[``, ``(`` and ``*``.
     """
-    known = "".join(SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in one_line(text))
-    return f"{{}}{known}" if known.lstrip().startswith(("[", "(", "*")) else known
+    encodable = "".join(SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in one_line(text))
+    return f"{{}}{encodable}" if encodable.lstrip().startswith(("[", "(", "*")) else encodable
 
 
 def _table(board: Leaderboard, table: Table) -> str:

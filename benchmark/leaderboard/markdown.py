@@ -24,10 +24,10 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
 
 def _section(table: Table) -> str:
     sizes = table.sizes()
-    said = f"{markdown_text(f'{table.metric}; {sizes}.')}\n\n" if sizes else ""
+    intro = f"{markdown_text(f'{table.metric}; {sizes}.')}\n\n" if sizes else ""
     if is_transposed(table):
-        said += TRANSPOSED + "\n\n"
-    return f"## {markdown_text(table.title)}\n\n{said}{_table(table)}"
+        intro += TRANSPOSED + "\n\n"
+    return f"## {markdown_text(table.title)}\n\n{intro}{_table(table)}"
 
 
 def _table(table: Table) -> str:
@@ -50,7 +50,7 @@ def _cell(table: Table, row: str, column: str) -> str:
     return f"<ins>{text}</ins>" if table.is_second(row, column) else text
 
 
-def _published(found: list[Comparison]) -> str:
+def _published(comparisons: list[Comparison]) -> str:
     lines = [
         "## Published beside reproduced",
         "",
@@ -60,8 +60,8 @@ def _published(found: list[Comparison]) -> str:
         markdown_row(["method", "question", "metric", "published", "here", "difference", "source", "evidence"]),
         "|---" * 8 + "|",
     ]
-    for one in found:
-        numbers = [f"{one.published:.3f}", f"{one.here:.3f}", f"{one.here - one.published:+.3f}"]
+    for one in comparisons:
+        numbers = [f"{one.published:.3f}", f"{one.own_value:.3f}", f"{one.own_value - one.published:+.3f}"]
         texts = [one.row, one.question, one.metric, *numbers, one.source, one.evidence]
         lines.append(markdown_row([markdown_text(text) for text in texts]))
     return "\n".join(lines)

@@ -31,11 +31,11 @@ class MetricGrid:
 def grids(board: Leaderboard) -> Iterator[MetricGrid]:
     """For every column of a task that names metrics to show; metrics that no row has are left out."""
     for table in board.tables:
-        wanted = table.facts.shown
-        for column in table.columns if wanted else ():
+        grid_metrics = table.facts.grid_metrics
+        for column in table.columns if grid_metrics else ():
             entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
             metrics = tuple(
-                name for name in wanted if any(_mean(entry, name) is not None for entry in entries.values())
+                name for name in grid_metrics if any(_mean(entry, name) is not None for entry in entries.values())
             )
             rows = {row: [_mean(entry, name) for name in metrics] for row, entry in entries.items() if entry.results}
             if rows and metrics:
@@ -58,11 +58,11 @@ def markdown(grid: MetricGrid) -> str:
     return f"## {markdown_text(grid.title)}\n\n" + "\n".join(lines)
 
 
-def spreadsheet(found: list[MetricGrid]) -> str:
+def spreadsheet(metric_grids: list[MetricGrid]) -> str:
     """One line per row, column and metric."""
     rows = [
         [row, table.task, table.dataset, table.label_set, grid.column, name, "" if value is None else f"{value:.6f}"]
-        for grid in found
+        for grid in metric_grids
         for table in [grid.table]
         for row, values in grid.rows.items()
         for name, value in zip(grid.metrics, values, strict=True)

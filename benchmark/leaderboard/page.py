@@ -43,8 +43,8 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
         tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
         published=published,
         figures={name: address(compact(save(figure, "svg").decode("utf-8"))) for name, figure in figures.items()},
-        data=_packed(entries.to_json()),
-        library=_packed((bundle / "dt_bundle.js").read_bytes()),
+        data=_pack(entries.to_json()),
+        library=_pack((bundle / "dt_bundle.js").read_bytes()),
         style=(bundle / "dt_bundle.css").read_text("utf-8"),
     )
 
@@ -54,20 +54,20 @@ class _Entries:
 
     def __init__(self, board: Leaderboard, out: Path) -> None:
         self.board, self.out = board, out
-        self.found: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         self.origins = _Once()
         self.notes = _Once()
         self._folders: dict[tuple[str, str], str] = {}
 
     def to_json(self) -> bytes:
-        data = {"entries": self.found, "origins": self.origins.things, "notes": self.notes.things, "file": RECORD}
+        data = {"entries": self.rows, "origins": self.origins.things, "notes": self.notes.things, "file": RECORD}
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
     def add(self, table: Table, row: str, column: str, entry: Entry) -> int:
         low_high = entry.interval if entry.values else None
         first = entry.results[0] if entry.results else None
         p = table.rankings[column].p_values.get(row)
-        self.found.append(
+        self.rows.append(
             {
                 "title": f"{row}: {table.title}, {column}",
                 "metric": table.metric,
@@ -75,14 +75,15 @@ class _Entries:
                 "p": None if p is None else round(p, 4),
                 "n": first.n if first else {},
                 "missing": entry.missing,
-                "failed": entry.failed,
+                "failed": entry.failures,
                 "notes": [
-                    self.notes.place(note) for note in sorted({note for found in entry.results for note in found.notes})
+                    self.notes.place(note)
+                    for note in sorted({note for row_result in entry.results for note in row_result.notes})
                 ],
                 "records": [self._record(entry, result) for result in entry.results],
             }
         )
-        return len(self.found) - 1
+        return len(self.rows) - 1
 
     def _record(self, entry: Entry, result: Result) -> list[Any]:
         """Key, seed, value, seconds, place of its origin; as the dialog prints them."""
@@ -161,6 +162,6 @@ def _tip(entry: Entry) -> str:
     return ", ".join(parts)
 
 
-def _packed(content: bytes) -> str:
+def _pack(content: bytes) -> str:
     """For the page to unpack: a third of the size. Without a date, so that the same store gives the same page."""
     return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")

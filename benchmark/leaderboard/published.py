@@ -65,7 +65,7 @@ class Comparison:
     question: str
     metric: str
     published: float
-    here: float
+    own_value: float
     source: str
     evidence: str
 
@@ -143,7 +143,7 @@ def beside(entries: Iterable[Entry], published: Iterable[Published]) -> list[Com
     numbers: dict[tuple[str, str, str], list[Published]] = {}
     for one in published:
         numbers.setdefault((one.method, one.task, one.dataset), []).append(one)
-    found = []
+    comparisons = []
     for entry in entries:
         for one in numbers.get((entry.method, entry.task, entry.dataset), ()):
             if not (entry.complete and one.answers(entry)):
@@ -154,6 +154,6 @@ def beside(entries: Iterable[Entry], published: Iterable[Published]) -> list[Com
             variant = ", ".join(f"{name} {value}" for name, value in entry.variant.items())
             question = f"{entry.task}, {entry.dataset}/{entry.label_set}, {variant}"
             evidence = EVIDENCE[one.evidence]
-            here = mean(values)
-            found.append(Comparison(entry.row, question, one.metric, one.value, here, one.source, evidence))
-    return found
+            own_value = mean(values)
+            comparisons.append(Comparison(entry.row, question, one.metric, one.value, own_value, one.source, evidence))
+    return comparisons

@@ -43,7 +43,7 @@ def _line(entry: Entry, mark: str, p: float | None) -> dict[str, object]:
         "mark": mark,
         "seeds": len(entry.values),
         "missing": entry.missing,
-        "failed": entry.failed,
+        "failed": entry.failures,
         "n_train": first.n.get("train", "") if first else "",
         "n_test": first.n.get("test", "") if first else "",
         "synthetic": first.synthetic if first else "",

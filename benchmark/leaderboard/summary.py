@@ -48,18 +48,18 @@ class Entry:
     facts: TaskFacts
     is_baseline: bool = False
     results: list[Result] = field(default_factory=list)
-    failed: int = 0
+    failures: int = 0
     missing: int = 0
     outdated: int = 0  # of the results: made by other code than is installed now
     _sum: np.ndarray | None = None  # of the resampled metric over seeds: kept instead of the terms, to save memory
-    _summed: int = 0
+    _terms: int = 0
 
     def add(self, result: Result, resampled: np.ndarray | None) -> None:
         alike = not self.results or self.results[0].resampling == result.resampling
         self.results.append(result)
         if resampled is not None and alike:
             self._sum = resampled.astype(np.float32) if self._sum is None else self._sum + resampled
-            self._summed += 1
+            self._terms += 1
 
     @property
     def column(self) -> tuple[Any, ...]:
@@ -76,7 +76,7 @@ class Entry:
 
     @property
     def complete(self) -> bool:
-        return bool(self.values) and not self.failed and not self.missing
+        return bool(self.values) and not self.failures and not self.missing
 
     @property
     def higher_is_better(self) -> bool:
@@ -94,9 +94,9 @@ class Entry:
     @property
     def resampled(self) -> np.ndarray | None:
         """The mean over seeds on each resample of the patients, ``(resamples,)``; None unless every seed has them."""
-        if self._sum is None or self._summed != len(self.results):
+        if self._sum is None or self._terms != len(self.results):
             return None
-        return self._sum / self._summed
+        return self._sum / self._terms
 
     @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
@@ -127,22 +127,22 @@ def summarise(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> tuple[li
     Raises `DataError` when the records of a dataset come from different data.
     """
     entries: dict[tuple[Any, ...], Entry] = {}
-    each = []
+    standings_list = []
     for cell in plan.cells:
         place = _place(cell)
         entry = entries.get(place) or entries.setdefault(place, _entry(cell, plan.tasks[cell.spec.task]))
         standing, result, resampled = _read(cell, store, now)
-        each.append(standing)
+        standings_list.append(standing)
         if result is not None:
             entry.add(result, resampled)
             entry.outdated += standing.state == OUTDATED
         elif standing.state == FAILED:
-            entry.failed += 1
+            entry.failures += 1
         else:
             entry.missing += 1
     values = list(entries.values())
     _refuse_mixtures(values)
-    return values, Standings(each)
+    return values, Standings(standings_list)
 
 
 def _read(cell: Cell, store: Store, now: AtHand) -> tuple[Standing, Result | None, np.ndarray | None]:
@@ -179,20 +179,20 @@ def _refuse_mixtures(entries: Iterable[Entry]) -> None:
             if result.source is not None:
                 digests.setdefault(result.source[0], set()).add(result.source[1])
     problems = [
-        f"{dataset}: records from {len(found)} different preparations ({', '.join(sorted(found))}); "
+        f"{dataset}: records from {len(digests_here)} different preparations ({', '.join(sorted(digests_here))}); "
         "run the suite again, which makes the stale ones anew"
-        for dataset, found in digests.items()
-        if len(found) > 1
+        for dataset, digests_here in digests.items()
+        if len(digests_here) > 1
     ]
     raise_all(problems, "a table never mixes data:", DataError)
 
 
 def varying(entries: list[Entry]) -> list[str]:
     """The fields of a task that differ between its entries, the signal's condition last: what the columns must say."""
-    known = dict.fromkeys(name for entry in entries for name in entry.variant if name != SIGNAL)
-    names = [name for name in known if len({str(entry.variant.get(name)) for entry in entries}) > 1]
+    variant_fields = dict.fromkeys(name for entry in entries for name in entry.variant if name != SIGNAL)
+    names = [name for name in variant_fields if len({str(entry.variant.get(name)) for entry in entries}) > 1]
     conditioned = any(SIGNAL in entry.variant for entry in entries)
-    return (names or ([] if conditioned else list(known)[:1])) + ([SIGNAL] if conditioned else [])
+    return (names or ([] if conditioned else list(variant_fields)[:1])) + ([SIGNAL] if conditioned else [])
 
 
 def column_title(entry: Entry, names: list[str]) -> str:

@@ -128,20 +128,20 @@ class Leaderboard:
     @property
     def absent(self) -> int:
         """Cells without a finished record."""
-        return sum(entry.missing + entry.failed for entry in self.entries)
+        return sum(entry.missing + entry.failures for entry in self.entries)
 
     def histories(self) -> dict[str, Path]:
         """The loss curve of each row whose weights were made here: beside the records, or in the home of the run."""
-        found: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         for cell in self.plan.cells:
-            if cell.weights_folder is None or cell.row in found:
+            if cell.weights_folder is None or cell.row in files:
                 continue
             for root in (self.store.root, self.store.root.parent):
                 path = Home(root).pretrained / cell.weights_folder / HISTORY
                 if path.is_file():
-                    found[cell.row] = path
+                    files[cell.row] = path
                     break
-        return found
+        return files
 
     def warnings(self) -> list[str]:
         lines = []
@@ -168,19 +168,19 @@ class Leaderboard:
         places = newly_contaminated(self.plan.cells, self.entries, self._now.contamination)
         if not places:
             return []
-        named = ", ".join(f"{row} on {dataset}" for row, dataset in places)
+        rows = ", ".join(f"{row} on {dataset}" for row, dataset in places)
         again = self._command("--again", *dict.fromkeys(row for row, _ in places))
         how = f"`{self.plan.command('plan')}` says how, `{again}` makes them anew"
-        return [f"CONTAMINATED: {named}: known since the records were made; {how}."]
+        return [f"CONTAMINATED: {rows}: known since the records were made; {how}."]
 
     def _outdated(self) -> list[str]:
         """Rows with numbers that other code made than is installed now, or that code of several kinds made."""
         lines = []
         counts = Counter(cell.row for cell in self.standings.cells(OUTDATED))
         if counts:
-            named = ", ".join(f"{row} ({count})" for row, count in counts.items())
+            rows = ", ".join(f"{row} ({count})" for row, count in counts.items())
             command = self._command("--again", *counts)
-            lines.append(f"OUTDATED: numbers of other code than is installed: {named}; `{command}` makes them anew.")
+            lines.append(f"OUTDATED: numbers of other code than is installed: {rows}; `{command}` makes them anew.")
         if mixed := mixed_code(self.standings):
             lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
         return lines
@@ -195,7 +195,7 @@ class Leaderboard:
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(ends)]
-        lines += [f"{skip.row} × {skip.task}: skipped, {skip.reason}." for skip in self.plan.skipped]
+        lines += [f"{skip.row} × {skip.task}: skipped, {skip.reason}." for skip in self.plan.skips]
         notes = {
             f"{e.dataset}/{e.label_set}: {note}."
             for e in self.entries
@@ -234,14 +234,14 @@ class Leaderboard:
         for (row, task), group in itertools.groupby(
             sorted(self.entries, key=lambda entry: (entry.row, entry.task)), key=lambda entry: (entry.row, entry.task)
         ):
-            found = list(group)
-            missing, failed = sum(e.missing for e in found), sum(e.failed for e in found)
+            entries = list(group)
+            missing, failures = sum(e.missing for e in entries), sum(e.failures for e in entries)
             options = ("--methods", row, "--tasks", task)
             if missing:
                 lines.append(f"{row} × {task}: {missing} cells missing; `{self._command(*options)}`.")
-            if failed:
+            if failures:
                 command = self._command(*options, "--retry-failed")
-                lines.append(f"{row} × {task}: {failed} cells failed; `{command}`.")
+                lines.append(f"{row} × {task}: {failures} cells failed; `{command}`.")
         return lines
 
     def _command(self, *options: str) -> str:
@@ -259,7 +259,7 @@ def base_name(plan: Plan) -> str:
 def mixed_code(standings: Standings) -> list[str]:
     """Return ``merl × linear_probe`` for rows of a task whose finished numbers different code of the method made."""
     digests: dict[str, set[str]] = {}
-    for standing in standings.each:
+    for standing in standings.all:
         if standing.state in (DONE, OUTDATED) and standing.entry is not None and "method" in standing.entry.code:
             place = f"{standing.cell.row} × {standing.cell.spec.task}"
             digests.setdefault(place, set()).add(standing.entry.code["method"])
@@ -274,23 +274,23 @@ def _span(numbers: set[int]) -> str:
 def entry_text(entry: Entry, interval: bool = True) -> str:
     """``0.883 ±0.004 [0.870, 0.895]``, or what keeps it from being a number."""
     if not entry.values:
-        return "failed" if entry.failed else "missing" if entry.missing else "undefined"
+        return "failed" if entry.failures else "missing" if entry.missing else "undefined"
     text = f"{entry.mean:.3f}"
     if entry.spread is not None:
         text += f" ±{entry.spread:.3f}"
     if interval and entry.interval is not None:
         text += " [{:.3f}, {:.3f}]".format(*entry.interval)
-    absent = entry.missing + entry.failed
+    absent = entry.missing + entry.failures
     return f"{text} ({absent} of {absent + len(entry.values)} seeds absent)" if absent else text
 
 
 def _tables(entries: list[Entry]) -> Iterator[Table]:
     places = {name: _order(entries, name) for name in ("task", "dataset", "label_set")}
-    ordered = sorted(entries, key=lambda e: tuple(places[name][getattr(e, name)] for name in places))
-    for (task, dataset), of_task in itertools.groupby(ordered, key=lambda e: (e.task, e.dataset)):
-        found = list(of_task)
-        names = varying(found)
-        for label_set, group in itertools.groupby(found, key=lambda e: e.label_set):
+    in_order = sorted(entries, key=lambda e: tuple(places[name][getattr(e, name)] for name in places))
+    for (task, dataset), of_task in itertools.groupby(in_order, key=lambda e: (e.task, e.dataset)):
+        entries_here = list(of_task)
+        names = varying(entries_here)
+        for label_set, group in itertools.groupby(entries_here, key=lambda e: e.label_set):
             body = {(entry.row, column_title(entry, names)): entry for entry in group}
             rows = list(dict.fromkeys(row for row, _ in body))
             baselines = {row for (row, _), entry in body.items() if entry.is_baseline}

@@ -10,7 +10,7 @@ from benchmark.locks import locked
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.pretrained import read_card
-from benchmark.planning.source_digest import changed, method_code
+from benchmark.planning.source_digest import changed_parts, method_code
 from benchmark.planning.standing import FAILED, INCOMPLETE, STALE, AtHand, stand
 from benchmark.records.index import read_entry
 from benchmark.records.paths import SET_ASIDE
@@ -24,12 +24,16 @@ def set_aside_rows(plan: Plan, home: Home, rows: Collection[str], weights: bool 
     """
     cells = [cell for cell in plan.cells if cell.row in rows]
     store = Store(home.records)
-    moved = [cell for cell in cells if store.set_aside(cell.spec) is not None]
-    lines = [f"{len(moved)} records of {', '.join(rows)} were set aside in {store.root / SET_ASIDE}"] if moved else []
+    cells_moved = [cell for cell in cells if store.set_aside(cell.spec) is not None]
+    lines = (
+        [f"{len(cells_moved)} records of {', '.join(rows)} were set aside in {store.root / SET_ASIDE}"]
+        if cells_moved
+        else []
+    )
     for name in dict.fromkeys(cell.weights_folder for cell in cells if cell.weights_folder):
         folder = home.pretrained / name
         card = read_card(folder)
-        if card is None or not (weights or changed(card.get("code", {}), method_code(card["method"]))):
+        if card is None or not (weights or changed_parts(card.get("code", {}), method_code(card["method"]))):
             continue
         target = home.pretrained / SET_ASIDE / f"{name}-{secrets.token_hex(4)}"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +49,7 @@ def make_room(cells: Iterable[Cell], home: Home, now: AtHand) -> None:
     """
     store = Store(home.records)
     for cell in cells:
-        with locked(home.locks, cell.spec.key) as ours:
-            if ours and stand(cell, read_entry(store.root, cell.spec), now).state in (FAILED, STALE, INCOMPLETE):
+        with locked(home.locks, cell.spec.key) as is_ours:
+            if is_ours and stand(cell, read_entry(store.root, cell.spec), now).state in (FAILED, STALE, INCOMPLETE):
                 with suppress(FileNotFoundError):
                     store.set_aside(cell.spec)

@@ -92,29 +92,31 @@ def _check_grid(task: TaskBlock) -> None:
 
 def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
     """The grid of a task: the product over all fields that got a list; equal questions appear once."""
-    known = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
-    wrong = [f"{where} has no field {name!r}{did_you_mean(name, known)}" for name in config if name not in known]
+    options = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
+    wrong = [f"{where} has no field {name!r}{did_you_mean(name, options)}" for name in config if name not in options]
     values = [value if isinstance(value, list) else [value] for value in config.values()]
     wrong += [
         f"{name} of {where} is an empty list: nothing would be asked" for name, value in config.items() if value == []
     ]
-    single = [{name: value} for name, several in zip(config, values, strict=True) if name in known for value in several]
+    single = [
+        {name: value} for name, several in zip(config, values, strict=True) if name in options for value in several
+    ]
     wrong += [line for option in single for line in type_problems(task_class, option, where)]
     raise_all(list(dict.fromkeys(wrong)), f"the configuration of {where} is wrong:")
-    seen = set()
+    keys = set()
     for combination in itertools.product(*values):
         question = task_class(**dict(zip(config, combination, strict=True))).canonical_form()
-        if question not in seen:
-            seen.add(question)
+        if question not in keys:
+            keys.add(question)
             yield question
 
 
 def source_of(suite: Suite, question: Task) -> dict[str, Any] | None:
     """The dataset that a task learns from, in the suite's configuration of it where the suite has it."""
-    wanted = question.learns_from()
-    if wanted is None:
+    sources = question.learns_from()
+    if sources is None:
         return None
-    name, label_set = wanted
+    name, label_set = sources
     cls: type[Dataset] = DATASETS.get(name)
     if label_set not in cls.label_sets:
         raise UsageError(f"{name} has no label set {label_set!r}{did_you_mean(label_set, cls.label_sets)}")

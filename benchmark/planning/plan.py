@@ -89,11 +89,11 @@ class TaskFacts:
 
     primary: str
     protocol: str
-    shown: tuple[str, ...] = ()
+    grid_metrics: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, task: type[Task]) -> TaskFacts:
-        return cls(task.primary, task.protocol, tuple(task.shown))
+        return cls(task.primary, task.protocol, tuple(task.grid_metrics))
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class Plan:
 
     suite: Suite
     cells: tuple[Cell, ...]
-    skipped: tuple[Skip, ...]
+    skips: tuple[Skip, ...]
     tasks: Mapping[str, TaskFacts]
-    given: tuple[str, ...] = ()  # the suite as the user gave it: its name or path, and ``--set`` options
+    arguments: tuple[str, ...] = ()  # the suite as the user gave it: its name or path, and ``--set`` options
     part: tuple[str, ...] = ()  # ``--methods`` and ``--tasks`` as given, where they leave out a part of the suite
 
     @property
@@ -114,7 +114,7 @@ class Plan:
 
     def command(self, verb: str, *options: str) -> str:
         """``ecgarena run path/to/suite.toml --set a=1 ...``, for a shell: what to type to get at this suite again."""
-        return shlex.join(["ecgarena", verb, *(self.given or (self.suite.name,)), *options])
+        return shlex.join(["ecgarena", verb, *(self.arguments or (self.suite.name,)), *options])
 
 
 def group_cells(cells: Iterable[Cell]) -> list[CellGroup]:
@@ -138,7 +138,7 @@ def make_plan(
     methods: Collection[str] = (),
     tasks: Collection[str] = (),
     limit: int | None = None,
-    given: Collection[str] = (),
+    arguments: Collection[str] = (),
 ) -> Plan:
     """Lay out the grid. Every mistake in the suite's names and options is reported at once."""
     rivals = [*suite.methods, *_floors(suite)]
@@ -146,13 +146,13 @@ def make_plan(
     task_names = [task.name for task in suite.tasks]
     _check_choice("tasks", tasks, task_names)
     cells: dict[str, Cell] = {}
-    skipped: list[Skip] = []
+    skip_list: list[Skip] = []
     errors = block_errors(suite, methods, tasks)
     problems = list(dict.fromkeys(map(str, errors)))
     missing = any(isinstance(error, MissingError) for error in errors)
-    asked = [_Questions(task) for task in suite.tasks]
+    per_task = [_Questions(task) for task in suite.tasks]
     for task in suite.tasks:
-        skipped += unmet_label_sets(suite, task) if not tasks or task.name in tasks else []
+        skip_list += unmet_label_sets(suite, task) if not tasks or task.name in tasks else []
     for method in rivals:
         if methods and method.row not in methods:
             continue
@@ -162,7 +162,7 @@ def make_plan(
             missing = missing or isinstance(error, MissingError)
             problems += [str(error)] if str(error) not in problems else []
             continue
-        for task, questions in zip(suite.tasks, asked, strict=True):
+        for task, questions in zip(suite.tasks, per_task, strict=True):
             if tasks and task.name not in tasks:
                 continue
             try:
@@ -172,7 +172,7 @@ def make_plan(
                 problems += [str(error)] if str(error) not in problems else []
                 continue
             if method in suite.methods or method.name in TASKS.get(task.name).baselines:
-                skipped += reasons  # that a baseline of one task serves no other one is not worth a line
+                skip_list += reasons  # that a baseline of one task serves no other one is not worth a line
             for cell in laid_out:
                 other = cells.setdefault(cell.spec.key, cell)
                 if other.row != cell.row:
@@ -181,30 +181,30 @@ def make_plan(
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
     facts = {name: TaskFacts.of(TASKS.get(name)) for name in dict.fromkeys(cell.spec.task for cell in cells.values())}
     part = chosen_part(methods, [method.row for method in rivals], tasks, task_names)
-    return Plan(suite, tuple(cells.values()), tuple(dict.fromkeys(skipped)), facts, tuple(given), part)
+    return Plan(suite, tuple(cells.values()), tuple(dict.fromkeys(skip_list)), facts, tuple(arguments), part)
 
 
 def _floors(suite: Suite) -> list[MethodBlock]:
     """The baselines that the tasks want in their tables and the suite does not name."""
-    wanted: dict[str, None] = {}
+    names: dict[str, None] = {}
     for task in suite.tasks:
         with suppress(BenchmarkError):  # a task that cannot be imported is reported where its cells are laid out
-            wanted |= dict.fromkeys(TASKS.get(task.name).baselines)
-    named = {method.name for method in suite.methods}
-    return [MethodBlock(name=name) for name in wanted if name not in named]
+            names |= dict.fromkeys(TASKS.get(task.name).baselines)
+    present = {method.name for method in suite.methods}
+    return [MethodBlock(name=name) for name in names if name not in present]
 
 
-def _check_choice(what: str, chosen: Collection[str], known: list[str]) -> None:
-    wrong = [f"the suite has no {name!r}{did_you_mean(name, known)}" for name in chosen if name not in known]
-    raise_all(wrong, f"--{what}:")
+def _check_choice(kind: str, choice: Collection[str], choices: list[str]) -> None:
+    wrong = [f"the suite has no {name!r}{did_you_mean(name, choices)}" for name in choice if name not in choices]
+    raise_all(wrong, f"--{kind}:")
 
 
 def chosen_part(
     methods: Collection[str], rows: Collection[str], tasks: Collection[str], names: Collection[str]
 ) -> tuple[str, ...]:
     """The options that choose a part of a suite with these rows and tasks; nothing where they leave nothing out."""
-    chosen = (("--methods", methods, rows), ("--tasks", tasks, names))
-    return tuple(word for option, some, all_ in chosen if some and set(all_) - set(some) for word in (option, *some))
+    parts = (("--methods", methods, rows), ("--tasks", tasks, names))
+    return tuple(word for option, some, all_ in parts if some and set(all_) - set(some) for word in (option, *some))
 
 
 class _Questions:
@@ -217,11 +217,11 @@ class _Questions:
     def grid(self) -> list[tuple[Task, dict[str, Any], dict[str, Any]]]:
         """Each question, all its fields, and those that differ from their defaults."""
         where, task_class = f"task {self.task.name}", TASKS.get(self.task.name)
-        found = []
+        grid_cells = []
         for question in expand(task_class, self.task.config, where):
             values = canonical(asdict(question))  # type: ignore[call-overload]
-            found.append((question, values, distinct(task_class, values, where)))
-        return found
+            grid_cells.append((question, values, distinct(task_class, values, where)))
+        return grid_cells
 
 
 def _cells(
@@ -231,9 +231,9 @@ def _cells(
     shared = _shared(suite, method, task, limit)
     places = [(block.name, name) for block in suite.datasets for name in label_sets_of(block, task)]
     reasons = skip_reasons((question for question, _, _ in questions.grid), method.name, places)
-    skipped = skips(method.row, task.name, reasons, places)
+    skip_list = skips(method.row, task.name, reasons, places)
     if len(reasons) == len(questions.grid) * len(places):
-        return [], skipped  # weights that nobody will use need not be there
+        return [], skip_list  # weights that nobody will use need not be there
     conditions = conditions_of(task)
     card = METHODS.get(method.name).card
     file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
@@ -257,9 +257,9 @@ def _cells(
                 }
                 for condition in conditions:
                     spec = replace(base, **own, signal=condition.to_json())
-                    known = (path, method.trained_on, method.python, folder, card.is_baseline)
-                    cells.append(Cell(spec, method.row, values, *known))
-    return cells, skipped
+                    facts = (path, method.trained_on, method.python, folder, card.is_baseline)
+                    cells.append(Cell(spec, method.row, values, *facts))
+    return cells, skip_list
 
 
 def _weights_folder(spec: RunSpec) -> str | None:

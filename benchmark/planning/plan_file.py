@@ -29,7 +29,7 @@ def write_plan(plan: Plan, folder: Path) -> None:
         "suite": suite,
         "tasks": {name: asdict(facts) for name, facts in plan.tasks.items()},
         "part": plan.part,
-        "skipped": [vars(skip) for skip in plan.skipped],
+        "skipped": [vars(skip) for skip in plan.skips],
     }
     lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
     head = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -52,7 +52,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
             )
         cells = CellGroup.from_json(content["cells"]).cells
         facts = {name: TaskFacts(**{**task, "shown": tuple(task["shown"])}) for name, task in content["tasks"].items()}
-        skipped = [Skip(**skip) for skip in content["skipped"]]
+        skip_list = [Skip(**skip) for skip in content["skipped"]]
         suite = Suite.model_validate(content["suite"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({type(error).__name__}: {error}); collect the records again") from None
@@ -67,7 +67,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
     return Plan(
         suite,
         tuple(cell for cell in cells if is_wanted(cell.row, cell.spec.task)),
-        tuple(skip for skip in skipped if is_wanted(skip.row, skip.task)),
+        tuple(skip for skip in skip_list if is_wanted(skip.row, skip.task)),
         facts,
         part=(*content.get("part", ()), *chosen_part(methods, rows, tasks, set(facts))),
     )
@@ -82,6 +82,6 @@ def _check_paths(cells: Collection[Cell], path: Path) -> None:
     raise_all(problems, f"{path} has names that cannot be part of a path:", DataError)
 
 
-def _check(option: str, chosen: Collection[str], known: Collection[str]) -> None:
-    wrong = [f"the records have no {name!r}{did_you_mean(name, known)}" for name in chosen if name not in known]
+def _check(option: str, choice: Collection[str], choices: Collection[str]) -> None:
+    wrong = [f"the records have no {name!r}{did_you_mean(name, choices)}" for name in choice if name not in choices]
     raise_all(wrong, f"--{option}:")

@@ -65,13 +65,13 @@ def unmet_label_sets(suite: Suite, task: TaskBlock) -> list[Skip]:
     """Return what a task's own `label_sets` leave without a single cell."""
     if task.label_sets is None:
         return []
-    listed = {name for dataset in suite.datasets for name in dataset.label_sets}
-    absent = [name for name in task.label_sets if name not in listed]
+    label_sets = {name for dataset in suite.datasets for name in dataset.label_sets}
+    absent = [name for name in task.label_sets if name not in label_sets]
     reasons = [f"no dataset of the suite has {name!r} among its label_sets" for name in absent]
     if not task.label_sets or set(task.label_sets) - set(absent):
-        wanted = ", ".join(task.label_sets) or "none"
+        needs = ", ".join(task.label_sets) or "none"
         reasons += [
-            f"{dataset.name}: none of its label_sets ({', '.join(dataset.label_sets)}) is the task's ({wanted})"
+            f"{dataset.name}: none of its label_sets ({', '.join(dataset.label_sets)}) is the task's ({needs})"
             for dataset in suite.datasets
             if not set(task.label_sets) & set(dataset.label_sets)
         ]

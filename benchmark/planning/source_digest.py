@@ -37,7 +37,7 @@ def method_code(method: str) -> dict[str, str]:
     return _code("method", METHODS, method)
 
 
-def changed(then: dict[str, str], now: dict[str, str]) -> list[str]:
+def changed_parts(then: dict[str, str], now: dict[str, str]) -> list[str]:
     """Return which parts of the code differ; a part that either side does not know says nothing."""
     return [part for part, digest in then.items() if now.get(part, digest) != digest]
 
@@ -68,15 +68,15 @@ def _closure(module: str) -> set[str]:
     """Return the names of all modules that count, `module` among them."""
     own = module.split(".")[0]
     followed = FOLLOWED if own in ("methods", "tasks", "benchmark") else (*FOLLOWED, own)
-    reached: set[str] = set()
+    modules: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in reached or _file(name) is None:
+        if name in modules or _file(name) is None:
             continue
-        reached.add(name)
+        modules.add(name)
         waiting += [other for other in _imports(name) if _is_within(other, followed)]
-    return reached
+    return modules
 
 
 def _is_within(module: str, packages: tuple[str, ...]) -> bool:
@@ -86,9 +86,9 @@ def _is_within(module: str, packages: tuple[str, ...]) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _file(module: str) -> Path | None:
     """Return the source file of a module; None for a name that is no module, or has no source."""
-    loaded = sys.modules.get(module)
-    origin = getattr(loaded, "__file__", None)
-    if loaded is None:
+    module_object = sys.modules.get(module)
+    origin = getattr(module_object, "__file__", None)
+    if module_object is None:
         try:
             spec = importlib.util.find_spec(module)
         except (ImportError, ValueError):

@@ -15,11 +15,11 @@ from benchmark.canonical import digest
 from benchmark.data.labels.contamination import Verdict
 from benchmark.data.store.preparation import open_dataset
 from benchmark.errors import BenchmarkError, MissingError
-from benchmark.locks import held
+from benchmark.locks import keys_held
 from benchmark.paths import Home
 from benchmark.planning.contamination import Gate
 from benchmark.planning.plan import Cell, Plan
-from benchmark.planning.source_digest import cell_code, changed
+from benchmark.planning.source_digest import cell_code, changed_parts
 from benchmark.records.index import Entry, read_entry, read_index
 from benchmark.records.spec import datasets_of
 from benchmark.records.store import Store
@@ -66,8 +66,8 @@ def at_hand(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) 
 def data_digests(plan: Plan, home: Home) -> dict[str, str]:
     """Return the digests of the plan's datasets that are prepared; those that are not have no entry."""
     digests = {}
-    needed = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
-    for key, (name, config) in needed.items():
+    datasets = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
+    for key, (name, config) in datasets.items():
         try:
             digests[key] = open_dataset(name, config, home).digest
         except MissingError:
@@ -98,7 +98,7 @@ def stand(cell: Cell, entry: Entry | None, now: AtHand) -> Standing:
         return Standing(cell, now.under_way.get(spec.key, FAILED), entry.message, entry)
     if other := other_data(cell, entry, now):
         return Standing(cell, now.under_way.get(spec.key, STALE), other, entry)
-    parts = changed(entry.code, dict(now.code(spec.method, spec.task))) if entry.code else []
+    parts = changed_parts(entry.code, dict(now.code(spec.method, spec.task))) if entry.code else []
     if parts:
         names = ", ".join({**PARTS, **PLUGINS}.get(part, part) for part in parts)
         return Standing(cell, OUTDATED, f"the code of {names} has changed since", entry)
@@ -108,28 +108,28 @@ def stand(cell: Cell, entry: Entry | None, now: AtHand) -> Standing:
 def other_data(cell: Cell, entry: Entry, now: AtHand) -> str:
     """Return a sentence where a record was made from other data than is prepared now, else ""."""
     for (name, config), then in zip(datasets_of(cell.spec), (entry.data, entry.source), strict=False):
-        here = now.data.get(digest([name, config]))
-        if here is not None and here != then:
-            return f"it was made from other data of {name} ({then}) than is prepared now ({here})"
+        digest_here = now.data.get(digest([name, config]))
+        if digest_here is not None and digest_here != then:
+            return f"it was made from other data of {name} ({then}) than is prepared now ({digest_here})"
     return ""
 
 
 class Standings:
     """The cells of a plan by where they stand, in the order of the plan."""
 
-    def __init__(self, each: Iterable[Standing]) -> None:
-        self.each = tuple(each)
+    def __init__(self, all_standings: Iterable[Standing]) -> None:
+        self.all = tuple(all_standings)
 
     def cells(self, *states: str) -> list[Cell]:
-        return [standing.cell for standing in self.each if standing.state in states]
+        return [standing.cell for standing in self.all if standing.state in states]
 
     @property
-    def finished(self) -> list[Cell]:
+    def finished_cells(self) -> list[Cell]:
         """Cells with a number that a table shows."""
         return self.cells(DONE, OUTDATED)
 
     @property
-    def failed(self) -> list[Cell]:
+    def failed_cells(self) -> list[Cell]:
         return self.cells(FAILED)
 
     @property
@@ -140,7 +140,7 @@ class Standings:
     def reasons(self, *states: str) -> dict[str, list[Cell]]:
         """Return the cells of these states by why they stand so."""
         reasons: dict[str, list[Cell]] = {}
-        for standing in self.each:
+        for standing in self.all:
             if standing.state in states:
                 reasons.setdefault(standing.why, []).append(standing.cell)
         return reasons
@@ -156,6 +156,6 @@ def standings_at(plan: Plan, home: Home, under_way: Mapping[str, str] | None = N
 
     Cells that a run on this machine is at count as running, beside those `under_way` on a cluster.
     """
-    here = dict.fromkeys(held(home.locks), RUNNING)
-    index, now = read_index(home), at_hand(plan, home, {**here, **(under_way or {})})
+    running = dict.fromkeys(keys_held(home.locks), RUNNING)
+    index, now = read_index(home), at_hand(plan, home, {**running, **(under_way or {})})
     return Standings(stand(cell, index.get(cell.spec.key), now) for cell in plan.cells)

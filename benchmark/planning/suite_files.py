@@ -24,12 +24,12 @@ def suite_path(name: str) -> Path:
     return path
 
 
-def suite_name(given: str) -> str:
+def suite_name(name_or_path: str) -> str:
     """Return the name of a suite that was given by name or by path; of a file that is not there its stem."""
     try:
-        return str(read_toml(suite_path(given))["name"])
+        return str(read_toml(suite_path(name_or_path))["name"])
     except (UsageError, KeyError):
-        return Path(given).stem if given.endswith(".toml") else given
+        return Path(name_or_path).stem if name_or_path.endswith(".toml") else name_or_path
 
 
 def _folder() -> Path:

@@ -63,9 +63,9 @@ class TrainingConfig:
             f"beta2 is {self.beta2}, but only adamw has one": self.beta2 == type(self).beta2 or self.optimiser != "sgd",
         }
         choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS, "optimiser": OPTIMISERS}
-        for name, known in choices.items():
+        for name, options in choices.items():
             value = getattr(self, name)
-            checks[f"{name} is {value!r}{did_you_mean(str(value), known)}"] = value in known
+            checks[f"{name} is {value!r}{did_you_mean(str(value), options)}"] = value in options
         raise_all([problem for problem, holds in checks.items() if not holds], "a training cannot run so:")
 
     @classmethod

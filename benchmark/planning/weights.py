@@ -45,13 +45,13 @@ def _tagged(tag: str, method: str, weights: Weights) -> tuple[Path, str]:
                 f"{weights.licence}) from {weights.url} and put it at {where}"
             )
         path = expected
-    found = file_sha256(path)
-    if weights.sha256 and found != weights.sha256:
+    sha256 = file_sha256(path)
+    if weights.sha256 and sha256 != weights.sha256:
         raise MissingError(
-            f"{path} is not what {TAG}{tag} of {method} stands for: its sha256 is {found}, the card says "
+            f"{path} is not what {TAG}{tag} of {method} stands for: its sha256 is {sha256}, the card says "
             f"{weights.sha256}; get it again from {weights.url}, or name this file by its path if it is meant"
         )
-    return path, found
+    return path, sha256
 
 
 def _from_hub(reference: str) -> Path:

@@ -44,7 +44,7 @@ class Entry(NamedTuple):
     recordings: int = 0
     synthetic: bool = False
     partial: bool = False
-    written: int = 0  # time of writing in ns
+    written_ns: int = 0  # time of writing
     recipe: tuple[str, str] = ("", "")  # see `spec.cost_recipe`
 
     @property
@@ -59,19 +59,19 @@ class Entry(NamedTuple):
 def read_index(home: Home) -> dict[str, Entry]:
     """Return every record by its key, those that cannot be used among them."""
     cache = home.root / INDEX
-    known = _cached(cache)
+    cached_entries = _cached(cache)
     entries: dict[str, tuple[int, int, Entry]] = {}
     read = 0
     for path in record_files(home.records):
         state = _state(path)
         if state is None:
             continue
-        held = known.get(path)
-        if held is None or held[:2] != state[:2]:
+        cached = cached_entries.get(path)
+        if cached is None or cached[:2] != state[:2]:
             read += 1
-            held = (*state[:2], _read(path, state[2]))
-        entries[path] = held
-    if read or len(entries) != len(known):
+            cached = (*state[:2], _read(path, state[2]))
+        entries[path] = cached
+    if read or len(entries) != len(cached_entries):
         _keep(cache, entries)
     return {entry.key: entry for *_, entry in entries.values()}
 
@@ -123,7 +123,7 @@ def _keep(cache: Path, entries: dict[str, tuple[int, int, Entry]]) -> None:
         write_json(cache, {"entries": [[path, time, size, *entry] for path, (time, size, entry) in entries.items()]})
 
 
-def entry_of(record: RunRecord, task: str, method: str, written: int = 0) -> Entry:
+def entry_of(record: RunRecord, task: str, method: str, written_ns: int = 0) -> Entry:
     """Return a record in short."""
     error = record.error or {}
     return Entry(
@@ -142,16 +142,16 @@ def entry_of(record: RunRecord, task: str, method: str, written: int = 0) -> Ent
         sum(record.n.values()),
         record.synthetic,
         record.partial,
-        written,
+        written_ns,
     )
 
 
-def unusable_entry(task: str, method: str, key: str, error: UnusableRecordError, written: int = 0) -> Entry:
+def unusable_entry(task: str, method: str, key: str, error: UnusableRecordError, written_ns: int = 0) -> Entry:
     """Return what is known of a record that cannot be believed: why."""
-    return Entry(key, task, method, "unusable", kind="Unusable", message=str(error), written=written)
+    return Entry(key, task, method, "unusable", kind="Unusable", message=str(error), written_ns=written_ns)
 
 
-def _read(path: str, written: int) -> Entry:
+def _read(path: str, written_ns: int) -> Entry:
     task, method, key = path.split("/")[-4:-1]
     try:
         content = read_content(path)
@@ -160,9 +160,9 @@ def _read(path: str, written: int) -> Entry:
         record = parse_record(content, key)
         check_resampled(path, record)
     except UnusableRecordError as error:
-        return unusable_entry(task, method, key, error, written)
+        return unusable_entry(task, method, key, error, written_ns)
     configs = record.spec["method_config"], record.spec.get("training"), record.spec["task_config"]
-    return entry_of(record, task, method, written)._replace(recipe=cost_recipe(*configs))
+    return entry_of(record, task, method, written_ns)._replace(recipe=cost_recipe(*configs))
 
 
 def check_resampled(path: str, record: RunRecord) -> None:

@@ -33,9 +33,9 @@ def code() -> dict[str, Any]:
 
 def export_code() -> None:
     """Fix the answer of `code` for the processes that this one starts."""
-    found = code()
-    dirty = {True: "1", False: "0"}.get(found["dirty"], "")
-    os.environ[CODE_VARIABLE] = f"{found['git'] or ''}:{dirty}"
+    commit = code()
+    dirty = {True: "1", False: "0"}.get(commit["dirty"], "")
+    os.environ[CODE_VARIABLE] = f"{commit['git'] or ''}:{dirty}"
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "gpu": _gpu(),

@@ -56,8 +56,8 @@ def cost_recipe(
     method_config: dict[str, Any], training: dict[str, Any] | None, task_config: dict[str, Any]
 ) -> tuple[str, str]:
     """Return digests of what a cell's time hangs on beside its recordings: of its method's options and its task's."""
-    asked = {name: value for name, value in task_config.items() if name not in ("seed", "fraction")}
-    return canonical.digest([method_config, training], 8), canonical.digest(asked, 8)
+    question = {name: value for name, value in task_config.items() if name not in ("seed", "fraction")}
+    return canonical.digest([method_config, training], 8), canonical.digest(question, 8)
 
 
 def datasets_of(spec: RunSpec) -> list[tuple[str, dict[str, Any]]]:

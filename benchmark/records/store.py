@@ -54,7 +54,7 @@ class Store:
         except UnusableRecordError:
             return None
 
-    def put(
+    def write(
         self,
         spec: RunSpec,
         record: RunRecord,
@@ -94,8 +94,8 @@ class Store:
         path = self.folder(spec) / TEXTS
         if not path.is_file():
             return None
-        stored: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
-        return stored
+        content: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
+        return content
 
     def set_aside(self, spec: RunSpec) -> Path | None:
         """Move a cell's folder out of the way; return where it is now, None where there was none."""

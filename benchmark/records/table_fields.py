@@ -22,7 +22,7 @@ from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store, read_content
 
 SEED = "seed"  # the field over which an entry averages
-SHOWN = ("single_phrases", "chance", "reliability")  # parts of a record's analysis that notes and figures need
+TABLE_PARTS = ("single_phrases", "chance", "reliability")  # parts of a record's analysis that notes and figures need
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _result(record: RunRecord) -> Result:
         provenance=_provenance(*_origin(record.provenance)),
         source=other,
         signal=record.spec.get("signal"),
-        analysis={name: record.analysis[name] for name in SHOWN if name in record.analysis},
+        analysis={name: record.analysis[name] for name in TABLE_PARTS if name in record.analysis},
     )
 
 

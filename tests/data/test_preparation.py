@@ -108,7 +108,7 @@ def test_oddities_are_noticed(home, monkeypatch):
     assert [found["record_id"] for found in said.left_out] == [ids[0], ids[4], ids[5]]
     problems = " ".join(found["problem"] for found in said.left_out)
     assert "all leads are flat" in problems and "recorded at 50 Hz" in problems and "lead I is missing" in problems
-    kinds = {found["record_id"]: found["kind"] for found in said.noticed}
+    kinds = {found["record_id"]: found["kind"] for found in said.remarks}
     assert kinds[ids[1]] == "a flat lead" or "Einthoven" in kinds[ids[1]]
     assert "missing samples" in kinds[ids[2]] and "Einthoven" in kinds[ids[3]]
     row = list(data.record_ids).index(ids[2])

@@ -64,7 +64,7 @@ def test_no_consumer_of_a_prepared_dataset_sees_such_a_text(home, monkeypatch, a
 
     monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Odd)
     data = prepare("synthetic", {"patients": 20}, home)
-    kinds = [remark["kind"] for remark in read_preparation_log(data).noticed]
+    kinds = [remark["kind"] for remark in read_preparation_log(data).remarks]
     assert kinds.count("a report that only says there is none") == len(words)
     assert "nan" not in (data.path / RECORDS).read_text("utf-8").lower()
     assert len(data.reports) == len(data)  # of the new store, as it is

@@ -23,7 +23,7 @@ def test_a_made_up_tree(home, tmp_path):
     assert len(data) == count - 1 and data.label_set("all").classes == CLASSES and len(CLASSES) == 38
     said = read_preparation_log(data)
     assert [found["record_id"] for found in said.left_out] == ["JS00005"]
-    assert {"record_id": "JS00003", "kind": "a flat lead", "detail": "V4"} in said.noticed
+    assert {"record_id": "JS00003", "kind": "a flat lead", "detail": "V4"} in said.remarks
     assert np.isnan(data.table.set_index("record_id").at["JS00002", "age"])
     with pytest.raises(DataError, match=r"WFDBRecords is no folder; download ecg-arrhythmia"):
         list(CSN().entries(tmp_path / "WFDBRecords"))

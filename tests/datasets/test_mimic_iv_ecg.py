@@ -44,7 +44,7 @@ def test_the_store_and_what_was_left_out(tree, home):
     }
     assert list(data.record_ids) == [str(study) for study in studies[3:]]
     assert set(data.languages) == {"en"} and set(data.devices) <= {f"cart {6_000_000 + i}" for i in range(3)}
-    kinds = {(found["record_id"], found["kind"], found["detail"]) for found in said.noticed}
+    kinds = {(found["record_id"], found["kind"], found["detail"]) for found in said.remarks}
     assert (str(studies[3]), "a lead without any sample, read as 0 mV", "V4") in kinds
     assert (str(studies[4]), "missing samples, read as 0 mV", "5") in kinds
     assert not data.millivolt([0])[0, 9].any() and data.millivolt([0])[0, 8].any()
@@ -64,7 +64,7 @@ def test_native_lead_order_is_put_right(tree, home):
     row, source = len(data) - 1, entries[-1]
     expected = Synthetic(rate=500, patients=12).read(source).adc // 5 / 200
     assert np.abs(data.millivolt([row])[0] - expected).max() < 1e-5
-    assert not [found for found in read_preparation_log(data).noticed if "Einthoven" in found["kind"]]
+    assert not [found for found in read_preparation_log(data).remarks if "Einthoven" in found["kind"]]
 
 
 def test_reports_are_joined_by_study_and_never_by_row_order(tree):

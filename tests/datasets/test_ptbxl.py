@@ -151,7 +151,7 @@ def test_ages_that_nobody_has_are_unknown_and_said(home, tmp_path):
     with_cells(tmp_path, {(row, "age"): text for row, text in enumerate(ages)})
     data = prepare("ptbxl", {}, home, tmp_path)
     assert [None if np.isnan(age) else age for age in data.table["age"][: len(ages)]] == list(ages.values())
-    ages = [(entry["record_id"], entry["detail"]) for entry in read_preparation_log(data).noticed]
+    ages = [(entry["record_id"], entry["detail"]) for entry in read_preparation_log(data).remarks]
     assert ages == [("1", "inf"), ("2", "-5"), ("3", "1000")]
 
 

@@ -40,7 +40,7 @@ def test_every_cell_that_used_features_says_what_they_took(prepared_home, tiny_s
     plan = make_plan(load_suite(str(tiny_suite)), methods=["random_init"], tasks=["linear_probe"])
     run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)
-    costs = [store.get(cell.spec).cost for cell in standings_at(plan, prepared_home).finished]
+    costs = [store.get(cell.spec).cost for cell in standings_at(plan, prepared_home).finished_cells]
     assert len(costs) == 3 and all(cost == costs[0] for cost in costs)  # one pass, read from the cache by the others
     assert costs[0]["parameters"] > 1000 and costs[0]["flops"] > 1e6 and costs[0]["feature_seconds"] > 0
     assert costs[0]["parameters"] == pytest.approx(round(costs[0]["parameters"]))

@@ -43,13 +43,13 @@ def run(plan, home, executor=None):
 
 
 def metrics(standings, home):
-    return {cell.title: Store(home.records).get(cell.spec).metrics for cell in standings.finished}
+    return {cell.title: Store(home.records).get(cell.spec).metrics for cell in standings.finished_cells}
 
 
 def test_a_grid_runs_once_and_is_then_free(plan, prepared_home, monkeypatch):
     ended = run(plan, prepared_home)
-    assert len(ended.finished) == len(plan.cells) == 3 * 3 + 1 and not ended.failed
-    record = Store(prepared_home.records).get(ended.finished[0].spec)
+    assert len(ended.finished_cells) == len(plan.cells) == 3 * 3 + 1 and not ended.failed_cells
+    record = Store(prepared_home.records).get(ended.finished_cells[0].spec)
     assert record.synthetic and not record.partial and record.data_digest
     assert {"code", "environment", "peak_memory_mb"} <= set(record.provenance)
     assert record.n["train"] == record.details["subset"]["n"] and 0 < record.metrics["auroc_macro"] <= 1
@@ -96,7 +96,7 @@ def test_other_data_makes_records_stale(plan, prepared_home, reseal):
     run(plan, prepared_home)
     reseal(open_dataset("synthetic", {"patients": 120}, prepared_home).path, digest="0" * 16)
     standings = standings_at(plan, prepared_home)
-    assert len(standings.cells("stale")) == len(plan.cells) and not standings.finished
+    assert len(standings.cells("stale")) == len(plan.cells) and not standings.finished_cells
 
 
 def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, monkeypatch):
@@ -109,20 +109,20 @@ def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, mo
 
     monkeypatch.setattr(LinearProbe, "predict", fails)
     ended = run(plan, prepared_home)
-    assert len(ended.failed) == 3 and len(ended.finished) == len(plan.cells) - 3
-    error = Store(prepared_home.records).get(ended.failed[0].spec).error
+    assert len(ended.failed_cells) == 3 and len(ended.finished_cells) == len(plan.cells) - 3
+    error = Store(prepared_home.records).get(ended.failed_cells[0].spec).error
     assert error["message"] == "no luck today" and "in fails" in error["traceback"]
-    assert len(run(plan, prepared_home).failed) == 3  # failed cells are not run again by themselves
+    assert len(run(plan, prepared_home).failed_cells) == 3  # failed cells are not run again by themselves
     monkeypatch.setattr(LinearProbe, "predict", original)
-    for cell in ended.failed:
+    for cell in ended.failed_cells:
         Store(prepared_home.records).set_aside(cell.spec)
-    assert not run(plan, prepared_home).failed
+    assert not run(plan, prepared_home).failed_cells
 
 
 def test_a_method_that_cannot_be_built_fails_its_cells_alone(plan, prepared_home, monkeypatch):
     monkeypatch.setattr("benchmark.engine.pretraining.train", lambda *_, **__: 1 / 0)
     ended = run(plan, prepared_home)
-    assert {cell.row for cell in ended.failed} == {"merl"} and len(ended.finished) == 6
+    assert {cell.row for cell in ended.failed_cells} == {"merl"} and len(ended.finished_cells) == 6
 
 
 def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home, tmp_path, monkeypatch):
@@ -141,9 +141,9 @@ def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home
     suite.write_text(suite.read_text() + '\n[[methods]]\nname = "deadly"\n')
     plan = make_plan(load_suite(str(suite)), methods=["deadly", "handcrafted"], tasks=["linear_probe"])
     ended = run(plan, prepared_home, ProcessesExecutor(2))
-    assert len(ended.finished) == 3 and {cell.row for cell in ended.finished} == {"handcrafted"}
+    assert len(ended.finished_cells) == 3 and {cell.row for cell in ended.finished_cells} == {"handcrafted"}
     METHODS._classes.pop("deadly")
-    fault = Store(prepared_home.records).get(ended.failed[0].spec).error
+    fault = Store(prepared_home.records).get(ended.failed_cells[0].spec).error
     assert fault["kind"] == "WorkerDied" and "SIGKILL (out of memory, perhaps)" in fault["message"]
 
 
@@ -168,7 +168,7 @@ def test_partial_results_are_apart(plan, tiny_suite, prepared_home):
     limited = run(make_plan(load_suite(str(tiny_suite)), limit=20), prepared_home)
     records = list(Store(prepared_home.records).records())
     assert records and all(record.partial and record.n["test"] <= 20 for record in records)
-    keys = {standing.cell.spec.key for standing in limited.each}
+    keys = {standing.cell.spec.key for standing in limited.all}
     assert keys and not keys & {cell.spec.key for cell in plan.cells}
 
 

@@ -31,7 +31,7 @@ def run_and_log(suite, home, log, start):
     groups = group_cells(standings_at(plan, home).to_run)
     start.wait()
     InlineExecutor().run(groups, home, "cpu", discard_event)
-    assert len(standings_at(plan, home).finished) == len(plan.cells)
+    assert len(standings_at(plan, home).finished_cells) == len(plan.cells)
 
 
 @pytest.mark.parametrize("runs", [3])
@@ -67,7 +67,7 @@ def test_a_cell_that_another_run_is_at_is_waited_for_and_not_run_again(plan, pre
 
             data = open_dataset("synthetic", {"patients": 120}, prepared_home).digest
             fields = {"metrics": {"auroc_macro": 0.123}, "primary": "auroc_macro", "data_digest": data}
-            store.put(cell.spec, RunRecord(cell.spec.key, cell.spec.to_json(), cell.question, "done", **fields))
+            store.write(cell.spec, RunRecord(cell.spec.key, cell.spec.to_json(), cell.question, "done", **fields))
 
     worker = context.Process(target=other_run)
     worker.start()

@@ -32,7 +32,7 @@ def test_missing_mixed_and_double_are_refused_together(plan, store, fill, tiny_s
     store.set_aside(gone.spec)
     record = store.get(other.spec)
     record.data_digest = "d2"
-    store.put(other.spec, record)
+    store.write(other.spec, record)
     shutil.copytree(store.folder(twice.spec), store.folder(twice.spec).with_name("0123456789abcdef"))
     by_hand(store, changed, metrics={"auroc_macro": 0.9})
     out = tmp_path / "out"
@@ -52,7 +52,7 @@ def test_two_versions_of_a_method_claim_one_cell(plan, store, fill):
     older = type(cell.spec)(**{**cell.spec.to_json(), "method_version": 0})
     record = store.get(cell.spec)
     record.key, record.spec = older.key, older.to_json()
-    store.put(older, record)
+    store.write(older, record)
     assert any("claim one cell" in problem for problem in audit(plan, store))
 
 
@@ -61,7 +61,7 @@ def test_files_beside_a_record_are_those_that_were_written_with_it(plan, store, 
     cell = plan.cells[0]
     record = store.get(cell.spec)
     store.set_aside(cell.spec)
-    store.put(cell.spec, record, {"logits": np.zeros((3, 2))}, np.full(200, 0.8, np.float32))
+    store.write(cell.spec, record, {"logits": np.zeros((3, 2))}, np.full(200, 0.8, np.float32))
     assert audit(plan, store) == []
     path = store.folder(cell.spec) / PREDICTIONS
     content = bytearray(path.read_bytes())
@@ -86,7 +86,7 @@ def test_outdated_and_mixed_code_is_refused(plan, store, fill):
     cell = plan.cells[0]
     record = store.get(cell.spec)
     record.code = {"method": "m2", "task": "t1"}
-    store.put(cell.spec, record)
+    store.write(cell.spec, record)
     assert any("different code made" in problem for problem in audit(plan, store))
     now = AtHand(code=lambda method, task: {"method": "m1", "task": "t1"})
     assert any(

@@ -35,4 +35,4 @@ def test_every_metric_of_every_row_is_there(board):
 def test_label_sets_and_reports_go_to_the_tasks_that_can_use_them(board):
     tables = {(table.task, table.label_set) for table in board.tables}
     assert tables == {("linear_probe", "groups"), ("report_generation", "reports")}
-    assert any("all recordings with a report" in skip.reason for skip in board.plan.skipped)
+    assert any("all recordings with a report" in skip.reason for skip in board.plan.skips)

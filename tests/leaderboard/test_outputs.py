@@ -30,7 +30,7 @@ def made(plan, store, fill):
         record = store.get(cell.spec)
         record.cost = {"parameters": costs[cell.row], "flops": 2 * costs[cell.row], "feature_seconds": 1e-3}
         store.set_aside(cell.spec)
-        store.put(cell.spec, record, resampled=np.float32(record.metrics["auroc_macro"]) + NOISE)
+        store.write(cell.spec, record, resampled=np.float32(record.metrics["auroc_macro"]) + NOISE)
 
 
 def test_the_same_store_gives_the_same_bytes_in_every_format(plan, store, fill, tiny_suite, tmp_path, capsys):

@@ -49,7 +49,7 @@ def test_resamples_drawn_otherwise_are_not_compared(plan, store, fill):
     record = store.get(changed.spec)
     record.resampling = {**record.resampling, "recordings": "others"}
     store.set_aside(changed.spec)
-    store.put(changed.spec, record, resampled=np.float32(0.8) + noise(changed))
+    store.write(changed.spec, record, resampled=np.float32(0.8) + noise(changed))
     assert not Leaderboard(plan, store).tables[0].rankings["100 %"].tested
 
 

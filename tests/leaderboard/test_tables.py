@@ -34,7 +34,9 @@ def test_missing_and_failed_cells_are_shown_and_never_best(plan, store, fill):
     fill(plan, store, lambda cell: None if cell.row == "merl" and cell.question.get("seed") == 1 else by_seed(cell))
     lost = next(cell for cell in plan.cells if cell.row == "random_init")
     store.set_aside(lost.spec)
-    store.put(lost.spec, RunRecord(lost.spec.key, lost.spec.to_json(), lost.question, "failed", error={"message": "x"}))
+    store.write(
+        lost.spec, RunRecord(lost.spec.key, lost.spec.to_json(), lost.question, "failed", error={"message": "x"})
+    )
     text = markdown(Leaderboard(plan, store), [])
     assert "0.800 [0.750, 0.840] (1 of 2 seeds absent)" in text and "**0.800 [0.750, 0.840] (1" not in text
     assert "INCOMPLETE: 2 cells are missing or failed; `ecgarena run tiny`" in text

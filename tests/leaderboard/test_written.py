@@ -48,7 +48,7 @@ def told(tmp_path, prepared_home):
         record = RunRecord(cell.spec.key, cell.spec.to_json(), cell.question, "done", {"rouge_l": 0.5})
         record.primary, record.data_digest = "rouge_l", data.digest
         scores = np.linspace(1, 0, len(ids)).astype(np.float32)
-        store.put(cell.spec, record, {"rouge_l": scores}, texts=texts)
+        store.write(cell.spec, record, {"rouge_l": scores}, texts=texts)
     return path, ids
 
 

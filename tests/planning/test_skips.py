@@ -40,7 +40,7 @@ def skipped(tmp_path):
         path = tmp_path / "skips.toml"
         path.write_text(SUITE.replace("DATASETS", datasets).replace("LABEL_SETS", label_sets) + tasks)
         made = make_plan(load_suite(str(path)))
-        return path, [(cell.spec.task, cell.spec.label_set) for cell in made.cells], list(made.skipped)
+        return path, [(cell.spec.task, cell.spec.label_set) for cell in made.cells], list(made.skips)
 
     return plan
 

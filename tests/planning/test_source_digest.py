@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmark.planning import source_digest as module
-from benchmark.planning.source_digest import cell_code, changed, method_code, source_digest
+from benchmark.planning.source_digest import cell_code, changed_parts, method_code, source_digest
 
 METHOD = '''"""A plug-in."""
 from own_package.parts import scale
@@ -86,5 +86,5 @@ def test_the_digest_of_a_task_has_its_probe_and_its_metrics():
 def test_a_part_that_one_side_does_not_know_says_nothing():
     code = cell_code("merl", "linear_probe")
     assert set(code) == {"method", "task"} and method_code("merl") == {"method": code["method"]}
-    assert changed({"method": "a", "task": "b"}, {"method": "a", "task": "c"}) == ["task"]
-    assert changed({"method": "a"}, {}) == [] and changed({}, {"method": "a"}) == []
+    assert changed_parts({"method": "a", "task": "b"}, {"method": "a", "task": "c"}) == ["task"]
+    assert changed_parts({"method": "a"}, {}) == [] and changed_parts({}, {"method": "a"}) == []

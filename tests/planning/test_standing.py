@@ -54,8 +54,8 @@ def test_a_missing_cell_is_under_way_where_a_cluster_says_so(cell):
 
 def test_a_cell_that_a_run_is_at_counts_as_running(plan, home):
     with locked(home.locks, plan.cells[0].spec.key):
-        assert standings_at(plan, home).each[0].state == "running"
-    assert standings_at(plan, home).each[0].state == "missing"
+        assert standings_at(plan, home).all[0].state == "running"
+    assert standings_at(plan, home).all[0].state == "missing"
 
 
 def test_every_command_says_the_same_of_changed_data(plan, prepared_home, fill, tiny_suite, capsys):

@@ -18,7 +18,7 @@ def home(tmp_path):
     for seed in range(4):
         spec = RunSpec("m", 1, {}, "t", 1, {"seed": seed}, "d", 1, {}, "super")
         metrics = {"auroc_macro": 0.5 + seed / 10}
-        Store(home.records).put(spec, RunRecord(spec.key, spec.to_json(), {}, "done", metrics, data_digest="x"))
+        Store(home.records).write(spec, RunRecord(spec.key, spec.to_json(), {}, "done", metrics, data_digest="x"))
     return home
 
 

@@ -28,7 +28,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def path(store):
-    store.put(SPEC, record(intervals={"auroc_macro": (0.4, 0.6)}), resampled=np.full(100, 0.5, np.float32))
+    store.write(SPEC, record(intervals={"auroc_macro": (0.4, 0.6)}), resampled=np.full(100, 0.5, np.float32))
     return store.folder(SPEC) / RECORD
 
 
@@ -90,7 +90,7 @@ def test_a_change_by_hand_is_noticed_by_every_reader(store, path, name, value, i
 def test_what_is_no_record_is_unusable_and_is_set_aside_by_the_next_one(store, path, content):
     path.write_bytes(content)
     assert all(verdicts(store))
-    aside = store.put(SPEC, record(value=0.7))
+    aside = store.write(SPEC, record(value=0.7))
     assert (aside / RECORD).read_bytes() == content and aside.is_relative_to(store.root / SET_ASIDE)
     assert store.get(SPEC).metrics == {"auroc_macro": 0.7} and len(list(store.records())) == 1
 
@@ -99,12 +99,12 @@ def test_a_folder_in_the_place_of_a_record_is_set_aside(store, path):
     path.unlink()
     path.mkdir()
     assert "cannot be read" in verdicts(store)[0]
-    assert store.put(SPEC, record()) is not None and store.get(SPEC).done
+    assert store.write(SPEC, record()) is not None and store.get(SPEC).done
 
 
 def test_the_record_of_another_cell_is_noticed(store, path):
     other = RunSpec(**{**SPEC.to_json(), "label_set": "sub"})
-    store.put(other, RunRecord(other.key, other.to_json(), {}, "done", {"auroc_macro": 0.9}, data_digest="x"))
+    store.write(other, RunRecord(other.key, other.to_json(), {}, "done", {"auroc_macro": 0.9}, data_digest="x"))
     path.write_bytes((store.folder(other) / RECORD).read_bytes())
     assert all("another cell" in why for why in verdicts(store)[1:])
 
@@ -132,11 +132,11 @@ def test_resamples_are_those_of_the_record(store, path):
 
 
 def test_a_failure_never_replaces_a_finished_record_of_the_same_data(store):
-    store.put(SPEC, record(digest="abc"))
+    store.write(SPEC, record(digest="abc"))
     for digest in (None, "abc"):
-        store.put(SPEC, record("failed", digest=digest, metrics={}))
+        store.write(SPEC, record("failed", digest=digest, metrics={}))
         assert store.get(SPEC).done
-    store.put(SPEC, record("failed", digest="other", metrics={}))
+    store.write(SPEC, record("failed", digest="other", metrics={}))
     assert not store.get(SPEC).done, "the finished one was of data that is not there any more"
 
 
@@ -148,7 +148,7 @@ def test_finished_records_give_way_to_other_data_and_other_code_alone():
 
 def test_half_a_character_in_a_message_is_stored(store):
     failed = record("failed", metrics={}, error={"kind": "ValueError", "message": "bad \ud800 text", "traceback": ""})
-    store.put(SPEC, failed)
+    store.write(SPEC, failed)
     assert store.get(SPEC).error["message"] == "bad ? text"
 
 

@@ -24,7 +24,7 @@ def store(tmp_path):
 
 
 def test_round_trip_with_predictions(store):
-    store.put(SPEC, record(), {"logits": np.arange(6.0).reshape(2, 3)})
+    store.write(SPEC, record(), {"logits": np.arange(6.0).reshape(2, 3)})
     found = store.get(SPEC)
     assert found.metrics == {"auroc": 0.5} and found.done and len(found.predictions) == 64
     saved = load_file(store.folder(SPEC) / PREDICTIONS)
@@ -33,16 +33,16 @@ def test_round_trip_with_predictions(store):
 
 
 def test_a_finished_record_is_never_replaced_by_a_race(store):
-    store.put(SPEC, record(value=0.5))
-    store.put(SPEC, record(value=0.9))
+    store.write(SPEC, record(value=0.5))
+    store.write(SPEC, record(value=0.9))
     assert store.get(SPEC).metrics["auroc"] == 0.5
 
 
 def test_failed_and_stale_records_give_way(store):
-    store.put(SPEC, record("failed"))
-    store.put(SPEC, record(value=0.7, digest="old"))
+    store.write(SPEC, record("failed"))
+    store.write(SPEC, record(value=0.7, digest="old"))
     assert store.get(SPEC).metrics["auroc"] == 0.7
-    store.put(SPEC, record(value=0.8, digest="new"))
+    store.write(SPEC, record(value=0.8, digest="new"))
     assert store.get(SPEC).metrics["auroc"] == 0.8
     store.set_aside(SPEC)
     assert store.get(SPEC) is None
@@ -50,15 +50,15 @@ def test_failed_and_stale_records_give_way(store):
 
 @pytest.mark.parametrize("rubbish", ["", "{", '{"key": 1}', "null"])
 def test_what_cannot_be_read_is_not_there(store, rubbish):
-    store.put(SPEC, record())
+    store.write(SPEC, record())
     (store.folder(SPEC) / RECORD).write_text(rubbish)
     assert store.get(SPEC) is None and not list(store.records())
-    store.put(SPEC, record())
+    store.write(SPEC, record())
     assert store.get(SPEC).done
 
 
 def test_leftovers_of_a_kill_are_not_records(store):
-    store.put(SPEC, record())
+    store.write(SPEC, record())
     folder = store.folder(SPEC)
     half = folder.parent / f".{folder.name}.123-abcd"
     half.mkdir()
@@ -68,12 +68,12 @@ def test_leftovers_of_a_kill_are_not_records(store):
 
 def test_nan_is_refused_rather_than_stored(store):
     with pytest.raises(ValueError):
-        store.put(SPEC, record(value=float("nan")))
+        store.write(SPEC, record(value=float("nan")))
     assert store.get(SPEC) is None and not list(store.root.rglob("*.json"))
 
 
 def _write(root, value):
-    Store(root).put(SPEC, record(value=value), {"logits": np.full((50, 5), value)})
+    Store(root).write(SPEC, record(value=value), {"logits": np.full((50, 5), value)})
 
 
 def test_writers_at_once_leave_one_consistent_record(store):
@@ -108,7 +108,7 @@ def test_keys_know_what_matters_and_nothing_else():
 
 
 def test_cards_of_weights_beside_records_are_no_records(store):
-    store.put(SPEC, record())
+    store.write(SPEC, record())
     card = store.root / "pretrained" / "m-0123" / "card.json"
     card.parent.mkdir(parents=True)
     card.write_text("{}")

@@ -28,7 +28,7 @@ def test_a_result_is_what_its_record_says(plan, store, fill):
     record, resampled = store.get(spec), store.resampled(spec)
     record.spec["source"] = source
     store.set_aside(spec)
-    store.put(spec, record, resampled=resampled)
+    store.write(spec, record, resampled=resampled)
 
     entry, result = read_result(store, spec)
     assert isinstance(result, Result) and entry.done and entry.data == record.data_digest

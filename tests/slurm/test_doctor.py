@@ -37,7 +37,7 @@ def faults(folder, found, resources=None, received=None):
     """The findings that are not good, as (what, warning)."""
     received = time.time() if received is None else received
     judged = judge(found, resources or Resources(), folder, received)
-    return {finding.what: finding for finding in judged if not finding.good}
+    return {finding.name: finding for finding in judged if not finding.good}
 
 
 def test_a_node_writes_plain_facts(folder):
@@ -87,13 +87,13 @@ def test_a_healthy_node_has_no_fault(folder):
 )
 def test_each_fault_has_its_cure(folder, changed, what, remedy, bad):
     (finding,) = faults(folder, facts(folder, **changed)).values()
-    assert finding.what == what and remedy in finding.remedy and finding.bad is bad
+    assert finding.name == what and remedy in finding.remedy and finding.bad is bad
 
 
 def test_a_clock_that_runs_ahead_and_libraries_that_differ(folder):
     found = facts(folder)
     (clock,) = faults(folder, found, received=found["time"] - 3600).values()
-    assert "clocks agree" in clock.what and "NTP" in clock.remedy and clock.bad
+    assert "clocks agree" in clock.name and "NTP" in clock.remedy and clock.bad
     found["packages"] = {**found["packages"], "numpy": "0.1"}
     (other,) = faults(folder, found).values()
     assert "numpy 0.1 there" in other.remedy

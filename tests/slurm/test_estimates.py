@@ -95,8 +95,8 @@ def test_only_the_same_recipe_serves(home, cells):
 
 def test_a_probe_takes_as_long_on_the_features_of_another_method(home, cells):
     record(home, cells["handcrafted", "linear_probe"][-1], 40.0)
-    assert estimates(home).cell(cells["merl", "linear_probe"][-1], "probe").seen == 1
-    assert estimates(home).cell(cells["supervised", "linear_probe"][-1], "train").seen == 0
+    assert estimates(home).cell(cells["merl", "linear_probe"][-1], "probe").cells == 1
+    assert estimates(home).cell(cells["supervised", "linear_probe"][-1], "train").cells == 0
 
 
 def test_weights_and_features_by_their_recipe(home, cells):
@@ -123,7 +123,7 @@ def test_files_of_another_kind_tell_no_time(home, cells):
     ):
         folder.mkdir(parents=True)
         (folder / name).write_text('{"method": "merl"}')
-    assert estimates(home).features(cells["merl", "linear_probe"][0].spec).seen == 0
+    assert estimates(home).features(cells["merl", "linear_probe"][0].spec).cells == 0
 
 
 def test_a_dataset_that_nobody_has_counted_takes_the_default(home):

@@ -77,7 +77,9 @@ def test_cells_are_packed_by_time(planned):
     probes = [unit for unit in layout.units if unit.stage == "probe" and unit.row == "plain"]
     per_job = int((20 * 60 - 60) / DEFAULTS["probe"])
     assert [len(unit.cells) for unit in probes] == [per_job] * (399 // per_job) + [399 % per_job]
-    assert all(unit.seconds <= 20 * 60 for unit in probes) and layout.guessed == 1200 and not layout.measured
+    assert (
+        all(unit.seconds <= 20 * 60 for unit in probes) and layout.guessed_cells == 1200 and not layout.measured_cells
+    )
 
 
 def test_the_fewest_arrays_that_the_limits_allow(planned):

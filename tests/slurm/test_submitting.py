@@ -100,7 +100,7 @@ def test_a_look_at_the_queue_costs_one_query(suite, home, pretended, capsys):
     before = len(calls(pretended, "squeue"))
     main(["status"])
     assert len(calls(pretended, "squeue")) == before + 1
-    states = [standing.state for standing in standings(home, seen=queue.queue())]
+    states = [standing.state for standing in standings(home, jobs=queue.queue())]
     assert sorted(states) == ["lost"] * 1 + ["queued"] * 6 + ["running"]
     capsys.readouterr()
     assert main(["status", str(suite)]) == 4

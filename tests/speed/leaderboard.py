@@ -67,7 +67,7 @@ def fill(path: Path, store: Store) -> int:
         per_class = {name: {"auroc": value, "auprc": value, "f1": value, "positives": 9} for name in classes}
         cost = {"parameters": 1e5 * (row + 1), "flops": 1e6 * (row + 1), "feature_seconds": 1e-3}
         record = RunRecord(**{**common.to_json(), **own, "per_class": per_class, "cost": cost, "files": {}})
-        store.put(cell.spec, record, resampled=np.float32(value) + noise[row])
+        store.write(cell.spec, record, resampled=np.float32(value) + noise[row])
     return len(plan.cells)
 
 

@@ -131,7 +131,7 @@ def test_layers_differ_and_tables_say_which(world, tmp_path):
     assert [cell.question["layer"] for cell in plan.cells if cell.spec.task == "linear_probe"] == [
         "features", "embeddings", "tokens", "features",
     ]  # fmt: skip
-    reasons = [skip.reason for skip in plan.skipped]
+    reasons = [skip.reason for skip in plan.skips]
     assert reasons == [
         "Handcrafted has no embeddings in a space shared with text", "Handcrafted gives no tokens",
         "Handcrafted gives no tokens",

@@ -265,7 +265,7 @@ def test_baselines_are_in_every_table_and_no_cell_is_planned_twice(suite):
     assert {(kind, decoding) for row, kind, decoding in cells if row == "random_init"} == set(decoded)
     for baseline in ("frequent_report", "random_report"):
         assert {kind for row, kind, _ in cells if row == baseline} == {"decoder", "nearest", "own"}
-    reasons = {(skip.row, skip.task): skip.reason for skip in plan.skipped}
+    reasons = {(skip.row, skip.task): skip.reason for skip in plan.skips}
     assert "no space shared" in reasons["random_init", "zero_shot"]
     assert ("frequent_report", "zero_shot") not in reasons, (
         "added for one task, it is not reported as skipped in others"

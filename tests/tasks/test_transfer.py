@@ -105,7 +105,7 @@ def test_cells_name_both_datasets_and_impossible_ones_are_skipped(suite):
     plan = make_plan(suite)
     label_sets = {(cell.spec.source["label_set"], cell.spec.label_set) for cell in plan.cells}
     assert label_sets == {("conditions", "groups"), ("groups", "conditions")}
-    reasons = {skip.reason for skip in plan.skipped}
+    reasons = {skip.reason for skip in plan.skips}
     assert any("transfer to itself" in reason for reason in reasons) and any(
         "end to end" in reason for reason in reasons
     )
@@ -121,7 +121,7 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
     plan, store = make_plan(suite), Store(prepared_home.records)
     InlineExecutor().run(group_cells(plan.cells), prepared_home, "cpu", discard_event)
     now = at_hand(plan, prepared_home)
-    assert len(standings(plan, store, now).finished) == 2
+    assert len(standings(plan, store, now).finished_cells) == 2
     record = store.get(plan.cells[0].spec)
     assert record.source_digest == record.data_digest and record.metrics["auroc_macro"] > 0.6
     assert record.per_class.keys() == {"NORM", "ARR", "CD", "STC", "HYP"} and "ECT" in record.notes[0]
@@ -133,7 +133,7 @@ def test_a_transfer_runs_is_recorded_and_goes_stale_with_its_source(suite, prepa
     assert "compared: no patient and no signal" in reasons
     record.source_digest = "another"
     store.set_aside(plan.cells[0].spec)
-    store.put(plan.cells[0].spec, record)
+    store.write(plan.cells[0].spec, record)
     assert [cell.spec for cell in standings(plan, store, now).to_run] == [plan.cells[0].spec]
 
 

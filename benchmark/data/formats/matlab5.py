@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.errors import RecordingError
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 HEADER_BYTES = 128
 FILE_BYTES = 1 << 26
@@ -64,7 +64,7 @@ def read_matlab_person(path: Path) -> tuple[str, float | None]:
     return _read(path, PERSON_BYTES, _person)
 
 
-def _read(path: Path, limit: int, build: Callable[[bytes], Found]) -> Found:
+def _read(path: Path, limit: int, build: Callable[[bytes], Value]) -> Value:
     """Read `limit` bytes and parse them by `build`; turn any failure into a `RecordingError` that names the file."""
     try:
         with path.open("rb") as file:
@@ -104,10 +104,10 @@ def _first_struct(content: bytes, partial: bool = False) -> dict[str, memoryview
 
 def _elements(view: memoryview, partial: bool = False) -> Iterator[tuple[int, memoryview]]:
     """Yield type and content of the elements in `view`, unpacked; with `partial` the last may be truncated."""
-    position = found = 0
+    position = count = 0
     while position + 8 <= len(view):
-        found += 1
-        if found > ELEMENTS:
+        count += 1
+        if count > ELEMENTS:
             raise MalformedError("it has too many elements")
         kind, size = struct.unpack_from("<II", view, position)
         if kind >> 16:  # a small element: type and size in one word, the content in the other
@@ -126,12 +126,12 @@ def _elements(view: memoryview, partial: bool = False) -> Iterator[tuple[int, me
 
 def _unpack(body: memoryview, partial: bool) -> bytes:
     unpacker = zlib.decompressobj()
-    found = unpacker.decompress(body, PERSON_BYTES if partial else UNPACKED_BYTES)
+    content = unpacker.decompress(body, PERSON_BYTES if partial else UNPACKED_BYTES)
     if unpacker.unconsumed_tail and not partial:
         raise MalformedError("a compressed element is too large")
-    if found[:4] == struct.pack("<I", COMPRESSED):
+    if content[:4] == struct.pack("<I", COMPRESSED):
         raise MalformedError("a compressed element holds another one")
-    return found
+    return content
 
 
 def _struct_fields(body: memoryview, partial: bool) -> dict[str, memoryview]:

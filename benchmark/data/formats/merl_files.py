@@ -22,9 +22,9 @@ REMEDY = "take finetune/data_split of MERL's repository (github.com/cheliu-compu
 MEMBER_BYTES = 1 << 26  # its largest file has 2 MB
 
 
-def require_merl(given: str) -> Path:
+def require_merl(folder: str) -> Path:
     """Return the folder or archive with MERL's files: the option `merl_files`, or else ``$ECGARENA_DATA/merl``."""
-    path = Path(given) if given else dataset_root("merl")
+    path = Path(folder) if folder else dataset_root("merl")
     if path is None:
         raise MissingError(f"MERL's split files are not known: set merl_files to their place; {REMEDY}")
     if not path.exists():
@@ -44,9 +44,9 @@ def read_merl(source: Path, table: str, columns: Sequence[str], wrong: WrongCell
 def _content(source: Path, name: str) -> bytes:
     try:
         if source.is_dir():
-            found = sorted(source.rglob(name))
-            if found:
-                return found[0].read_bytes()[:MEMBER_BYTES]
+            files = sorted(source.rglob(name))
+            if files:
+                return files[0].read_bytes()[:MEMBER_BYTES]
         else:
             with tarfile.open(source) as archive:
                 for member in archive:

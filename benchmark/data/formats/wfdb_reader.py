@@ -64,8 +64,8 @@ class Header:
 
     def all_comments(self, field: str) -> list[str]:
         """Return the texts after every ``#field:``: a list of diagnoses may continue in a second one."""
-        found = (line.partition(":") for line in self.comments)
-        return [text.strip() for name, _, text in found if name.strip().lower() == field.lower()]
+        parts = (line.partition(":") for line in self.comments)
+        return [text.strip() for name, _, text in parts if name.strip().lower() == field.lower()]
 
 
 def read_wfdb(stem: Path) -> RawSignal:
@@ -196,23 +196,23 @@ def _read_format_16(path: Path, header: Header) -> np.ndarray:
     first = header.signals[0]
     file = path.parent / first.file
     leads = len(header.signals)
-    held = max(_size(file) - first.offset, 0) // 2
-    samples = held // leads if header.samples is None else header.samples
-    if held != leads * samples or not held:
+    available = max(_size(file) - first.offset, 0) // 2
+    samples = available // leads if header.samples is None else header.samples
+    if available != leads * samples or not available:
         announced = f"{leads} x {header.samples}" if header.samples else f"samples of {leads} leads"
-        problem = f"holds {held} samples, its header announces {announced}"
+        problem = f"holds {available} samples, its header announces {announced}"
         raise RecordingError(file, problem, "truncated or of another recording: download it again")
     try:
-        flat = np.fromfile(file, dtype="<i2", count=held, offset=first.offset)
+        flat = np.fromfile(file, dtype="<i2", count=available, offset=first.offset)
     except (OSError, ValueError) as error:
         raise RecordingError(file, f"cannot be read: {error}", _DOWNLOAD) from None
     return np.ascontiguousarray(flat.reshape(samples, leads).T)
 
 
 def _read_with_wfdb(stem: Path, header: Header) -> np.ndarray:
-    held = sum(_size(stem.parent / name) for name in {line.file for line in header.signals})
-    if len(header.signals) * (header.samples or 0) > held * PACKING:
-        problem = f"announces {len(header.signals)} x {header.samples} samples, its files hold {held} bytes"
+    available = sum(_size(stem.parent / name) for name in {line.file for line in header.signals})
+    if len(header.signals) * (header.samples or 0) > available * PACKING:
+        problem = f"announces {len(header.signals)} x {header.samples} samples, its files hold {available} bytes"
         raise RecordingError(f"{stem}.hea", problem, _DOWNLOAD)
     import wfdb
 

@@ -48,10 +48,10 @@ class ClassMap:
 
         Raises `UsageError` naming the classes that the label set lacks.
         """
-        wanted = [self.members[name] if side == self.fine else (name,) for name in self.classes]
-        unknown = sorted({name for group in wanted for name in group} - set(classes))
+        groups = [self.members[name] if side == self.fine else (name,) for name in self.classes]
+        unknown = sorted({name for group in groups for name in group} - set(classes))
         raise_all([f"{side} has no class {name!r}" for name in unknown], "the class map does not fit:")
-        return [[classes.index(name) for name in group] for group in wanted]
+        return [[classes.index(name) for name in group] for group in groups]
 
 
 def strongest(values: np.ndarray, columns: list[list[int]]) -> np.ndarray:
@@ -65,7 +65,7 @@ def find_map(source: str, target: str, path: str = "") -> ClassMap | None:
     `path` names a JSON file to use instead of the project's own maps.
     """
     maps = [read_map(user_path(path))] if path else own_maps()
-    return next((found for found in maps if {found.coarse, found.fine} == {source, target}), None)
+    return next((class_map for class_map in maps if {class_map.coarse, class_map.fine} == {source, target}), None)
 
 
 @functools.cache
@@ -79,14 +79,14 @@ def own_maps() -> tuple[ClassMap, ...]:
 def read_map(path: Path) -> ClassMap:
     """Read a map; raise one `UsageError` that lists all faults of the file."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no readable JSON file: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UsageError(f"{path} must hold an object with {', '.join(FIELDS)}")
-    problems = [f"{name} is missing" for name in FIELDS if name not in found]
-    problems += [f"{name} is no field" for name in found if name not in FIELDS]
-    members = found.get("members")
+    problems = [f"{name} is missing" for name in FIELDS if name not in content]
+    problems += [f"{name} is no field" for name in content if name not in FIELDS]
+    members = content.get("members")
     if not isinstance(members, dict) or not all(
         isinstance(group, list) and all(isinstance(name, str) for name in group) for group in members.values()
     ):
@@ -96,7 +96,7 @@ def read_map(path: Path) -> ClassMap:
     raise_all(problems, f"{path} is not a valid class map:")
     assert isinstance(members, dict)
     groups = {name: tuple(group) for name, group in members.items()}
-    return ClassMap(found["coarse"], found["fine"], found["source"], groups)
+    return ClassMap(content["coarse"], content["fine"], content["source"], groups)
 
 
 def label_set_of(text: str) -> tuple[str, str]:

@@ -19,9 +19,9 @@ BANDS = ("under 40", "40 to 59", "60 to 79", "80 and over")
 
 def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
     """Map each attribute to a text per recording, ``""`` if unknown; omit attributes unknown for all recordings."""
-    found = {name: _texts(table[name]) for table in _tables(data) for name in TEXTS if name in table}
-    found["age"] = age_bands(data.table["age"].to_numpy(float))
-    return {name: values for name, values in found.items() if np.any(values != "")}
+    columns = {name: _texts(table[name]) for table in _tables(data) for name in TEXTS if name in table}
+    columns["age"] = age_bands(data.table["age"].to_numpy(float))
+    return {name: values for name, values in columns.items() if np.any(values != "")}
 
 
 def _tables(data: PreparedDataset) -> list[pd.DataFrame]:
@@ -35,5 +35,5 @@ def _texts(column: pd.Series) -> np.ndarray:
 
 def age_bands(ages: np.ndarray) -> np.ndarray:
     """Return the name of the band of each age in years, ``(n,)``; "" for NaN and impossible ages."""
-    named = np.array(BANDS, object)[np.searchsorted(AGES, np.nan_to_num(ages), side="right")]
-    return np.where((ages >= 0) & (ages <= OLDEST), named, "")
+    bands = np.array(BANDS, object)[np.searchsorted(AGES, np.nan_to_num(ages), side="right")]
+    return np.where((ages >= 0) & (ages <= OLDEST), bands, "")

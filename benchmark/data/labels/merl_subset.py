@@ -44,14 +44,14 @@ TABLES: Mapping[tuple[str, str], MerlTable] = {
 
 def merl_training_ids(dataset: str, label_set: str) -> list[str]:
     """Return our record ids of MERL's training rows, in the order of its file (under ``$ECGARENA_DATA/merl``)."""
-    known = TABLES.get((dataset, label_set))
-    if known is None:
-        told = ", ".join("/".join(place) for place in TABLES)
-        raise UsageError(f"MERL has no split of {dataset}/{label_set} (it has {told})")
+    table = TABLES.get((dataset, label_set))
+    if table is None:
+        places = ", ".join("/".join(place) for place in TABLES)
+        raise UsageError(f"MERL has no split of {dataset}/{label_set} (it has {places})")
     wrong = WrongCells(REMEDY)
-    rows = list(read_merl(require_merl(""), known.table, (known.column,), wrong))
+    rows = list(read_merl(require_merl(""), table.table, (table.column,), wrong))
     wrong.refuse()
-    return [known.record_id(row[known.column]) for split, row in rows if split == "train"]
+    return [table.record_id(row[table.column]) for split, row in rows if split == "train"]
 
 
 def merl_subset(
@@ -70,12 +70,12 @@ def merl_subset(
     if len(foreign) > MOST_ABSENT * len(training):
         problem = f"{len(foreign)} of the {len(training)} training recordings of MERL, {foreign[0]} first"
         raise UsageError(f"{problem}, are not in the training split of {dataset}: give it the option split = 'merl'")
-    chosen = training
+    ids = training
     if fraction < 1:
-        chosen, _ = train_test_split(training, train_size=fraction, random_state=RANDOM_STATE)
-    rows = np.sort(np.array([position[record_id] for record_id in chosen if record_id in position], np.int64))
-    absent = len(chosen) - len(rows)
-    note = f"{NOTE}; {absent} of its {len(chosen)} recordings are not at hand" if absent else NOTE
+        ids, _ = train_test_split(training, train_size=fraction, random_state=RANDOM_STATE)
+    rows = np.sort(np.array([position[record_id] for record_id in ids if record_id in position], np.int64))
+    absent = len(ids) - len(rows)
+    note = f"{NOTE}; {absent} of its {len(ids)} recordings are not at hand" if absent else NOTE
     return Subset.of(rows, record_ids, labels, classes, fraction, RANDOM_STATE, note)
 
 

@@ -69,10 +69,10 @@ class PromptSet:
             return ""
         if dataset not in self.classes:
             return f", for it does not know the dataset {dataset!r}{did_you_mean(dataset, self.classes)}"
-        known = self.classes[dataset]
-        if label_set not in known:
-            return f", for it does not know the label set {label_set!r}{did_you_mean(label_set, known)}"
-        return f" (it has {', '.join(known[label_set])})"
+        classes = self.classes[dataset]
+        if label_set not in classes:
+            return f", for it does not know the label set {label_set!r}{did_you_mean(label_set, classes)}"
+        return f" (it has {', '.join(classes[label_set])})"
 
     def _place(self, dataset: str, label_set: str) -> str:
         return "at its top level" if ANY in self.classes else f"under classes.{dataset}.{label_set}"
@@ -99,13 +99,13 @@ def builtin_prompts() -> dict[str, Path]:
 def _locate(name: str) -> Path:
     if name.endswith(".json"):
         return user_path(name)
-    known = builtin_prompts()
-    if name not in known:
+    builtin = builtin_prompts()
+    if name not in builtin:
         raise UsageError(
-            f"no prompt set is called {name!r}{did_you_mean(name, known)}; "
+            f"no prompt set is called {name!r}{did_you_mean(name, builtin)}; "
             "give a name, the path of a .json file, or several joined with '+'"
         )
-    return known[name]
+    return builtin[name]
 
 
 def _read(path: Path) -> PromptSet:
@@ -186,8 +186,8 @@ def _parse(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _faults(document: dict[str, Any]) -> list[str]:
-    known = {*TEXT_FIELDS, "classes"}
-    faults = [f"{key}: unknown field{did_you_mean(key, known)}" for key in document if key not in known]
+    fields = {*TEXT_FIELDS, "classes"}
+    faults = [f"{key}: unknown field{did_you_mean(key, fields)}" for key in document if key not in fields]
     for key in TEXT_FIELDS:
         if not _is_text(document.get(key)):
             faults.append(f"{key}: must be a non-empty string, not {_kind(document.get(key))}")
@@ -205,15 +205,15 @@ def _class_faults(node: object, where: str, levels: Sequence[str]) -> list[str]:
 def _phrase_faults(phrases: object, where: str) -> list[str]:
     if not isinstance(phrases, list) or not phrases:
         return [f"{where}: must be a list of phrases, not {_kind(phrases)}"]
-    faults, seen = [], set()
+    faults, earlier = [], set()
     for place, phrase in enumerate(phrases):
         if not _is_text(phrase):
             faults.append(f"{where}[{place}]: must be a non-empty string, not {_kind(phrase)}")
             continue
         plain = report_key(phrase)  # methods lower-case their texts, so case does not distinguish phrases
-        if plain in seen:
+        if plain in earlier:
             faults.append(f"{where}[{place}]: {phrase!r} stands there twice; keep one")
-        seen.add(plain)
+        earlier.add(plain)
     return faults
 
 

@@ -76,12 +76,12 @@ def draw(
     if not 0 < fraction <= 1:
         raise ValueError(f"a label fraction lies above 0 and up to 1, it is {fraction}")
     patients, patient_of = np.unique(np.asarray(patient_ids, dtype=str), return_inverse=True)
-    order, moved = patient_order(patient_of, labels, len(patients), seed)
+    order, moves = patient_order(patient_of, labels, len(patients), seed)
     sizes = np.bincount(patient_of, minlength=len(patients))
-    taken = _prefix(sizes[order], fraction * len(record_ids))
+    count = _prefix(sizes[order], fraction * len(record_ids))
     if fraction >= FLOOR_FRACTION:
-        taken = max(taken, moved)
-    rows = np.flatnonzero(np.isin(patient_of, order[:taken]))
+        count = max(count, moves)
+    rows = np.flatnonzero(np.isin(patient_of, order[:count]))
     return Subset.of(rows, record_ids, labels, classes, fraction, seed)
 
 
@@ -97,9 +97,9 @@ def draw_recordings(
     return Subset.of(rows, record_ids, labels, classes, fraction, seed)
 
 
-def _prefix(sizes: np.ndarray, wanted: float) -> int:
-    """Return how many of the first patients, with `sizes` recordings each, hold `wanted` recordings (at least one)."""
-    return int(np.searchsorted(np.cumsum(sizes), max(round(wanted), 1))) + 1
+def _prefix(sizes: np.ndarray, target: float) -> int:
+    """Return how many of the first patients, with `sizes` recordings each, hold `target` recordings (at least one)."""
+    return int(np.searchsorted(np.cumsum(sizes), max(round(target), 1))) + 1
 
 
 def patient_order(patient_of: np.ndarray, labels: np.ndarray, patients: int, seed: int) -> tuple[np.ndarray, int]:
@@ -131,14 +131,14 @@ def _with_floor(
 ) -> tuple[np.ndarray, int]:
     """Move patients to the front until the smallest subset covers every label that has a positive."""
     sizes = np.bincount(patient_of, minlength=len(order))
-    rarity, moved = has.sum(axis=0), 0
+    rarity, moves = has.sum(axis=0), 0
     for _ in range(has.shape[1]):  # each round covers at least one label for good: those moved stay in the head
-        head = order[: max(_prefix(sizes[order], FLOOR_FRACTION * len(patient_of)), moved)]
+        head = order[: max(_prefix(sizes[order], FLOOR_FRACTION * len(patient_of)), moves)]
         uncovered = np.flatnonzero((rarity > 0) & ~has[head].any(axis=0))
         if not len(uncovered):
             break
         rarest = uncovered[rarity[uncovered].argmin()]  # first, because its patient may cover others
-        chosen = random.choice(np.flatnonzero(has[:, rarest]))
-        order = np.concatenate([[chosen], order[order != chosen]])
-        moved += 1
-    return order, moved
+        candidate = random.choice(np.flatnonzero(has[:, rarest]))
+        order = np.concatenate([[candidate], order[order != candidate]])
+        moves += 1
+    return order, moves

@@ -43,10 +43,10 @@ def clean_reports(reports: Sequence[str], dataset: str) -> tuple[list[str], dict
 
     Reports without any other text become empty: they serve neither for training nor as references.
     """
-    cleaned, changed = list(reports), {}
+    texts, changes = list(reports), {}
     for rule in RULES:
         if rule.dataset in (dataset, EVERY):
-            found = [rule.pattern.sub(rule.by, text) for text in cleaned]
-            changed[rule.name] = sum(old != new for old, new in zip(cleaned, found, strict=True))
-            cleaned = found
-    return cleaned, changed
+            replacements = [rule.pattern.sub(rule.by, text) for text in texts]
+            changes[rule.name] = sum(old != new for old, new in zip(texts, replacements, strict=True))
+            texts = replacements
+    return texts, changes

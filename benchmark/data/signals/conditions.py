@@ -65,8 +65,10 @@ class SignalCondition:
         """``leads I, II`` or ``wander 0.5 mV``; `splits` is named only where it differs from the default rule."""
         parts = []
         if set(self.leads) != set(LEADS):
-            named = [count for count, leads in LEAD_SETS.items() if set(leads) == set(self.leads)]
-            parts.append(f"leads {', '.join(self.leads)}" if len(self.leads) < 4 or not named else f"{named[0]} leads")
+            set_sizes = [count for count, leads in LEAD_SETS.items() if set(leads) == set(self.leads)]
+            parts.append(
+                f"leads {', '.join(self.leads)}" if len(self.leads) < 4 or not set_sizes else f"{set_sizes[0]} leads"
+            )
         if self.perturb:
             amount = f"{self.strength:.0%}".replace("%", " %") if "swap" in self.perturb else f"{self.strength:g}"
             parts.append(f"{self.perturb} {amount} {UNITS[self.perturb]}")
@@ -86,15 +88,15 @@ class SignalCondition:
         """Return the fields that differ from their defaults, for a cell's key; None for unchanged recordings."""
         if self.clean:
             return None
-        changed = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        changed["leads"] = [lead for lead in LEADS if lead in self.leads]
-        changed["splits"] = "" if self.splits == self._rule else self.splits
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        values["leads"] = [lead for lead in LEADS if lead in self.leads]
+        values["splits"] = "" if self.splits == self._rule else self.splits
         default = asdict(SignalCondition()) | {"leads": list(LEADS)}
-        return {name: value for name, value in changed.items() if value != default[name]}
+        return {name: value for name, value in values.items() if value != default[name]}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any] | None) -> SignalCondition:
-        return cls(**{**(found or {}), "leads": tuple((found or {}).get("leads", LEADS))})
+    def from_json(cls, content: Mapping[str, Any] | None) -> SignalCondition:
+        return cls(**{**(content or {}), "leads": tuple((content or {}).get("leads", LEADS))})
 
     def apply(self, ecg: np.ndarray, rate: float, record_ids: Sequence[str]) -> np.ndarray:
         """Apply the condition to ``(n, 12, time)`` mV at `rate` Hz; the shape stays the same."""
@@ -122,29 +124,29 @@ class ConditionedDataset(PreparedDataset):
         return self.condition.apply(super().millivolt(rows), self.rate, self.record_ids[np.asarray(rows)])
 
 
-def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterator[SignalCondition]:
+def expand_conditions(tables: Sequence[Mapping[str, Any]], where: str) -> Iterator[SignalCondition]:
     """Yield the conditions of a task block; lists of strengths, perturbations or numbers of leads are grids."""
     names = [entry.name for entry in fields(SignalCondition)]
     problems = [
         f"{where}: signal has no key {key!r}{did_you_mean(key, names)}"
-        for table in given
+        for table in tables
         for key in table
         if key not in names
     ]
     problems += [
         f"{where}: {key} of signal is an empty list: nothing would be asked"
-        for table in given
+        for table in tables
         for key, value in table.items()
         if value == [] and key != "leads"  # for which the condition itself has a message
     ]
     problems += [
         f"{where}: {key} of signal must be {description(KINDS[key])}, it is {brief(value)}"
-        for table in given
+        for table in tables
         for key, value in table.items()
         if key in KINDS and value != [] and not fits(value, KINDS[key])
     ]
     raise_all(problems, "a signal condition is wrong:")
-    for raw in given:
+    for raw in tables:
         table = {key: converted(value, KINDS[key]) if key in KINDS else value for key, value in raw.items()}
         leads = table.get("leads", 12)
         counts = leads if isinstance(leads, list) and leads and isinstance(leads[0], int) else [leads]
@@ -154,15 +156,15 @@ def expand_conditions(given: Sequence[Mapping[str, Any]], where: str) -> Iterato
         kinds = kinds if isinstance(kinds, list) else [kinds]
         wrong = [value for value in strengths if isinstance(value, bool) or not isinstance(value, int | float)]
         raise_all([f"{where}: strength must be a number, it is {value!r}" for value in wrong], "signal:")
-        for these, kind, strength in itertools.product(counts, kinds, strengths):
-            chosen = {"leads": _leads(these, where), "perturb": kind, "strength": float(strength)}
-            yield SignalCondition(**{**table, **chosen})
+        for subset, kind, strength in itertools.product(counts, kinds, strengths):
+            values = {"leads": _leads(subset, where), "perturb": kind, "strength": float(strength)}
+            yield SignalCondition(**{**table, **values})
 
 
-def _leads(given: int | Sequence[str], where: str) -> tuple[str, ...]:
-    if isinstance(given, int):
-        if given not in LEAD_SETS:
-            known = ", ".join(map(str, LEAD_SETS))
-            raise UsageError(f"{where}: there is no set of {given} leads by number ({known}); name the leads")
-        return LEAD_SETS[given]
-    return tuple(given)
+def _leads(selection: int | Sequence[str], where: str) -> tuple[str, ...]:
+    if isinstance(selection, int):
+        if selection not in LEAD_SETS:
+            sizes = ", ".join(map(str, LEAD_SETS))
+            raise UsageError(f"{where}: there is no set of {selection} leads by number ({sizes}); name the leads")
+        return LEAD_SETS[selection]
+    return tuple(selection)

@@ -61,8 +61,8 @@ def perturb(
     check(kind, strength, rate)
     generators = [generator(kind, record_id, seed) for record_id in record_ids]
     if kind in SWAPS:
-        chosen = np.array([random.random() < strength for random in generators])
-        return swap(ecg, SWAPS[kind], chosen)
+        rows = np.array([random.random() < strength for random in generators])
+        return swap(ecg, SWAPS[kind], rows)
     noise = NOISES[kind]
     samples = ecg.shape[-1]
     at_electrodes = np.stack([noise(samples, rate, random) for random in generators]).astype(np.float32)
@@ -97,12 +97,12 @@ def lead_matrix() -> np.ndarray:
     return matrix
 
 
-def swap(ecg: np.ndarray, exchange: dict[str, tuple[int, str]], chosen: np.ndarray) -> np.ndarray:
-    """Return a copy in which the electrodes of the `chosen` recordings, ``(n,)`` bool, are exchanged."""
-    found = ecg.astype(np.float32, copy=True)
-    for lead, (sign, taken) in exchange.items():
-        found[chosen, LEADS.index(lead)] = sign * ecg[chosen, LEADS.index(taken)]
-    return found
+def swap(ecg: np.ndarray, exchange: dict[str, tuple[int, str]], rows: np.ndarray) -> np.ndarray:
+    """Return a copy in which the electrodes of the `rows` recordings, ``(n,)`` bool, are exchanged."""
+    output = ecg.astype(np.float32, copy=True)
+    for lead, (sign, other) in exchange.items():
+        output[rows, LEADS.index(lead)] = sign * ecg[rows, LEADS.index(other)]
+    return output
 
 
 def white(samples: int, rate: float, random: np.random.Generator) -> np.ndarray:

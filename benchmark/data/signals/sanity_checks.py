@@ -75,8 +75,8 @@ def precordial_order(ecg: np.ndarray) -> tuple[int, ...]:
     neighbours. Of its two directions, the one that ends near lead I (the left side) is correct.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # flat leads
-        found = np.nan_to_num([np.corrcoef(recording[[0, *range(6, 12)]]) for recording in ecg]).mean(axis=0)
-    with_one, chest = found[0, 1:], found[1:, 1:]
+        correlations = np.nan_to_num([np.corrcoef(recording[[0, *range(6, 12)]]) for recording in ecg]).mean(axis=0)
+    with_one, chest = correlations[0, 1:], correlations[1:, 1:]
 
     def likeness(order: Sequence[int]) -> float:
         neighbours = sum(chest[a, b] for a, b in itertools.pairwise(order))
@@ -101,17 +101,17 @@ def _limb_leads(ecg: np.ndarray, rate: float) -> Alarm | None:
     if len(rows) <= MOST_BROKEN * len(ecg):
         return None
     problem = f"{len(rows)} of {len(ecg)} recordings break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV"
-    return Alarm("limb leads", problem, "limb leads are swapped, inverted or of different units", _listed(rows))
+    return Alarm("limb leads", problem, "limb leads are swapped, inverted or of different units", _as_numbers(rows))
 
 
 def _unit(ecg: np.ndarray, rate: float) -> Alarm | None:
-    found = span(ecg)
+    spans = span(ecg)
     low, high = PLAUSIBLE_SPAN
-    rows = np.flatnonzero((found < low) | (found > high))
+    rows = np.flatnonzero((spans < low) | (spans > high))
     if not len(rows):
         return None
-    problem = f"{len(rows)} of {len(ecg)} recordings span {found[rows].min():.3g} to {found[rows].max():.3g} mV"
-    return Alarm("unit", problem, "volt or microvolt were taken for millivolt, or a gain is wrong", _listed(rows))
+    problem = f"{len(rows)} of {len(ecg)} recordings span {spans[rows].min():.3g} to {spans[rows].max():.3g} mV"
+    return Alarm("unit", problem, "volt or microvolt were taken for millivolt, or a gain is wrong", _as_numbers(rows))
 
 
 def _usual_amplitude(ecg: np.ndarray, rate: float) -> Alarm | None:
@@ -123,8 +123,8 @@ def _usual_amplitude(ecg: np.ndarray, rate: float) -> Alarm | None:
 
 
 def _usual_heart_rate(ecg: np.ndarray, rate: float) -> Alarm | None:
-    found = heart_rate(ecg, rate)
-    middle = float(np.nanmedian(found)) if np.isfinite(found).any() else float("nan")
+    rates = heart_rate(ecg, rate)
+    middle = float(np.nanmedian(rates)) if np.isfinite(rates).any() else float("nan")
     if USUAL_HEART_RATE[0] <= middle <= USUAL_HEART_RATE[1]:
         return None
     usual = f"{USUAL_HEART_RATE[0]:g} to {USUAL_HEART_RATE[1]:g} are usual"
@@ -136,10 +136,10 @@ def _chest_leads(ecg: np.ndarray, rate: float) -> Alarm | None:
     order = precordial_order(ecg)
     if order == tuple(range(6)):
         return None
-    said = ", ".join(f"V{lead + 1}" for lead in order)
-    problem = f"by their likeness the chest leads follow each other as {said}"
+    names = ", ".join(f"V{lead + 1}" for lead in order)
+    problem = f"by their likeness the chest leads follow each other as {names}"
     return Alarm("chest leads", problem, "chest leads are swapped or in another order than their names say")
 
 
-def _listed(rows: np.ndarray) -> tuple[int, ...]:
+def _as_numbers(rows: np.ndarray) -> tuple[int, ...]:
     return tuple(int(row) for row in rows)

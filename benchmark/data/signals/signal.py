@@ -35,13 +35,13 @@ def lead_positions(names: Sequence[str]) -> np.ndarray:
 
     Case and a leading "lead" or "ecg" are ignored: PTB-XL writes AVR, CPSC2018 and CSN aVR.
     """
-    found = [_CANONICAL.get(_PREFIX.sub("", name.strip()).lower(), name) for name in names]
-    missing = [lead for lead in LEADS if lead not in found]
-    doubled = sorted({lead for lead in found if found.count(lead) > 1})
+    canonical = [_CANONICAL.get(_PREFIX.sub("", name.strip()).lower(), name) for name in names]
+    missing = [lead for lead in LEADS if lead not in canonical]
+    doubled = sorted({lead for lead in canonical if canonical.count(lead) > 1})
     if missing or doubled:
         problems = [f"lead {lead} is missing" for lead in missing] + [f"lead {lead} occurs twice" for lead in doubled]
         raise ValueError(f"{'; '.join(problems)} (leads: {', '.join(names)})")
-    return np.array([found.index(lead) for lead in LEADS])
+    return np.array([canonical.index(lead) for lead in LEADS])
 
 
 def to_millivolt(
@@ -102,9 +102,9 @@ def spec_problems(spec: SignalSpec) -> list[str]:
     problems += [f"unknown lead {lead}{did_you_mean(lead, LEADS)}" for lead in unknown]
     problems += [f"lead {lead} stands twice" for lead in doubled]
     problems += [] if spec.leads else ["it names no lead"]
-    for name, value, known in (("scaling", spec.scaling, get_args(Scaling)), ("crop", spec.crop, get_args(Crop))):
-        if value not in known:
-            problems.append(f"unknown {name} {value!r}{did_you_mean(str(value), known)}")
+    for name, value, choices in (("scaling", spec.scaling, get_args(Scaling)), ("crop", spec.crop, get_args(Crop))):
+        if value not in choices:
+            problems.append(f"unknown {name} {value!r}{did_you_mean(str(value), choices)}")
     return problems + _filter_problems(spec)
 
 
@@ -130,13 +130,13 @@ def band_limit(rate: float, spec: SignalSpec) -> str | None:
     """Describe the band that recordings at `rate` Hz lack for a spec with a higher rate; None if they lack nothing."""
     if rate >= spec.rate:
         return None
-    said = f"recorded at {rate:g} Hz and resampled to {spec.rate:g} Hz, so nothing above {rate / 2:g} Hz is in them"
+    note = f"recorded at {rate:g} Hz and resampled to {spec.rate:g} Hz, so nothing above {rate / 2:g} Hz is in them"
     idle = []
     if spec.band_pass is not None and spec.band_pass[1] >= rate / 2:
         idle.append(f"the low-pass at {spec.band_pass[1]:g} Hz")
     if spec.notch is not None and spec.notch >= rate / 2:
         idle.append(f"the notch at {spec.notch:g} Hz")
-    return f"{said} ({' and '.join(idle)} had nothing to remove)" if idle else said
+    return f"{note} ({' and '.join(idle)} had nothing to remove)" if idle else note
 
 
 # --- the steps -------------------------------------------------------------------------------------

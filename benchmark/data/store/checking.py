@@ -25,7 +25,7 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.source_files import check_originals
 
 AGAIN = "remove the store and run 'ecgarena data prepare' again"
-NAMED = 8  # recordings named per finding
+MOST_NAMES = 8  # recordings named per finding
 WATCHED = 1000  # recordings, evenly spaced, on which the sentinels for whole sets run
 CHUNK = 512  # recordings at a time
 INCOMPLETE = "files are missing (download them again) or the table is of another version"
@@ -55,7 +55,7 @@ class Checked:
 
     @property
     def wrong(self) -> int:
-        return sum(finding.wrong for found in self.findings.values() for finding in found)
+        return sum(finding.wrong for findings in self.findings.values() for finding in findings)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "wrong": self.wrong}
@@ -63,7 +63,7 @@ class Checked:
 
 def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> Checked:
     """Run every check; `root` is the folder with the original files, None to leave them unchecked."""
-    checked = Checked(data.manifest["dataset"], str(data.path), len(data), data.digest)
+    report = Checked(data.manifest["dataset"], str(data.path), len(data), data.digest)
     checks: dict[str, Callable[[], list[Finding]]] = {
         "files": lambda: check_files(data),
         "tables": lambda: check_tables(data, dataset),
@@ -73,35 +73,35 @@ def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> 
         "signals": lambda: check_signals(data),
     }
     if root is not None:
-        checks["originals"] = lambda: [Finding(*found) for found in check_originals(data, dataset, root)]
+        checks["originals"] = lambda: [Finding(*fields) for fields in check_originals(data, dataset, root)]
     for name, work in checks.items():
-        checked.findings[name] = work()
-        if name in ("files", "tables") and any(finding.wrong for finding in checked.findings[name]):
+        report.findings[name] = work()
+        if name in ("files", "tables") and any(finding.wrong for finding in report.findings[name]):
             break  # the other checks read these files and tables
-    return checked
+    return report
 
 
 def check_files(data: PreparedDataset) -> list[Finding]:
     """Compare every file with its checksum, and recompute the digest of the store from its files."""
     parts = changed_parts(data.path, data.manifest)
-    found = [Finding(f"{name} is not the file that was prepared", AGAIN) for name in parts if name != SIGNALS]
+    findings = [Finding(f"{name} is not the file that was prepared", AGAIN) for name in parts if name != SIGNALS]
     if SIGNALS in parts:
         rows = [row for rows, adc in data.digital() for row in data.signals.differing(rows, adc)]
-        found += _named(data, rows, f"recordings in {SIGNALS} have other samples than were prepared", AGAIN)
+        findings += _finding_on(data, rows, f"recordings in {SIGNALS} have other samples than were prepared", AGAIN)
     digest = store_digest(data.path)
     if digest != data.digest:
         problem = f"the files in {data.path} have the digest {digest}, their manifest says {data.digest}"
-        found.append(Finding(problem, AGAIN))
-    return found
+        findings.append(Finding(problem, AGAIN))
+    return findings
 
 
 def store_digest(folder: Path) -> str:
     """Compute the digest as the preparation does: signals, calibration and table as files, labels as matrices."""
     parts = [file_sha256(folder / part) for part in (SIGNALS, store.CALIBRATION, store.RECORDS)]
     labels = hashlib.sha256()
-    with np.load(folder / store.LABELS) as stored:
-        for name in sorted(stored.files):
-            labels.update(name.encode() + stored[name].tobytes())
+    with np.load(folder / store.LABELS) as arrays:
+        for name in sorted(arrays.files):
+            labels.update(name.encode() + arrays[name].tobytes())
     return hashlib.sha256("".join([*parts, labels.hexdigest()]).encode()).hexdigest()[:16]
 
 
@@ -123,11 +123,11 @@ def check_tables(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     calibration = np.load(data.path / store.CALIBRATION, mmap_mode="r")
     if calibration.shape != (count, 12, 2) or not np.isfinite(calibration).all() or np.any(calibration[..., 0] == 0):
         problems.append("gains or baselines are missing, infinite or 0")
-    with np.load(data.path / store.LABELS) as stored:
+    with np.load(data.path / store.LABELS) as labels:
         for name, classes in dataset.label_sets.items():
-            if name not in stored.files or tuple(data.manifest["label_sets"].get(name, ())) != tuple(classes):
+            if name not in labels.files or tuple(data.manifest["label_sets"].get(name, ())) != tuple(classes):
                 problems.append(f"the label set {name} is not the one that the loader has now")
-            elif stored[name].shape != (count, len(classes)) or stored[name].max(initial=0) > 1:
+            elif labels[name].shape != (count, len(classes)) or labels[name].max(initial=0) > 1:
                 problems.append(f"the label matrix of {name} is not {count} x {len(classes)} of 0 and 1")
     return [Finding(problem, AGAIN) for problem in problems]
 
@@ -137,42 +137,42 @@ def check_patients(data: PreparedDataset) -> list[Finding]:
     shared = data.table.groupby("patient_id")["split"].nunique()
     names = tuple(str(name) for name in shared.index[shared > 1])
     remedy = "a test recording of a patient who was trained on is no test; mend the loader's split"
-    return [Finding("patients are in more than one split", remedy, names[:NAMED], len(names))] if names else []
+    return [Finding("patients are in more than one split", remedy, names[:MOST_NAMES], len(names))] if names else []
 
 
 def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     """Compare the sizes of splits and label sets with those of the complete dataset, as far as its card has them."""
-    found: list[Finding] = []
-    left_out, changed = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
-    complete = None if changed else dataset.card.recordings
+    findings: list[Finding] = []
+    left_out, options = data.manifest["left_out"], SPLIT_OPTIONS & set(data.manifest["config"])
+    complete = None if options else dataset.card.recordings
     if left_out:
-        found.append(Finding(f"{left_out} recordings were left out; {store.REPORT} names them", wrong=False))
+        findings.append(Finding(f"{left_out} recordings were left out; {store.REPORT} names them", wrong=False))
     if complete is not None and len(data) + left_out != complete:
-        found.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
-    found += [Finding(warning, INCOMPLETE) for warning in warnings_among(data.warnings)]
-    known = {} if changed else dataset.card.sizes
-    for name, expected in known.items():
+        findings.append(Finding(f"{len(data) + left_out} recordings are indexed, {complete} expected", INCOMPLETE))
+    findings += [Finding(warning, INCOMPLETE) for warning in warnings_among(data.warnings)]
+    sizes = {} if options else dataset.card.sizes
+    for name, expected in sizes.items():
         counts = Counter(data.splits[data.label_set(name).rows])
         for split, size in zip(SPLITS, expected, strict=True):
             if counts[split] != size:
-                found.append(Finding(f"{name}: {split} has {counts[split]} recordings, {size} expected", INCOMPLETE))
-    return found
+                findings.append(Finding(f"{name}: {split} has {counts[split]} recordings, {size} expected", INCOMPLETE))
+    return findings
 
 
 def check_labels(data: PreparedDataset) -> list[Finding]:
     """Report classes without a positive in train, val or test, and recordings outside a label set."""
-    found = []
+    findings = []
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
         if note := data.unlabelled(name):
-            found.append(Finding(note, wrong=False))
+            findings.append(Finding(note, wrong=False))
         for split in SPLITS:
             positives = labels.matrix[data.splits[labels.rows] == split].sum(axis=0)
             empty = [label for label, count in zip(labels.classes, positives, strict=True) if not count]
             if empty:
                 problem = f"{name}: no positive in {split}: {', '.join(empty)}"
-                found.append(Finding(problem, wrong=len(empty) == len(labels.classes), remedy="the split is empty"))
-    return found
+                findings.append(Finding(problem, wrong=len(empty) == len(labels.classes), remedy="the split is empty"))
+    return findings
 
 
 def check_signals(data: PreparedDataset) -> list[Finding]:
@@ -184,12 +184,14 @@ def check_signals(data: PreparedDataset) -> list[Finding]:
         spans = span(ecg)
         odd_unit += list(rows[(spans < PLAUSIBLE_SPAN[0]) | (spans > PLAUSIBLE_SPAN[1])])
         broken += list(rows[einthoven_residual(ecg) > EINTHOVEN_TOLERANCE])
-    found = _duplicates(data, digests)
+    findings = _duplicates(data, digests)
     low, high = PLAUSIBLE_SPAN
     remedy = "volt or microvolt were taken for millivolt, or an electrode was loose: look at these recordings"
-    found += _named(data, odd_unit, f"recordings span less than {low:g} or more than {high:g} mV", remedy)
-    found += _named(data, broken, f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV", "", wrong=False)
-    return found + [Finding(f"{alarm.sentinel}: {alarm.problem}", alarm.remedy) for alarm in _watch(data)]
+    findings += _finding_on(data, odd_unit, f"recordings span less than {low:g} or more than {high:g} mV", remedy)
+    findings += _finding_on(
+        data, broken, f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV", "", wrong=False
+    )
+    return findings + [Finding(f"{alarm.sentinel}: {alarm.problem}", alarm.remedy) for alarm in _watch(data)]
 
 
 def _signals(data: PreparedDataset) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -212,7 +214,7 @@ def _duplicates(data: PreparedDataset, digests: np.ndarray) -> list[Finding]:
     groups: dict[bytes, list[int]] = {}
     for row, digest in enumerate(digests):
         groups.setdefault(digest, []).append(row)
-    found = []
+    findings = []
     doubled = [rows for rows in groups.values() if len(rows) > 1]
     across = [rows for rows in doubled if len({data.splits[row] for row in rows}) > 1]
     within = [rows for rows in doubled if len({data.splits[row] for row in rows}) == 1]
@@ -220,10 +222,10 @@ def _duplicates(data: PreparedDataset, digests: np.ndarray) -> list[Finding]:
         names = tuple(" = ".join(str(data.record_ids[row]) for row in rows) for rows in sets)
         if names:
             remedy = "keep one of each in one split: the others are training data in the test" if wrong else ""
-            found.append(Finding(f"equal signals in {kind}", remedy, names[:NAMED], len(names), wrong))
-    return found
+            findings.append(Finding(f"equal signals in {kind}", remedy, names[:MOST_NAMES], len(names), wrong))
+    return findings
 
 
-def _named(data: PreparedDataset, rows: list[Any], problem: str, remedy: str, wrong: bool = True) -> list[Finding]:
-    names = tuple(str(data.record_ids[row]) for row in rows[:NAMED])
+def _finding_on(data: PreparedDataset, rows: list[Any], problem: str, remedy: str, wrong: bool = True) -> list[Finding]:
+    names = tuple(str(data.record_ids[row]) for row in rows[:MOST_NAMES])
     return [Finding(problem, remedy, names, len(rows), wrong)] if rows else []

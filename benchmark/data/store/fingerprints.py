@@ -23,20 +23,20 @@ from benchmark.data.store.prepared import PreparedDataset
 SAME = 0.98  # cosine from which two recordings count as the same
 SECONDS = 10.0
 BINS = slice(10, 150)  # of 0.1 Hz: 1 to 15 Hz
-COMPARED = tuple(LEADS.index(lead) for lead in ("I", "II", "V2", "V5"))
-WIDTH = 2 * len(COMPARED) * (BINS.stop - BINS.start)  # real and imaginary parts
+COMPARISON_LEADS = tuple(LEADS.index(lead) for lead in ("I", "II", "V2", "V5"))
+WIDTH = 2 * len(COMPARISON_LEADS) * (BINS.stop - BINS.start)  # real and imaginary parts
 CHUNK = 512  # recordings at a time
 
 
 def fingerprint(ecg: np.ndarray, rate: float) -> np.ndarray:
     """Compute fingerprints, ``(n, 12, time)`` -> ``(n, 1120)`` float32 of length 1; 0 for flat recordings."""
     samples = round(SECONDS * rate)
-    part = ecg[:, COMPARED, :samples]
+    part = ecg[:, COMPARISON_LEADS, :samples]
     part = part * np.hanning(part.shape[-1]).astype(np.float32)
-    found = np.fft.rfft(part, samples, axis=-1)[..., BINS].reshape(len(ecg), -1)
-    found = np.concatenate([found.real, found.imag], axis=-1).astype(np.float32)
-    norm = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.divide(found, norm, out=np.zeros_like(found), where=norm > 0)
+    spectrum = np.fft.rfft(part, samples, axis=-1)[..., BINS].reshape(len(ecg), -1)
+    spectrum = np.concatenate([spectrum.real, spectrum.imag], axis=-1).astype(np.float32)
+    norm = np.linalg.norm(spectrum, axis=1, keepdims=True)
+    return np.divide(spectrum, norm, out=np.zeros_like(spectrum), where=norm > 0)
 
 
 def fingerprints(data: PreparedDataset, folder: Path) -> np.ndarray:
@@ -58,18 +58,18 @@ def fingerprints_file(data: PreparedDataset, folder: Path) -> Path:
     return folder / f"{data.digest}.npy"
 
 
-def find_copies(wanted: np.ndarray, among: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
-    """Return pairs (position in `wanted`, row of `among`) of equal recordings, the most similar for each of `wanted`.
+def find_copies(queries: np.ndarray, among: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
+    """Return pairs (position in `queries`, row of `among`) of equal recordings, the most similar for each of `queries`.
 
     Both are fingerprints; only `rows` of `among`, which may be memory-mapped and large, are compared.
     """
-    sought = np.ascontiguousarray(wanted, np.float32).T
-    best, where = np.zeros(len(wanted), np.float32), np.zeros(len(wanted), np.int64)
+    columns = np.ascontiguousarray(queries, np.float32).T
+    best, where = np.zeros(len(queries), np.float32), np.zeros(len(queries), np.int64)
     for start in range(0, len(rows), 4 * CHUNK):
         part = rows[start : start + 4 * CHUNK]
-        likeness = among[part].astype(np.float32) @ sought  # (part, wanted)
+        likeness = among[part].astype(np.float32) @ columns  # (part, wanted)
         nearest = likeness.argmax(axis=0)
-        found = likeness[nearest, np.arange(len(wanted))]
-        where = np.where(found > best, part[nearest], where)
-        best = np.maximum(best, found)
+        similarity = likeness[nearest, np.arange(len(queries))]
+        where = np.where(similarity > best, part[nearest], where)
+        best = np.maximum(best, similarity)
     return [(int(position), int(where[position])) for position in np.flatnonzero(best >= SAME)]

@@ -128,9 +128,9 @@ def _how_to_prepare(name: str, config: dict[str, Any], home: Home) -> str:
     return home.command("data", "prepare", name, *assigned, *root)
 
 
-def read_preparation_log(prepared: PreparedDataset) -> PreparationLog:
+def read_preparation_log(data: PreparedDataset) -> PreparationLog:
     """Read which recordings the preparation left out and which oddities it noticed."""
-    return PreparationLog(**json.loads(read_part(prepared.path, store.REPORT, prepared.manifest)))
+    return PreparationLog(**json.loads(read_part(data.path, store.REPORT, data.manifest)))
 
 
 @contextlib.contextmanager
@@ -147,10 +147,10 @@ def _locked(target: Path, say: Say) -> Iterator[None]:
         lock.release()
 
 
-def _require_root(name: str, dataset: Dataset, given: Path | None) -> Path | None:
+def _require_root(name: str, dataset: Dataset, folder: Path | None) -> Path | None:
     if not dataset.needs_root:
         return None
-    root = dataset_root(name, given)
+    root = dataset_root(name, folder)
     if root is None:
         remedy = f"set ECGARENA_DATA to the folder that holds {name}/, or pass --root; {dataset.remedy}"
         raise MissingError(f"the original files of {name} are not known: {remedy}")
@@ -163,14 +163,14 @@ def _recording_bytes(dataset: Dataset) -> float:
     return len(LEADS) * dataset.rate * dataset.seconds * 2
 
 
-def _require_space(folder: Path, dataset: Dataset, index: Index, written: int, say: Say) -> None:
-    needed = int(index.readable * _recording_bytes(dataset) * SPARE) - written
+def _require_space(folder: Path, dataset: Dataset, index: Index, bytes_written: int, say: Say) -> None:
+    bytes_needed = int(index.readable * _recording_bytes(dataset) * SPARE) - bytes_written
     free = shutil.disk_usage(folder).free
-    counted = f"{index.recordings} recordings, {index.readable} of them to be read"
-    say(f"{counted}; the store needs about {_size(needed)} of {_size(free)} free in {folder.parent}")
-    if free < needed:
+    counts = f"{index.recordings} recordings, {index.readable} of them to be read"
+    say(f"{counts}; the store needs about {_size(bytes_needed)} of {_size(free)} free in {folder.parent}")
+    if free < bytes_needed:
         raise MissingError(
-            f"{folder.parent} has {_size(free)} free, the preparation needs {_size(needed)}; make room, "
+            f"{folder.parent} has {_size(free)} free, the preparation needs {_size(bytes_needed)}; make room, "
             "or choose another folder with --home"
         )
 
@@ -194,14 +194,14 @@ def _prepare(
     chunk = max(1, min(CHUNK_RECORDINGS, int(CHUNK_BYTES / _recording_bytes(dataset))))
     index = write_index(name, dataset.entries(root), folder / INDEX, chunk)
     writer = StoreWriter(folder, dataset, index, made_from)
-    _require_space(folder, dataset, index, writer.written, say)
+    _require_space(folder, dataset, index, writer.bytes_written, say)
     done = min(writer.chunks * index.chunk, index.recordings)
     if done:
         say(f"going on after {done} recordings that are prepared already")
     progress = progress or (lambda done, total: None)
     progress(done, index.recordings)
-    for entries, found in read_chunks(dataset, root, index.chunks(skip=writer.chunks), workers):
-        writer.append(entries, found)
+    for entries, screened_chunk in read_chunks(dataset, root, index.chunks(skip=writer.chunks), workers):
+        writer.append(entries, screened_chunk)
         done += len(entries)
         progress(done, index.recordings)
     if not writer.recordings:

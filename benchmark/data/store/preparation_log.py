@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SHOWN = 10  # recordings named in a summary
+MOST_NAMES = 10  # recordings named in a summary
 REASONS = 8  # reasons named where nothing can be read
 
 
@@ -18,11 +18,11 @@ class PreparationLog:
     """Recordings `left_out` of the store for a problem, and oddities `noticed` in recordings of the store."""
 
     left_out: list[dict[str, str]] = field(default_factory=list)
-    noticed: list[dict[str, str]] = field(default_factory=list)
+    remarks: list[dict[str, str]] = field(default_factory=list)
 
     def summary(self) -> list[str]:
         """Return a line per kind of oddity, then the recordings left out: equal problems counted, others by name."""
-        kinds = Counter(found["kind"] for found in self.noticed)
+        kinds = Counter(remark["kind"] for remark in self.remarks)
         lines = [f"{count} recordings: {kind}" for kind, count in sorted(kinds.items())]
         if not self.left_out:
             return lines
@@ -30,8 +30,8 @@ class PreparationLog:
         reasons = commonest_reasons(self.left_out)
         lines += [f"  {reason.count} with the same problem: {reason}" for reason in reasons if reason.count > 1]
         single = [reason.first for reason in reasons if reason.count == 1]
-        lines += [f"  {found['record_id']}: {found['problem']}" for found in single[:SHOWN]]
-        hidden = len(self.left_out) - len(single[:SHOWN])
+        lines += [f"  {entry['record_id']}: {entry['problem']}" for entry in single[:MOST_NAMES]]
+        hidden = len(self.left_out) - len(single[:MOST_NAMES])
         return [*lines, "  all of them by name in preparation.json"] if hidden else lines
 
 
@@ -51,9 +51,9 @@ class Reason:
 def commonest_reasons(left_out: Iterable[dict[str, str]]) -> list[Reason]:
     """Group the recordings left out by reason, the commonest first."""
     reasons: dict[str, Reason] = {}
-    for found in left_out:
-        kind = _NUMBERS.sub("0", _file_and_problem(found["problem"])[1])
-        reasons.setdefault(kind, Reason(found)).count += 1
+    for entry in left_out:
+        kind = _NUMBERS.sub("0", _file_and_problem(entry["problem"])[1])
+        reasons.setdefault(kind, Reason(entry)).count += 1
     return sorted(reasons.values(), key=lambda reason: -reason.count)
 
 
@@ -79,17 +79,17 @@ def read_lines(path: Path) -> Iterator[dict[str, str]]:
         yield from map(json.loads, file)
 
 
-def to_lines(found: list[dict[str, str]]) -> bytes:
-    return "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found).encode()
+def to_lines(entries: list[dict[str, str]]) -> bytes:
+    return "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries).encode()
 
 
-def write_json(path: Path, left_out: Path, noticed: Path) -> None:
+def write_json(path: Path, left_out: Path, notices: Path) -> None:
     """Join two files of JSON lines into one JSON file, line by line, since they may be very long."""
     with path.open("w", encoding="utf-8") as file:
         file.write('{\n"left_out": [\n')
         file.writelines(_separated(left_out))
         file.write('],\n"noticed": [\n')
-        file.writelines(_separated(noticed))
+        file.writelines(_separated(notices))
         file.write("]\n}\n")
 
 

@@ -136,14 +136,14 @@ class PreparedDataset:
 
         "reports" are all those with a report, and for classes those of every label set (``super/NORM``).
         """
-        known: Mapping[str, list[str]] = self.manifest["label_sets"]
+        classes: Mapping[str, list[str]] = self.manifest["label_sets"]
         if name == REPORTS:
-            return self._with_report(known)
-        if name not in known:
-            raise UsageError(no_label_set(self.manifest["dataset"], name, known))
+            return self._with_report(classes)
+        if name not in classes:
+            raise UsageError(no_label_set(self.manifest["dataset"], name, classes))
         matrix = self._read_labels()[name]
         rows = np.flatnonzero(matrix.any(axis=1))
-        return LabelSet(tuple(known[name]), rows, matrix[rows])
+        return LabelSet(tuple(classes[name]), rows, matrix[rows])
 
     def unlabelled(self, name: str) -> str:
         """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or ""."""
@@ -155,17 +155,17 @@ class PreparedDataset:
         lacked = "report and are left out" if name == REPORTS else f"label in {name} and are left out of it"
         return f"{without:,} {all_of_it} have no {lacked}"
 
-    def _with_report(self, known: Mapping[str, list[str]]) -> LabelSet:
+    def _with_report(self, classes: Mapping[str, list[str]]) -> LabelSet:
         rows = np.flatnonzero([bool(report.strip()) for report in self.reports])
-        stored = self._read_labels()
-        every = [stored[name][rows] for name in known]
+        labels = self._read_labels()
+        every = [labels[name][rows] for name in classes]
         matrix = np.concatenate(every, axis=1) if every else np.zeros((len(rows), 0), np.uint8)
-        return LabelSet(tuple(f"{name}/{label}" for name in known for label in known[name]), rows, matrix)
+        return LabelSet(tuple(f"{name}/{label}" for name in classes for label in classes[name]), rows, matrix)
 
     def _read_labels(self) -> dict[str, np.ndarray]:
         """Every label matrix, ``(n, class)`` uint8; not kept, for they may be large."""
-        with np.load(io.BytesIO(read_part(self.path, LABELS, self.manifest))) as stored:
-            return {name: stored[name] for name in stored.files}
+        with np.load(io.BytesIO(read_part(self.path, LABELS, self.manifest))) as arrays:
+            return {name: arrays[name] for name in arrays.files}
 
     def millivolt(self, rows: np.ndarray) -> np.ndarray:
         """Read recordings of one length as they were recorded: ``(len(rows), 12, time)`` float32 mV.
@@ -215,9 +215,9 @@ class PreparedDataset:
         silent = np.isin(rows, self.unusable(spec))
         out = np.zeros((len(rows), len(spec.leads), spec.samples), np.float32)
         for length in np.unique(lengths):
-            chosen = np.flatnonzero((lengths == length) & ~silent)
-            for start in range(0, len(chosen), BLOCK):
-                block = chosen[start : start + BLOCK]
+            group = np.flatnonzero((lengths == length) & ~silent)
+            for start in range(0, len(group), BLOCK):
+                block = group[start : start + BLOCK]
                 out[block] = adapt(self.millivolt(rows[block]), self.rate, spec)
         return out
 
@@ -239,12 +239,12 @@ class PreparedDataset:
 
     def _flat_in(self, leads: set[str]) -> list[int]:
         """Rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
-        noticed = json.loads(read_part(self.path, REPORT, self.manifest))["noticed"]
+        notices = json.loads(read_part(self.path, REPORT, self.manifest))["noticed"]
         flat: dict[str, set[str]] = {}
-        for found in noticed:
-            if found["kind"] in FLAT_KINDS:
-                flat.setdefault(found["record_id"], set()).update(found["detail"].split(", "))
-        names = {record_id for record_id, found in flat.items() if leads <= found}
+        for notice in notices:
+            if notice["kind"] in FLAT_KINDS:
+                flat.setdefault(notice["record_id"], set()).update(notice["detail"].split(", "))
+        names = {record_id for record_id, notice in flat.items() if leads <= notice}
         return [row for row, record_id in enumerate(self.record_ids) if record_id in names] if names else []
 
     def _calibrate(self, adc: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class Screened:
     checksums: list[bytes] = field(default_factory=list)  # per recording one uint32
     calibration: list[bytes] = field(default_factory=list)  # per recording (12, 2) float64
     samples: list[int] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)  # positions in the chunk
+    positions: list[int] = field(default_factory=list)  # positions in the chunk
     missing: int = 0
     findings: PreparationLog = field(default_factory=PreparationLog)
 
@@ -69,7 +69,7 @@ def read_chunks(
 
 def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> Screened:
     """Read a chunk of recordings; unusable ones are named in the findings."""
-    found = Screened()
+    screened_chunk = Screened()
     for position, entry in enumerate(chunk):
         try:
             if entry.problem:
@@ -77,26 +77,26 @@ def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> 
             raw = _sound(dataset.read(entry, root), dataset, entry)
         except RecordingError as error:
             problem = entry.problem or str(error)
-            found.findings.left_out.append({"record_id": entry.record_id, "problem": problem})
+            screened_chunk.findings.left_out.append({"record_id": entry.record_id, "problem": problem})
             continue
-        found.missing += _notice(entry, raw, found.findings)
-        found.signals.append(raw.adc.astype("<i2", copy=False).tobytes())
-        found.checksums.append(np.array(checksum(found.signals[-1]), "<u4").tobytes())
-        found.calibration.append(np.stack([raw.gain, raw.baseline], axis=-1).astype("<f8").tobytes())
-        found.samples.append(raw.adc.shape[1])
-        found.kept.append(position)
-    return found
+        screened_chunk.missing += _notice(entry, raw, screened_chunk.findings)
+        screened_chunk.signals.append(raw.adc.astype("<i2", copy=False).tobytes())
+        screened_chunk.checksums.append(np.array(checksum(screened_chunk.signals[-1]), "<u4").tobytes())
+        screened_chunk.calibration.append(np.stack([raw.gain, raw.baseline], axis=-1).astype("<f8").tobytes())
+        screened_chunk.samples.append(raw.adc.shape[1])
+        screened_chunk.positions.append(position)
+    return screened_chunk
 
 
-_HERE: list[tuple[Dataset, Path | None]] = []  # in a worker process: the dataset that it reads
+_worker_dataset: list[tuple[Dataset, Path | None]] = []  # in a worker process: the dataset that it reads
 
 
 def _start(dataset: Dataset, root: Path | None) -> None:
-    _HERE[:] = [(dataset, root)]
+    _worker_dataset[:] = [(dataset, root)]
 
 
 def _screen_here(chunk: list[RecordingEntry]) -> Screened:
-    return screen(*_HERE[0], chunk)
+    return screen(*_worker_dataset[0], chunk)
 
 
 def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal:
@@ -119,7 +119,7 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
     residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
-    found = {
+    notice = {
         "a flat lead": ", ".join(np.array(LEADS)[(low == high) & (low != MISSING_SAMPLE)]),
         "a lead without any sample, read as 0 mV": ", ".join(np.array(LEADS)[high == MISSING_SAMPLE]),
         "missing samples, read as 0 mV": str(missing or ""),
@@ -131,8 +131,8 @@ def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> 
         ),
         "a report that only says there is none": entry.report if real_report(entry.report) != entry.report else "",
     }
-    findings.noticed += [
-        {"record_id": entry.record_id, "kind": kind, "detail": detail} for kind, detail in found.items() if detail
+    findings.remarks += [
+        {"record_id": entry.record_id, "kind": kind, "detail": detail} for kind, detail in notice.items() if detail
     ]
     return missing
 

@@ -33,9 +33,9 @@ class Index:
         """Yield the entries in order, chunk by chunk, without the first `skip` chunks."""
         with self.path.open("rb") as file:
             for number in range(-(-self.recordings // self.chunk)):
-                found: list[RecordingEntry] = pickle.load(file)  # our own file, written a moment ago under our lock
+                entries: list[RecordingEntry] = pickle.load(file)  # our own file, written a moment ago under our lock
                 if number >= skip:
-                    yield found
+                    yield entries
 
     def __iter__(self) -> Iterator[RecordingEntry]:
         return itertools.chain.from_iterable(self.chunks())
@@ -43,15 +43,15 @@ class Index:
 
 def write_index(name: str, entries: Iterable[RecordingEntry], path: Path, chunk: int) -> Index:
     """Write the entries to `path`; raise `DataError` if ids repeat, splits are unknown or a patient is in two."""
-    seen, total = _Seen(), hashlib.sha256()
+    ids, total = _Seen(), hashlib.sha256()
     with path.open("wb") as file:
         for batch in _batched(entries, chunk):
             for entry in batch:
-                seen.add(entry)
+                ids.add(entry)
                 total.update(repr(entry).encode("utf-8", "replace"))
             pickle.dump(batch, file, protocol=pickle.HIGHEST_PROTOCOL)
-    index = Index(path, len(seen.splits), seen.readable, chunk, total.hexdigest()[:16])
-    raise_all(list(seen.problems(index)), f"the index of {name} cannot be used:", DataError)
+    index = Index(path, len(ids.splits), ids.readable, chunk, total.hexdigest()[:16])
+    raise_all(list(ids.problems(index)), f"the index of {name} cannot be used:", DataError)
     return index
 
 
@@ -98,8 +98,8 @@ def _hash(text: str) -> int:
 
 
 def _repeated(hashes: np.ndarray) -> np.ndarray:
-    ordered = np.sort(hashes)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    sorted_hashes = np.sort(hashes)
+    return np.unique(sorted_hashes[1:][sorted_hashes[1:] == sorted_hashes[:-1]])
 
 
 def _in_two_splits(patients: np.ndarray, splits: np.ndarray) -> np.ndarray:
@@ -109,5 +109,5 @@ def _in_two_splits(patients: np.ndarray, splits: np.ndarray) -> np.ndarray:
 
 
 def _first(index: Index, key: Callable[[RecordingEntry], str], hashes: np.ndarray) -> str:
-    wanted = set(hashes.tolist())
-    return next(key(entry) for entry in index if _hash(key(entry)) in wanted)
+    hash_set = set(hashes.tolist())
+    return next(key(entry) for entry in index if _hash(key(entry)) in hash_set)

@@ -17,33 +17,33 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import BenchmarkError, RecordingError
 
 SUMS = "SHA256SUMS.txt"
-NAMED = 8
-GONE = "recordings of the store are not in the original tables"
+MOST_NAMES = 8
+GONE_NOTE = "recordings of the store are not in the original tables"
 OTHER = "recordings differ from their original files in signal, split, patient or labels"
 UNREADABLE = "original files are missing, cut short or disagree with the checksums of their headers"
 AGAIN = "the original files changed since the preparation, or the store did: prepare again"
-PROBLEMS = {GONE: AGAIN, OTHER: AGAIN, UNREADABLE: "download them again"}  # with their remedies
-Found = tuple[str, str, tuple[str, ...], int, bool]  # the fields of a Finding
+PROBLEMS = {GONE_NOTE: AGAIN, OTHER: AGAIN, UNREADABLE: "download them again"}  # with their remedies
+FindingFields = tuple[str, str, tuple[str, ...], int, bool]  # the fields of a Finding
 
 
-def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list[Found]:
+def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list[FindingFields]:
     """Compare the files under `root` with the store, and with SHA256SUMS.txt if it exists."""
-    found = check_sums(root)
+    findings = check_sums(root)
     try:
         entries = {entry.record_id: entry for entry in dataset.entries(root)}
     except BenchmarkError as error:
-        return [*found, (str(error), dataset.remedy, (), 0, True)]
+        return [*findings, (str(error), dataset.remedy, (), 0, True)]
     names: dict[str, list[str]] = {problem: [] for problem in PROBLEMS}
     labels = _stored_labels(data)
     for row, record_id in enumerate(data.record_ids):
         problem = _compare(data, row, entries.get(record_id), dataset, root, labels[row])
         if problem:
             names[problem].append(str(record_id))
-    named = [(problem, names[problem], remedy) for problem, remedy in PROBLEMS.items() if names[problem]]
-    return found + [(problem, remedy, tuple(some[:NAMED]), len(some), True) for problem, some, remedy in named]
+    faults = [(problem, names[problem], remedy) for problem, remedy in PROBLEMS.items() if names[problem]]
+    return findings + [(problem, remedy, tuple(some[:MOST_NAMES]), len(some), True) for problem, some, remedy in faults]
 
 
-def check_sums(root: Path) -> list[Found]:
+def check_sums(root: Path) -> list[FindingFields]:
     """Report files that disagree with SHA256SUMS.txt, and count missing ones, since partial downloads are common."""
     path = root / SUMS
     if not path.is_file():
@@ -58,22 +58,24 @@ def check_sums(root: Path) -> list[Found]:
             absent += 1
         elif hashlib.sha256(file.read_bytes()).hexdigest() != digest.lower():
             wrong.append(name.strip())
-    found: list[Found] = []
+    findings: list[FindingFields] = []
     if wrong:
-        found.append((f"files disagree with {SUMS}", "download them again", tuple(wrong[:NAMED]), len(wrong), True))
+        findings.append(
+            (f"files disagree with {SUMS}", "download them again", tuple(wrong[:MOST_NAMES]), len(wrong), True)
+        )
     if absent:
-        found.append((f"{absent} files of {SUMS} are not there", "fine if you took a part", (), absent, False))
-    return found
+        findings.append((f"{absent} files of {SUMS} are not there", "fine if you took a part", (), absent, False))
+    return findings
 
 
 def _stored_labels(data: PreparedDataset) -> list[dict[str, set[str]]]:
     """Return the positive classes of each recording, by label set."""
-    found: list[dict[str, set[str]]] = [{} for _ in range(len(data))]
+    by_row: list[dict[str, set[str]]] = [{} for _ in range(len(data))]
     for name in data.manifest["label_sets"]:
         labels = data.label_set(name)
         for row, positives in zip(labels.rows, labels.matrix.astype(bool), strict=True):
-            found[row][name] = {label for label, positive in zip(labels.classes, positives, strict=True) if positive}
-    return found
+            by_row[row][name] = {label for label, positive in zip(labels.classes, positives, strict=True) if positive}
+    return by_row
 
 
 def _compare(
@@ -86,12 +88,12 @@ def _compare(
 ) -> str | None:
     """Return which of PROBLEMS a recording has, or None."""
     if entry is None:
-        return GONE
+        return GONE_NOTE
     try:
         raw = dataset.read(entry, root)
     except RecordingError:
         return UNREADABLE
-    stored = data.digital_and_millivolt(np.array([row]))[0][0]
+    digital = data.digital_and_millivolt(np.array([row]))[0][0]
     same = (entry.split, entry.patient_id) == (data.splits[row], data.patient_ids[row])
-    same = same and {name: set(found) for name, found in entry.labels.items() if found} == labels
-    return None if same and np.array_equal(raw.adc[lead_positions(raw.leads)], stored) else OTHER
+    same = same and {name: set(classes) for name, classes in entry.labels.items() if classes} == labels
+    return None if same and np.array_equal(raw.adc[lead_positions(raw.leads)], digital) else OTHER

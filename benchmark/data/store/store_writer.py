@@ -30,7 +30,7 @@ from benchmark.data.store.completeness import expected_recordings
 from benchmark.data.store.quality_checks import Screened
 from benchmark.data.store.recording_index import Index
 
-JOURNAL, LEFT_OUT, NOTICED = "journal.json", "left_out.jsonl", "noticed.jsonl"
+JOURNAL, LEFT_OUT, REMARKS = "journal.json", "left_out.jsonl", "noticed.jsonl"
 CALIBRATION, CHECKSUMS = "calibration.f8", "checksums.u4"  # the raw numbers, without the head of an .npy file
 RECORD_COLUMNS = ("record_id", "patient_id", "split", "age", "sex", "report", "offset", "samples")
 
@@ -43,7 +43,7 @@ class StoreWriter:
         self.made_from = {**made_from, "index": index.digest, "chunk": index.chunk}
         labels = [f"labels-{number}.u8" for number in range(len(dataset.label_sets))]
         self.parts = [integrity.SIGNALS, CHECKSUMS, CALIBRATION, prepared.RECORDS, prepared.METADATA]
-        self.parts += [LEFT_OUT, NOTICED, *labels]
+        self.parts += [LEFT_OUT, REMARKS, *labels]
         self.state = self._journal() or self._begin()
 
     @property
@@ -56,33 +56,33 @@ class StoreWriter:
         return int(self.state["recordings"])
 
     @property
-    def written(self) -> int:
+    def bytes_written(self) -> int:
         """Bytes of signal already written."""
         return int(self.state["sizes"][integrity.SIGNALS])
 
-    def append(self, chunk: list[RecordingEntry], found: Screened) -> None:
-        kept = [chunk[position] for position in found.kept]
+    def append(self, chunk: list[RecordingEntry], screened_chunk: Screened) -> None:
+        entries = [chunk[position] for position in screened_chunk.positions]
         content = [
-            b"".join(found.signals),
-            b"".join(found.checksums),
-            b"".join(found.calibration),
-            self._record_lines(kept, found.samples),
-            _lines([(entry.record_id, entry.device or "", entry.language or "") for entry in kept]),
-            findings.to_lines(found.findings.left_out),
-            findings.to_lines(found.findings.noticed),
-            *self._label_rows(kept),
+            b"".join(screened_chunk.signals),
+            b"".join(screened_chunk.checksums),
+            b"".join(screened_chunk.calibration),
+            self._record_lines(entries, screened_chunk.samples),
+            _lines([(entry.record_id, entry.device or "", entry.language or "") for entry in entries]),
+            findings.to_lines(screened_chunk.findings.left_out),
+            findings.to_lines(screened_chunk.findings.remarks),
+            *self._label_rows(entries),
         ]
         for part, new in zip(self.parts, content, strict=True):
             with (self.folder / part).open("ab") as file:
                 file.write(new)
             self.state["sizes"][part] += len(new)
-        splits = Counter(self.state["splits"]) + Counter(entry.split for entry in kept)
+        splits = Counter(self.state["splits"]) + Counter(entry.split for entry in entries)
         self.state |= {
             "chunks": self.chunks + 1,
-            "recordings": self.recordings + len(kept),
-            "left_out": self.state["left_out"] + len(found.findings.left_out),
+            "recordings": self.recordings + len(entries),
+            "left_out": self.state["left_out"] + len(screened_chunk.findings.left_out),
             "excluded": self.state["excluded"] + sum(entry.excluded and bool(entry.problem) for entry in chunk),
-            "missing": self.state["missing"] + found.missing,
+            "missing": self.state["missing"] + screened_chunk.missing,
             "splits": dict(splits),
         }
         write_text(self.folder / JOURNAL, json.dumps(self.state))
@@ -97,7 +97,7 @@ class StoreWriter:
             for number, (name, classes) in enumerate(self.dataset.label_sets.items())
         }
         _save_npz(folder / prepared.LABELS, matrices)
-        findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / NOTICED)
+        findings.write_json(folder / prepared.REPORT, folder / LEFT_OUT, folder / REMARKS)
         manifest = integrity.seal(self._manifest(matrices))
         write_text(folder / integrity.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         del matrices
@@ -134,8 +134,8 @@ class StoreWriter:
         }
         return {"made_from": self.made_from, "sizes": sizes, **counts}
 
-    def _record_lines(self, kept: list[RecordingEntry], samples: list[int]) -> bytes:
-        start = self.written // 2
+    def _record_lines(self, entries: list[RecordingEntry], samples: list[int]) -> bytes:
+        start = self.bytes_written // 2
         starts = start + np.concatenate([[0], np.cumsum(np.array(samples[:-1], np.int64) * len(LEADS))])
         return _lines(
             [
@@ -144,15 +144,15 @@ class StoreWriter:
                     *("" if (age := known_age(entry.age)) is None else float(age), entry.sex or ""),
                     *(" ".join(real_report(entry.report).split()), int(offset), length),  # one line per recording
                 )
-                for entry, offset, length in zip(kept, starts, samples, strict=False)
+                for entry, offset, length in zip(entries, starts, samples, strict=False)
             ]
         )
 
-    def _label_rows(self, kept: list[RecordingEntry]) -> Iterator[bytes]:
+    def _label_rows(self, entries: list[RecordingEntry]) -> Iterator[bytes]:
         for name, classes in self.dataset.label_sets.items():
             position = {label: index for index, label in enumerate(classes)}
-            matrix = np.zeros((len(kept), len(classes)), np.uint8)
-            for row, entry in enumerate(kept):
+            matrix = np.zeros((len(entries), len(classes)), np.uint8)
+            for row, entry in enumerate(entries):
                 matrix[row, [position[label] for label in entry.labels.get(name, ())]] = 1
             yield matrix.tobytes()
 
@@ -177,7 +177,7 @@ class StoreWriter:
             "splits": self.state["splits"],
             "split_digest": _split_digest(self.folder / prepared.RECORDS),
             "label_sets": {label_set: list(classes) for label_set, classes in self.dataset.label_sets.items()},
-            "signal_bytes": self.written,
+            "signal_bytes": self.bytes_written,
             "metadata_sha256": parts[prepared.METADATA]["sha256"],
             "digest": hashlib.sha256("".join([*digests, labels.hexdigest()]).encode()).hexdigest()[:16],
             integrity.PARTS: parts,

@@ -211,10 +211,10 @@ def fibrillating_intervals(mean: float, count: int, rng: np.random.Generator) ->
 
 def premature_spots(peaks: Floats, interval: float, seconds: float, rng: np.random.Generator) -> Ints:
     """Choose 1 to 4 beats, never neighbours, to come early, well inside the recording."""
-    seen = np.flatnonzero((peaks > 0.3 + interval / 2) & (peaks < seconds - 0.3))
-    if len(seen) == 0:
-        seen = np.array([np.argmin(np.abs(peaks - seconds / 2))])
-    alternate = seen[rng.integers(min(2, len(seen))) :: 2]
+    candidates = np.flatnonzero((peaks > 0.3 + interval / 2) & (peaks < seconds - 0.3))
+    if len(candidates) == 0:
+        candidates = np.array([np.argmin(np.abs(peaks - seconds / 2))])
+    alternate = candidates[rng.integers(min(2, len(candidates))) :: 2]
     return np.sort(rng.choice(alternate, min(int(rng.integers(1, 5)), len(alternate)), replace=False))
 
 
@@ -230,9 +230,9 @@ def beats(peaks: Floats, waves: Floats, torso: Floats, rate: float, samples: int
     distance = times[:, None, :] - waves[:, :, 0, None]  # (B, W, S)
     distance /= np.where(distance < 0, waves[:, :, 1, None], waves[:, :, 2, None])
     shapes = np.exp(-0.5 * distance**2)
-    drawn = torso @ waves[:, :, 3:].transpose(0, 2, 1) @ shapes  # (B, 8, S)
+    signals = torso @ waves[:, :, 3:].transpose(0, 2, 1) @ shapes  # (B, 8, S)
     leads = np.zeros((8, samples + 2 * span))  # a margin at both ends for beats that are cut
-    for beat, start in zip(drawn, first + span, strict=True):
+    for beat, start in zip(signals, first + span, strict=True):
         leads[:, start : start + span] += beat
     return leads[:, span : span + samples]
 
@@ -272,5 +272,5 @@ def twelve_leads(leads: Floats) -> NDArray[np.int16]:
     """
     rounded = np.clip(np.rint(leads * UNITS_PER_MILLIVOLT), -16000, 16000)  # II - I still fits 16 bits
     one, two = rounded[0], rounded[1]
-    derived = np.stack([two - one, -(one + two) / 2, one - two / 2, two - one / 2])
-    return np.concatenate([rounded[:2], np.rint(derived), rounded[2:]]).astype(np.int16)
+    limb_leads = np.stack([two - one, -(one + two) / 2, one - two / 2, two - one / 2])
+    return np.concatenate([rounded[:2], np.rint(limb_leads), rounded[2:]]).astype(np.int16)

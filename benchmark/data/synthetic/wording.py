@@ -31,7 +31,7 @@ class Language:
     rates: tuple[str, ...]
     axes: dict[str, tuple[str, ...]]
     mild: tuple[str, ...]
-    marked: tuple[str, ...]
+    severe: tuple[str, ...]
     uncertain: tuple[str, ...]
     remarks: tuple[str, ...]  # for what is not normal
     separators: tuple[str, ...]
@@ -98,7 +98,7 @@ ENGLISH = Language(
         "right": ("right axis deviation", "the axis is deviated to the right", "RAD"),
     },
     mild=("slight {}", "minor {}", "mild {}", "borderline {}"),
-    marked=("marked {}", "pronounced {}", "clear {}"),
+    severe=("marked {}", "pronounced {}", "clear {}"),
     uncertain=("possible {}", "probable {}", "{} cannot be excluded", "suggestive of {}", "consider {}", "?{}"),
     remarks=(
         "abnormal ECG",
@@ -134,7 +134,7 @@ GERMAN = Language(
         "right": ("Rechtstyp", "Steil- bis Rechtstyp"),
     },
     mild=("geringe {}", "leichte {}", "diskrete {}"),
-    marked=("deutliche {}", "ausgeprägte {}"),
+    severe=("deutliche {}", "ausgeprägte {}"),
     uncertain=("Verdacht auf {}", "{} möglich", "{} nicht auszuschließen", "V. a. {}"),
     remarks=("unbestätigter Bericht", "pathologisches EKG", "sonst kein pathologischer Befund"),
     separators=(" ", ". ", ", "),
@@ -161,8 +161,8 @@ def write_report(visit: Visit, language: Language, rng: np.random.Generator) -> 
 
 
 def rhythm(visit: Visit, language: Language, rng: np.random.Generator) -> str:
-    known = [name(code, severity, language, rng) for code, severity in visit.findings if code in RHYTHMS]
-    statement = known[0] if known else pick(language.sinus, rng)
+    names = [name(code, severity, language, rng) for code, severity in visit.findings if code in RHYTHMS]
+    statement = names[0] if names else pick(language.sinus, rng)
     if rng.random() < 0.45:
         statement += ", " + pick(language.rates, rng).format(round(visit.rate))
     return statement
@@ -179,7 +179,7 @@ def name(code: str, severity: float, language: Language, rng: np.random.Generato
     if code in DOUBTED and grade < 0.5 and rng.random() < 0.35:
         return pick(language.uncertain, rng).format(statement)
     if code in GRADED and not 0.3 < grade < 0.8 and rng.random() < 0.4:
-        return pick(language.mild if grade < 0.5 else language.marked, rng).format(statement)
+        return pick(language.mild if grade < 0.5 else language.severe, rng).format(statement)
     return statement
 
 

@@ -29,9 +29,9 @@ def draw_all(board: Leaderboard) -> tuple[dict[str, Figure], dict[str, str]]:
     reasons: dict[str, str] = {}
     for name in NAMES:
         draw: Draw = import_module(f"{__name__}.{name}").draw
-        found = draw(board)
-        if isinstance(found, str):
-            reasons[name] = found
+        drawing = draw(board)
+        if isinstance(drawing, str):
+            reasons[name] = drawing
         else:
-            figures |= found
+            figures |= drawing
     return figures, reasons

@@ -21,14 +21,17 @@ FEWEST = 20  # a bin with fewer predictions says little and is not drawn
 
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
-    chosen = [(table, found) for table in board.tables if (found := _entries(table))]
-    if not chosen:
+    pairs = [(table, table_entries) for table in board.tables if (table_entries := _entries(table))]
+    if not pairs:
         return "no record keeps the bins of its probabilities"
-    panels = {f"{table.task}: {table.dataset} / {table.label_set}": entries for table, entries in chosen}
+    panels = {f"{table.task}: {table.dataset} / {table.label_set}": entries for table, entries in pairs}
     rows = [row for row in rows_of(board) if any(row in entries for entries in panels.values())]
     with styled():
         if len(rows) > MANY:
-            by_row = {row: {name: found[row] for name, found in panels.items() if row in found} for row in rows}
+            by_row = {
+                row: {name: table_entries[row] for name, table_entries in panels.items() if row in table_entries}
+                for row in rows
+            }
             figure = _figure(by_row, looks(list(panels)), 2.2)
         else:
             figure = _figure(panels, looks(rows_of(board)), 3.0)
@@ -54,25 +57,25 @@ def _figure(panels: dict[str, dict[str, Entry]], look: dict[str, dict[str, Any]]
 
 def _entries(table: Table) -> dict[str, Entry]:
     """By row the last column, on recordings as they are, whose records keep bins."""
-    chosen: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for row in table.all_rows:
         for column in reversed(table.columns):
             entry = table.body.get((row, column))
             if entry and SIGNAL not in entry.variant and any(PART in result.analysis for result in entry.results):
-                chosen[row] = entry
+                entries[row] = entry
                 break
-    return chosen
+    return entries
 
 
 def _curve(entry: Entry) -> tuple[list[float], list[float]]:
     """Mean probability and share of positives of each bin with enough predictions, over all seeds."""
     bins: dict[int, list[float]] = {}
     for result in entry.results:
-        found = result.analysis.get(PART, {"count": [], "mean_probability": [], "share_positive": []})
-        columns = (found["count"], found["mean_probability"], found["share_positive"])
+        analysis = result.analysis.get(PART, {"count": [], "mean_probability": [], "share_positive": []})
+        columns = (analysis["count"], analysis["mean_probability"], analysis["share_positive"])
         for index, (count, mean, share) in enumerate(zip(*columns, strict=True)):
             if count:
                 total = bins.setdefault(index, [0.0, 0.0, 0.0])
                 total[:] = [total[0] + count, total[1] + count * mean, total[2] + count * share]
-    kept = [bins[index] for index in sorted(bins) if bins[index][0] >= FEWEST]
-    return [mean / count for count, mean, _ in kept], [share / count for count, _, share in kept]
+    points = [bins[index] for index in sorted(bins) if bins[index][0] >= FEWEST]
+    return [mean / count for count, mean, _ in points], [share / count for count, _, share in points]

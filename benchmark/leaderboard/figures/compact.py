@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from urllib.parse import quote
 
-KEPT = ' ="()/:;,!*@$+<>?[]{}|^`~'  # stay as they are in an address that stands between single quotes
+PLAIN_LETTERS = ' ="()/:;,!*@$+<>?[]{}|^`~'  # stay as they are in an address that stands between single quotes
 
 _PROLOGUE = re.compile(r"^.*?(?=<svg)|<metadata>.*?</metadata>", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -31,22 +31,22 @@ def compact(svg: str) -> str:
 
 def address(svg: str) -> str:
     """A data address for ``<img src='...'>``: as an image it can run no script, and its ids stay its own."""
-    return "data:image/svg+xml," + quote(svg, safe=KEPT)
+    return "data:image/svg+xml," + quote(svg, safe=PLAIN_LETTERS)
 
 
 def _shorter(tag: re.Match[str]) -> str:
     """Texts between tags are not touched: a method may well be called 1.23456."""
     if "scale(" in tag[0]:  # a factor is no coordinate: its third decimal may be seen
         return tag[0]
-    text = _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag[0])
+    text = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag[0])
     text = _NO_TURN.sub("", _PART.sub("<g", text))
-    return _LINE.sub(lambda found: _COMMAND.sub(r"\1", found[0]), text)
+    return _LINE.sub(lambda match: _COMMAND.sub(r"\1", match[0]), text)
 
 
 def _classes(svg: str) -> str:
     """Styles that stand more than once, as classes."""
-    found = Counter(_STYLE.findall(svg))
-    names = {style: f"s{number}" for number, style in enumerate(name for name, n in found.items() if n > 1)}
+    styles = Counter(_STYLE.findall(svg))
+    names = {style: f"s{number}" for number, style in enumerate(name for name, n in styles.items() if n > 1)}
     svg = _STYLE.sub(lambda style: f' class="{names[style[1]]}"' if style[1] in names else style[0], svg)
     rules = "".join(f".{name}{{{style}}}" for style, name in names.items())
     return svg.replace("</style>", rules + "</style>", 1)

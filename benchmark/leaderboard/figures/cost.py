@@ -23,18 +23,18 @@ UNITS = {"feature_seconds": "s"}
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
     costs = _costs(board)
-    shown = [name for name in COSTS if sum(bool(found.get(name)) for found in costs.values()) > 1]
+    names = [name for name in COSTS if sum(bool(row_costs.get(name)) for row_costs in costs.values()) > 1]
     scores = _scores(board)
-    if not shown or not scores:
+    if not names or not scores:
         return "fewer than two methods have records that keep a cost"
     look = looks(rows_of(board))
     with styled():
-        figure, axes = grid(len(shown), most=3)
-        for axis, name in zip(axes, shown, strict=True):
-            for row, found in costs.items():
-                if found.get(name) and row in scores:
-                    axis.scatter(found[name], scores[row], s=36, label=row, **look[row])
-            _scale(axis, [found[name] for found in costs.values() if found.get(name)], UNITS.get(name, ""))
+        figure, axes = grid(len(names), most=3)
+        for axis, name in zip(axes, names, strict=True):
+            for row, row_costs in costs.items():
+                if row_costs.get(name) and row in scores:
+                    axis.scatter(row_costs[name], scores[row], s=36, label=row, **look[row])
+            _scale(axis, [row_costs[name] for row_costs in costs.values() if row_costs.get(name)], UNITS.get(name, ""))
             axis.set_xlabel(COSTS[name])
         _share_height(axes)
         axes[0].set_ylabel("mean of the primary metric")
@@ -61,12 +61,12 @@ def _share_height(axes: list[Any]) -> None:
 
 
 def _costs(board: Leaderboard) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    costs: dict[str, dict[str, float]] = {}
     for entry in board.entries:
         for result in entry.results:
             if result.cost:
-                found.setdefault(entry.row, result.cost)
-    return found
+                costs.setdefault(entry.row, result.cost)
+    return costs
 
 
 def _scores(board: Leaderboard) -> dict[str, float]:
@@ -79,4 +79,4 @@ def _scores(board: Leaderboard) -> dict[str, float]:
             if rows and rows <= set(entries):
                 for row in rows:
                     values.setdefault(row, []).append(entries[row].mean)
-    return {row: mean(found) for row, found in values.items()}
+    return {row: mean(scores) for row, scores in values.items()}

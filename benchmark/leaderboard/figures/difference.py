@@ -13,11 +13,11 @@ def draw(board: Leaderboard, lines: list[Line], a: str, b: str) -> Figure:
     with styled():
         figure, axis = single(6.5, 1.2 + 0.24 * len(lines))
         for height, line in enumerate(lines):
-            value, found = line.a - line.b, line.difference
+            value, interval = line.a - line.b, line.difference
             decided = line.winner in ("a", "b")
             colour = "black" if decided else "grey"
-            if found is not None:
-                axis.plot([found.low, found.high], [height, height], color=colour, linewidth=1.2)
+            if interval is not None:
+                axis.plot([interval.low, interval.high], [height, height], color=colour, linewidth=1.2)
             axis.plot(value, height, marker="o" if decided else "d", color=colour, markersize=4)
         axis.axvline(0, color="grey", linewidth=0.8, linestyle="--")
         axis.set_yticks(range(len(lines)), [line.title for line in lines])

@@ -29,7 +29,7 @@ def many(panels: Sequence[Points]) -> bool:
 
 
 def levels_of(panels: Sequence[Points]) -> list[float]:
-    return sorted({level for points in panels for found in points.values() for level in found})
+    return sorted({level for points in panels for by_level in points.values() for level in by_level})
 
 
 def draw(
@@ -63,8 +63,8 @@ def _order(panels: list[Points], baselines: Sequence[str]) -> list[str]:
     scores: dict[str, list[float]] = {}
     sign = 1.0
     for points in panels:
-        for row, found in points.items():
-            last = found[max(found)]
+        for row, by_level in points.items():
+            last = by_level[max(by_level)]
             sign = 1.0 if last.higher_is_better else -1.0
             scores.setdefault(row, []).append(last.mean)
     return sorted(scores, key=lambda row: (row in baselines, -sign * mean(scores[row])))
@@ -75,8 +75,8 @@ def _shift(index: int, count: int) -> float:
 
 
 def _level(axis: Any, rows: list[str], points: Points, level: float, shift: float, look: dict[str, Any]) -> None:
-    there = [place for place, row in enumerate(rows) if level in points.get(row, {})]
-    if there:
-        means, errors = with_errors([points[rows[place]][level] for place in there])
+    rows_here = [place for place, row in enumerate(rows) if level in points.get(row, {})]
+    if rows_here:
+        means, errors = with_errors([points[rows[place]][level] for place in rows_here])
         style = {"linestyle": "none", "markersize": 4, "elinewidth": 1.2}
-        axis.errorbar(means, np.add(there, shift), xerr=errors, **style, **look)
+        axis.errorbar(means, np.add(rows_here, shift), xerr=errors, **style, **look)

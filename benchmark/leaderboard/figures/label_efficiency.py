@@ -27,7 +27,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     if not by_task:
         return "no task has results at two label fractions or more"
     name = "label_efficiency"
-    return {name if len(by_task) == 1 else f"{name}-{task}": _figure(board, found) for task, found in by_task.items()}
+    return {name if len(by_task) == 1 else f"{name}-{task}": _figure(board, tables) for task, tables in by_task.items()}
 
 
 def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
@@ -50,19 +50,19 @@ def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
 
 def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[no-untyped-def, type-arg]
     rows, points = table.all_rows, _points(table)
-    seen = set()
+    names = set()
     for place, row in enumerate(rows):
         entries = points.get(row)
         if not entries:
             continue
         fractions = sorted(entries)
-        seen.update(fractions)
+        names.update(fractions)
         shift = 10 ** (DODGE * (place - (len(rows) - 1) / 2))
         means, errors = with_errors([entries[fraction] for fraction in fractions])
         style = {"linestyle": ":" if row in table.baselines else "-", "markersize": 4, "linewidth": 1.2, "capsize": 2}
         axis.errorbar([f * shift for f in fractions], means, yerr=errors, label=row, **style, **look[row])
     axis.set_xscale("log")
-    ticks = sorted(seen)
+    ticks = sorted(names)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticklabels([_percent(tick) for tick in ticks])
@@ -74,8 +74,8 @@ def _points(table: Table) -> dots.Points:
     """By row and fraction, on recordings as they are."""
     points: dots.Points = {}
     for row in table.all_rows:
-        found = (entry for (name, _), entry in table.body.items() if name == row and entry.values)
-        entries = {entry.variant[FIELD]: entry for entry in found if SIGNAL not in entry.variant}
+        of_row = (entry for (name, _), entry in table.body.items() if name == row and entry.values)
+        entries = {entry.variant[FIELD]: entry for entry in of_row if SIGNAL not in entry.variant}
         points |= {row: entries} if entries else {}
     return points
 

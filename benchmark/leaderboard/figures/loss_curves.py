@@ -14,7 +14,7 @@ from benchmark.leaderboard.tables import Leaderboard
 
 TOTAL = "loss"
 LINES: dict[str, Any] = {"training": "-", "validation": "--"}
-MARKED = 5  # places of a curve that carry its marker
+MARKERS = 5  # places of a curve that carry its marker
 LEGEND_INCHES = 0.25
 COLUMNS, TITLE_POINTS, LEGEND_POINTS = 4, 6, 10
 TIGHT: dict[str, Any] = {"columnspacing": 0.8, "handlelength": 1.4, "handletextpad": 0.4, "borderaxespad": 0.1}
@@ -38,8 +38,8 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 def _panel(axis, row: str, path: Path) -> None:  # type: ignore[no-untyped-def]
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    named = [name for name in lines[0] if name != "epoch" and not name.startswith("val_")]
-    parts = [name for name in named if name != TOTAL] if len(named) > 2 else []
+    columns = [name for name in lines[0] if name != "epoch" and not name.startswith("val_")]
+    parts = [name for name in columns if name != TOTAL] if len(columns) > 2 else []
     look = looks([TOTAL, *parts])
     for name in [TOTAL, *parts]:
         for prefix, line in (("", LINES["training"]), ("val_", LINES["validation"])):
@@ -47,7 +47,7 @@ def _panel(axis, row: str, path: Path) -> None:  # type: ignore[no-untyped-def]
                 (float(entry["epoch"]), float(entry[prefix + name])) for entry in lines if entry.get(prefix + name)
             ]
             if points:
-                every = max(1, len(points) // MARKED)
+                every = max(1, len(points) // MARKERS)
                 style = {"linestyle": line, "markersize": 3, "linewidth": 1.2, "markevery": every, **look[name]}
                 axis.plot(*zip(*points, strict=True), label=None if prefix else name, **style)
     axis.set_xlabel("epoch")

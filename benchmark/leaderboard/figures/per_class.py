@@ -14,27 +14,27 @@ from benchmark.leaderboard.tables import Leaderboard, Table
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
     figures = {}
     for table in board.tables:
-        chosen = _columns(table)
-        if len(chosen) > 1 and next(iter(chosen.values())).per_class:
-            figures[f"per_class-{table.task}-{table.dataset}-{table.label_set}"] = _figure(board, table, chosen)
+        columns = _columns(table)
+        if len(columns) > 1 and next(iter(columns.values())).per_class:
+            figures[f"per_class-{table.task}-{table.dataset}-{table.label_set}"] = _figure(board, table, columns)
     return figures or "no table has per-class results of two methods"
 
 
 def _columns(table: Table) -> dict[str, Entry]:
     """One entry per row: its last column with a result (the largest fraction, as suites list them)."""
-    chosen: dict[str, Entry] = {}
+    columns: dict[str, Entry] = {}
     for row in table.all_rows:
         for column in reversed(table.columns):
             entry = table.body.get((row, column))
             if entry is not None and entry.values and entry.per_class:
-                chosen[row] = entry
+                columns[row] = entry
                 break
-    return chosen
+    return columns
 
 
-def _figure(board: Leaderboard, table: Table, chosen: dict[str, Entry]) -> Figure:
-    per_row = {row: entry.per_class for row, entry in chosen.items()}
-    classes = list(dict.fromkeys(name for found in per_row.values() for name in found))
+def _figure(board: Leaderboard, table: Table, columns: dict[str, Entry]) -> Figure:
+    per_row = {row: entry.per_class for row, entry in columns.items()}
+    classes = list(dict.fromkeys(name for scores in per_row.values() for name in scores))
     matrix = np.array([[per_row[row].get(name, np.nan) for row in per_row] for name in classes])
     with styled():
         size = (1.6 + 0.75 * len(per_row), 1.2 + 0.24 * len(classes))
@@ -47,7 +47,7 @@ def _figure(board: Leaderboard, table: Table, chosen: dict[str, Entry]) -> Figur
         for label in axis.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
         axis.tick_params(axis="y", rotation=0)
-        variant = ", ".join(f"{name} {value}" for name, value in next(iter(chosen.values())).variant.items())
+        variant = ", ".join(f"{name} {value}" for name, value in next(iter(columns.values())).variant.items())
         axis.set_title(f"{table.title} ({variant})", loc="left", wrap=True)
         stamp(figure, board)
     return figure

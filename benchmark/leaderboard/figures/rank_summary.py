@@ -49,6 +49,6 @@ def ranks_by_row(board: Leaderboard) -> dict[str, list[float]]:
             if len(rivals) < 2:
                 continue
             sign = -1 if rivals[0].higher_is_better else 1
-            for entry, found in zip(rivals, rankdata([sign * entry.mean for entry in rivals]), strict=True):
-                ranks.setdefault(entry.row, []).append(float(found))
+            for entry, rank in zip(rivals, rankdata([sign * entry.mean for entry in rivals]), strict=True):
+                ranks.setdefault(entry.row, []).append(float(rank))
     return ranks

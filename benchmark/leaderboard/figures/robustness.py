@@ -42,18 +42,18 @@ def _panels(table: Table) -> dict[str, Points]:
             elif not condition.perturb:
                 panels.setdefault(LEADS, {}).setdefault(row, {})[len(condition.leads)] = entry
     for name, points in panels.items():
-        for row, found in points.items():
-            clean = _clean(table, row, next(iter(found.values())))
+        for row, by_level in points.items():
+            clean = _clean(table, row, next(iter(by_level.values())))
             if clean is not None:
-                found[12.0 if name == LEADS else 0.0] = clean
+                by_level[12.0 if name == LEADS else 0.0] = clean
     return panels
 
 
 def _clean(table: Table, row: str, like: Entry) -> Entry | None:
     """The entry of the same question on recordings as they are."""
-    wanted = {name: value for name, value in like.variant.items() if name != SIGNAL}
-    found = (e for (name, _), e in table.body.items() if name == row and e.variant == wanted and e.values)
-    return next(found, None)
+    variant = {name: value for name, value in like.variant.items() if name != SIGNAL}
+    entries = (e for (name, _), e in table.body.items() if name == row and e.variant == variant and e.values)
+    return next(entries, None)
 
 
 def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figure:
@@ -75,15 +75,15 @@ def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figu
 def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure:
     """One perturbation: its strengths are the levels, which other perturbations do not share."""
     with styled():
-        named = {row: points[row] for row in table.all_rows if row in points}
+        by_row = {row: points[row] for row in table.all_rows if row in points}
         title = f"{table.title}: {'few leads' if kind == LEADS else kind}"
         legend = LEADS if kind == LEADS else "strength"
-        figure = dots.draw({title: named}, table.baselines, table.metric, legend, lambda level: f"{level:g}")
+        figure = dots.draw({title: by_row}, table.baselines, table.metric, legend, lambda level: f"{level:g}")
         stamp(figure, board)
     return figure
 
 
-def _line(axis: Any, found: dict[float, Entry], **style: Any) -> None:
-    where = sorted(found)
-    means, errors = with_errors([found[place] for place in where])
+def _line(axis: Any, points: dict[float, Entry], **style: Any) -> None:
+    where = sorted(points)
+    means, errors = with_errors([points[place] for place in where])
     axis.errorbar(where, means, yerr=errors, markersize=4, linewidth=1.2, capsize=2, **style)

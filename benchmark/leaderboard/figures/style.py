@@ -21,8 +21,8 @@ FORMATS = ("pdf", "png", "svg")
 UNDATED: dict[str, Any] = {"pdf": "CreationDate", "svg": "Date", "png": "Software"}  # else files would differ
 MARKERS = "osD^vP*Xph<>d8H"
 LEGEND_COLUMNS, LINE_INCHES, LEGEND_INCHES, MARGIN_INCHES = 6, 0.17, 0.08, 0.1
-_saved: WeakKeyDictionary[Figure, dict[str, bytes]] = WeakKeyDictionary()
-_filled: WeakKeyDictionary[Figure, Bbox] = WeakKeyDictionary()
+_files: WeakKeyDictionary[Figure, dict[str, bytes]] = WeakKeyDictionary()
+_boxes: WeakKeyDictionary[Figure, Bbox] = WeakKeyDictionary()
 WARNING_COLOUR = "#a00000"
 RC: Any = {
     "figure.dpi": 100,
@@ -113,22 +113,22 @@ def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]
 
 def save(figure: Figure, kind: str) -> bytes:
     """The file's content as pdf, png or svg, without a date; drawn once per kind, whoever asks."""
-    kept = _saved.setdefault(figure, {})
-    if kind not in kept:
+    files = _files.setdefault(figure, {})
+    if kind not in files:
         buffer = io.BytesIO()
         metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}[
             kind
         ]
         with styled():  # fonts and the salt of ids are read when a file is written
             figure.savefig(buffer, format=kind, bbox_inches=_bounds(figure), metadata=metadata)
-        kept[kind] = buffer.getvalue()
-    return kept[kind]
+        files[kind] = buffer.getvalue()
+    return files[kind]
 
 
 def _bounds(figure: Figure) -> Bbox:
     """What the figure fills, in inches, with a margin; measured once, as each measuring draws the whole figure."""
-    if figure not in _filled:
+    if figure not in _boxes:
         canvas = FigureCanvasAgg(figure)
         figure.draw(canvas.get_renderer())
-        _filled[figure] = figure.get_tightbbox(canvas.get_renderer()).padded(MARGIN_INCHES)
-    return _filled[figure]
+        _boxes[figure] = figure.get_tightbbox(canvas.get_renderer()).padded(MARGIN_INCHES)
+    return _boxes[figure]

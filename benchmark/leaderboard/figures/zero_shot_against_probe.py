@@ -12,8 +12,8 @@ PROBE, ZERO_SHOT = "linear_probe", "zero_shot"
 
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
-    probes = _chosen(board, PROBE, last=True)
-    zero_shots = _chosen(board, ZERO_SHOT, last=False)
+    probes = _entries(board, PROBE, last=True)
+    zero_shots = _entries(board, ZERO_SHOT, last=False)
     both = [place for place in zero_shots if place in probes]
     if not both:
         return f"no method has both {PROBE} and {ZERO_SHOT} on one label set"
@@ -41,9 +41,9 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     return {"zero_shot_against_probe": figure}
 
 
-def _chosen(board: Leaderboard, task: str, last: bool) -> dict[tuple[str, str, str], Entry]:
+def _entries(board: Leaderboard, task: str, last: bool) -> dict[tuple[str, str, str], Entry]:
     """By row, dataset and label set the last or first column with a result."""
-    chosen: dict[tuple[str, str, str], Entry] = {}
+    entries: dict[tuple[str, str, str], Entry] = {}
     for table in board.tables:
         if table.task != task:
             continue
@@ -51,5 +51,5 @@ def _chosen(board: Leaderboard, task: str, last: bool) -> dict[tuple[str, str, s
             for row in table.all_rows:
                 entry = table.body.get((row, column))
                 if entry is not None and entry.values:
-                    chosen[row, table.dataset, table.label_set] = entry
-    return chosen
+                    entries[row, table.dataset, table.label_set] = entry
+    return entries
