@@ -79,9 +79,9 @@ def synthetic_home(tmp_path_factory):
     from benchmark.data.store.preparation import prepare
     from benchmark.paths import Home
 
-    made = Home(tmp_path_factory.mktemp("synthetic"))
-    prepare("synthetic", {"patients": 120}, made)
-    return made
+    product = Home(tmp_path_factory.mktemp("synthetic"))
+    prepare("synthetic", {"patients": 120}, product)
+    return product
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def fill():
 
     from benchmark.records.record import RunRecord
 
-    def put(plan, store, value=lambda cell: 0.8, noise=None, **more):
+    def write_records(plan, store, value=lambda cell: 0.8, noise=None, **more):
         for cell in plan.cells:
             number = value(cell)
             if number is None:
@@ -176,15 +176,15 @@ def fill():
             record.intervals, record.primary = {"auroc_macro": (number - 0.05, number + 0.04)}, "auroc_macro"
             record.data_digest, record.synthetic, record.n = "d1", True, {"train": 9, "test": 30}
             record.per_class = {name: {"auroc": number, "positives": 5} for name in CLASSES}
-            for name, given in more.items():
-                setattr(record, name, given)
+            for name, options in more.items():
+                setattr(record, name, options)
             resampled = None
             if noise is not None and (draws := noise(cell)) is not None:
                 record.resampling = {"resamples": 200, "seed": 0, "recordings": "r"}
                 resampled = np.float32(number) + draws
             store.write(cell.spec, record, resampled=resampled)
 
-    return put
+    return write_records
 
 
 @pytest.fixture

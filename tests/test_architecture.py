@@ -17,13 +17,13 @@ BLOCK_MAY = ("benchmark.errors", "benchmark.weights.language_models", "methods.n
 
 def imports(path: Path) -> list[tuple[int, str]]:
     """Line and full name of everything that a file imports, at any depth."""
-    found = []
+    result = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
+            result += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
-    return found
+            result += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return result
 
 
 def broken(folder: str, forbidden) -> list[str]:

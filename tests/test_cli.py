@@ -95,8 +95,8 @@ def test_list_and_show(capsys):
 
 
 def test_pretrain_then_use_its_weights(prepared_home, tiny_suite, capsys):
-    given = ["--set", "width=8", "--set", "rate=100.0", "--set", "embed_dim=16", "--set", "text_model=small"]
-    command = ["pretrain", "merl", "--data", "synthetic", "--data-set", "patients=120", *given]
+    options = ["--set", "width=8", "--set", "rate=100.0", "--set", "embed_dim=16", "--set", "text_model=small"]
+    command = ["pretrain", "merl", "--data", "synthetic", "--data-set", "patients=120", *options]
     assert main([*command, "--set", "training.epochs=2", "--set", "training.batch_size=32"]) == 0
     weights = capsys.readouterr().out.splitlines()[0]
     assert weights.endswith("weights.safetensors") and len(list(prepared_home.pretrained.iterdir())) == 1

@@ -9,8 +9,8 @@ from benchmark.locks import keys_held, locked
 
 
 def test_a_second_holder_is_told_at_once(tmp_path):
-    with locked(tmp_path, "a") as ours, locked(tmp_path, "a") as second, locked(tmp_path, "b") as other:
-        assert ours and other and not second
+    with locked(tmp_path, "a") as actual, locked(tmp_path, "a") as second, locked(tmp_path, "b") as other:
+        assert actual and other and not second
         assert keys_held(tmp_path) == ["a", "b"]
     assert keys_held(tmp_path) == [] and not list(tmp_path.iterdir())
 
@@ -30,14 +30,14 @@ def test_a_killed_holder_leaves_the_lock_free(tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
     assert keys_held(tmp_path) == []
-    with locked(tmp_path, "a") as ours:
-        assert ours
+    with locked(tmp_path, "a") as actual:
+        assert actual
 
 
 def count(folder, log, rounds):
     for _ in range(rounds):
-        with locked(folder, "a") as ours:
-            if ours:
+        with locked(folder, "a") as actual:
+            if actual:
                 with log.open("a") as file:
                     file.write("in ")
                     file.flush()

@@ -39,8 +39,8 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
     committed = (RESULTS / "leaderboards" / "ptbxl-figures" / "label_efficiency.svg").read_bytes()
     if f"Matplotlib v{matplotlib.__version__}".encode() not in committed:
         pytest.skip(f"the figure was drawn by another matplotlib than {matplotlib.__version__}")
-    made = plan_of(parser().parse_args(["leaderboard", "ptbxl"]))
-    figures = label_efficiency.draw(Leaderboard(made, Store(RESULTS / "records" / "ptbxl")))
+    plan = plan_of(parser().parse_args(["leaderboard", "ptbxl"]))
+    figures = label_efficiency.draw(Leaderboard(plan, Store(RESULTS / "records" / "ptbxl")))
     assert style.save(figures["label_efficiency"], "svg") == committed, "draw it again from the records"
 
 
@@ -63,13 +63,13 @@ def test_every_method_beats_its_own_random_weights_on_real_recordings():
 
 def _at_ten_percent(suite):
     """Row -> label set -> the primary metric of the linear probe on 10 % of the labels."""
-    found = {}
+    result = {}
     with (RESULTS / "leaderboards" / f"{suite}.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["task"] == "linear_probe" and "fraction=0.1;" in row["variant"] + ";":
-                found.setdefault(row["method"], {})[row["label_set"]] = float(row["mean"])
-    assert all(len(values) == 4 for values in found.values())
-    return found
+                result.setdefault(row["method"], {})[row["label_set"]] = float(row["mean"])
+    assert all(len(values) == 4 for values in result.values())
+    return result
 
 
 def test_committed_records_name_no_person_and_no_machine():

@@ -17,30 +17,30 @@ PINNED = Path(__file__).with_name("defaults.json")
 
 
 def current() -> dict[str, dict]:
-    found = {}
+    result = {}
     for registry in (METHODS, TASKS, DATASETS):
         for name in registry.names():
             if registry.origin(name) != "built-in":
                 continue
             cls = registry.get(name)
             version = cls.card.version if hasattr(cls, "card") else cls.version
-            found[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(options(cls))}
+            result[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(options(cls))}
     training = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
-    return {**found, "training": {"version": 1, "defaults": canonical(training)}}
+    return {**result, "training": {"version": 1, "defaults": canonical(training)}}
 
 
 def test_defaults_change_with_the_version_only():
     pinned, now = json.loads(PINNED.read_text("utf-8")), current()
     problems = []
     for name, entry in now.items():
-        known = pinned.get(name)
-        if known is None:
+        reference = pinned.get(name)
+        if reference is None:
             problems.append(f"{name} is new: pin it")
-        elif known["version"] == entry["version"]:
-            changed = {key for key, value in known["defaults"].items() if entry["defaults"].get(key, ...) != value}
-            problems += [f"{name}: the default of {key} changed; raise the version" for key in sorted(changed)]
+        elif reference["version"] == entry["version"]:
+            variant = {key for key, value in reference["defaults"].items() if entry["defaults"].get(key, ...) != value}
+            problems += [f"{name}: the default of {key} changed; raise the version" for key in sorted(variant)]
             problems += [
-                f"{name}: {key} is new: pin it" for key in sorted(entry["defaults"].keys() - known["defaults"])
+                f"{name}: {key} is new: pin it" for key in sorted(entry["defaults"].keys() - reference["defaults"])
             ]
         else:
             problems.append(f"{name} has version {entry['version']}: pin it")

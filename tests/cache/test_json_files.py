@@ -25,10 +25,10 @@ def test_damage_is_made_anew_with_one_sentence(tmp_path, damage, seed):
     write_json(path, CONTENT)
     damage(path, seed)
 
-    def exactly(stored):
-        if set(stored) != set(CONTENT):
+    def exactly(content):
+        if set(content) != set(CONTENT):
             raise ValueError("other fields")
-        return stored
+        return content
 
     assert stored_json(path, lambda: CONTENT, exactly, sentences.append) == CONTENT
     assert len(sentences) == 1 and str(path) in sentences[0] and "made anew" in sentences[0]
@@ -47,7 +47,7 @@ def test_what_cannot_be_read_or_is_of_another_kind_is_made_anew(tmp_path, old):
     path, sentences = tmp_path / "x.json", []
     path.write_text(old)
     assert (
-        stored_json(path, lambda: {"a": 1}, lambda stored: stored["a"], sentences.append) == 1 and len(sentences) == 1
+        stored_json(path, lambda: {"a": 1}, lambda content: content["a"], sentences.append) == 1 and len(sentences) == 1
     )
 
 

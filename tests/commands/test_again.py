@@ -37,13 +37,13 @@ def test_changed_code_is_told_marked_and_made_anew_on_demand(suite, prepared_hom
         why = "outdated: 1 cells, of merl: the code of its method, the training of its weights has changed since"
         assert why in capsys.readouterr().out
         assert main(["leaderboard", *suite]) == 0
-        said = capsys.readouterr().out
-        assert "OUTDATED: numbers of other code than is installed: merl (1)" in said and "--again merl" in said
+        output = capsys.readouterr().out
+        assert "OUTDATED: numbers of other code than is installed: merl (1)" in output and "--again merl" in output
         assert main(["leaderboard", *suite, "--strict"]) == 4
 
         assert main(["run", *suite, "--again", "merl"]) == 0
-        said = capsys.readouterr()
-        assert "1 records of merl were set aside" in said.err and "the weights in" in said.err
+        output = capsys.readouterr()
+        assert "1 records of merl were set aside" in output.err and "the weights in" in output.err
         assert list((prepared_home.pretrained / SET_ASIDE).iterdir())
     finally:
         standing.code_now.cache_clear()
@@ -56,11 +56,11 @@ def test_a_row_that_is_not_there_is_named(suite, capsys):
 
 def test_discarded_rows_are_missing_and_their_records_kept(suite, prepared_home, capsys):
     assert main(["run", *suite[:1], "--methods", "handcrafted", "--tasks", "linear_probe", *SETS, "-q"]) == 0
-    chosen = [*suite[:1], "--methods", "handcrafted", "--tasks", "linear_probe", *SETS]
+    selection = [*suite[:1], "--methods", "handcrafted", "--tasks", "linear_probe", *SETS]
     capsys.readouterr()
-    assert main(["discard", *chosen]) == 0
+    assert main(["discard", *selection]) == 0
     assert "1 records of handcrafted were set aside in" in capsys.readouterr().out
-    assert main(["status", *chosen]) == 4
+    assert main(["status", *selection]) == 4
     assert list((prepared_home.records / SET_ASIDE).rglob("record.json"))
     assert not list(Store(prepared_home.records).records())
     assert main(["discard", str(suite[0])]) == 2

@@ -43,8 +43,8 @@ def new(tmp_path, monkeypatch):
 
 
 def test_a_new_method_keeps_the_contract_and_says_what_to_type_next(new, capsys, tmp_path):
-    made = new("method", "spectra")
-    assert failures(method_checks(made.Spectra(), made.Spectra())) == {}
+    product = new("method", "spectra")
+    assert failures(method_checks(product.Spectra(), product.Spectra())) == {}
     out = capsys.readouterr().out
     assert f"pip install --no-deps -e {tmp_path / 'spectra'}" in out and "ecgarena check spectra" in out
     user_lines = (tmp_path / "spectra" / "ecgarena_spectra.py").read_text().splitlines()
@@ -62,8 +62,8 @@ def test_in_a_checkout_files_go_to_their_places(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for kind in ("method", "task", "dataset"):
         assert main(["new", kind, f"my_{kind}"]) == 0
-    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} - {"pyproject.toml"}
-    assert made == {
+    product = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} - {"pyproject.toml"}
+    assert product == {
         "methods/my_method.py", "tests/methods/test_my_method.py", "tasks/suites/my_method_demo.toml",
         "tasks/my_task.py", "tests/tasks/test_my_task.py", "tasks/suites/my_task_demo.toml",
         "benchmark/datasets/my_dataset.py", "tests/datasets/test_my_dataset.py",
@@ -75,8 +75,8 @@ def test_in_a_checkout_files_go_to_their_places(tmp_path, monkeypatch, capsys):
 def test_what_is_in_the_way_is_said_at_once_and_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["new", "method", "merl"]) == 2
-    said = capsys.readouterr().err
-    assert "called 'merl' already (built-in)" in said and "--out DIR" in said
+    error_text = capsys.readouterr().err
+    assert "called 'merl' already (built-in)" in error_text and "--out DIR" in error_text
     assert main(["new", "task", "Not-A-Name", "--out", str(tmp_path)]) == 2
     assert "small letters" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").write_text("mine")
@@ -98,18 +98,18 @@ class Careless(FakeMethod):
     """Looks at the rest of the batch, and fails where there is no signal."""
 
     def ecg_features(self, ecg):
-        found = super().ecg_features(ecg)
-        return found - found.mean(0)
+        result = super().ecg_features(ecg)
+        return result - result.mean(0)
 
     def ecg_embeddings(self, ecg):
         return torch.log(ecg.std(-1))
 
 
 def test_every_failure_is_listed_with_what_was_expected():
-    found = failures(method_checks(Careless()))
-    assert set(found) == {"ecg_features", "ecg_embeddings", "text_embeddings"}
-    assert "depends on the others in its batch" in found["ecg_features"]
-    assert "flat at 0 mV" in found["ecg_embeddings"]
+    result = failures(method_checks(Careless()))
+    assert set(result) == {"ecg_features", "ecg_embeddings", "text_embeddings"}
+    assert "depends on the others in its batch" in result["ecg_features"]
+    assert "flat at 0 mV" in result["ecg_embeddings"]
 
 
 def test_a_task_that_draws_and_one_that_forgets_its_metric(new):
@@ -124,8 +124,8 @@ def test_a_task_that_draws_and_one_that_forgets_its_metric(new):
         def score(self, predictions, truth):
             return Scores({"other": float("inf")})
 
-    found = failures(task_checks(Random()))
-    assert set(found) == {"determinism", "score"} and "unseeded" in found["determinism"]
+    result = failures(task_checks(Random()))
+    assert set(result) == {"determinism", "score"} and "unseeded" in result["determinism"]
 
     @dataclass(frozen=True)
     class Peeking(fine):
@@ -150,18 +150,18 @@ def test_a_dataset_that_shares_patients_or_gives_microvolt(new):
             raw = super().read(entry, root)
             return replace(raw, gain=raw.gain / 1000)
 
-    found = failures(dataset_checks(Sloppy(), write_folder))
-    assert set(found) == {"patients", "signals"}
-    assert "in 3 splits" in found["patients"] or "in 2 splits" in found["patients"]
-    assert "units per millivolt" in found["signals"]
+    result = failures(dataset_checks(Sloppy(), write_folder))
+    assert set(result) == {"patients", "signals"}
+    assert "in 3 splits" in result["patients"] or "in 2 splits" in result["patients"]
+    assert "units per millivolt" in result["signals"]
 
 
 def test_check_on_the_command_line(capsys):
     assert main(["check", "handcrafted"]) == 0
     assert "passed  ecg_features" in capsys.readouterr().out
     assert main(["check", "synthetic", "--set", "patients=5", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["kind"] == "dataset" and all(check["passed"] for check in found["checks"].values())
+    content = json.loads(capsys.readouterr().out)
+    assert content["kind"] == "dataset" and all(check["passed"] for check in content["checks"].values())
     assert main(["check", "handcraftd"]) == 2 and "did you mean 'handcrafted'" in capsys.readouterr().err
 
 
@@ -188,8 +188,8 @@ def test_from_the_command_to_a_row_in_a_leaderboard(tmp_path):
 
     assert ecgarena("new", "method", "spectra", "--out", "package").returncode == 0
     subprocess.run([sys.executable, "-m", *SITE, str(site), str(tmp_path / "package")], check=True)
-    listed = ecgarena("list", "methods").stdout
-    assert "spectra  (plug-in ecgarena-spectra)" in listed
+    names = ecgarena("list", "methods").stdout
+    assert "spectra  (plug-in ecgarena-spectra)" in names
     assert ecgarena("check", "spectra").returncode == 0
     ran = ecgarena("run", "package/spectra_demo.toml", "-q")
     assert ran.returncode == 0, ran.stderr
@@ -210,11 +210,11 @@ def test_a_broken_plug_in_is_named_with_its_distribution_and_stops_nobody(tmp_pa
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["list", "methods"]) == 0
-    said = capsys.readouterr()
-    assert "broken  (plug-in careless)" in said.out and "handcrafted" in said.out
-    assert "'merl' of the distribution careless is hidden by the built-in one" in said.err
+    output = capsys.readouterr()
+    assert "broken  (plug-in careless)" in output.out and "handcrafted" in output.out
+    assert "'merl' of the distribution careless is hidden by the built-in one" in output.err
     assert main(["check", "broken"]) == 2
-    said = capsys.readouterr().err
-    assert "'broken' of the distribution careless is broken" in said and "no_such_package" in said
+    output = capsys.readouterr().err
+    assert "'broken' of the distribution careless is broken" in output and "no_such_package" in output
     assert main(["check", "wrong"]) == 2
     assert "no subclass of benchmark.api.Method" in capsys.readouterr().err

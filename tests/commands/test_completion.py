@@ -15,7 +15,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 @pytest.fixture
-def offered(shell):
+def offers(shell):
     """What bash offers after a line; its own function asks, as at TAB."""
     if shutil.which("bash") is None:
         pytest.skip("there is no bash on this machine")
@@ -40,14 +40,14 @@ def offered(shell):
         ("ecgarena completion ", {"bash", "zsh"}, {"fish"}),
     ],
 )
-def test_bash_offers_what_may_come_next(offered, line, some, none):
-    found = set(offered(line))
-    assert some <= found and not none & found
+def test_bash_offers_what_may_come_next(offers, line, some, none):
+    result = set(offers(line))
+    assert some <= result and not none & result
 
 
-def test_keys_of_cells_are_offered(offered, home):
+def test_keys_of_cells_are_offered(offers, home):
     (home.records / "linear_probe" / "merl" / "3fa2c0ffee").mkdir(parents=True)
-    assert offered("ecgarena explain 3f") == ["3fa2c0ffee"]
+    assert offers("ecgarena explain 3f") == ["3fa2c0ffee"]
 
 
 def test_zsh_takes_the_function(shell):
@@ -60,10 +60,10 @@ def test_zsh_takes_the_function(shell):
 
 def test_a_tab_imports_nothing_heavy(ecgarena, tmp_path):
     line = "ecgarena show me"
-    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
-    asked["_ARGCOMPLETE_STDOUT_FILENAME"] = str(tmp_path / "offered")
+    requests = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    requests["_ARGCOMPLETE_STDOUT_FILENAME"] = str(tmp_path / "offered")
     command = [sys.executable, "-X", "importtime", str(ecgarena)]
-    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**os.environ, **requests}, capture_output=True, text=True, check=False)
     imported = {row.rsplit("|", 1)[1].strip() for row in done.stderr.splitlines() if row.startswith("import time:")}
     assert (tmp_path / "offered").read_text().strip() == "merl" and "argcomplete" in imported
     assert not imported & {"torch", "pandas", "sklearn", "numpy", "scipy", "rich", "pydantic"}

@@ -30,9 +30,11 @@ def test_which_commands_speak_json():
 
 def test_what_there_is(answer):
     assert "merl" in answer("list", "methods")[1]["methods"]
-    shown = answer("show", "merl")[1]
+    output = answer("show", "merl")[1]
     assert (
-        shown["kind"] == "method" and shown["options"]["temperature"] == 0.07 and "ICML 2024" in shown["card"]["paper"]
+        output["kind"] == "method"
+        and output["options"]["temperature"] == 0.07
+        and "ICML 2024" in output["card"]["paper"]
     )
     dataset = answer("show", "csn")[1]
     assert len(dataset["label_sets"]["all"]) == 38 and dataset["required"] == []
@@ -40,10 +42,10 @@ def test_what_there_is(answer):
 
 
 def test_a_suite_from_its_data_to_a_comparison(answer, home, two_methods, capsys):
-    code, prepared = answer("data", "prepare", "synthetic", "--set", "patients=120", "-q")
-    assert code == 0 and prepared["recordings"] == sum(prepared["splits"].values())
-    code, checked = answer("data", "check", "synthetic", "--set", "patients=120")
-    assert code == 0 and checked["digest"] == prepared["digest"]
+    code, preparation = answer("data", "prepare", "synthetic", "--set", "patients=120", "-q")
+    assert code == 0 and preparation["recordings"] == sum(preparation["splits"].values())
+    code, count = answer("data", "check", "synthetic", "--set", "patients=120")
+    assert code == 0 and count["digest"] == preparation["digest"]
 
     code, before = answer("plan", str(two_methods))
     assert code == 0 and not before["done"] and len(before["skipped"]) == 2
@@ -53,24 +55,24 @@ def test_a_suite_from_its_data_to_a_comparison(answer, home, two_methods, capsys
     code, counts = answer("status", str(two_methods))
     assert code == 0 and sum(row["done"] for row in counts) == len(before["todo"])
 
-    code, compared = answer("compare", "handcrafted", "random_init", "--suite", str(two_methods))
-    assert code == 0 and len(compared["questions"]) == 2
-    for line in compared["questions"]:
+    code, comparison = answer("compare", "handcrafted", "random_init", "--suite", str(two_methods))
+    assert code == 0 and len(comparison["questions"]) == 2
+    for line in comparison["questions"]:
         assert line["better"] in ("a", "b", "not separated") and 0 <= line["p_corrected"] <= 1
         assert line["difference"]["value"] == pytest.approx(line["a"] - line["b"])
     key = before["todo"][0]["key"]
-    code, searched = answer("search", key[:10], "--out", str(home.root / "search"))
-    assert code == 0 and len(searched["trials"]) == 3 and (home.root / "search" / f"search-{key}.json").is_file()
+    code, search = answer("search", key[:10], "--out", str(home.root / "search"))
+    assert code == 0 and len(search["trials"]) == 3 and (home.root / "search" / f"search-{key}.json").is_file()
 
 
 def test_weights_made_alone(answer, prepared_home):
-    given = ["width=8", "rate=100.0", "embed_dim=16", "text_model=small", "training.epochs=1"]
-    options = [part for text in given for part in ("--set", text)]
-    code, made = answer("pretrain", "merl", "--data", "synthetic", "--data-set", "patients=120", "-q", *options)
-    assert code == 0 and made["weights"].endswith("weights.safetensors") and len(made["sha256"]) == 64
+    arguments = ["width=8", "rate=100.0", "embed_dim=16", "text_model=small", "training.epochs=1"]
+    options = [part for text in arguments for part in ("--set", text)]
+    code, product = answer("pretrain", "merl", "--data", "synthetic", "--data-set", "patients=120", "-q", *options)
+    assert code == 0 and product["weights"].endswith("weights.safetensors") and len(product["sha256"]) == 64
 
 
 def test_a_mistake_leaves_stdout_empty(home, capsys):
     assert main(["show", "merll", "--json"]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and "did you mean 'merl'?" in said.err
+    output = capsys.readouterr()
+    assert output.out == "" and "did you mean 'merl'?" in output.err

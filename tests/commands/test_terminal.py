@@ -24,18 +24,18 @@ with reporter() as on_event:
 
 def on_a_terminal(**environment: str) -> str:
     """What `SHOW` writes when stderr is a terminal."""
-    ours, theirs = pty.openpty()
-    given = {**os.environ, "TERM": "xterm-256color", **environment}
-    subprocess.run([sys.executable, "-c", SHOW], stderr=theirs, env=given, check=True)
-    os.close(theirs)
-    seen = b""
+    actual, expected = pty.openpty()
+    options = {**os.environ, "TERM": "xterm-256color", **environment}
+    subprocess.run([sys.executable, "-c", SHOW], stderr=expected, env=options, check=True)
+    os.close(expected)
+    calls = b""
     try:
-        while part := os.read(ours, 4096):
-            seen += part
+        while part := os.read(actual, 4096):
+            calls += part
     except OSError:  # the terminal has no writer left
         pass
-    os.close(ours)
-    return seen.decode()
+    os.close(actual)
+    return calls.decode()
 
 
 def test_colour_on_a_terminal_unless_no_color_is_set(monkeypatch):
@@ -51,7 +51,7 @@ def test_a_log_file_gets_plain_lines():
     assert [line.split(maxsplit=1)[1] for line in done.stderr.splitlines()] == ["failed merl, 1 %", "features: 1/2"]
 
 
-def said(**how: bool) -> str:
+def lines_for(**how: bool) -> str:
     stream = io.StringIO()
     on_event = LineReporter(stream, **how)
     on_event(Event("note", "10 cells"))
@@ -64,9 +64,9 @@ def said(**how: bool) -> str:
 
 
 def test_quiet_and_verbose_lines():
-    assert said(quiet=True) == "10 cells\nfailed merl, 10 %: no memory\n"
-    assert said().splitlines() == ["10 cells", "features: 1/9", "done   merl, 1 %", "failed merl, 10 %: no memory"]
-    loud = said(verbose=True)
+    assert lines_for(quiet=True) == "10 cells\nfailed merl, 10 %: no memory\n"
+    assert lines_for().splitlines() == ["10 cells", "features: 1/9", "done   merl, 1 %", "failed merl, 10 %: no memory"]
+    loud = lines_for(verbose=True)
     assert "begin  merl, 1 % (3fa2)" in loud and loud.count("features: ") == 3
 
 
@@ -104,6 +104,6 @@ def test_ctrl_c_leaves_no_failed_cell_and_says_how_to_go_on(prepared_home, two_m
     rest = running.stderr.read()
     assert running.wait() == 130 and "Traceback" not in rest
     assert f"go on with: ecgarena {' '.join(command)}" in rest
-    stored = list(prepared_home.records.rglob("record.json"))
-    assert stored and all('"status": "done"' in path.read_text() for path in stored)
+    content = list(prepared_home.records.rglob("record.json"))
+    assert content and all('"status": "done"' in path.read_text() for path in content)
     assert main(["status", str(two_methods)]) == 4

@@ -45,8 +45,8 @@ def test_gain_baseline_case_and_order_of_the_file_do_not_matter(order, gain, bas
     gains = gains / np.abs(millivolt * gains).max() * min(30000, np.abs(millivolt * gains).max())  # into int16
     adc = np.round(millivolt * gains + baseline).astype(np.int16)
     names = tuple(LEADS[lead].upper() if upper else f"Lead {LEADS[lead]}" for lead in order)
-    chosen = list(order)
-    converted = to_millivolt(adc[chosen], gains[chosen, 0], np.full(12, baseline))[lead_positions(names)]
+    selection = list(order)
+    converted = to_millivolt(adc[selection], gains[selection, 0], np.full(12, baseline))[lead_positions(names)]
     assert np.abs(converted - millivolt).max() <= 0.51 / gains.min()
 
 
@@ -72,9 +72,9 @@ def test_one_conversion_to_millivolt_serves_one_recording_and_many(seed, gain):
 def test_padding_is_zero_and_stays_out_of_the_statistics():
     short = ECG[..., :3000] + 2.0
     for scaling in SCALINGS:
-        found = adapt(short, 500, SignalSpec(rate=500, scaling=scaling))
+        output_signal = adapt(short, 500, SignalSpec(rate=500, scaling=scaling))
         alone = adapt(short, 500, SignalSpec(rate=500, seconds=6, scaling=scaling))
-        assert np.array_equal(found[..., :3000], alone) and not found[..., 3000:].any(), scaling
+        assert np.array_equal(output_signal[..., :3000], alone) and not output_signal[..., 3000:].any(), scaling
 
 
 def test_a_crop_is_taken_where_the_spec_says():
@@ -91,8 +91,8 @@ def tones(rate, *frequencies):
 def test_filters_keep_the_band_without_a_phase_shift():
     inner = slice(1000, -1000)
     drift_and_hum = tones(500, 0.1, 10, 50, 120) + 3.0
-    found = adapt(drift_and_hum, 500, SignalSpec(rate=500, band_pass=(0.67, 40.0), notch=50.0))[0, 0, inner]
-    assert np.abs(found - tones(500, 10)[0, 0, inner]).max() < 0.06
+    output_signal = adapt(drift_and_hum, 500, SignalSpec(rate=500, band_pass=(0.67, 40.0), notch=50.0))[0, 0, inner]
+    assert np.abs(output_signal - tones(500, 10)[0, 0, inner]).max() < 0.06
     notched = adapt(drift_and_hum, 500, SignalSpec(rate=500, notch=50.0))[0, 0, inner]
     assert np.abs(notched - (tones(500, 0.1, 10, 120) + 3.0)[0, 0, inner]).max() < 0.03
 
@@ -128,8 +128,8 @@ def test_all_mistakes_of_a_spec_are_one_error():
 
 def test_a_rate_above_the_recordings_own_is_said():
     assert band_limit(500, SignalSpec(rate=100)) is None and band_limit(100, SignalSpec(rate=100)) is None
-    said = band_limit(100, SignalSpec(rate=500, band_pass=(0.67, 60), notch=50))
-    assert "recorded at 100 Hz and resampled to 500 Hz" in said and "nothing above 50 Hz" in said
-    assert "the low-pass at 60 Hz and the notch at 50 Hz had nothing to remove" in said
-    found = adapt(tones(100, 0.05, 10), 100, SignalSpec(rate=500, band_pass=(0.67, 60), notch=50))
-    assert np.abs(found - tones(500, 10))[..., 1000:-1000].max() < 0.03  # the high-pass is still there
+    output = band_limit(100, SignalSpec(rate=500, band_pass=(0.67, 60), notch=50))
+    assert "recorded at 100 Hz and resampled to 500 Hz" in output and "nothing above 50 Hz" in output
+    assert "the low-pass at 60 Hz and the notch at 50 Hz had nothing to remove" in output
+    output_signal = adapt(tones(100, 0.05, 10), 100, SignalSpec(rate=500, band_pass=(0.67, 60), notch=50))
+    assert np.abs(output_signal - tones(500, 10))[..., 1000:-1000].max() < 0.03  # the high-pass is still there

@@ -26,7 +26,7 @@ def data(prepared_home):
 
 def problems(data, dataset=None, root=None):
     findings = check(PreparedDataset(data.path), dataset or Synthetic(patients=120), root).findings
-    return {name: [finding.problem for finding in found if finding.wrong] for name, found in findings.items()}
+    return {name: [finding.problem for finding in result if finding.wrong] for name, result in findings.items()}
 
 
 def test_a_sound_store_passes(data, capsys):
@@ -60,7 +60,7 @@ def test_duplicates_are_named_and_weigh_more_across_splits(data, reseal, capsys)
 
 
 @pytest.mark.parametrize("damage, said", [("swap", "limb leads"), ("unit", "recordings span less"), ("rate", "rate: ")])
-def test_sentinels_watch_over_the_whole_set(data, reseal, damage, said):
+def test_sentinels_watch_over_the_whole_set(data, reseal, damage, output):
     samples = np.memmap(data.path / "signals.i16", "<i2", "r+").reshape(len(data), 12, -1)
     if damage == "swap":
         samples[:, [0, 1]] = samples[:, [1, 0]]
@@ -70,7 +70,7 @@ def test_sentinels_watch_over_the_whole_set(data, reseal, damage, said):
     if damage == "unit":
         np.save(data.path / "calibration.npy", np.load(data.path / "calibration.npy") * 1000)
     reseal(data.path)
-    assert any(said in problem for problem in problems(data)["signals"])
+    assert any(output in problem for problem in problems(data)["signals"])
 
 
 def test_tables_that_do_not_fit_stop_the_check(data, reseal):
@@ -78,9 +78,9 @@ def test_tables_that_do_not_fit_stop_the_check(data, reseal):
     lines = table.read_text().splitlines()
     table.write_text("\n".join([*lines[:-1], lines[1]]) + "\n")
     reseal(data.path)
-    found = problems(data)
-    assert "1 record ids occur twice" in found["tables"] and "signals" not in found
-    assert any("overlap or leave gaps" in problem for problem in found["tables"])
+    result = problems(data)
+    assert "1 record ids occur twice" in result["tables"] and "signals" not in result
+    assert any("overlap or leave gaps" in problem for problem in result["tables"])
 
 
 def test_a_patient_in_two_splits_is_seen(data, reseal):
@@ -95,15 +95,15 @@ def test_a_patient_in_two_splits_is_seen(data, reseal):
 def test_counts_are_those_on_the_card(home, tmp_path):
     write_ptbxl(tmp_path / "ptbxl", patients=30)
     data = prepare("ptbxl", {}, home, tmp_path / "ptbxl")
-    found = problems(data, PTBXL())["counts"]
-    assert len(found) == 14 and any("recordings are indexed, 21799 expected" in problem for problem in found)
-    assert any("super: train has" in problem and "17084 expected" in problem for problem in found)
+    result = problems(data, PTBXL())["counts"]
+    assert len(result) == 14 and any("recordings are indexed, 21799 expected" in problem for problem in result)
+    assert any("super: train has" in problem and "17084 expected" in problem for problem in result)
 
 
 def test_missing_files_are_wrong_where_the_card_knows_how_many_there_are(home, tmp_path):
     write_cpsc2018(tmp_path / "cpsc2018")
     data = prepare("cpsc2018", {}, home, tmp_path / "cpsc2018")
-    assert any("recordings are indexed, 6877 expected" in found for found in problems(data, CPSC2018())["counts"])
+    assert any("recordings are indexed, 6877 expected" in result for result in problems(data, CPSC2018())["counts"])
 
 
 def test_originals_are_compared(home, tmp_path, monkeypatch, capsys):

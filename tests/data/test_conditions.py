@@ -34,9 +34,9 @@ def test_the_default_enters_no_key():
         ),
     ],
 )
-def test_stored_form_and_title(condition, stored, title):
-    assert condition.to_json() == stored and condition.title == title
-    assert SignalCondition.from_json(stored).to_json() == stored
+def test_stored_form_and_title(condition, content, title):
+    assert condition.to_json() == content and condition.title == title
+    assert SignalCondition.from_json(content).to_json() == content
 
 
 def test_few_leads_hold_everywhere_and_noise_in_test():
@@ -48,9 +48,9 @@ def test_few_leads_hold_everywhere_and_noise_in_test():
 
 
 def test_a_suite_writes_grids():
-    written = [{}, {"leads": [1, 6]}, {"leads": ["V1", "V2"]}, {"perturb": ["white", "wander"], "strength": [0.1, 1]}]
-    found = list(expand_conditions(written, "task x"))
-    assert [condition.title for condition in found] == [
+    texts = [{}, {"leads": [1, 6]}, {"leads": ["V1", "V2"]}, {"perturb": ["white", "wander"], "strength": [0.1, 1]}]
+    result = list(expand_conditions(texts, "task x"))
+    assert [condition.title for condition in result] == [
         *("as recorded", "leads I", "6 leads", "leads V1, V2"),
         *("white 0.1 mV rms", "white 1 mV rms", "wander 0.1 mV", "wander 1 mV"),
     ]
@@ -70,9 +70,9 @@ def test_a_suite_writes_grids():
         ({"leads": 1, "splits": "val"}, "'test' or 'all'"),
     ],
 )
-def test_a_wrong_condition_is_named(written, message):
+def test_a_wrong_condition_is_named(texts, message):
     with pytest.raises(UsageError, match=message):
-        list(expand_conditions([written], "task x"))
+        list(expand_conditions([texts], "task x"))
 
 
 def test_signals_are_read_under_the_condition(synthetic_home):

@@ -24,9 +24,9 @@ INPUTS = int(os.environ.get("ECGARENA_FUZZ", "2400"))
 
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_files_are_read_or_refused():
-    ended, faults = fuzz(INPUTS, seed=int(os.environ.get("ECGARENA_FUZZ_SEED", "0")))
+    outcome, faults = fuzz(INPUTS, seed=int(os.environ.get("ECGARENA_FUZZ_SEED", "0")))
     assert not faults, "\n".join(faults[:5])
-    assert sum(ended.values()) >= INPUTS * 0.95 and len(ended) > 16
+    assert sum(outcome.values()) >= INPUTS * 0.95 and len(outcome) > 16
 
 
 numbers = st.one_of(st.integers(-(10**20), 10**20).map(str), st.floats().map(str), st.text(max_size=8))
@@ -46,8 +46,8 @@ def test_any_header_is_read_or_refused(tmp_path, first, form, gain, zero, commen
     (tmp_path / "r.hea").write_bytes("\n".join([" ".join(head), *lines[1:], f"#{comment}"]).encode("utf-8", "replace"))
     try:
         parse_header(tmp_path / "r.hea")
-        found = read_wfdb(tmp_path / "r")
+        result = read_wfdb(tmp_path / "r")
     except RecordingError:
         return
-    assert found.adc.dtype == np.int16 and found.gain.dtype == float and found.baseline.dtype.kind == "i"
-    assert np.isfinite(found.gain).all() and (found.gain != 0).all()
+    assert result.adc.dtype == np.int16 and result.gain.dtype == float and result.baseline.dtype.kind == "i"
+    assert np.isfinite(result.gain).all() and (result.gain != 0).all()

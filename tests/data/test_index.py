@@ -20,8 +20,8 @@ def whole(count: int) -> list[RecordingEntry]:
 def test_chunks_hold_the_entries_in_order(tmp_path):
     index = write_index("set", whole(10), tmp_path / "index", 4)
     assert [len(chunk) for chunk in index.chunks()] == [4, 4, 2]
-    assert [found.record_id for found in index] == [f"r{number}" for number in range(10)]
-    assert [found.record_id for chunk in index.chunks(skip=1) for found in chunk] == [f"r{n}" for n in range(4, 10)]
+    assert [result.record_id for result in index] == [f"r{number}" for number in range(10)]
+    assert [result.record_id for chunk in index.chunks(skip=1) for result in chunk] == [f"r{n}" for n in range(4, 10)]
     assert index.recordings == 10 and index.readable == 10
 
 

@@ -17,24 +17,24 @@ SIGNAL = np.random.default_rng(0).normal(size=(12, 50))
 def test_files_by_scipy_are_read(tmp_path, compressed):
     content = {"ECG": {"sex": "Female", "age": 63.0, "data": SIGNAL}}
     scipy.io.savemat(tmp_path / "A0001.mat", content, do_compression=compressed)
-    found = read_matlab_ecg(tmp_path / "A0001.mat")
-    assert np.array_equal(found.millivolt, SIGNAL) and found.sex == "Female" and found.age == 63
+    result = read_matlab_ecg(tmp_path / "A0001.mat")
+    assert np.array_equal(result.millivolt, SIGNAL) and result.sex == "Female" and result.age == 63
 
 
 def test_the_fake_is_what_scipy_reads(tmp_path):
     (tmp_path / "a.mat").write_bytes(matlab_file(SIGNAL, "Male", 52))
-    theirs = scipy.io.loadmat(tmp_path / "a.mat")["ECG"][0, 0]
-    ours = read_matlab_ecg(tmp_path / "a.mat")
-    assert np.array_equal(theirs["data"], SIGNAL) and np.array_equal(ours.millivolt, SIGNAL)
-    assert str(theirs["sex"][0]) == ours.sex == "Male" and ours.age == int(theirs["age"][0, 0]) == 52
+    expected = scipy.io.loadmat(tmp_path / "a.mat")["ECG"][0, 0]
+    actual = read_matlab_ecg(tmp_path / "a.mat")
+    assert np.array_equal(expected["data"], SIGNAL) and np.array_equal(actual.millivolt, SIGNAL)
+    assert str(expected["sex"][0]) == actual.sex == "Male" and actual.age == int(expected["age"][0, 0]) == 52
 
 
 def test_real_files_equal_scipy(shared):
     for path in sorted((shared / "data" / "cpsc2018" / "native_mat").glob("*.mat")):
-        theirs, ours = scipy.io.loadmat(path)["ECG"][0, 0], read_matlab_ecg(path)
-        assert np.array_equal(theirs["data"], ours.millivolt)
-        assert str(theirs["sex"][0]) == ours.sex and float(theirs["age"][0, 0]) == ours.age
-        assert read_matlab_person(path) == (ours.sex, ours.age)
+        expected, actual = scipy.io.loadmat(path)["ECG"][0, 0], read_matlab_ecg(path)
+        assert np.array_equal(expected["data"], actual.millivolt)
+        assert str(expected["sex"][0]) == actual.sex and float(expected["age"][0, 0]) == actual.age
+        assert read_matlab_person(path) == (actual.sex, actual.age)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_broken_files_are_one_clear_error(tmp_path, monkeypatch, change, words):
 
 
 def bomb(good: bytes, content: bytes) -> bytes:
-    packed = zlib.compress(content)
-    return good[:128] + (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed
+    archive = zlib.compress(content)
+    return good[:128] + (15).to_bytes(4, "little") + len(archive).to_bytes(4, "little") + archive
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -11,7 +11,7 @@ from benchmark.errors import MissingError, UsageError
 from tasks.linear_probe import LinearProbe
 
 # training recordings, those of the 1 % and the 10 % subset, and how many classes have no positive in these
-KNOWN = {
+EXPECTED = {
     ("ptbxl", "super"): (17084, 170, 1708, 0, 0),
     ("ptbxl", "sub"): (17084, 170, 1708, 1, 0),
     ("ptbxl", "form"): (7197, 71, 719, 4, 1),
@@ -39,14 +39,14 @@ def labels_in_file(merl, dataset, label_set):
 
 
 def test_sizes_and_empty_classes_are_those_of_merl(merl):
-    for (dataset, label_set), (count, *expected) in KNOWN.items():
+    for (dataset, label_set), (count, *expected) in EXPECTED.items():
         ids = merl_training_ids(dataset, label_set)
         labels, classes = labels_in_file(merl, dataset, label_set)
         assert len(ids) == len(set(ids)) == count
-        found = [merl_subset(dataset, label_set, ids, labels, classes, fraction) for fraction in (0.01, 0.1)]
-        empty = [sum(not positives for positives in subset.positives.values()) for subset in found]
-        assert [*(len(subset.rows) for subset in found), *empty] == expected, (dataset, label_set)
-        assert all(subset.note == NOTE == subset.summary()["note"] for subset in found)
+        result = [merl_subset(dataset, label_set, ids, labels, classes, fraction) for fraction in (0.01, 0.1)]
+        empty = [sum(not positives for positives in subset.positives.values()) for subset in result]
+        assert [*(len(subset.rows) for subset in result), *empty] == expected, (dataset, label_set)
+        assert all(subset.note == NOTE == subset.summary()["note"] for subset in result)
     assert merl_training_ids("cpsc2018", "rhythm")[0] == "A4898" and merl_training_ids("csn", "all")[0] == "JS08246"
 
 
@@ -55,9 +55,9 @@ def test_the_same_recordings_whatever_the_order_of_our_table(merl):
     labels, classes = labels_in_file(merl, "ptbxl", "form")
     order = np.random.default_rng(0).permutation(len(ids))
     plain = merl_subset("ptbxl", "form", ids, labels, classes, 0.01)
-    moved = merl_subset("ptbxl", "form", [ids[i] for i in order], labels[order], classes, 0.01)
-    assert {ids[row] for row in plain.rows} == {ids[order[row]] for row in moved.rows}
-    assert moved.positives == plain.positives
+    variant = merl_subset("ptbxl", "form", [ids[i] for i in order], labels[order], classes, 0.01)
+    assert {ids[row] for row in plain.rows} == {ids[order[row]] for row in variant.rows}
+    assert variant.positives == plain.positives
 
 
 def test_recordings_we_lack_are_counted_and_foreign_splits_refused(merl):

@@ -22,16 +22,16 @@ def strength_of(kind):
 
 @pytest.mark.parametrize("kind", NOISES)
 def test_noise_arises_at_electrodes_so_that_einthoven_holds(kind):
-    found = perturb(still(), RATE, kind, 0.3, IDS)
-    assert found.dtype == np.float32 and np.abs(found).max() > 0.05
-    assert einthoven_residual(found).max() < 1e-5
-    assert len({row.tobytes() for row in found}) == len(IDS)
+    output_signal = perturb(still(), RATE, kind, 0.3, IDS)
+    assert output_signal.dtype == np.float32 and np.abs(output_signal).max() > 0.05
+    assert einthoven_residual(output_signal).max() < 1e-5
+    assert len({row.tobytes() for row in output_signal}) == len(IDS)
 
 
 @pytest.mark.parametrize("kind", ["white", "muscle"])
 def test_the_strength_is_the_rms_at_an_electrode(kind):
-    found = perturb(still(16), RATE, kind, 0.2, [str(i) for i in range(16)])
-    rms = np.sqrt((found**2).mean(axis=(0, 2)))
+    output_signal = perturb(still(16), RATE, kind, 0.2, [str(i) for i in range(16)])
+    rms = np.sqrt((output_signal**2).mean(axis=(0, 2)))
     assert rms[LEADS.index("II")] == pytest.approx(0.2 * np.sqrt(2), rel=0.1)
     assert rms[LEADS.index("V3")] == pytest.approx(0.2 * np.sqrt(4 / 3), rel=0.1)
 
@@ -77,8 +77,8 @@ def test_a_swap_is_what_exchanged_electrodes_record(kind, pair):
     order = list(range(9))
     a, b = (ELECTRODES.index(name) for name in pair)
     order[a], order[b] = b, a
-    found = perturb(lead_matrix() @ electrodes, RATE, kind, 1.0, IDS[:3])
-    np.testing.assert_allclose(found, lead_matrix() @ electrodes[:, order], atol=1e-5)
+    output_signal = perturb(lead_matrix() @ electrodes, RATE, kind, 1.0, IDS[:3])
+    np.testing.assert_allclose(output_signal, lead_matrix() @ electrodes[:, order], atol=1e-5)
 
 
 def test_a_share_of_recordings_is_swapped():

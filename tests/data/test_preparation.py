@@ -51,11 +51,11 @@ def test_labels_and_members(home, root):
     data = prepare("ptbxl", {}, home, root)
     entries = PTBXL().entries(root)
     for name, classes in PTBXL.label_sets.items():
-        found = data.label_set(name)
-        assert found.classes == classes
+        result = data.label_set(name)
+        assert result.classes == classes
         members = [i for i, entry in enumerate(entries) if entry.labels[name]]
-        assert list(found.rows) == members
-        for row, matrix in zip(found.rows, found.matrix, strict=True):
+        assert list(result.rows) == members
+        for row, matrix in zip(result.rows, result.matrix, strict=True):
             assert tuple(np.array(classes)[matrix == 1]) == entries[row].labels[name]
     with pytest.raises(UsageError, match=r"no label set 'supper' \(did you mean 'super'\?\)"):
         data.label_set("supper")
@@ -68,7 +68,7 @@ def test_broken_recordings_are_left_out_and_named(home, root):
     records[2].with_suffix(".hea").write_text("nonsense\n")
     data = prepare("ptbxl", {}, home, root)
     left_out = findings(data).left_out
-    assert [found["record_id"] for found in left_out] == ["1", "2", "3"]
+    assert [result["record_id"] for result in left_out] == ["1", "2", "3"]
     assert data.manifest["left_out"] == 3 and len(data) == len(records) - 3 and "1" not in data.record_ids
     assert "00001_lr.dat" in left_out[0]["problem"] and "download it again" in left_out[0]["problem"]
     assert "3 recordings were left out:" in findings(data).summary()
@@ -95,20 +95,20 @@ class Odd(Synthetic):
         return RawSignal(adc, raw.gain, raw.baseline, raw.rate, raw.leads)
 
     def entries(self, root):
-        found = super().entries(root)
-        self.numbers = {entry.record_id: i for i, entry in enumerate(found)}
-        return found
+        result = super().entries(root)
+        self.numbers = {entry.record_id: i for i, entry in enumerate(result)}
+        return result
 
 
 def test_oddities_are_noticed(home, monkeypatch):
     monkeypatch.setattr("benchmark.data.store.preparation.DATASETS.get", lambda name: Odd)
     data = prepare("synthetic", {"patients": 30}, home)
     ids = [entry.record_id for entry in Odd(patients=30).entries(None)]
-    said = findings(data)
-    assert [found["record_id"] for found in said.left_out] == [ids[0], ids[4], ids[5]]
-    problems = " ".join(found["problem"] for found in said.left_out)
+    log = findings(data)
+    assert [result["record_id"] for result in log.left_out] == [ids[0], ids[4], ids[5]]
+    problems = " ".join(result["problem"] for result in log.left_out)
     assert "all leads are flat" in problems and "recorded at 50 Hz" in problems and "lead I is missing" in problems
-    kinds = {found["record_id"]: found["kind"] for found in said.remarks}
+    kinds = {result["record_id"]: result["kind"] for result in log.remarks}
     assert kinds[ids[1]] == "a flat lead" or "Einthoven" in kinds[ids[1]]
     assert "missing samples" in kinds[ids[2]] and "Einthoven" in kinds[ids[3]]
     row = list(data.record_ids).index(ids[2])
@@ -133,18 +133,18 @@ def test_recordings_of_different_lengths(home, monkeypatch):
 
 
 def test_one_patient_in_two_splits_is_refused(tmp_path):
-    def checked(entries):
+    def check_entries(entries):
         return write_index("synthetic", iter(entries), tmp_path / "index", chunk=7)
 
     entries = Synthetic(patients=20).entries(None)
-    moved = replace(entries[0], patient_id=next(e.patient_id for e in entries if e.split != entries[0].split))
-    assert list(checked(entries)) == entries and checked(entries).recordings == len(entries)
-    with pytest.raises(DataError, match=f"1 patients are in more than one split, patient '{moved.patient_id}' first"):
-        checked([moved, *entries[1:]])
+    variant = replace(entries[0], patient_id=next(e.patient_id for e in entries if e.split != entries[0].split))
+    assert list(check_entries(entries)) == entries and check_entries(entries).recordings == len(entries)
+    with pytest.raises(DataError, match=f"1 patients are in more than one split, patient '{variant.patient_id}' first"):
+        check_entries([variant, *entries[1:]])
     with pytest.raises(DataError, match=r"record ids occur twice(.|\n)*splits are train, val and test; it has dev"):
-        checked([*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
+        check_entries([*entries, entries[0], replace(entries[1], record_id="new", split="dev", patient_id="n")])
     with pytest.raises(DataError, match="it has no recordings"):
-        checked([])
+        check_entries([])
 
 
 def test_a_second_preparation_is_free_and_equal(home, root, tmp_path):
@@ -225,10 +225,10 @@ def test_a_killed_preparation_goes_on_where_it_stopped(home, tmp_path, monkeypat
     for name in ("signals.i16", "records.csv", "left_out.jsonl"):  # as if killed in the middle of the next chunk
         with (partial / name).open("ab") as file:
             file.write(b"half a line")
-    read, said, of = [], [], MIMICIVECG.read
+    read, output, of = [], [], MIMICIVECG.read
     monkeypatch.setattr(MIMICIVECG, "read", lambda self, entry, root: read.append(entry) or of(self, entry, root))
-    resumed = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=said.append)
-    assert "going on after 16 recordings that are prepared already" in said
+    resumed = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=output.append)
+    assert "going on after 16 recordings that are prepared already" in output
     assert [entry.record_id for entry in read] == list(resumed.record_ids[13:])  # 16, 3 of them left out
     whole = prepare("mimic_iv_ecg", {}, Home(tmp_path / "other"), tmp_path / "mimic")
     assert resumed.digest == whole.digest and resumed.manifest == whole.manifest
@@ -242,9 +242,9 @@ def test_a_killed_preparation_of_other_files_begins_anew(home, tmp_path, monkeyp
     killed(home, tmp_path / "mimic", chunks=2)
     table = tmp_path / "mimic" / "machine_measurements.csv"
     table.write_text(table.read_text().replace("EKG machine", "ECG apparatus"))
-    said = []
-    data = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=said.append)
-    assert not [line for line in said if "going on" in line] and "apparatus" in data.reports[0]
+    output = []
+    data = prepare("mimic_iv_ecg", {}, home, tmp_path / "mimic", say=output.append)
+    assert not [line for line in output if "going on" in line] and "apparatus" in data.reports[0]
 
 
 def test_workers_change_nothing(home, root, tmp_path):
@@ -260,12 +260,12 @@ def test_workers_change_nothing(home, root, tmp_path):
 def test_a_disk_too_small_is_refused_before_and_survived_during(home, root, monkeypatch):
     from benchmark.data.store import preparation, store_writer
 
-    said = []
+    output = []
     with monkeypatch.context() as patch:
         patch.setattr(preparation.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
         with pytest.raises(MissingError, match=r"has 1.0 MB free, the preparation needs 1\.\d MB; make room"):
-            prepare("ptbxl", {}, home, root, say=said.append)
-    assert "the store needs about 1." in said[1]
+            prepare("ptbxl", {}, home, root, say=output.append)
+    assert "the store needs about 1." in output[1]
     with monkeypatch.context() as patch:
         patch.setattr(
             store_writer, "write_text", lambda path, text: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))

@@ -52,9 +52,9 @@ def write(folder: Path, document: object, name: str = "small.json") -> str:
 
 
 def refusal(path: str) -> str:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         load_prompts(path)
-    return str(caught.value)
+    return str(error.value)
 
 
 # --- the project's own sets ----------------------------------------------------------------------
@@ -95,8 +95,8 @@ def test_the_languages_name_themselves_and_share_no_file() -> None:
 
 
 def test_the_label_sets_above_are_those_of_the_synthetic_dataset() -> None:
-    listed = {label_set: tuple(codes.split()) for (name, label_set), codes in LABEL_SETS.items() if name == "synthetic"}
-    assert DATASETS.get("synthetic").label_sets == listed, "add the new classes to every tasks/prompts/*.json"
+    names = {label_set: tuple(codes.split()) for (name, label_set), codes in LABEL_SETS.items() if name == "synthetic"}
+    assert DATASETS.get("synthetic").label_sets == names, "add the new classes to every tasks/prompts/*.json"
 
 
 def test_a_code_means_what_its_label_set_says() -> None:
@@ -118,12 +118,12 @@ def test_the_digest_ignores_layout_and_about_but_not_a_phrase(tmp_path: Path) ->
     first = load_prompts(write(tmp_path, small())).digest
     reordered = dict(reversed(small().items())) | {"about": "other words"}
     assert load_prompts(write(tmp_path, json.dumps(reordered, indent=7))).digest == first
-    changed = small()
-    changed["classes"]["ptbxl"]["super"]["MI"][0] = "old infarction"
-    assert load_prompts(write(tmp_path, changed)).digest != first
-    moved = small()
-    moved["classes"] = {"csn": moved["classes"]["ptbxl"]}
-    assert load_prompts(write(tmp_path, moved)).digest != first
+    variant = small()
+    variant["classes"]["ptbxl"]["super"]["MI"][0] = "old infarction"
+    assert load_prompts(write(tmp_path, variant)).digest != first
+    shifted_rows = small()
+    shifted_rows["classes"] = {"csn": shifted_rows["classes"]["ptbxl"]}
+    assert load_prompts(write(tmp_path, shifted_rows)).digest != first
 
 
 def test_the_digest_is_the_one_that_anyone_can_compute(tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_joined_sets_concatenate_and_have_a_digest_of_both() -> None:
 def test_a_class_missing_from_one_part_is_not_covered_up_by_the_other(tmp_path: Path) -> None:
     both = load_prompts(f"en+{write(tmp_path, small())}")
     assert len(both.phrases("ptbxl", "super", ["MI", "CD"])) == 2
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         both.phrases("ptbxl", "super", ["MI", "HYP"])
-    assert "'small' has no phrases for HYP" in str(caught.value)
-    assert "'en'" not in str(caught.value)
+    assert "'small' has no phrases for HYP" in str(error.value)
+    assert "'en'" not in str(error.value)
 
 
 def test_a_phrase_of_both_parts_counts_once(tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_naming_a_set_twice_is_refused() -> None:
 
 def test_all_missing_classes_the_file_and_the_remedy_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, small())
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         load_prompts(path).phrases("ptbxl", "super", ["HYP", "MI", "NORM"])
-    message = str(caught.value)
+    message = str(error.value)
     assert "HYP, NORM" in message
     assert path in message
     assert "classes.ptbxl.super" in message
@@ -196,10 +196,10 @@ def test_all_missing_classes_the_file_and_the_remedy_are_named(tmp_path: Path) -
     ],
 )
 def test_a_wrong_dataset_or_label_set_is_named(dataset: str, label_set: str, part: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         load_prompts("en").phrases(dataset, label_set, ["MI", "CD"])
-    assert part in str(caught.value)
-    assert "MI, CD" in str(caught.value)
+    assert part in str(error.value)
+    assert "MI, CD" in str(error.value)
 
 
 # --- files that are no prompt sets ---------------------------------------------------------------
@@ -287,5 +287,5 @@ def test_csn_codes_are_those_of_the_datasets_own_table() -> None:
             f"CSN's table of conditions is not at {path}; set ECGARENA_SHARED to the folder that holds data/csn"
         )
     with path.open(encoding="utf-8-sig", newline="") as file:
-        known = {row["AcronymName"].strip() for row in csv.DictReader(file)}
-    assert set(own_table("en", "csn", "all")) - known == set()
+        reference = {row["AcronymName"].strip() for row in csv.DictReader(file)}
+    assert set(own_table("en", "csn", "all")) - reference == set()

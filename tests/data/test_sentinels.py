@@ -85,8 +85,8 @@ def test_the_heart_rate_is_that_of_the_beats():
     beats = np.zeros((2, 12, 1000), np.float32)
     beats[0, :, ::80] = 1.0  # 75 beats per minute
     beats[1, :, ::125] = 1.0  # 48
-    found = heart_rate(beats + np.random.default_rng(0).normal(0, 0.01, beats.shape), RATE)
-    assert found == pytest.approx([75, 48], rel=0.03)
+    result = heart_rate(beats + np.random.default_rng(0).normal(0, 0.01, beats.shape), RATE)
+    assert result == pytest.approx([75, 48], rel=0.03)
     assert np.isnan(heart_rate(np.zeros((1, 12, 1000)), RATE)).all()
 
 

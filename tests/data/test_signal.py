@@ -40,8 +40,8 @@ def test_a_lead_in_the_wrong_unit_breaks_einthoven(ecg):
 
 def test_a_spec_gets_its_leads_in_its_order(ecg):
     mimic = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
-    found = adapt(ecg, 100, SignalSpec(rate=100, leads=mimic))
-    assert np.array_equal(found[:, 4], ecg[:, 5]) and np.array_equal(found[:, 5], ecg[:, 4])
+    output_signal = adapt(ecg, 100, SignalSpec(rate=100, leads=mimic))
+    assert np.array_equal(output_signal[:, 4], ecg[:, 5]) and np.array_equal(output_signal[:, 5], ecg[:, 4])
     with pytest.raises(UsageError, match="unknown lead V9"):
         adapt(ecg, 100, SignalSpec(rate=100, leads=("I", "V9")))
 
@@ -50,10 +50,10 @@ def test_a_spec_gets_its_leads_in_its_order(ecg):
 def test_resampling_keeps_a_sine(rate):
     time = np.arange(1000) / 100
     sine = np.tile(np.sin(2 * np.pi * 5 * time), (1, 12, 1)).astype(np.float32)
-    found = adapt(sine, 100, SignalSpec(rate=rate))
+    output_signal = adapt(sine, 100, SignalSpec(rate=rate))
     expected = np.sin(2 * np.pi * 5 * np.arange(rate * 10) / rate)
     inner = slice(rate, -rate)  # the filter needs a second at each end
-    assert np.abs(found[0, 0, inner] - expected[inner]).max() < 0.02
+    assert np.abs(output_signal[0, 0, inner] - expected[inner]).max() < 0.02
 
 
 def test_down_sampling_removes_what_would_alias():

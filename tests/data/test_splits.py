@@ -9,9 +9,9 @@ from benchmark.data.labels.splits import hashed_split
 
 def test_known_places():
     """A record made with one version must find its split again in the next: these are part of the protocol."""
-    found = [hashed_split(0, f"p{number}", 0.08, 0.2) for number in range(30)]
-    assert [number for number, split in enumerate(found) if split == "val"] == [12, 15, 26]
-    assert [number for number, split in enumerate(found) if split == "test"] == [2, 11, 23, 27, 28]
+    result = [hashed_split(0, f"p{number}", 0.08, 0.2) for number in range(30)]
+    assert [number for number, split in enumerate(result) if split == "val"] == [12, 15, 26]
+    assert [number for number, split in enumerate(result) if split == "test"] == [2, 11, 23, 27, 28]
     other = [hashed_split(1, f"p{number}", 0.08, 0.2) for number in range(30)]
     assert [number for number, split in enumerate(other) if split == "test"] == [0, 1, 2, 5, 19, 23, 28]
 

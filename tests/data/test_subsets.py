@@ -30,8 +30,8 @@ def test_one_percent_lies_inside_ten_inside_all(seed):
 def test_patients_stay_whole_and_sizes_are_right(fraction):
     ids, patients, labels, classes = population()
     rows = draw(ids, patients, labels, classes, fraction, 0).rows
-    chosen = set(patients[rows])
-    assert set(np.flatnonzero(np.isin(patients, list(chosen)))) == set(rows)
+    selection = set(patients[rows])
+    assert set(np.flatnonzero(np.isin(patients, list(selection)))) == set(rows)
     largest = max(np.unique(patients, return_counts=True)[1])
     assert fraction * 2000 <= len(rows) < fraction * 2000 + largest
 
@@ -41,8 +41,8 @@ def test_every_label_has_a_positive_and_prevalences_follow(seed):
     small, medium = subset(0.01, seed), subset(0.1, seed)
     assert min(small.positives.values()) >= 1
     everywhere = population()[2].mean(axis=0)
-    found = np.array(list(medium.positives.values())) / len(medium.rows)
-    assert np.abs(found - everywhere).max() < 0.06  # a random draw of 200 has a deviation of 0.024
+    result = np.array(list(medium.positives.values())) / len(medium.rows)
+    assert np.abs(result - everywhere).max() < 0.06  # a random draw of 200 has a deviation of 0.024
 
 
 def test_a_label_without_any_positive_is_reported_as_such():
@@ -73,11 +73,13 @@ def test_nested_whole_patients_and_a_floor_for_any_population(records, classes, 
     _, patients, labels, names = everybody = population(records, classes, seed)
     low, high = (draw(*everybody, fraction, seed) for fraction in sorted((one, other)))
     assert set(low.rows) <= set(high.rows)
-    for found in (low, high):
-        assert set(np.flatnonzero(np.isin(patients, patients[found.rows]))) == set(found.rows)
-        assert found.positives == dict(zip(names, labels[found.rows].sum(axis=0), strict=True))
-        if found.fraction >= FLOOR_FRACTION:  # also where 1 % has fewer recordings than there are labels
-            assert all(found.positives[name] >= 1 for name, some in zip(names, labels.any(axis=0), strict=True) if some)
+    for result in (low, high):
+        assert set(np.flatnonzero(np.isin(patients, patients[result.rows]))) == set(result.rows)
+        assert result.positives == dict(zip(names, labels[result.rows].sum(axis=0), strict=True))
+        if result.fraction >= FLOOR_FRACTION:  # also where 1 % has fewer recordings than there are labels
+            assert all(
+                result.positives[name] >= 1 for name, some in zip(names, labels.any(axis=0), strict=True) if some
+            )
 
 
 def test_the_floor_adds_no_more_patients_than_labels():
@@ -103,10 +105,10 @@ def test_every_prefix_keeps_the_share_of_the_rarest_labels_and_of_nobody(seed):
     labels[:800, 0] = 1
     labels[:100, 1] = 1
     for fraction in (0.05, 0.2, 0.5):
-        found = draw(*single(labels), fraction, seed)
-        assert abs(found.positives["c1"] - 100 * fraction) <= 1.5
-        assert abs(found.positives["c0"] - 800 * fraction) <= 3
-        assert abs((found.rows >= 800).sum() - 200 * fraction) <= 1.5
+        result = draw(*single(labels), fraction, seed)
+        assert abs(result.positives["c1"] - 100 * fraction) <= 1.5
+        assert abs(result.positives["c0"] - 800 * fraction) <= 3
+        assert abs((result.rows >= 800).sum() - 200 * fraction) <= 1.5
 
 
 def test_the_floor_takes_the_rarest_label_first_for_its_patient_may_cover_others():
@@ -128,17 +130,17 @@ def test_the_draw_is_part_of_the_protocol():
 @pytest.mark.parametrize("fraction, size", [(0.0001, 1), (0.01, 20), (0.1, 200), (0.5, 1000)])
 def test_recordings_alone_are_drawn_evenly_and_in_order(fraction, size):
     ids, _, labels, classes = population()
-    found = draw_recordings(ids, labels, classes, fraction, 3)
-    assert len(found.rows) == len(set(found.rows)) == size and (np.diff(found.rows) > 0).all()
-    assert found.positives == dict(zip(classes, labels[found.rows].sum(axis=0), strict=True))
+    result = draw_recordings(ids, labels, classes, fraction, 3)
+    assert len(result.rows) == len(set(result.rows)) == size and (np.diff(result.rows) > 0).all()
+    assert result.positives == dict(zip(classes, labels[result.rows].sum(axis=0), strict=True))
 
 
 def test_a_manifest_names_the_recordings_and_a_note_only_where_there_is_one():
     ids, _, labels, classes = population()
     rows = np.array([4, 9])
-    plain, noted = (Subset.of(rows, ids, labels, classes, 0.1, 0, note) for note in ("", "as MERL draws"))
+    plain, with_note = (Subset.of(rows, ids, labels, classes, 0.1, 0, note) for note in ("", "as MERL draws"))
     assert plain.manifest(ids)["record_ids"] == ["r4", "r9"] and "note" not in plain.manifest(ids)
-    assert noted.summary()["note"] == "as MERL draws" and noted.summary()["n"] == 2
+    assert with_note.summary()["note"] == "as MERL draws" and with_note.summary()["n"] == 2
     with pytest.raises(ValueError, match="longer"):
         Subset.of(rows, ids, labels, classes[:-1], 0.1, 0)
 

@@ -27,8 +27,8 @@ def visit(
 
 
 @cache
-def millivolt(what: Visit, rate: float = RATE) -> np.ndarray:
-    return synthesize(what, rate, 10) / 1000.0
+def millivolt(events: Visit, rate: float = RATE) -> np.ndarray:
+    return synthesize(events, rate, 10) / 1000.0
 
 
 # --- how a machine would measure an ECG ----------------------------------------------------------
@@ -93,8 +93,8 @@ def p_wave_time(beat: np.ndarray) -> float:
     return 0.36 - np.argmax(window) / RATE
 
 
-def intervals(what: Visit) -> np.ndarray:
-    return np.diff(r_peaks(millivolt(what)))
+def intervals(events: Visit) -> np.ndarray:
+    return np.diff(r_peaks(millivolt(events)))
 
 
 # --- the machine behind the heart ----------------------------------------------------------------
@@ -104,8 +104,8 @@ def intervals(what: Visit) -> np.ndarray:
 def test_leads_obey_einthoven_and_goldberger(code: str) -> None:
     i, ii, iii, avr, avl, avf = synthesize(visit(code), RATE, 10).astype(int)[:6]
     assert np.array_equal(iii, ii - i)
-    for augmented, derived in ((avr, -(i + ii) / 2), (avl, i - ii / 2), (avf, ii - i / 2)):
-        assert np.abs(augmented - derived).max() <= 0.5
+    for augmented, formula in ((avr, -(i + ii) / 2), (avl, i - ii / 2), (avf, ii - i / 2)):
+        assert np.abs(augmented - formula).max() <= 0.5
 
 
 def test_a_swap_of_two_limb_leads_breaks_the_identities() -> None:
@@ -120,8 +120,8 @@ def test_a_swap_of_two_limb_leads_breaks_the_identities() -> None:
 
 def test_every_lead_looks_like_itself_and_no_other() -> None:
     shapes = np.stack([average_beat("NORM", patient=patient) for patient in PATIENTS])
-    here, there = shapes[:12].mean(axis=0), shapes[12:].mean(axis=0)
-    distance = np.linalg.norm(here[:, None] - there[None], axis=-1)
+    first_shape, other_shape = shapes[:12].mean(axis=0), shapes[12:].mean(axis=0)
+    distance = np.linalg.norm(first_shape[:, None] - other_shape[None], axis=-1)
     assert np.array_equal(distance.argmin(axis=1), np.arange(12))
 
 
@@ -293,11 +293,11 @@ def test_hypertrophy_raises_the_sokolow_lyon_voltage_and_strains_the_lateral_t_w
 
 @pytest.mark.parametrize("axis", [-45, 0, 50, 100])
 def test_the_qrs_axis_is_the_one_asked_for(axis: float) -> None:
-    def measured(beat: np.ndarray) -> float:
+    def measure_axis(beat: np.ndarray) -> float:
         area = at(beat, -0.05, 0.05).sum(axis=-1)
         return np.rad2deg(np.arctan2(area[LEADS.index("aVF")] * 2 / np.sqrt(3), area[LEADS.index("I")]))
 
-    assert np.median(over_patients(measured, "NORM", axis=axis)) == pytest.approx(axis, abs=12)
+    assert np.median(over_patients(measure_axis, "NORM", axis=axis)) == pytest.approx(axis, abs=12)
 
 
 def test_findings_add_up() -> None:
@@ -315,15 +315,15 @@ def test_findings_add_up() -> None:
 
 def premature(code: str) -> list[tuple[np.ndarray, int, np.ndarray]]:
     """Cut beats, the index of the earliest one and the intervals around it (before, after; relative to the usual)."""
-    found = []
+    result = []
     for patient in PATIENTS:
         signal = millivolt(visit(code, patient=patient, bpm=66))
         peaks = r_peaks(signal)
         peaks = peaks[(peaks > FROM) & (peaks < 9.5)]
         rr = np.diff(peaks)
         early = int(np.argmin(rr[:-1]))
-        found.append((cut_beats(signal, peaks), early + 1, rr[early : early + 2] / np.median(rr)))
-    return found
+        result.append((cut_beats(signal, peaks), early + 1, rr[early : early + 2] / np.median(rr)))
+    return result
 
 
 def test_ventricular_beats_are_early_and_followed_by_a_full_pause() -> None:

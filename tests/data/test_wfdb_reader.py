@@ -31,10 +31,10 @@ def edit(record, old, new):
 
 
 def test_equals_wfdb(record):
-    ours, theirs = read_wfdb(record), wfdb.rdrecord(str(record))
-    millivolt = (ours.adc - ours.baseline[:, None]) / ours.gain[:, None]
-    assert np.abs(millivolt.T - theirs.p_signal).max() < 1e-9
-    assert ours.rate == theirs.fs and list(ours.leads) == theirs.sig_name
+    actual, expected = read_wfdb(record), wfdb.rdrecord(str(record))
+    millivolt = (actual.adc - actual.baseline[:, None]) / actual.gain[:, None]
+    assert np.abs(millivolt.T - expected.p_signal).max() < 1e-9
+    assert actual.rate == expected.fs and list(actual.leads) == expected.sig_name
 
 
 @pytest.mark.parametrize("form", ["16", "212", "24"])
@@ -45,9 +45,9 @@ def test_other_formats_and_gains_equal_wfdb(tmp_path, form):
         "r", fs=100, units=["mV"] * 12, sig_name=[f"L{i}" for i in range(12)], p_signal=signal, fmt=[form] * 12,
         adc_gain=gains, baseline=zeros, write_dir=str(tmp_path),
     )  # fmt: skip
-    ours, theirs = read_wfdb(tmp_path / "r"), wfdb.rdrecord(str(tmp_path / "r"))
-    millivolt = (ours.adc - ours.baseline[:, None]) / ours.gain[:, None]
-    assert np.abs(millivolt.T - theirs.p_signal).max() < 1e-9
+    actual, expected = read_wfdb(tmp_path / "r"), wfdb.rdrecord(str(tmp_path / "r"))
+    millivolt = (actual.adc - actual.baseline[:, None]) / actual.gain[:, None]
+    assert np.abs(millivolt.T - expected.p_signal).max() < 1e-9
 
 
 @pytest.mark.parametrize("units, factor", [("uV", 1e3), ("V", 1e-3), ("mV", 1.0)])
@@ -139,8 +139,8 @@ def test_without_a_number_of_samples_other_formats_equal_wfdb(tmp_path, form):
 
 def test_a_real_recording_equals_wfdb(shared):
     stem = next((shared / "data" / "ptb-xl" / "records500").rglob("*.hea")).with_suffix("")
-    ours, theirs = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
-    assert np.array_equal(ours.adc.T, theirs.d_signal) and ours.adc.shape == (12, 5000)
+    actual, expected = read_wfdb(stem), wfdb.rdrecord(str(stem), physical=False)
+    assert np.array_equal(actual.adc.T, expected.d_signal) and actual.adc.shape == (12, 5000)
 
 
 def test_a_truncated_signal_names_file_sizes_and_remedy(record):

@@ -55,8 +55,8 @@ def test_missing_unlisted_and_broken_recordings_are_named(home, tmp_path):
     table = tmp_path / "REFERENCE.csv"
     table.write_text("\n".join(line for line in table.read_text().splitlines() if not line.startswith("A0004")))
     problems = {
-        found["record_id"]: found["problem"]
-        for found in read_preparation_log(prepare("cpsc2018", {}, home, tmp_path)).left_out
+        log["record_id"]: log["problem"]
+        for log in read_preparation_log(prepare("cpsc2018", {}, home, tmp_path)).left_out
     }
     assert problems.keys() == {"A0001", "A0002", "A0003", "A0004"}
     assert "A0001.mat: the signal file" in problems["A0001"] and "first line must read" in problems["A0002"]
@@ -91,8 +91,8 @@ def test_real_sample(shared, home):
     assert data.table["samples"].min() >= 3000 and data.table["samples"].max() <= 30500
     from_headers = labels(CPSC2018().entries(root / "challenge"))
     from_table = labels(CPSC2018().entries(root))
-    assert len(from_headers) == 70 and all(from_table[name] == found for name, found in from_headers.items())
-    assert max(len(found) for found in from_table.values()) == 3
+    assert len(from_headers) == 70 and all(from_table[name] == result for name, result in from_headers.items())
+    assert max(len(result) for result in from_table.values()) == 3
     row = list(data.record_ids).index("A1983")
     exact = scipy.io.loadmat(root / "native_mat" / "A1983.mat")["ECG"][0, 0]["data"]
     assert np.abs(data.millivolt([row])[0] - exact).max() <= 0.00051 and exact.shape == (12, 7500)
@@ -108,10 +108,10 @@ def test_merls_split_and_index_fault(shared):
     assert Counter(entry.split for entry in merl) == {"train": 4950, "val": 551, "test": 1376}
     assert labels(merl) == exact
     faulty = CPSC2018(split="merl", labels="merl", merl_files=archive)
-    found = labels(faulty.entries(root))
-    same = sum(found[name] == exact[name] for name in exact)
-    assert same == 915 and Counter(label for each in found.values() for label in each) == Counter(
-        label for each in exact.values() for label in each
+    codes = labels(faulty.entries(root))
+    same = sum(codes[name] == exact[name] for name in exact)
+    assert same == 915 and Counter(label for item in codes.values() for label in item) == Counter(
+        label for item in exact.values() for label in item
     )
     assert len(faulty.warnings) == 2 and not CPSC2018().warnings
 

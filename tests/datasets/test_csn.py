@@ -21,9 +21,9 @@ def test_a_made_up_tree(home, tmp_path):
     (tmp_path / "WFDBRecords" / "01" / "010" / "JS00005.hea").write_text("")
     data = prepare("csn", {}, home, tmp_path)
     assert len(data) == count - 1 and data.label_set("all").classes == CLASSES and len(CLASSES) == 38
-    said = read_preparation_log(data)
-    assert [found["record_id"] for found in said.left_out] == ["JS00005"]
-    assert {"record_id": "JS00003", "kind": "a flat lead", "detail": "V4"} in said.remarks
+    log = read_preparation_log(data)
+    assert [result["record_id"] for result in log.left_out] == ["JS00005"]
+    assert {"record_id": "JS00003", "kind": "a flat lead", "detail": "V4"} in log.remarks
     assert np.isnan(data.table.set_index("record_id").at["JS00002", "age"])
     with pytest.raises(DataError, match=r"WFDBRecords is no folder; download ecg-arrhythmia"):
         list(CSN().entries(tmp_path / "WFDBRecords"))
@@ -41,8 +41,8 @@ def test_every_line_of_diagnoses_is_read(tmp_path):
 
 def test_codes_are_the_datasets_own(shared):
     with (shared / "data" / "csn" / "ConditionNames_SNOMED-CT.csv").open(encoding="utf-8-sig", newline="") as file:
-        known = {row["AcronymName"]: row["Snomed_CT"] for row in csv.DictReader(file)}
-    assert {name: known[name] for name in CLASSES} == SNOMED and len(set(SNOMED.values())) == 38
+        reference = {row["AcronymName"]: row["Snomed_CT"] for row in csv.DictReader(file)}
+    assert {name: reference[name] for name in CLASSES} == SNOMED and len(set(SNOMED.values())) == 38
 
 
 def test_real_sample(shared, home):
@@ -62,15 +62,15 @@ def test_real_sample(shared, home):
 def test_merls_sizes_and_faults(shared):
     archive, root = str(shared / "data" / "merl" / "merl_data_split.tar.xz"), shared / "data" / "csn"
     plain = {entry.record_id: entry for entry in CSN().entries(root)}
-    found = [
+    result = [
         e for e in CSN(split="merl", labels="merl", merl_files=archive).entries(root) if "do not list" not in e.problem
     ]
-    assert Counter(entry.split for entry in found) == {"train": 16546, "val": 1860, "test": 4620}
-    positives = Counter(label for entry in found for label in entry.labels["all"])
+    assert Counter(entry.split for entry in result) == {"train": 16546, "val": 1860, "test": 4620}
+    positives = Counter(label for entry in result for label in entry.labels["all"])
     assert {name: positives[name] for name in SPOILED} == MERL_POSITIVES
-    here = [entry for entry in found if not entry.problem]
-    assert len(here) == 21
-    for entry in here:  # MERL adds labels and never lacks one
+    first_shape = [entry for entry in result if not entry.problem]
+    assert len(first_shape) == 21
+    for entry in first_shape:  # MERL adds labels and never lacks one
         assert set(plain[entry.record_id].labels["all"]) <= set(entry.labels["all"])
         assert set(entry.labels["all"]) - set(plain[entry.record_id].labels["all"]) <= set(SPOILED)
     exact = {e.record_id: e.labels["all"] for e in CSN(split="merl", merl_files=archive).entries(root) if not e.problem}
@@ -87,14 +87,14 @@ def test_exact_labels_of_the_headers_are_merls_diagnose_column(shared):
         row["ecg_path"].rsplit("/", 1)[-1].removesuffix(".mat"): {part.strip() for part in row["diagnose"].split(",")}
         for _, row in read_merl(source, "chapman", ("ecg_path", "diagnose"), WrongCells(""))
     }
-    counts = Counter(token for found in tokens.values() for token in found)
+    counts = Counter(token for result in tokens.values() for token in result)
     assert {name: counts[name] for name in SPOILED} == EXACT_POSITIVES
-    checked = 0
+    count = 0
     for entry in CSN().entries(shared / "data" / "csn"):
         if entry.record_id in tokens:
             assert set(entry.labels["all"]) == tokens[entry.record_id] & set(CLASSES), entry.record_id
-            checked += 1
-    assert checked == 21
+            count += 1
+    assert count == 21
 
 
 def test_marks_reach_the_manifest(shared, home):

@@ -17,6 +17,6 @@ def test_marks_go_from_the_store_into_records_and_tables(tiny_suite, prepared_ho
     plan = make_plan(load_suite(str(tiny_suite), {"tasks.linear_probe.config.fraction": 1.0}), ["random_init"])
     run_group(group_cells(plan.cells)[0], prepared_home, "cpu", discard_event)
     store = Store(prepared_home.records)
-    finished = standings_at(plan, prepared_home).finished_cells
-    assert finished and store.get(finished[0].spec).notes[0] == mark
+    finished_cells = standings_at(plan, prepared_home).finished_cells
+    assert finished_cells and store.get(finished_cells[0].spec).notes[0] == mark
     assert f"synthetic/groups: {mark}." in markdown(Leaderboard(plan, store), [])

@@ -36,15 +36,15 @@ def edit(root, tmp_path, table, change):
 def test_the_store_and_what_was_left_out(tree, home):
     root, studies = tree
     data = prepare("mimic_iv_ecg", {}, home, root)
-    said = read_preparation_log(data)
-    assert {found["record_id"]: found["problem"] for found in said.left_out} == {
+    log = read_preparation_log(data)
+    assert {result["record_id"]: result["problem"] for result in log.left_out} == {
         str(studies[0]): "its report has fewer than 4 words",
         str(studies[1]): "its report has fewer than 4 words",
         str(studies[2]): "machine_measurements.csv has no row with its study_id",
     }
     assert list(data.record_ids) == [str(study) for study in studies[3:]]
     assert set(data.languages) == {"en"} and set(data.devices) <= {f"cart {6_000_000 + i}" for i in range(3)}
-    kinds = {(found["record_id"], found["kind"], found["detail"]) for found in said.remarks}
+    kinds = {(result["record_id"], result["kind"], result["detail"]) for result in log.remarks}
     assert (str(studies[3]), "a lead without any sample, read as 0 mV", "V4") in kinds
     assert (str(studies[4]), "missing samples, read as 0 mV", "5") in kinds
     assert not data.millivolt([0])[0, 9].any() and data.millivolt([0])[0, 8].any()
@@ -64,7 +64,7 @@ def test_native_lead_order_is_put_right(tree, home):
     row, source = len(data) - 1, entries[-1]
     expected = Synthetic(rate=500, patients=12).read(source).adc // 5 / 200
     assert np.abs(data.millivolt([row])[0] - expected).max() < 1e-5
-    assert not [found for found in read_preparation_log(data).remarks if "Einthoven" in found["kind"]]
+    assert not [log for log in read_preparation_log(data).remarks if "Einthoven" in log["kind"]]
 
 
 def test_reports_are_joined_by_study_and_never_by_row_order(tree):
@@ -73,8 +73,8 @@ def test_reports_are_joined_by_study_and_never_by_row_order(tree):
     sources = Synthetic(rate=500, patients=12).entries(None)
     assert [entry.record_id for entry in entries] == [str(study) for study in studies]
     for entry, source in list(zip(entries, sources, strict=True))[3:]:
-        said = [line.strip() for line in source.report.replace("\n", ".").split(".") if line.strip()]
-        assert ". ".join(said).lower().replace("ekg", "ecg") in entry.report
+        output = [line.strip() for line in source.report.replace("\n", ".").split(".") if line.strip()]
+        assert ". ".join(output).lower().replace("ekg", "ecg") in entry.report
     with (root / "machine_measurements.csv").open(newline="") as file:
         assert [row["study_id"] for row in csv.DictReader(file)] != [str(study) for study in studies]
 
@@ -84,8 +84,8 @@ def test_patients_stay_whole_and_a_seed_moves_them(tmp_path):
     splits = {}
     for entry in MIMICIVECG().entries(tmp_path):
         splits.setdefault(entry.patient_id, set()).add(entry.split)
-    assert len(splits) == 150 and all(len(found) == 1 for found in splits.values())
-    assert {split for found in splits.values() for split in found} == {"train", "val", "test"}
+    assert len(splits) == 150 and all(len(result) == 1 for result in splits.values())
+    assert {split for result in splits.values() for split in result} == {"train", "val", "test"}
     other = {entry.patient_id: {entry.split} for entry in MIMICIVECG(split_seed=1).entries(tmp_path)}
     assert other != splits and other.keys() == splits.keys()
 

@@ -23,11 +23,11 @@ SIZES = {  # with MERL's label filter (protocol: data and splits)
 
 
 @functools.cache
-def entries_of(packed):
+def entries_of(archive):
     """All 21,799 entries from the real tables."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("ptbxl_database.csv", "scp_statements.csv"):
-            (Path(folder) / name).write_bytes(lzma.decompress((packed / f"{name}.xz").read_bytes()))
+            (Path(folder) / name).write_bytes(lzma.decompress((archive / f"{name}.xz").read_bytes()))
         return PTBXL().entries(Path(folder))
 
 
@@ -54,10 +54,10 @@ def test_real_devices_and_languages(real):
     counts = Counter(entry.language for entry in real)
     assert counts == {"de": 13961, "en": 7207, "sv": 599, None: 32}
     for entry in real:  # words that only one of the languages has
-        said = entry.report.lower()
-        if "lagetyp" in said or "sinusrhythmus" in said:
+        output = entry.report.lower()
+        if "lagetyp" in output or "sinusrhythmus" in output:
             assert entry.language in ("de", None)
-        if "vänster" in said or "sinusrytm" in said:
+        if "vänster" in output or "sinusrytm" in output:
             assert entry.language in ("sv", None)
 
 
@@ -68,21 +68,21 @@ def test_real_labels_equal_merls_files(shared, real):
 
     import pandas as pd
 
-    known = {entry.record_id: entry for entry in real}
+    reference = {entry.record_id: entry for entry in real}
     folders = {"super": "super_class", "sub": "sub_class", "form": "form", "rhythm": "rhythm"}
     with tarfile.open(shared / "data" / "merl" / "merl_data_split.tar.xz") as archive:
         for name, folder in folders.items():
             for split in ("train", "val", "test"):
                 path = f"finetune/data_split/ptbxl/{folder}/ptbxl_{folder}_{split}.csv"
-                theirs = pd.read_csv(io.BytesIO(archive.extractfile(path).read()))
-                classes = tuple(theirs.columns[-len(CLASSES[name]) :])
+                expected = pd.read_csv(io.BytesIO(archive.extractfile(path).read()))
+                classes = tuple(expected.columns[-len(CLASSES[name]) :])
                 assert sorted(classes) == sorted(CLASSES[name])
-                ours = np.zeros((len(theirs), len(classes)), int)
-                for row, record_id in enumerate(theirs["ecg_id"]):
-                    entry = known[str(record_id)]
+                actual = np.zeros((len(expected), len(classes)), int)
+                for row, record_id in enumerate(expected["ecg_id"]):
+                    entry = reference[str(record_id)]
                     assert entry.split == split
-                    ours[row, [classes.index(label) for label in entry.labels[name]]] = 1
-                assert np.array_equal(ours, theirs[list(classes)].to_numpy(int)), (name, split)
+                    actual[row, [classes.index(label) for label in entry.labels[name]]] = 1
+                assert np.array_equal(actual, expected[list(classes)].to_numpy(int)), (name, split)
 
 
 def test_a_made_up_tree_is_read(tmp_path):
@@ -169,15 +169,15 @@ def test_real_recordings_at_500_hz_and_21719_missing_ones(shared, home, tmp_path
 
     from benchmark.data.store.preparation import prepare
 
-    packed, root = shared / "data" / "ptb-xl", tmp_path / "ptbxl"
+    archive, root = shared / "data" / "ptb-xl", tmp_path / "ptbxl"
     root.mkdir()
     for name in ("ptbxl_database.csv", "scp_statements.csv"):
-        (root / name).write_bytes(lzma.decompress((packed / f"{name}.xz").read_bytes()))
-    (root / "records500").symlink_to(packed / "records500")
+        (root / name).write_bytes(lzma.decompress((archive / f"{name}.xz").read_bytes()))
+    (root / "records500").symlink_to(archive / "records500")
     data = prepare("ptbxl", {"rate": 500}, home, root)
     assert len(data) == 80 and data.manifest["left_out"] == 21799 - 80 and data.rate == 500
     for row in (0, 40, 79):
         record_id = data.record_ids[row]
-        stem = next((packed / "records500").rglob(f"{int(record_id):05d}_hr.hea")).with_suffix("")
+        stem = next((archive / "records500").rglob(f"{int(record_id):05d}_hr.hea")).with_suffix("")
         expected = wfdb.rdrecord(str(stem)).p_signal.T
         assert np.abs(data.millivolt([row])[0] - expected).max() < 1e-5

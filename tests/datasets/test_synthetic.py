@@ -125,8 +125,8 @@ def test_patients_never_cross_splits_and_folds_are_eight_to_one_to_one() -> None
     splits = defaultdict(set)
     for entry in default():
         splits[entry.patient_id].add(entry.split)
-    assert all(len(found) == 1 for found in splits.values())
-    assert Counter(split for found in splits.values() for split in found) == {"train": 560, "val": 70, "test": 70}
+    assert all(len(result) == 1 for result in splits.values())
+    assert Counter(split for result in splits.values() for split in result) == {"train": 560, "val": 70, "test": 70}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -173,7 +173,7 @@ def test_chronic_findings_stay_with_a_patient_while_the_rate_changes() -> None:
     for entry in default():
         blocks[entry.patient_id].add(frozenset({"CLBBB", "CRBBB"} & set(entry.labels["conditions"])))
         rates[entry.patient_id].add(entry.locator.rate)
-    assert all(len(found) == 1 for found in blocks.values())
+    assert all(len(result) == 1 for result in blocks.values())
     assert max(map(len, rates.values())) == 4
 
 
@@ -198,8 +198,8 @@ def test_the_tables_are_complete() -> None:
 @pytest.mark.parametrize("german", [0.0, 1.0])
 def test_reports_mention_what_is_there_and_nothing_else(german: float) -> None:
     for entry in Synthetic(german=german).entries(None):
-        found = {code for code, pattern in MENTIONS.items() if re.search(pattern, entry.report, re.IGNORECASE)}
-        assert found == set(entry.labels["conditions"]), entry.report
+        result = {code for code, pattern in MENTIONS.items() if re.search(pattern, entry.report, re.IGNORECASE)}
+        assert result == set(entry.labels["conditions"]), entry.report
 
 
 def test_reports_never_hold_a_label_code() -> None:
@@ -215,18 +215,18 @@ def test_wording_varies() -> None:
     assert len(set(reports)) > 0.9 * len(reports)
     normal = [entry.report for entry in default() if entry.labels["conditions"] == ("NORM",)]
     assert len(set(normal)) > 0.75 * len(normal)
-    everything = "\n".join(reports).lower()
-    assert all(word in everything for word in ("possible", "cannot be excluded", "marked", "axis", "lbbb", "clinical"))
+    whole_text = "\n".join(reports).lower()
+    assert all(word in whole_text for word in ("possible", "cannot be excluded", "marked", "axis", "lbbb", "clinical"))
     assert 0.3 < np.mean([report.islower() for report in reports]) < 0.7
 
 
 def test_a_rate_in_a_report_is_the_rate_of_its_recording() -> None:
-    said = 0
+    output = 0
     for entry in default():
         for number in re.findall(r"(?:rate|hr) (\d+)|(\d+)/min", entry.report, re.IGNORECASE):
-            said += 1
+            output += 1
             assert int("".join(number)) == round(entry.locator.rate)
-    assert said > 0.2 * len(default())
+    assert output > 0.2 * len(default())
 
 
 @pytest.mark.parametrize(("german", "low", "high"), [(0.0, 0, 0), (0.25, 0.18, 0.32), (1.0, 1, 1)])
@@ -238,7 +238,7 @@ def test_the_share_of_german_reports(german: float, low: float, high: float) -> 
 
 def test_the_language_changes_the_words_only() -> None:
     english, german = (Synthetic(patients=20, german=share).entries(None) for share in (0.0, 1.0))
-    plain = [[replace(entry, report="", language=None) for entry in found] for found in (english, german)]
+    plain = [[replace(entry, report="", language=None) for entry in result] for result in (english, german)]
     assert plain[0] == plain[1] and {e.language for e in english} == {"en"} and {e.language for e in german} == {"de"}
     assert all(one.report != other.report for one, other in zip(english, german, strict=True))
 
@@ -266,9 +266,9 @@ def test_a_wrong_argument_is_named(wrong: dict[str, object], words: str) -> None
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error:
         Synthetic(patients=0, rate=-1, seed=-1, seconds=0, german=2)
-    assert all(name in str(caught.value) for name in ("patients", "rate", "seed", "seconds", "german"))
+    assert all(name in str(error.value) for name in ("patients", "rate", "seed", "seconds", "german"))
 
 
 def test_numpy_numbers_are_numbers() -> None:

@@ -14,7 +14,7 @@ TYPE_CHECKING = re.compile(r"^if TYPE_CHECKING:\n(?: +.*\n)+", re.MULTILINE)
 PARAGRAPHS = re.split(r"\n\n|\n(?=- |\d+\. |\| )", PAGE.replace(PICTURE, ""))
 
 
-def named(paragraph: str) -> list[str]:
+def paths_in(paragraph: str) -> list[str]:
     """Return the words in backticks that look like a path or a module of ours."""
     words = re.findall(r"`([\w./]+)`", paragraph)
     return [word for word in words if is_path(word) or re.fullmatch(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+", word)]
@@ -33,14 +33,14 @@ def is_there(word: str, folders: list[Path]) -> bool:
 
 
 def faults(paragraph: str) -> list[str]:
-    words = named(paragraph)
+    words = paths_in(paragraph)
     paths = [ROOT / word for word in words if (ROOT / word).exists()]
     folders = [ROOT, *(path if path.is_dir() else path.parent for path in paths), ROOT / "benchmark"]
     return [word for word in words if not is_there(word, folders)]
 
 
 def test_every_path_and_module_that_the_page_names_exists():
-    assert sum(len(named(paragraph)) for paragraph in PARAGRAPHS) > 100
+    assert sum(len(paths_in(paragraph)) for paragraph in PARAGRAPHS) > 100
     assert not [fault for paragraph in PARAGRAPHS for fault in faults(paragraph)]
 
 

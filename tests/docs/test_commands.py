@@ -44,12 +44,12 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """The console blocks of a page; a line is a command when it begins with ``$``, and goes on after a backslash."""
-    found, text = [], page.read_text("utf-8")
+    result, text = [], page.read_text("utf-8")
     for match in re.finditer(r"^```console *(.*?)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         body = match[2].replace("\\\n", " ")
         commands = tuple(line[2:].strip() for line in body.splitlines() if line.startswith("$ "))
-        found.append(Block(page, text[: match.start()].count("\n") + 1, match[1].strip(), commands))
-    return found
+        result.append(Block(page, text[: match.start()].count("\n") + 1, match[1].strip(), commands))
+    return result
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -57,14 +57,14 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 def words(command: str) -> list[str]:
     """A command without its comment, its environment, and what a shell would do with its output."""
-    found = shlex.split(command, comments=True)
-    for place, word in enumerate(found):
+    result = shlex.split(command, comments=True)
+    for place, word in enumerate(result):
         if word in ENDS:
-            found = found[:place]
+            result = result[:place]
             break
-    while found and re.match(r"[A-Z_]+=", found[0]):
-        found.pop(0)
-    return found
+    while result and re.match(r"[A-Z_]+=", result[0]):
+        result.pop(0)
+    return result
 
 
 def test_every_command_stands_in_a_console_block():
@@ -105,11 +105,18 @@ def names_exist(options, block: Block) -> None:
     """Names that a command gives are registered, unless the block says that they stand for others."""
     if block.kind in ("example", "cluster"):
         return
-    known = {"suite": suite_names(), "method": METHODS.names(), "dataset": DATASETS.names(), "data": DATASETS.names()}
-    known |= {"a": METHODS.names(), "b": METHODS.names()}
-    for field, names in known.items():
-        given = getattr(options, field, None)
-        assert not isinstance(given, str) or given in names or given.endswith(".toml"), f"{block}: {given}"
+    reference = {
+        "suite": suite_names(),
+        "method": METHODS.names(),
+        "dataset": DATASETS.names(),
+        "data": DATASETS.names(),
+    }
+    reference |= {"a": METHODS.names(), "b": METHODS.names()}
+    for field, names in reference.items():
+        arguments = getattr(options, field, None)
+        assert not isinstance(arguments, str) or arguments in names or arguments.endswith(".toml"), (
+            f"{block}: {arguments}"
+        )
     assert set(getattr(options, "methods", [])) <= set(METHODS.names()), block
     assert set(getattr(options, "tasks", [])) <= set(TASKS.names()), block
 
@@ -145,27 +152,29 @@ def follow(blocks_of_page: list[Block], monkeypatch: pytest.MonkeyPatch) -> None
         Path(name).write_text(content, "utf-8")
     for block in blocks_of_page:
         for command in block.commands:
-            typed = words(command)
-            stated = re.search(r"#.*\(exit code (\d+)\)", command)
-            if Path(typed[0]).name == "ecgarena":
-                assert main(typed[1:]) == (int(stated[1]) if stated else 0), f"{block}: {command}"
-            elif typed[0] == "make":
-                for recipe in made_by(typed):
+            words_given = words(command)
+            exit_code_match = re.search(r"#.*\(exit code (\d+)\)", command)
+            if Path(words_given[0]).name == "ecgarena":
+                assert main(words_given[1:]) == (int(exit_code_match[1]) if exit_code_match else 0), (
+                    f"{block}: {command}"
+                )
+            elif words_given[0] == "make":
+                for recipe in made_by(words_given):
                     assert main(recipe[1:]) == 0, f"{block}: {command}"
-            elif typed[0] == "export":
-                monkeypatch.setenv(*typed[1].split("=", 1))
-            elif typed[0] == "source":
+            elif words_given[0] == "export":
+                monkeypatch.setenv(*words_given[1].split("=", 1))
+            elif words_given[0] == "source":
                 continue  # the tests are in an environment already
             else:
-                pytest.fail(f"{block}: {typed[0]} is not run here; mark the block")
+                pytest.fail(f"{block}: {words_given[0]} is not run here; mark the block")
 
 
 def pages_with(kind: str) -> list[list[Block]]:
-    found = {block.page: [] for block in BLOCKS if block.kind == kind}
+    result = {block.page: [] for block in BLOCKS if block.kind == kind}
     for block in BLOCKS:
-        if block.page in found and block.kind in (("",) if kind == "" else RUN):
-            found[block.page].append(block)
-    return list(found.values())
+        if block.page in result and block.kind in (("",) if kind == "" else RUN):
+            result[block.page].append(block)
+    return list(result.values())
 
 
 @pytest.mark.parametrize("page", pages_with(""), ids=lambda page: page[0].page.name)

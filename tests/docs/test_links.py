@@ -19,13 +19,13 @@ def prose(page: Path) -> str:
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings, as GitHub and most forges make them."""
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-    found: dict[str, int] = {}
+    result: dict[str, int] = {}
     names = set()
     for heading in re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         name = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
-        names.add(f"{name}-{found[name]}" if name in found else name)
-        found[name] = found.get(name, 0) + 1
+        names.add(f"{name}-{result[name]}" if name in result else name)
+        result[name] = result.get(name, 0) + 1
     return names
 
 

@@ -46,15 +46,15 @@ def test_a_checkpoint_that_does_not_match_lists_all_and_changes_nothing(method, 
     name = next(key for key in state if key.endswith("conv1.weight"))
     state[name] = torch.zeros(1, 2, 3)
     state["stranger"] = torch.zeros(1)
-    gone = [key for key in state if "layer4" in key]
-    for key in gone:
+    absent = [key for key in state if "layer4" in key]
+    for key in absent:
         del state[key]
     torch.save(state, tmp_path / "w.pth")
     fresh, untouched = other(), other()
     with pytest.raises(MissingError) as error:
         load_weights(fresh, tmp_path / "w.pth")
     text = str(error.value)
-    assert f"{gone[0]} is missing" in text and "stranger is unexpected" in text
+    assert f"{absent[0]} is missing" in text and "stranger is unexpected" in text
     assert f"{name} (1, 2, 3) instead of" in text and "more like it" in text
     assert same(fresh, untouched)
 

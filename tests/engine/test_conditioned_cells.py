@@ -45,20 +45,20 @@ def plan_of(tmp_path, text=SUITE):
 
 
 def test_keys_of_committed_records_hold():
-    found = sorted((ROOT / "results" / "records").rglob("record.json"))[::20]
-    assert found
-    for path in found:
+    result = sorted((ROOT / "results" / "records").rglob("record.json"))[::20]
+    assert result
+    for path in result:
         record = parse_record(path.read_bytes())
         assert RunSpec(**record.spec).key == record.key == path.parent.name
 
 
 def test_a_recording_as_it_is_has_the_key_it_always_had(tmp_path):
-    asked = plan_of(tmp_path).cells
+    plan = plan_of(tmp_path).cells
     plain = plan_of(tmp_path, SUITE.replace('signal = [{}, { leads = 1 }, { perturb = "white", strength = 0.5 }]', ""))
-    assert asked[0].spec == plain.cells[0].spec and "signal" not in asked[0].spec.to_json()
-    assert len({cell.spec.key for cell in asked}) == 3
-    assert [cell.condition for cell in asked] == ["as recorded", "leads I", "white 0.5 mV rms"]
-    assert "signal=leads I" in asked[1].title and "signal" not in asked[0].title
+    assert plan[0].spec == plain.cells[0].spec and "signal" not in plan[0].spec.to_json()
+    assert len({cell.spec.key for cell in plan}) == 3
+    assert [cell.condition for cell in plan] == ["as recorded", "leads I", "white 0.5 mV rms"]
+    assert "signal=leads I" in plan[1].title and "signal" not in plan[0].title
 
 
 def test_what_cannot_be_asked_is_said_when_planning(tmp_path):
@@ -74,17 +74,17 @@ def test_what_cannot_be_asked_is_said_when_planning(tmp_path):
 
 def test_cells_are_read_under_their_condition(tmp_path, prepared_home, monkeypatch):
     """Few leads change the probe; noise meets the very probe that clean recordings made, in test alone."""
-    seen = []
+    calls = []
     method = METHODS.get("random_init")
     original = method.ecg_features
-    monkeypatch.setattr(method, "ecg_features", lambda self, ecg: seen.append(len(ecg)) or original(self, ecg))
+    monkeypatch.setattr(method, "ecg_features", lambda self, ecg: calls.append(len(ecg)) or original(self, ecg))
     plan, store = plan_of(tmp_path), Store(prepared_home.records)
     InlineExecutor().run(group_cells(plan.cells), prepared_home, "cpu", discard_event)
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     in_test = int((data.splits == "test").sum())
     # and in each of three passes one recording, whose operations are counted, and a first look: twice as the method is
     # (together and one by one) and once in the form for inference
-    assert sum(seen) == 2 * len(data) + in_test + 3 * (1 + 3 * LOOKED_AT)
+    assert sum(calls) == 2 * len(data) + in_test + 3 * (1 + 3 * LOOKED_AT)
     clean, few, noisy = (store.get(cell.spec) for cell in plan.cells)
     assert noisy.details == clean.details != few.details
     assert noisy.metrics["auroc_macro"] < clean.metrics["auroc_macro"]

@@ -18,7 +18,7 @@ from benchmark.registry import DATASETS
 INCOMPLETE = "INCOMPLETE DATA: synthetic was prepared with 70 of its 1,000 recordings"
 
 
-def finished(home, suite, row, **changes):
+def finish(home, suite, row, **changes):
     """Run the cells of a row; return their records and the table of them."""
     plan = make_plan(load_suite(str(suite), changes), [row], ["linear_probe"])
     for group in group_cells(plan.cells):
@@ -28,7 +28,7 @@ def finished(home, suite, row, **changes):
 
 
 def test_classes_that_nothing_taught_are_named_and_stay_in_the_mean(prepared_home, tiny_suite):
-    records, table = finished(prepared_home, tiny_suite, "random_init", **{"tasks.linear_probe.config.fraction": 0.004})
+    records, table = finish(prepared_home, tiny_suite, "random_init", **{"tasks.linear_probe.config.fraction": 0.004})
     for record in records:
         positives, seed = record.details["subset"]["positives"], record.question["seed"]
         absent = {name for name, count in positives.items() if not count}
@@ -42,7 +42,7 @@ def test_classes_that_nothing_taught_are_named_and_stay_in_the_mean(prepared_hom
 
 
 def test_where_every_class_was_taught_nothing_is_said(prepared_home, tiny_suite):
-    records, table = finished(prepared_home, tiny_suite, "random_init", **{"tasks.linear_probe.config.fraction": 1.0})
+    records, table = finish(prepared_home, tiny_suite, "random_init", **{"tasks.linear_probe.config.fraction": 1.0})
     assert not any("no positive" in note for record in records for note in record.notes) and "no positive" not in table
 
 
@@ -64,7 +64,7 @@ def test_recordings_without_a_label_are_counted_and_said(home, tiny_suite, monke
     options = ["synthetic", "--set", "patients=120"]
     assert main(["data", "prepare", *options, "-q"]) == 0 and note in capsys.readouterr().out
     assert main(["data", "check", *options]) == 0 and f"(note) {note}" in capsys.readouterr().out
-    records, table = finished(home, tiny_suite, "random_init", **{"tasks.linear_probe.config.fraction": 1.0})
+    records, table = finish(home, tiny_suite, "random_init", **{"tasks.linear_probe.config.fraction": 1.0})
     assert note in records[0].notes and f"synthetic/groups: {note}." in table
 
 
@@ -73,7 +73,7 @@ def test_warnings_of_the_data_that_taught_the_weights_are_repeated(prepared_home
     reseal(other.path, expected=1000, marks=["labels of somebody"])
     text = tiny_suite.read_text("utf-8")
     tiny_suite.write_text(text.replace("epochs = 2", "dataset_config = { patients = 40 }\nepochs = 1"), "utf-8")
-    records, table = finished(prepared_home, tiny_suite, "merl", **{"tasks.linear_probe.config.fraction": 1.0})
+    records, table = finish(prepared_home, tiny_suite, "merl", **{"tasks.linear_probe.config.fraction": 1.0})
     warning = INCOMPLETE.replace("70", str(len(other)))
     assert open_dataset("synthetic", {"patients": 40}, prepared_home).warnings == ["labels of somebody", warning]
     assert {warning, "learnt from synthetic: labels of somebody"} <= set(records[0].notes)

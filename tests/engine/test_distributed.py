@@ -111,8 +111,8 @@ def gradients(method, data, size):
         sum(method.loss(data.batch(distributed.shard(np.arange(size)))).values()).backward()
     weights = [weight for weight in method.parameters() if weight.requires_grad]
     distributed.average_gradients(weights)
-    found = {name: weight.grad for name, weight in method.named_parameters() if weight.grad is not None}
-    return found | {name: value for name, value in method.named_buffers() if value.is_floating_point()}
+    result = {name: weight.grad for name, weight in method.named_parameters() if weight.grad is not None}
+    return result | {name: value for name, value in method.named_buffers() if value.is_floating_point()}
 
 
 def stopped_after(method, steps):
@@ -135,26 +135,26 @@ NOISY = TrainingConfig(epochs=3, batch_size=16, lr=0.01)
 
 def scenarios(folder):
     """What each of the processes does; returns what it found."""
-    found = {"rank": distributed.rank(), "size": distributed.size()}
-    found["pairs"] = gradients(pairs(), Noise(), 16)
-    found["merl"] = gradients(merl(), Reported(), 8)
-    found["rows"] = gather(torch.full((2, 1), float(distributed.rank())))
-    found["texts"] = gather_texts([f"of {distributed.rank()}"])
+    result = {"rank": distributed.rank(), "size": distributed.size()}
+    result["pairs"] = gradients(pairs(), Noise(), 16)
+    result["merl"] = gradients(merl(), Reported(), 8)
+    result["rows"] = gather(torch.full((2, 1), float(distributed.rank())))
+    result["texts"] = gather_texts([f"of {distributed.rank()}"])
     method = pairs()
-    found["history"] = train(method, Noise(), PLAIN, "pairs", discard_event, checkpoint=folder / "plain.pt").history
-    found["val"] = mean_losses(pairs().eval(), Noise(21), PLAIN, "cpu")
+    result["history"] = train(method, Noise(), PLAIN, "pairs", discard_event, checkpoint=folder / "plain.pt").history
+    result["val"] = mean_losses(pairs().eval(), Noise(21), PLAIN, "cpu")
     whole = pairs(dropout=0.3)
-    found["whole"] = train(whole, Noise(), NOISY, "pairs", discard_event).history
-    found["weights"] = whole.state_dict()
+    result["whole"] = train(whole, Noise(), NOISY, "pairs", discard_event).history
+    result["weights"] = whole.state_dict()
     try:
-        given = {"checkpoint": folder / "noisy.pt", "checkpoint_every": 1e9}
-        train(stopped_after(pairs(dropout=0.3), 6), Noise(), NOISY, "pairs", discard_event, **given)
+        options = {"checkpoint": folder / "noisy.pt", "checkpoint_every": 1e9}
+        train(stopped_after(pairs(dropout=0.3), 6), Noise(), NOISY, "pairs", discard_event, **options)
     except preemption.Preempted as stopped:
-        found["stopped"] = str(stopped)
+        result["stopped"] = str(stopped)
     preemption.go_on()
     again = pairs(dropout=0.3)
-    found["resumed"] = train(again, Noise(), NOISY, "pairs", discard_event, **given).history
-    found["resumed_weights"] = again.state_dict()
+    result["resumed"] = train(again, Noise(), NOISY, "pairs", discard_event, **options).history
+    result["resumed_weights"] = again.state_dict()
     for name, data, config in (
         ("nan", Noise(16, broken=[3]), NOISY),
         ("odd", Noise(), TrainingConfig(epochs=1, batch_size=15)),
@@ -162,8 +162,8 @@ def scenarios(folder):
         try:
             train(pairs(), data, config, "pairs", discard_event)
         except (TrainingError, UsageError) as error:
-            found[name] = f"{type(error).__name__}: {error}"
-    return found
+            result[name] = f"{type(error).__name__}: {error}"
+    return result
 
 
 WORKER = """
@@ -206,31 +206,31 @@ def both(tmp_path_factory):
 def test_gradients_equal_those_of_one_process_on_the_global_batch(both, name, data, size):
     alone = gradients({"pairs": pairs, "merl": merl}[name](), data, size)
     scale = max(value.norm() for value in alone.values())
-    for found in both:
+    for process in both:
         assert (
-            found["size"] == 2 and found[name].keys() == alone.keys()
+            process["size"] == 2 and process[name].keys() == alone.keys()
         )  # what is never used has no gradient here either
         for key, value in alone.items():
             # a bias before BatchNorm has gradient 0 but for rounding, hence the absolute part
-            assert (found[name][key] - value).norm() <= 1e-5 * value.norm() + 1e-6 * scale, key
+            assert (process[name][key] - value).norm() <= 1e-5 * value.norm() + 1e-6 * scale, key
 
 
 def test_the_whole_loop_equals_one_process(both):
     method = pairs()
     alone = train(method, Noise(), PLAIN, "pairs", discard_event)
-    for found in both:
-        assert len(found["history"]) == 2
-        for mine, theirs in zip(alone.history, found["history"], strict=True):
-            assert theirs == pytest.approx(mine, rel=1e-4)
+    for process in both:
+        assert len(process["history"]) == 2
+        for own, expected in zip(alone.history, process["history"], strict=True):
+            assert expected == pytest.approx(own, rel=1e-4)
         # 21 examples in batches of 16: the same one batch here and there
-        assert found["val"] == pytest.approx(mean_losses(pairs().eval(), Noise(21), PLAIN, "cpu"), rel=1e-5)
+        assert process["val"] == pytest.approx(mean_losses(pairs().eval(), Noise(21), PLAIN, "cpu"), rel=1e-5)
 
 
 def test_all_processes_stop_where_one_is_asked_to_and_resume_to_the_bit(both):
-    for found in both:
-        assert "stopped after step 7" in found["stopped"]  # asked after step 6 was taken: noticed with the next
-        assert found["resumed"] == found["whole"]
-        assert all(torch.equal(value, found["weights"][name]) for name, value in found["resumed_weights"].items())
+    for process in both:
+        assert "stopped after step 7" in process["stopped"]  # asked after step 6 was taken: noticed with the next
+        assert process["resumed"] == process["whole"]
+        assert all(torch.equal(value, process["weights"][name]) for name, value in process["resumed_weights"].items())
     assert both[0]["whole"] == both[1]["whole"]
 
 
@@ -240,8 +240,8 @@ def test_a_nan_of_one_process_stops_all_and_names_the_record(both):
 
 
 def test_rows_and_texts_come_in_the_order_of_ranks(both):
-    for found in both:
-        assert found["rows"].flatten().tolist() == [0, 0, 1, 1] and found["texts"] == ["of 0", "of 1"]
+    for process in both:
+        assert process["rows"].flatten().tolist() == [0, 0, 1, 1] and process["texts"] == ["of 0", "of 1"]
 
 
 def test_alone_nothing_changes():

@@ -47,11 +47,11 @@ def cached(data, folder, identity=IDENTITY, layer="features", method=FakeMethod,
 
 
 def test_rows_come_in_order_and_from_the_cache(data, tmp_path):
-    found = cached(data, tmp_path)
+    output_signal = cached(data, tmp_path)
     ecg = torch.from_numpy(data.millivolt(np.arange(len(data))))
-    assert np.allclose(found, FakeMethod().ecg_features(ecg).numpy(), atol=1e-5)
+    assert np.allclose(output_signal, FakeMethod().ecg_features(ecg).numpy(), atol=1e-5)
     again = cached(data, tmp_path, method=lambda: pytest.fail("the method was built although the cache is warm"))
-    assert np.array_equal(found, again)
+    assert np.array_equal(output_signal, again)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_a_layer_that_a_method_lacks_is_said():
 
 class Broken(FakeMethod):
     def ecg_features(self, ecg):
-        found = super().ecg_features(ecg)
-        found[1] = float("nan")
-        return found
+        result = super().ecg_features(ecg)
+        result[1] = float("nan")
+        return result
 
 
 class Unpooled(FakeMethod):
@@ -177,18 +177,18 @@ class TwoPrecisions(FakeMethod):
     precisions = ("fp32", "bf16")
 
     def for_inference(self, precision):
-        made = TwoPrecisions()
-        made.ecg_features = lambda ecg: FakeMethod.ecg_features(self, ecg) * (1.01 if precision == "bf16" else 1.0)
-        return made
+        product = TwoPrecisions()
+        product.ecg_features = lambda ecg: FakeMethod.ecg_features(self, ecg) * (1.01 if precision == "bf16" else 1.0)
+        return product
 
 
 def test_each_precision_has_its_own_file_and_its_own_form_of_the_method(data, tmp_path):
     rows = np.arange(5)
-    made = [
+    product = [
         cached_features(Handle(TwoPrecisions, precision=name), "features", data, rows, tmp_path, discard_event)
         for name in TwoPrecisions.precisions
     ]
-    assert np.allclose(made[0] * 1.01, made[1]) and len(list(tmp_path.glob("*.npy"))) == 2
+    assert np.allclose(product[0] * 1.01, product[1]) and len(list(tmp_path.glob("*.npy"))) == 2
 
 
 @pytest.mark.parametrize("hardware", [True, False])
@@ -197,9 +197,9 @@ def test_the_precision_follows_the_device_the_variable_and_the_method(hardware, 
     monkeypatch.delenv(precision.PRECISION_VARIABLE, raising=False)
     assert precision.chosen_precision(TwoPrecisions, "cpu") == ("bf16" if hardware else "fp32")
     assert precision.chosen_precision(FakeMethod, "cpu") == "fp32"
-    for wanted in ("fp32", "bf16"):
-        monkeypatch.setenv(precision.PRECISION_VARIABLE, wanted)
-        assert precision.chosen_precision(TwoPrecisions, "cpu") == wanted
+    for targets in ("fp32", "bf16"):
+        monkeypatch.setenv(precision.PRECISION_VARIABLE, targets)
+        assert precision.chosen_precision(TwoPrecisions, "cpu") == targets
         assert precision.chosen_precision(FakeMethod, "cpu") == "fp32"
     monkeypatch.setenv(precision.PRECISION_VARIABLE, "fp8")
     with pytest.raises(UsageError, match="ECGARENA_PRECISION is 'fp8'"):

@@ -77,15 +77,15 @@ def run_evil(folder, home, mode, *more):
     ],
 )
 def test_code_that_ends_the_process_fails_its_own_cell_alone(evil, prepared_home, mode, message):
-    ended = run_evil(evil, prepared_home, mode)
+    outcome = run_evil(evil, prepared_home, mode)
     records = {record.spec["method"]: record for record in Store(prepared_home.records).records()}
-    assert ended.returncode == 3, ended.stderr.decode()
+    assert outcome.returncode == 3, outcome.stderr.decode()
     assert message in records["evil"].error["message"] and records["handcrafted"].done
 
 
 @pytest.mark.parametrize("mode", ["bytes", "forged", "closes", "os._exit"])
 def test_output_of_a_worker_is_no_event_and_takes_no_run_down(evil, prepared_home, mode):
-    ended = run_evil(evil, prepared_home, mode, "--executor", "processes", "--workers", "2")
+    outcome = run_evil(evil, prepared_home, mode, "--executor", "processes", "--workers", "2")
     statuses = {record.spec["method"]: record.status for record in Store(prepared_home.records).records()}
     assert statuses == {"evil": "failed" if mode == "os._exit" else "done", "handcrafted": "done"}
-    assert b"FORGED" not in ended.stderr and ended.returncode == (3 if mode == "os._exit" else 0)
+    assert b"FORGED" not in outcome.stderr and outcome.returncode == (3 if mode == "os._exit" else 0)

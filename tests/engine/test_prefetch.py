@@ -42,9 +42,9 @@ def test_on_a_gpu_the_next_one_is_read_before_it_is_asked_for():
 
 
 def test_on_a_cpu_nothing_is_read_ahead():
-    seen: list[int] = []
-    items = read_ahead(lambda number: seen.append(number) or number, [0, 1], "cpu")
-    assert next(items) == 0 and seen == [0]
+    calls: list[int] = []
+    items = read_ahead(lambda number: calls.append(number) or number, [0, 1], "cpu")
+    assert next(items) == 0 and calls == [0]
 
 
 def test_an_error_is_raised_where_its_batch_is_taken():
@@ -57,24 +57,24 @@ def test_an_error_is_raised_where_its_batch_is_taken():
 def test_results_come_in_order_as_float32_without_gradients_and_the_caller_keeps_its_own():
     scale = torch.tensor(2.0, requires_grad=True)
     batches = [torch.full((2, 3), float(number)).bfloat16() for number in range(3)]
-    for number, found in enumerate(run_pipelined(lambda batch: scale * batch, iter(batches), "cpu")):
+    for number, result in enumerate(run_pipelined(lambda batch: scale * batch, iter(batches), "cpu")):
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-        assert found.dtype == torch.float32 and not found.requires_grad
-        assert torch.equal(found, torch.full((2, 3), 2.0 * number))
+        assert result.dtype == torch.float32 and not result.requires_grad
+        assert torch.equal(result, torch.full((2, 3), 2.0 * number))
 
 
 @pytest.mark.parametrize("gpu", [False, True])
 def test_a_gpu_is_given_the_next_batch_before_a_result_is_fetched(gpu, monkeypatch):
     monkeypatch.setattr("benchmark.engine.prefetch.on_gpu", lambda device: gpu)
-    started = []
+    start = []
 
     def function(batch):
-        started.append(int(batch))
+        start.append(int(batch))
         return batch
 
     batches = [torch.tensor(float(number)) for number in range(4)]
-    seen = [(int(found), len(started)) for found in run_pipelined(function, batches, "cpu")]
-    assert seen == ([(0, 2), (1, 3), (2, 4), (3, 4)] if gpu else [(0, 1), (1, 2), (2, 3), (3, 4)])
+    calls = [(int(result), len(start)) for result in run_pipelined(function, batches, "cpu")]
+    assert calls == ([(0, 2), (1, 3), (2, 4), (3, 4)] if gpu else [(0, 1), (1, 2), (2, 3), (3, 4)])
 
 
 def test_nothing_is_pinned_for_a_cpu():

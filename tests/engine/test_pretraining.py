@@ -30,7 +30,7 @@ def question():
 
 
 @pytest.fixture
-def asked():
+def training_request():
     return question()
 
 
@@ -44,45 +44,45 @@ def undisturbed(synthetic_home, tmp_path_factory):
     return pretrain(*question(), home, discard_event).sha256
 
 
-def test_interrupted_weights_equal_undisturbed_ones(asked, prepared_home, undisturbed, monkeypatch):
+def test_interrupted_weights_equal_undisturbed_ones(training_request, prepared_home, undisturbed, monkeypatch):
     """Tokeniser, optimiser, dropout and BatchNorm all pass through the checkpoint: one SHA-256 for both."""
     original, calls = pretraining.mean_losses, []
 
-    def interrupted(*given):
+    def interrupted(*options):
         calls.append(1)
         if len(calls) == 3:  # after two complete epochs
             raise KeyboardInterrupt
-        return original(*given)
+        return original(*options)
 
     with monkeypatch.context() as patched:
         patched.setattr(pretraining, "mean_losses", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pretrain(*asked, prepared_home, discard_event)
-    folder = prepared_home.pretrained / weights_folder(*asked)
+            pretrain(*training_request, prepared_home, discard_event)
+    folder = prepared_home.pretrained / weights_folder(*training_request)
     assert (folder / CHECKPOINT).is_file() and read_card(folder) is None
-    resumed = pretrain(*asked, prepared_home, discard_event)
+    resumed = pretrain(*training_request, prepared_home, discard_event)
     assert resumed.sha256 == undisturbed and not (folder / CHECKPOINT).exists()
 
 
-def test_the_card_says_what_the_weights_saw_and_how_they_were_chosen(asked, prepared_home):
+def test_the_card_says_what_the_weights_saw_and_how_they_were_chosen(training_request, prepared_home):
     """Selected by zero-shot on validation: said in the card; the curves lie beside it."""
-    name, version, config, _ = asked
+    name, version, config, _ = training_request
     training = {"epochs": 2, "batch_size": 32, "select": "zero_shot_val"}
-    marked = recipe("merl", METHODS.get("merl"), "synthetic", {"patients": 120}, training)
-    made = pretrain(name, version, config, marked, prepared_home, discard_event)
-    assert "selected on validation labels" in made.card["selection"]
-    assert [(part["split"], part["use"][:9]) for part in made.card["saw"]] == [
+    weights_recipe = recipe("merl", METHODS.get("merl"), "synthetic", {"patients": 120}, training)
+    product = pretrain(name, version, config, weights_recipe, prepared_home, discard_event)
+    assert "selected on validation labels" in product.card["selection"]
+    assert [(part["split"], part["use"][:9]) for part in product.card["saw"]] == [
         ("train", "signals a"),
         ("val", "selection"),
     ]
-    history = (made.weights.parent / "history.csv").read_text().splitlines()
+    history = (product.weights.parent / "history.csv").read_text().splitlines()
     assert "val_zero_shot" in history[0] and "val_loss" in history[0] and len(history) == 3
     scores = [float(row.split(",")[history[0].split(",").index("val_zero_shot")]) for row in history[1:]]
-    assert made.card["epoch"] == 1 + scores.index(max(scores)) and min(scores) >= 0 and max(scores) <= 1
-    assert "<svg" in (made.weights.parent / CURVES).read_text()
+    assert product.card["epoch"] == 1 + scores.index(max(scores)) and min(scores) >= 0 and max(scores) <= 1
+    assert "<svg" in (product.weights.parent / CURVES).read_text()
 
 
-def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undisturbed):
+def test_an_interrupted_epoch_goes_on_in_its_middle(training_request, prepared_home, undisturbed):
     """Asked to stop after a step, then resumed: the very weights of an undisturbed training."""
     steps = []
 
@@ -93,20 +93,22 @@ def test_an_interrupted_epoch_goes_on_in_its_middle(asked, prepared_home, undist
                 preemption.ask_to_stop()
 
     with pytest.raises(preemption.Preempted):
-        pretrain(*asked, prepared_home, stopping)
+        pretrain(*training_request, prepared_home, stopping)
     preemption.go_on()
-    assert pretrain(*asked, prepared_home, discard_event).sha256 == undisturbed
+    assert pretrain(*training_request, prepared_home, discard_event).sha256 == undisturbed
 
 
-def test_tables_name_rows_that_labels_selected(asked):
+def test_tables_name_rows_that_labels_selected(training_request):
     from benchmark.engine.outcome import _selection_notes as selection_notes
     from benchmark.planning.plan import Cell
     from benchmark.records.spec import RunSpec
 
     def cell(training):
-        made = recipe("merl", METHODS.get("merl"), "synthetic", {}, training)
+        weights_recipe = recipe("merl", METHODS.get("merl"), "synthetic", {}, training)
         return Cell(
-            RunSpec("merl", 1, {}, "zero_shot", 1, {}, "synthetic", 1, {}, "groups", pretraining=made), "row", {}
+            RunSpec("merl", 1, {}, "zero_shot", 1, {}, "synthetic", 1, {}, "groups", pretraining=weights_recipe),
+            "row",
+            {},
         )
 
     assert selection_notes(cell({"select": "val_loss"})) == selection_notes(cell({})) == []
@@ -126,10 +128,10 @@ def test_it_sees_training_patients_only(synthetic_home):
 
 def test_options_that_choose_outputs_share_weights():
     """Unless the epoch was chosen by what is given out."""
-    recipe, chosen = {"training": {}}, {"training": {"select": "zero_shot_val"}}
+    recipe, selection = {"training": {}}, {"training": {"select": "zero_shot_val"}}
     plain, aligned = {"width": 8}, {"width": 8, "tokens": "aligned", "embeddings": "aligned"}
     assert weights_folder("deri", 1, plain, recipe) == weights_folder("deri", 1, aligned, recipe)
-    assert weights_folder("deri", 1, plain, chosen) != weights_folder("deri", 1, aligned, chosen)
+    assert weights_folder("deri", 1, plain, selection) != weights_folder("deri", 1, aligned, selection)
     assert weights_folder("deri", 1, plain, recipe) != weights_folder("deri", 1, {"width": 9}, recipe)
 
 

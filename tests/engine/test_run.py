@@ -47,9 +47,9 @@ def metrics(standings, home):
 
 
 def test_a_grid_runs_once_and_is_then_free(plan, prepared_home, monkeypatch):
-    ended = run(plan, prepared_home)
-    assert len(ended.finished_cells) == len(plan.cells) == 3 * 3 + 1 and not ended.failed_cells
-    record = Store(prepared_home.records).get(ended.finished_cells[0].spec)
+    outcome = run(plan, prepared_home)
+    assert len(outcome.finished_cells) == len(plan.cells) == 3 * 3 + 1 and not outcome.failed_cells
+    record = Store(prepared_home.records).get(outcome.finished_cells[0].spec)
     assert record.synthetic and not record.partial and record.data_digest
     assert {"code", "environment", "peak_memory_mb"} <= set(record.provenance)
     assert record.n["train"] == record.details["subset"]["n"] and 0 < record.metrics["auroc_macro"] <= 1
@@ -75,10 +75,10 @@ def test_two_runs_agree_and_processes_agree_with_inline(plan, prepared_home, syn
         torch.set_num_threads(threads)
     other = Home(tmp_path / "other")
     shutil.copytree(synthetic_home.data, other.data)
-    found = metrics(run(plan, other, ProcessesExecutor(os.cpu_count())), other)
-    assert found.keys() == expected.keys()
+    result = metrics(run(plan, other, ProcessesExecutor(os.cpu_count())), other)
+    assert result.keys() == expected.keys()
     for title, values in expected.items():
-        assert found[title] == pytest.approx(values, abs=1e-6), title
+        assert result[title] == pytest.approx(values, abs=1e-6), title
 
 
 def test_the_features_are_extracted_once(plan, prepared_home, monkeypatch):
@@ -108,21 +108,21 @@ def test_a_failing_cell_is_a_record_and_the_rest_goes_on(plan, prepared_home, mo
         return original(self, context)
 
     monkeypatch.setattr(LinearProbe, "predict", fails)
-    ended = run(plan, prepared_home)
-    assert len(ended.failed_cells) == 3 and len(ended.finished_cells) == len(plan.cells) - 3
-    error = Store(prepared_home.records).get(ended.failed_cells[0].spec).error
+    outcome = run(plan, prepared_home)
+    assert len(outcome.failed_cells) == 3 and len(outcome.finished_cells) == len(plan.cells) - 3
+    error = Store(prepared_home.records).get(outcome.failed_cells[0].spec).error
     assert error["message"] == "no luck today" and "in fails" in error["traceback"]
     assert len(run(plan, prepared_home).failed_cells) == 3  # failed cells are not run again by themselves
     monkeypatch.setattr(LinearProbe, "predict", original)
-    for cell in ended.failed_cells:
+    for cell in outcome.failed_cells:
         Store(prepared_home.records).set_aside(cell.spec)
     assert not run(plan, prepared_home).failed_cells
 
 
 def test_a_method_that_cannot_be_built_fails_its_cells_alone(plan, prepared_home, monkeypatch):
     monkeypatch.setattr("benchmark.engine.pretraining.train", lambda *_, **__: 1 / 0)
-    ended = run(plan, prepared_home)
-    assert {cell.row for cell in ended.failed_cells} == {"merl"} and len(ended.finished_cells) == 6
+    outcome = run(plan, prepared_home)
+    assert {cell.row for cell in outcome.failed_cells} == {"merl"} and len(outcome.finished_cells) == 6
 
 
 def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home, tmp_path, monkeypatch):
@@ -140,10 +140,10 @@ def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home
     suite = tmp_path / "tiny.toml"
     suite.write_text(suite.read_text() + '\n[[methods]]\nname = "deadly"\n')
     plan = make_plan(load_suite(str(suite)), methods=["deadly", "handcrafted"], tasks=["linear_probe"])
-    ended = run(plan, prepared_home, ProcessesExecutor(2))
-    assert len(ended.finished_cells) == 3 and {cell.row for cell in ended.finished_cells} == {"handcrafted"}
+    outcome = run(plan, prepared_home, ProcessesExecutor(2))
+    assert len(outcome.finished_cells) == 3 and {cell.row for cell in outcome.finished_cells} == {"handcrafted"}
     METHODS._classes.pop("deadly")
-    fault = Store(prepared_home.records).get(ended.failed_cells[0].spec).error
+    fault = Store(prepared_home.records).get(outcome.failed_cells[0].spec).error
     assert fault["kind"] == "WorkerDied" and "SIGKILL (out of memory, perhaps)" in fault["message"]
 
 
@@ -190,7 +190,7 @@ def context(world, view=None):
 def test_splits_share_no_patient_and_no_recording(world):
     data, view, _ = world
     patients = {split: set(data.patient_ids[rows]) for split, rows in view.rows.items()}
-    rows = {split: set(found) for split, found in view.rows.items()}
+    rows = {split: set(result) for split, result in view.rows.items()}
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
         assert not patients[a] & patients[b] and not rows[a] & rows[b]
 
@@ -217,18 +217,22 @@ def test_validation_labels_do_reach_the_tuning(world):
     """The counterpart: the test above would also pass if the tuning saw nothing at all."""
     _, view, _ = world
     task = LinearProbe(fraction=0.5, seed=1, trials=6)
-    turned = LabelledRows(view.classes, view.rows, {**view.labels, "val": 1 - view.labels["val"]})
-    assert task.predict(context(world)).details["trials"] != task.predict(context(world, turned)).details["trials"]
+    flipped_view = LabelledRows(view.classes, view.rows, {**view.labels, "val": 1 - view.labels["val"]})
+    assert (
+        task.predict(context(world)).details["trials"] != task.predict(context(world, flipped_view)).details["trials"]
+    )
 
 
 def test_the_standardisation_sees_the_subset_alone(world, monkeypatch):
     """Test signals moved far away change test predictions, not the search."""
     task = LinearProbe(fraction=0.5, seed=1, trials=4)
     plain = task.predict(context(world))
-    moved = context(world)
-    original = moved.features
-    monkeypatch.setattr(moved, "features", lambda split, *a: original(split, *a) + (100.0 if split == "test" else 0.0))
-    shifted = task.predict(moved)
+    variant = context(world)
+    original = variant.features
+    monkeypatch.setattr(
+        variant, "features", lambda split, *a: original(split, *a) + (100.0 if split == "test" else 0.0)
+    )
+    shifted = task.predict(variant)
     assert shifted.details == plain.details
     assert not np.array_equal(shifted.arrays["logits"], plain.arrays["logits"])
 
@@ -238,10 +242,10 @@ def test_zero_shot_uses_no_labels_at_all(prepared_home, world, monkeypatch):
     METHODS._classes["fake"] = FakeMethod
     try:
         handle = MethodHandle("fake", {}, 1, None, None, "cpu")
-        seen = CellContext(CellInputs(data, view, handle, "synthetic", "conditions", home))
-        monkeypatch.setattr(seen, "labels", lambda split: pytest.fail(f"zero-shot asked for {split} labels"))
+        calls = CellContext(CellInputs(data, view, handle, "synthetic", "conditions", home))
+        monkeypatch.setattr(calls, "labels", lambda split: pytest.fail(f"zero-shot asked for {split} labels"))
         task = TASKS.get("zero_shot")()
-        predictions = task.predict(seen)
+        predictions = task.predict(calls)
         scores = task.score(predictions, view.truth(data))
     finally:
         del METHODS._classes["fake"]

@@ -77,8 +77,12 @@ def test_two_rows_must_differ(tiny_suite):
 
 
 def test_overrides_reach_their_place(tiny_suite):
-    given = {"methods.merl.config.width": 16, "methods.merl.pretrain.epochs": 1, "tasks.linear_probe.config.seed": [7]}
-    suite = load_suite(str(tiny_suite), given)
+    options = {
+        "methods.merl.config.width": 16,
+        "methods.merl.pretrain.epochs": 1,
+        "tasks.linear_probe.config.seed": [7],
+    }
+    suite = load_suite(str(tiny_suite), options)
     assert suite.methods[2].config["width"] == 16 and suite.methods[2].pretrain["epochs"] == 1
     assert suite.tasks[0].config["seed"] == [7]
     for key in ("methods.merk.config.width", "method.merl.config.width", "title.x.y", "methods.merl"):

@@ -116,8 +116,8 @@ print("losses", repr(toys.losses(done)), flush=True)
     worker.wait()
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert again.splitlines()[0] in ("3", "4")  # not from the start
-    found = eval(again.splitlines()[-1].removeprefix("losses "))
-    assert found == losses(
+    result = eval(again.splitlines()[-1].removeprefix("losses "))
+    assert result == losses(
         train(toy(), Noise(), TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy", discard_event)
     )
 
@@ -137,12 +137,12 @@ def test_a_kill_within_an_epoch_loses_nothing_that_was_kept(tmp_path):
     config = TrainingConfig(epochs=3, batch_size=8, accumulate=2, lr=0.01)  # 4 steps in each epoch
     whole, undisturbed = toy(), Noise()
     expected = train(whole, undisturbed, config, "toy", discard_event)
-    given = {"checkpoint": tmp_path / "c.pt", "checkpoint_every": 0}
+    options = {"checkpoint": tmp_path / "c.pt", "checkpoint_every": 0}
     with pytest.raises(OSError, match="went away"):
-        train(toy(), Dying(), config, "toy", discard_event, **given)
-    assert torch.load(given["checkpoint"], weights_only=True)["progress"]["step"] == 3
+        train(toy(), Dying(), config, "toy", discard_event, **options)
+    assert torch.load(options["checkpoint"], weights_only=True)["progress"]["step"] == 3
     notes, method = [], toy(seed=5)
-    resumed = train(method, Noise(), config, "toy", lambda event: notes.append(event.text), **given)
+    resumed = train(method, Noise(), config, "toy", lambda event: notes.append(event.text), **options)
     assert resumed.history == expected.history and any("resuming after epoch 0, step 3" in note for note in notes)
     assert all(torch.equal(x, y) for x, y in zip(method.parameters(), whole.parameters(), strict=True))
 
@@ -198,16 +198,16 @@ def test_the_selected_epoch_survives_a_stop(tmp_path):
 
 def test_validation_losses_disturb_nothing_and_repeat():
     config = TrainingConfig(epochs=2, batch_size=16, lr=0.01)
-    method, found = toy(), []
+    method, result = toy(), []
 
     def look(progress):
-        found.extend(mean_losses(method, Noise(20), config, "cpu") for _ in range(2))
+        result.extend(mean_losses(method, Noise(20), config, "cpu") for _ in range(2))
         return {}
 
     assert train(method, Noise(), config, "toy", discard_event, after_epoch=look).history == (
         train(toy(), Noise(), config, "toy", discard_event).history
     )
-    assert found[0] == found[1] != found[2] and set(found[0]) == {"val_loss", "val_mse"}
+    assert result[0] == result[1] != result[2] and set(result[0]) == {"val_loss", "val_mse"}
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step():
@@ -227,11 +227,11 @@ def test_decay_spares_vectors_on_request():
         def loss(self, batch):
             return {"zero": self.net[0].weight.sum() * 0 + self.net[0].bias.sum() * 0}
 
-    for decay, kept in (("all", False), ("matrices", True)):
+    for decay, rest in (("all", False), ("matrices", True)):
         method = Still()
         weight, bias = method.net[0].weight.detach().clone(), method.net[0].bias.detach().clone()
         train(method, Noise(), TrainingConfig(epochs=1, weight_decay=0.5, decay=decay), "toy", discard_event)
-        assert torch.equal(method.net[0].bias, bias) == kept and not torch.equal(method.net[0].weight, weight)
+        assert torch.equal(method.net[0].bias, bias) == rest and not torch.equal(method.net[0].weight, weight)
 
 
 def test_sgd_takes_the_step_that_momentum_and_decay_say():
@@ -376,11 +376,11 @@ def test_wrong_options_are_all_named():
 @pytest.mark.parametrize("has_bf16, precision", [(True, "bf16"), (False, "fp32")])
 def test_auto_trains_in_bf16_where_the_device_multiplies_it(monkeypatch, has_bf16, precision):
     monkeypatch.setattr("benchmark.engine.precision.has_bf16", lambda device: has_bf16)
-    chosen, auto = (
+    selection, auto = (
         train(toy(), Noise(), TrainingConfig(epochs=2, batch_size=16, precision=name), "toy", discard_event)
         for name in (precision, "auto")
     )
-    assert losses(auto) == losses(chosen)
+    assert losses(auto) == losses(selection)
 
 
 def test_a_training_that_began_in_bf16_does_not_go_on_in_fp32(monkeypatch, tmp_path):

@@ -54,7 +54,7 @@ def test_every_cell_is_run_once(runs, tiny_suite, prepared_home, tmp_path):
 def test_a_cell_that_another_run_is_at_is_waited_for_and_not_run_again(plan, prepared_home, fill):
     (group,) = group_cells([cell for cell in plan.cells if cell.row == "handcrafted"][:1])
     cell, store = group.cells[0], Store(prepared_home.records)
-    told = []
+    messages = []
     context = multiprocessing.get_context("fork")
     ready = context.Event()
 
@@ -72,7 +72,7 @@ def test_a_cell_that_another_run_is_at_is_waited_for_and_not_run_again(plan, pre
     worker = context.Process(target=other_run)
     worker.start()
     assert ready.wait(10)
-    assert InlineExecutor().run([group], prepared_home, "cpu", told.append) == {"done": 1}
+    assert InlineExecutor().run([group], prepared_home, "cpu", messages.append) == {"done": 1}
     worker.join()
     assert store.get(cell.spec).metrics["auroc_macro"] == 0.123
-    assert any("(by another run)" in event.text for event in told)
+    assert any("(by another run)" in event.text for event in messages)

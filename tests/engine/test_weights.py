@@ -77,10 +77,10 @@ def test_a_missing_file_and_what_else_could_be_given(tmp_path):
 
 def test_show_prints_source_licence_and_checksum(capsys):
     assert main(["show", "merl"]) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     for tag, weights in METHODS.get("merl").card.weights.items():
-        assert f"weights tag:{tag}: {weights.file} from {weights.url}" in shown
-    assert "licence: MIT" in shown and "sha256: not published" in shown
+        assert f"weights tag:{tag}: {weights.file} from {weights.url}" in output
+    assert "licence: MIT" in output and "sha256: not published" in output
 
 
 def test_cards_are_complete_and_hold_no_made_up_checksum():

@@ -47,7 +47,7 @@ dataset = "synthetic"
 epochs = 3
 batch_size = 32
 """
-COMPARED = ("metrics", "intervals", "details", "predictions", "files", "notes", "data_digest", "leak")
+FIELDS = ("metrics", "intervals", "details", "predictions", "files", "notes", "data_digest", "leak")
 EXECUTORS = (["--executor", "inline"], ["--executor", "processes", "--workers", "2"])
 ORPHANS = 60.0  # seconds that workers have to notice that their parent is gone
 
@@ -61,28 +61,28 @@ def command(suite: Path, home: Path, *more: str) -> subprocess.Popen[bytes]:
 
 def finish(suite: Path, home: Path) -> float:
     """Run to the end; returns how long it took."""
-    started = time.monotonic()
+    start = time.monotonic()
     run = command(suite, home)
-    _, said = run.communicate()
+    _, output = run.communicate()
     if run.returncode:
-        raise SystemExit(f"a run that nobody killed ended with exit code {run.returncode}:\n{said.decode()}")
-    return time.monotonic() - started
+        raise SystemExit(f"a run that nobody killed ended with exit code {run.returncode}:\n{output.decode()}")
+    return time.monotonic() - start
 
 
 def results(home: Path) -> dict[str, str]:
     """What counts of a finished home: of each record the fields that a reader relies on, and every table's bytes."""
-    found = {}
+    result = {}
     for path in sorted(home.glob("records/*/*/*/record.json")):
         record = json.loads(path.read_text("utf-8"))
         assert record["status"] == "done", f"{path}: {record['error']}"
         details = {name: value for name, value in record["details"].items() if "second" not in name}
-        counted = {**{name: record[name] for name in COMPARED}, "details": _without_times(details)}
-        found[path.parent.name] = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+        content = {**{name: record[name] for name in FIELDS}, "details": _without_times(details)}
+        result[path.parent.name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     for path in sorted((home / "leaderboards").glob("*.md")):
-        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        result[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     for path in sorted(home.glob("pretrained/*/weights.safetensors")):
-        found[path.parent.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+        result[path.parent.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return result
 
 
 def _without_times(value: object) -> object:

@@ -205,35 +205,35 @@ def _too_slow(*_: object) -> None:
 
 def fuzz(inputs: int, seed: int = 0, only: list[str] | None = None) -> tuple[Counter[str], list[str]]:
     """Run about `inputs` mutated files through the readers; return how they ended, and the faults."""
-    rng, ended, faults = random.Random(seed), Counter[str](), list[str]()
+    rng, outcome, faults = random.Random(seed), Counter[str](), list[str]()
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
     signal.signal(signal.SIGALRM, _too_slow)
     try:
-        chosen = {name: target for name, target in targets(folder).items() if not only or name in only}
+        selection = {name: target for name, target in targets(folder).items() if not only or name in only}
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for name, target in chosen.items():
+        for name, target in selection.items():
             original = target.file.read_bytes()
-            for _ in range(inputs // len(chosen)):
+            for _ in range(inputs // len(selection)):
                 target.file.write_bytes(mutate(original, rng))
                 signal.alarm(SECONDS)
                 try:
                     target.read()
-                    ended[f"{name}: read"] += 1
+                    outcome[f"{name}: read"] += 1
                 except DataError:
-                    ended[f"{name}: refused"] += 1
+                    outcome[f"{name}: refused"] += 1
                 except (Exception, Slow):
-                    kept = Path(tempfile.mkdtemp(prefix="fault")) / target.file.name
-                    shutil.copy(target.file, kept)
-                    faults.append(f"{name}: {kept}\n{traceback.format_exc(limit=-4)}")
+                    rest = Path(tempfile.mkdtemp(prefix="fault")) / target.file.name
+                    shutil.copy(target.file, rest)
+                    faults.append(f"{name}: {rest}\n{traceback.format_exc(limit=-4)}")
                 finally:
                     signal.alarm(0)
             target.file.write_bytes(original)
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) // 1024
-            if grown > MEGABYTES:
-                faults.append(f"{name}: the process grew by {grown} MB")
+            growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) // 1024
+            if growth > MEGABYTES:
+                faults.append(f"{name}: the process grew by {growth} MB")
     finally:
         shutil.rmtree(folder)
-    return ended, faults
+    return outcome, faults
 
 
 def main() -> None:
@@ -243,13 +243,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+")
     options = parser.parse_args()
     start = time.perf_counter()
-    ended, faults = fuzz(options.inputs, options.seed, options.only)
-    for how, count in sorted(ended.items()):
+    outcome, faults = fuzz(options.inputs, options.seed, options.only)
+    for how, count in sorted(outcome.items()):
         print(f"{how:30s} {count}")
     print("\n".join(faults[:20]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     seconds = time.perf_counter() - start
-    print(f"{sum(ended.values()) + len(faults)} inputs, {len(faults)} faults, {seconds:.0f} s, peak {peak} MB")
+    print(f"{sum(outcome.values()) + len(faults)} inputs, {len(faults)} faults, {seconds:.0f} s, peak {peak} MB")
     raise SystemExit(bool(faults))
 
 

@@ -91,9 +91,9 @@ def main(inputs: int = 10_000, seed: int = 0) -> int:
             content = damaged(rng)
             path.write_bytes(content)
             try:
-                said = verdicts(store)
-                problem = "" if len(set(said)) == 1 else f"the readers disagree: {said}"
-                believed += all(said)
+                output = verdicts(store)
+                problem = "" if len(set(output)) == 1 else f"the readers disagree: {output}"
+                believed += all(output)
             except Exception:
                 problem = traceback.format_exc(limit=-2)
             if problem:

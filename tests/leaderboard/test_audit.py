@@ -28,21 +28,21 @@ def test_a_complete_store_of_one_preparation_passes(plan, store, fill, tiny_suit
 
 def test_missing_mixed_and_double_are_refused_together(plan, store, fill, tiny_suite, tmp_path, capsys):
     fill(plan, store)
-    gone, other, twice, changed = plan.cells[0], plan.cells[1], plan.cells[2], plan.cells[3]
-    store.set_aside(gone.spec)
+    absent, other, twice, variant = plan.cells[0], plan.cells[1], plan.cells[2], plan.cells[3]
+    store.set_aside(absent.spec)
     record = store.get(other.spec)
     record.data_digest = "d2"
     store.write(other.spec, record)
     shutil.copytree(store.folder(twice.spec), store.folder(twice.spec).with_name("0123456789abcdef"))
-    by_hand(store, changed, metrics={"auroc_macro": 0.9})
+    by_hand(store, variant, metrics={"auroc_macro": 0.9})
     out = tmp_path / "out"
     arguments = ["leaderboard", str(tiny_suite), "--records", str(store.root), "--out", str(out), "--strict"]
     assert main(arguments) == 4
-    said = capsys.readouterr().err
-    assert "1 cells have no finished record" in said and gone.title in said
-    assert "records from 2 preparations (d1, d2)" in said
-    assert "claim one cell" in said and "it was changed after it was written, or is damaged" in said
-    assert changed.title in said
+    error_text = capsys.readouterr().err
+    assert "1 cells have no finished record" in error_text and absent.title in error_text
+    assert "records from 2 preparations (d1, d2)" in error_text
+    assert "claim one cell" in error_text and "it was changed after it was written, or is damaged" in error_text
+    assert variant.title in error_text
     assert not out.exists()
 
 

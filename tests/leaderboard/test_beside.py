@@ -17,9 +17,9 @@ METRICS = {"rouge_l": 0.25, "bleu_4": 0.125, "exact": 0.5}
 def board(tiny_suite, store: Store, fill):
     text = tiny_suite.read_text().replace('label_sets = ["groups"]', 'label_sets = ["groups", "reports"]')
     tiny_suite.write_text(text.replace('[[tasks]]\nname = "zero_shot"', f'{TASK}label_sets = ["reports"]'))
-    made = make_plan(load_suite(str(tiny_suite)))
-    fill(made, store, metrics=METRICS, primary="rouge_l", intervals={})
-    return Leaderboard(made, store)
+    plan = make_plan(load_suite(str(tiny_suite)))
+    fill(plan, store, metrics=METRICS, primary="rouge_l", intervals={})
+    return Leaderboard(plan, store)
 
 
 def test_every_metric_of_every_row_is_there(board):

@@ -40,18 +40,18 @@ def texts(svg):
 def styles(svg):
     """Of every drawn thing, classes resolved."""
     rules = dict(re.findall(r"\.(s\d+)\{([^}]*)\}", svg))
-    drawn = [part for tag in ("path", "use", "text", "tspan") for part in parts(svg, tag)]
-    return [part.get("style") or rules.get(part.get("class", "")) for part in drawn]
+    artists = [part for tag in ("path", "use", "text", "tspan") for part in parts(svg, tag)]
+    return [part.get("style") or rules.get(part.get("class", "")) for part in artists]
 
 
 def numbers(svg):
     """Of all coordinates; a turn by nothing says nothing."""
-    found = []
+    result = []
     for tag, names in (("path", "d"), ("use", "xy"), ("text", "xy")):
         for part in parts(svg, tag):
             for name in names:
-                found += map(float, re.findall(r"-?\d+\.?\d*", part.get(name, "")))
-    return found
+                result += map(float, re.findall(r"-?\d+\.?\d*", part.get(name, "")))
+    return result
 
 
 def test_nothing_that_is_seen_changes(svg):
@@ -64,11 +64,11 @@ def test_nothing_that_is_seen_changes(svg):
 
 def test_references_still_lead_somewhere(svg):
     short = compact(svg)
-    wanted = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', short))
-    assert wanted and {one or other for one, other in wanted} <= set(re.findall(r'id="([^"]+)"', short))
+    targets = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', short))
+    assert targets and {one or other for one, other in targets} <= set(re.findall(r'id="([^"]+)"', short))
 
 
 def test_an_address_fits_between_single_quotes_and_is_read_as_it_was_written(svg):
-    found = address(compact(svg))
-    assert not set("'&#\n") & set(found)
-    assert unquote(found.removeprefix("data:image/svg+xml,")) == compact(svg)
+    result = address(compact(svg))
+    assert not set("'&#\n") & set(result)
+    assert unquote(result.removeprefix("data:image/svg+xml,")) == compact(svg)

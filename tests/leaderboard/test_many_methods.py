@@ -57,25 +57,25 @@ ORDER = [*(f"method {row}" for row in reversed(range(METHODS))), "random_init"]
 
 
 def test_label_efficiency_has_a_line_per_method_from_best_to_worst_and_floors_last(board):
-    found = label_efficiency.draw(board)
-    assert list(found) == ["label_efficiency"]
-    figure: Figure = found["label_efficiency"]
+    result = label_efficiency.draw(board)
+    assert list(result) == ["label_efficiency"]
+    figure: Figure = result["label_efficiency"]
     first, second = figure.axes
     assert names(first) == ORDER and set(names(second)) == {""}
     assert legend(figure) == ["10 %", "100 %"]
-    drawn = [line for line in first.lines if line.get_marker() in "os"]
-    assert [list(line.get_xdata()) for line in drawn] == [[pytest.approx(score(row)) for row in ORDER]] * 2
+    artists = [line for line in first.lines if line.get_marker() in "os"]
+    assert [list(line.get_xdata()) for line in artists] == [[pytest.approx(score(row)) for row in ORDER]] * 2
 
 
 def test_robustness_has_a_figure_per_perturbation_that_starts_from_the_recording_as_it_is(board):
-    found = robustness.draw(board)
-    assert list(found) == ["robustness-linear_probe-synthetic-groups-white"]
-    figure = next(iter(found.values()))
+    result = robustness.draw(board)
+    assert list(result) == ["robustness-linear_probe-synthetic-groups-white"]
+    figure = next(iter(result.values()))
     assert names(figure.axes[0]) == ORDER and legend(figure) == ["0", "0.05", "0.2"]
 
 
 def test_calibration_has_a_panel_per_method(board):
     figure = calibration.draw(board)["calibration"]
-    shown = [axis for axis in figure.axes if axis.get_visible()]
-    assert [axis.get_title() for axis in shown] == ["random_init", *(f"method {row}" for row in range(METHODS))]
+    output = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title() for axis in output] == ["random_init", *(f"method {row}" for row in range(METHODS))]
     assert legend(figure) == ["linear_probe: synthetic / groups", "linear_probe: synthetic / conditions"]

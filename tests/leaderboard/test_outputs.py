@@ -23,7 +23,7 @@ VALUES = {"random_init": 0.6, "handcrafted": 0.75, "merl": 0.8}
 FACTS = TaskFacts("auroc_macro", "frozen-eval-1")
 
 
-def made(plan, store, fill):
+def records_written(plan, store, fill):
     costs = {"random_init": 1e5, "handcrafted": 0.0, "merl": 2e5}
     fill(plan, store, lambda cell: VALUES[cell.row] + 0.01 * cell.question.get("seed", 0), lambda cell: NOISE)
     for cell in plan.cells:
@@ -34,7 +34,7 @@ def made(plan, store, fill):
 
 
 def test_the_same_store_gives_the_same_bytes_in_every_format(plan, store, fill, tiny_suite, tmp_path, capsys):
-    made(plan, store, fill)
+    records_written(plan, store, fill)
     arguments = [
         "leaderboard",
         str(tiny_suite),
@@ -56,7 +56,7 @@ def test_figures_are_drawn_or_say_why_not(plan, store, fill):
     board = Leaderboard(plan, store)
     figures, reasons = draw_all(board)
     assert not figures and all(len(reason) > 20 for reason in reasons.values())
-    made(plan, store, fill)
+    records_written(plan, store, fill)
     figures, reasons = draw_all(Leaderboard(plan, store))
     assert {"label_efficiency", "rank_summary", "zero_shot_against_probe", "cost"} <= set(figures)
     assert reasons.keys() == {"loss_curves", "calibration", "robustness"}
@@ -80,12 +80,12 @@ def test_calibration_and_robustness_come_from_the_records(tiny_suite, store, fil
     calibration, robustness = figures["calibration"], figures["robustness-linear_probe-synthetic-groups"]
     (curve,) = [line for line in calibration.axes[0].lines if line.get_label() == "merl"]
     assert curve.get_xdata() == pytest.approx([0.2, 0.8]) and curve.get_ydata() == pytest.approx([0.1, 0.9])
-    found = {axis.get_title(): axis.containers[0].lines[0].get_xdata() for axis in robustness.axes}
-    assert found["white"] == pytest.approx([0, 0.1, 0.5]) and found["few leads"] == pytest.approx([1, 2, 12])
+    result = {axis.get_title(): axis.containers[0].lines[0].get_xdata() for axis in robustness.axes}
+    assert result["white"] == pytest.approx([0, 0.1, 0.5]) and result["few leads"] == pytest.approx([1, 2, 12])
 
 
 def test_latex_escapes_everything_and_names_what_a_table_needs(plan, store, fill):
-    made(plan, store, fill)
+    records_written(plan, store, fill)
     text = latex.tables(Leaderboard(plan, store))
     assert r"\textbf{0.805 $\pm$0.007" in text and r"random\_init" in text and r"10 \%" in text
     for fact in ("frozen-eval-1", "data d1", "2 label-subset seeds", "30 test recordings", "SYNTHETIC DATA", "Holm"):
@@ -109,8 +109,8 @@ def test_latex_compiles_as_it_is(plan, store, fill, tiny_suite, tmp_path, capsys
 
 
 def entry(**more):
-    given = {"row": "mine", "method": "merl", "task": "linear_probe", "dataset": "ptbxl", "label_set": "super"}
-    return Entry(**{**given, "variant": {"fraction": 0.01, "trials": 16}, "facts": FACTS, **more})
+    options = {"row": "mine", "method": "merl", "task": "linear_probe", "dataset": "ptbxl", "label_set": "super"}
+    return Entry(**{**options, "variant": {"fraction": 0.01, "trials": 16}, "facts": FACTS, **more})
 
 
 def test_published_numbers_stand_beside_ours_with_their_source(plan, store, fill):
@@ -122,8 +122,8 @@ def test_published_numbers_stand_beside_ours_with_their_source(plan, store, fill
     assert not any(one.answers(entry(variant={"fraction": 0.5})) for one in numbers)
     fill(plan, store)
     result = Leaderboard(plan, store).entries[0].results[0]
-    compared = published.beside([entry(results=[result])], numbers)
-    assert [(one.published, one.here) for one in compared] == [(0.8239, 0.8)]
+    comparison = published.beside([entry(results=[result])], numbers)
+    assert [(one.published, one.here) for one in comparison] == [(0.8239, 0.8)]
     assert published.beside([entry(results=[result], missing=1)], numbers) == []  # incomplete: no comparison
 
 
@@ -164,7 +164,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_file_of_published_numbers_is_one_message(tmp_path, kind):
-    old, new, said = BROKEN[kind]
+    old, new, output = BROKEN[kind]
     files = {
         "numbers.csv": "method,task,dataset,label_set,where,metric,value,source,evidence\n"
         "m,t,d,,fraction=0.1,auroc_macro,0.5,known,primary\n",
@@ -175,17 +175,17 @@ def test_a_broken_file_of_published_numbers_is_one_message(tmp_path, kind):
             (tmp_path / name).write_bytes((text.replace(old, new, 1) if old else text).encode("latin-1"))
     with pytest.raises(published.DataError) as error:
         published.load(tmp_path)
-    assert said in str(error.value) and len(str(error.value)) < 600
+    assert output in str(error.value) and len(str(error.value)) < 600
 
 
 def test_compare_prints_differences_wins_and_classes(plan, store, fill, tiny_suite, tmp_path, capsys):
-    made(plan, store, fill)
+    records_written(plan, store, fill)
     arguments = ["compare", "merl", "handcrafted", "--suite", str(tiny_suite), "--records", str(store.root)]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--format", "md,png"]) == 0
-    said = capsys.readouterr().out
-    assert "SYNTHETIC DATA" in said and "merl better: 2, handcrafted better: 0, not separated: 0" in said
-    assert "| +0.050 | +0.050 to +0.050 | 0.000 | merl |" in said and "NORM +0.050" in said
-    assert (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text() in said
+    output = capsys.readouterr().out
+    assert "SYNTHETIC DATA" in output and "merl better: 2, handcrafted better: 0, not separated: 0" in output
+    assert "| +0.050 | +0.050 to +0.050 | 0.000 | merl |" in output and "NORM +0.050" in output
+    assert (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text() in output
     assert (tmp_path / "out" / "tiny-merl-against-handcrafted.png").stat().st_size > 5000
 
 

@@ -38,18 +38,18 @@ def site(tmp_path, tiny_suite, store, fill):
     from benchmark.planning.suites import load_suite
 
     noise = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)
-    made = make_plan(load_suite(str(tiny_suite)))
-    fill(made, store, lambda cell: VALUES[cell.row], lambda cell: noise, notes=[f"a note {EVIL}"])
+    plan = make_plan(load_suite(str(tiny_suite)))
+    fill(plan, store, lambda cell: VALUES[cell.row], lambda cell: noise, notes=[f"a note {EVIL}"])
     main(["leaderboard", str(tiny_suite), "--records", str(store.root), "--format", "html", "--out", str(tmp_path)])
-    asked = []
+    requests = []
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, _format, *arguments):
-            asked.append(self.path)
+            requests.append(self.path)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(tmp_path)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/tiny.html", asked
+    yield f"http://127.0.0.1:{server.server_port}/tiny.html", requests
     server.shutdown()
 
 
@@ -89,7 +89,7 @@ def test_the_page_in_a_browser(site, browser, capsys):
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
-    address, asked = site
+    address, requests = site
     browser.get(address)
     WebDriverWait(browser, 20).until(lambda b: b.execute_script("return document.documentElement.dataset.ready"))
 
@@ -136,11 +136,11 @@ def test_the_page_in_a_browser(site, browser, capsys):
     assert browser.execute_script(wide + inside) == []
 
     # nothing left the page, nothing complained
-    assert asked == ["/tiny.html"]
+    assert requests == ["/tiny.html"]
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
     events = (json.loads(line["message"])["message"] for line in browser.get_log("performance"))
-    sent = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-    assert {url for url in sent if not url.startswith(("data:", "chrome:", "chrome-untrusted:"))} == {address}
+    urls = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+    assert {url for url in urls if not url.startswith(("data:", "chrome:", "chrome-untrusted:"))} == {address}
 
 
 def test_the_link_of_a_number_leads_to_its_record(site, browser, tmp_path):

@@ -42,8 +42,8 @@ def test_the_page_of_thirty_methods_is_under_three_megabytes(tmp_path, store, fi
 
     page = (tmp_path / "many.html").read_text()
     assert len(page.encode()) < 3e6
-    packed = re.search(r'id="data">([^<]*)<', page)
-    text = gzip.decompress(base64.b64decode(packed[1])).decode()
+    archive = re.search(r'id="data">([^<]*)<', page)
+    text = gzip.decompress(base64.b64decode(archive[1])).decode()
     data = json.loads(text)
 
     # every record is there, with its folder and its provenance; what all share stands there once

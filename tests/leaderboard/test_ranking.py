@@ -45,21 +45,21 @@ def test_without_resamples_nothing_is_tested_and_the_notes_say_so(plan, store, f
 
 def test_resamples_drawn_otherwise_are_not_compared(plan, store, fill):
     fill(plan, store, lambda cell: VALUES[cell.row], noise)
-    changed = next(cell for cell in plan.cells if cell.row == "merl" and cell.question.get("fraction") == 1.0)
-    record = store.get(changed.spec)
+    variant = next(cell for cell in plan.cells if cell.row == "merl" and cell.question.get("fraction") == 1.0)
+    record = store.get(variant.spec)
     record.resampling = {**record.resampling, "recordings": "others"}
-    store.set_aside(changed.spec)
-    store.write(changed.spec, record, resampled=np.float32(0.8) + noise(changed))
+    store.set_aside(variant.spec)
+    store.write(variant.spec, record, resampled=np.float32(0.8) + noise(variant))
     assert not Leaderboard(plan, store).tables[0].rankings["100 %"].tested
 
 
 def test_paired_difference_agrees_with_the_normal_theory():
     rng = np.random.default_rng(3)
     shared, own = rng.normal(0, 0.05, 20_000), rng.normal(0, 0.01, 20_000)
-    found = paired_difference(0.72, 0.70, 0.72 + shared + own, 0.70 + shared)
-    assert found.value == pytest.approx(0.02)
-    assert found.low == pytest.approx(0.02 - 1.96 * 0.01, abs=5e-4)
-    assert found.p == pytest.approx(2 * norm.sf(2), abs=4e-3)
+    result = paired_difference(0.72, 0.70, 0.72 + shared + own, 0.70 + shared)
+    assert result.value == pytest.approx(0.02)
+    assert result.low == pytest.approx(0.02 - 1.96 * 0.01, abs=5e-4)
+    assert result.p == pytest.approx(2 * norm.sf(2), abs=4e-3)
 
 
 def test_p_is_symmetric_small_where_it_must_be_and_one_without_resamples():

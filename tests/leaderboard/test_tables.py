@@ -32,10 +32,11 @@ def test_means_spreads_intervals_and_the_best(plan, store, fill):
 
 def test_missing_and_failed_cells_are_shown_and_never_best(plan, store, fill):
     fill(plan, store, lambda cell: None if cell.row == "merl" and cell.question.get("seed") == 1 else by_seed(cell))
-    lost = next(cell for cell in plan.cells if cell.row == "random_init")
-    store.set_aside(lost.spec)
+    cell_lost = next(cell for cell in plan.cells if cell.row == "random_init")
+    store.set_aside(cell_lost.spec)
     store.write(
-        lost.spec, RunRecord(lost.spec.key, lost.spec.to_json(), lost.question, "failed", error={"message": "x"})
+        cell_lost.spec,
+        RunRecord(cell_lost.spec.key, cell_lost.spec.to_json(), cell_lost.question, "failed", error={"message": "x"}),
     )
     text = markdown(Leaderboard(plan, store), [])
     assert "0.800 [0.750, 0.840] (1 of 2 seeds absent)" in text and "**0.800 [0.750, 0.840] (1" not in text
@@ -66,9 +67,9 @@ def test_csv_holds_what_the_table_says(plan, store, fill):
     fill(plan, store, by_seed)
     rows = list(csv.DictReader(io.StringIO(spreadsheet(Leaderboard(plan, store)))))
     assert len(rows) == 7
-    found = next(row for row in rows if row["method"] == "merl" and "fraction=0.1" in row["variant"])
-    assert found["mean"] == "0.810000" and found["seeds"] == "2" and found["synthetic"] == "True"
-    assert found["protocol"] == "frozen-eval-1" and found["data_digest"] == "d1"
+    result = next(row for row in rows if row["method"] == "merl" and "fraction=0.1" in row["variant"])
+    assert result["mean"] == "0.810000" and result["seeds"] == "2" and result["synthetic"] == "True"
+    assert result["protocol"] == "frozen-eval-1" and result["data_digest"] == "d1"
 
 
 def test_partial_results_are_never_final(tiny_suite, store, fill):

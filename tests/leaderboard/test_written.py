@@ -36,7 +36,7 @@ config = {{ width = 8, rate = 100.0 }}
 
 
 @pytest.fixture
-def told(tmp_path, prepared_home):
+def reporter(tmp_path, prepared_home):
     """A suite whose cells have made-up reports: the true one for the first recording, an evil one for the rest."""
     path = tmp_path / "told.toml"
     path.write_text(SUITE, "utf-8")
@@ -52,41 +52,41 @@ def told(tmp_path, prepared_home):
     return path, ids
 
 
-def page(told, tmp_path, *more):
+def page(reporter, tmp_path, *more):
     out = tmp_path / "page.html"
-    assert main(["reports", str(told[0]), "--out", str(out), *more]) == 0
+    assert main(["reports", str(reporter[0]), "--out", str(out), *more]) == 0
     return out.read_text("utf-8")
 
 
-def shown(html):
+def visible_text(html):
     return re.findall(r"<h3>Recording (\S+?)[ <]", html)
 
 
-def test_texts_of_records_and_suites_are_escaped_and_nothing_is_fetched(told, tmp_path):
-    html = page(told, tmp_path, "--show", "3")
+def test_texts_of_records_and_suites_are_escaped_and_nothing_is_fetched(reporter, tmp_path):
+    html = page(reporter, tmp_path, "--show", "3")
     assert EVIL not in html and "&lt;script&gt;" in html and "<script" not in html
     assert not re.search(r"(?:src|href)=\"?https?:", html) and "default-src 'none'" in html
-    assert html.count("<svg") == 3 == len(shown(html))
+    assert html.count("<svg") == 3 == len(visible_text(html))
     ids = re.findall(r'<pattern id="(\w+)"', html)
     assert len(set(ids)) == len(ids) == 6, "each drawing has its own grid"
 
 
-def test_the_order_is_as_asked_and_a_true_report_is_marked(told, tmp_path):
-    ids = told[1]
-    assert shown(page(told, tmp_path, "--show", "2", "--order", "worst")) == [ids[-1], ids[-2]]
-    best = page(told, tmp_path, "--show", "2", "--order", "best")
+def test_the_order_is_as_asked_and_a_true_report_is_marked(reporter, tmp_path):
+    ids = reporter[1]
+    assert visible_text(page(reporter, tmp_path, "--show", "2", "--order", "worst")) == [ids[-1], ids[-2]]
+    best = page(reporter, tmp_path, "--show", "2", "--order", "best")
     assert (
-        shown(best) == ids[:2] and best.count('<dd class="same">') == 3
+        visible_text(best) == ids[:2] and best.count('<dd class="same">') == 3
     )  # one of two recordings, three rows, equal columns joined
     assert "no fair sample" in best
-    first, other = (shown(page(told, tmp_path, "--show", "5", "--seed", seed)) for seed in ("0", "1"))
+    first, other = (visible_text(page(reporter, tmp_path, "--show", "5", "--seed", seed)) for seed in ("0", "1"))
     assert first != other and len(set(first)) == 5
 
 
-def test_what_cannot_be_shown_is_one_clear_error(told, tmp_path, prepared_home, capsys):
-    assert main(["reports", str(told[0]), "--show", "0"]) == 2
-    assert main(["reports", str(told[0]), "--records", str(tmp_path / "none")]) == 5
-    assert f"ecgarena run {told[0]}" in capsys.readouterr().err
+def test_what_cannot_be_shown_is_one_clear_error(reporter, tmp_path, prepared_home, capsys):
+    assert main(["reports", str(reporter[0]), "--show", "0"]) == 2
+    assert main(["reports", str(reporter[0]), "--records", str(tmp_path / "none")]) == 5
+    assert f"ecgarena run {reporter[0]}" in capsys.readouterr().err
 
 
 def points(path):

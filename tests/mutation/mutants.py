@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-COMPARED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
-COMPARED |= {ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}
-COMPUTED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult}
-COMPUTED |= {ast.Pow: ast.Mult, ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd}
+FIELDS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
+FIELDS |= {ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}
+ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult}
+ARITHMETIC |= {ast.Pow: ast.Mult, ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd}
 SWAPPED = [("min", "max"), ("any", "all"), ("argmin", "argmax"), ("minimum", "maximum"), ("mean", "sum")]
 SWAPPED += [("logical_and", "logical_or"), ("sf", "cdf"), ("cumsum", "cumprod"), ("left", "right")]
 NEIGHBOUR = dict(SWAPPED) | {b: a for a, b in SWAPPED}
@@ -35,18 +35,18 @@ class Mutant:
 def mutants(path: Path) -> list[Mutant]:
     """All mutants of a file, in the order of its text."""
     tree = ast.parse(path.read_text("utf-8"))
-    found, seen = [], Counter[str]()
+    result, calls = [], Counter[str]()
     for place, (function, node) in enumerate(sites(tree)):
         for number, _ in enumerate(changes(node)):
-            changed = copy.deepcopy(tree)
-            target = list(sites(changed))[place][1]
-            before = said(target)
+            variant = copy.deepcopy(tree)
+            target = list(sites(variant))[place][1]
+            before = describe(target)
             list(changes(target))[number]()
-            name = f"{path.stem}.{function}: {before} -> {said(target)}"
-            seen[name] += 1
-            again = f" (#{seen[name]})" if seen[name] > 1 else ""
-            found.append(Mutant(name + again, target.lineno, ast.fix_missing_locations(changed)))  # type: ignore[attr-defined]
-    return found
+            name = f"{path.stem}.{function}: {before} -> {describe(target)}"
+            calls[name] += 1
+            again = f" (#{calls[name]})" if calls[name] > 1 else ""
+            result.append(Mutant(name + again, target.lineno, ast.fix_missing_locations(variant)))  # type: ignore[attr-defined]
+    return result
 
 
 def sites(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
@@ -77,19 +77,19 @@ def changes(node: ast.AST) -> Iterator[object]:
     """Functions that put one fault each into `node`."""
     if isinstance(node, ast.Compare):
         for place, operator in enumerate(node.ops):
-            if type(operator) in COMPARED:
-                other = COMPARED[type(operator)]()
+            if type(operator) in FIELDS:
+                other = FIELDS[type(operator)]()
                 yield lambda place=place, other=other: node.ops.__setitem__(place, other)
-    elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in COMPUTED:
-        yield lambda: setattr(node, "op", COMPUTED[type(node.op)]())
+    elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in ARITHMETIC:
+        yield lambda: setattr(node, "op", ARITHMETIC[type(node.op)]())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert | ast.USub):
         yield lambda: setattr(node, "op", ast.UAdd() if isinstance(node.op, ast.USub) else Same())
     elif isinstance(node, ast.BoolOp):
         yield lambda: setattr(node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
     elif isinstance(node, ast.IfExp | ast.If):
         yield lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
-    elif isinstance(node, ast.Constant) and moved(node.value) is not None:
-        yield lambda: setattr(node, "value", moved(node.value))
+    elif isinstance(node, ast.Constant) and shift(node.value) is not None:
+        yield lambda: setattr(node, "value", shift(node.value))
     elif isinstance(node, ast.Attribute) and node.attr in NEIGHBOUR:
         yield lambda: setattr(node, "attr", NEIGHBOUR[node.attr])
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in NEIGHBOUR:
@@ -100,7 +100,7 @@ class Same(ast.Not):
     """Stands for an operator that was taken away; `Plain` removes it."""
 
 
-def moved(value: object) -> object:
+def shift(value: object) -> object:
     """A constant beside `value`; None where there is no telling one."""
     if isinstance(value, bool):
         return not value
@@ -119,8 +119,8 @@ class Plain(ast.NodeTransformer):
         return node.operand if isinstance(node.op, Same) else node
 
 
-def said(node: ast.AST) -> str:
+def describe(node: ast.AST) -> str:
     """The node as source, on one line; of an `if` its condition."""
-    shown = node.test if isinstance(node, ast.If) else node
-    text = " ".join(ast.unparse(ast.fix_missing_locations(Plain().visit(copy.deepcopy(shown)))).split())
+    output = node.test if isinstance(node, ast.If) else node
+    text = " ".join(ast.unparse(ast.fix_missing_locations(Plain().visit(copy.deepcopy(output)))).split())
     return text if len(text) <= 90 else text[:87] + "..."

@@ -25,9 +25,9 @@ import scipy.stats  # noqa: F401
 import sklearn.metrics  # noqa: F401
 from mutants import Mutant, Plain, mutants
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-LISTED = HERE / "survivors.toml"
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+SURVIVORS = FOLDER / "survivors.toml"
 TIMEOUT = 60  # seconds: a mutant that hangs is noticed
 METRICS = ["tests/metrics/test_classification.py", "tests/metrics/test_calibration.py"]
 TARGETS = {  # module -> the tests that must notice, the quickest first
@@ -76,48 +76,48 @@ def outcome(module: str, mutant: Mutant | None, tests: list[str]) -> str:
         finally:
             os._exit(code)
     deadline = time.monotonic() + TIMEOUT
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+    while (result := os.waitpid(child, os.WNOHANG)) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return "hung"
         time.sleep(0.02)
-    return "survived" if os.waitstatus_to_exitcode(ended[1]) == 0 else "noticed"
+    return "survived" if os.waitstatus_to_exitcode(result[1]) == 0 else "noticed"
 
 
 def path_of(module: str) -> Path:
     return ROOT / (module.replace(".", "/") + ".py")
 
 
-def main(wanted: list[str]) -> int:
+def main(targets: list[str]) -> int:
     os.chdir(ROOT)
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = tempfile.mkdtemp()
-    listed = {name: entry["reason"] for name, entry in tomllib.loads(LISTED.read_text("utf-8")).items()}
+    names = {name: entry["reason"] for name, entry in tomllib.loads(SURVIVORS.read_text("utf-8")).items()}
     total, wrong = Counter[str](), []
     for module, tests in TARGETS.items():
-        if wanted and module.rsplit(".", 1)[1] not in wanted:
+        if targets and module.rsplit(".", 1)[1] not in targets:
             continue
         if outcome(module, None, tests) != "survived":
             print(f"{module}: its tests fail without any mutant", flush=True)
             return 1
         counts = Counter[str]()
         for mutant in mutants(path_of(module)):
-            found = outcome(module, mutant, tests)
-            counts[found] += 1
-            if (found == "survived") != (mutant.name in listed):
+            result = outcome(module, mutant, tests)
+            counts[result] += 1
+            if (result == "survived") != (mutant.name in names):
                 wrong.append(mutant.name)
                 print(
-                    f"{'NEW' if found == 'survived' else 'NOTICED NOW'}: line {mutant.line}: {mutant.name}", flush=True
+                    f"{'NEW' if result == 'survived' else 'NOTICED NOW'}: line {mutant.line}: {mutant.name}", flush=True
                 )
         total += counts
-        print(f"{module}: {said(counts)}", flush=True)
-    print(f"all: {said(total)}; {len(wrong)} disagree with {LISTED.name}")
+        print(f"{module}: {summary(counts)}", flush=True)
+    print(f"all: {summary(total)}; {len(wrong)} disagree with {SURVIVORS.name}")
     return 1 if wrong else 0
 
 
-def said(counts: Counter[str]) -> str:
-    noticed = counts.total() - counts["survived"]
-    return f"{noticed} of {counts.total()} mutants noticed ({noticed / max(counts.total(), 1):.1%})"
+def summary(counts: Counter[str]) -> str:
+    killed = counts.total() - counts["survived"]
+    return f"{killed} of {counts.total()} mutants noticed ({killed / max(counts.total(), 1):.1%})"
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ import sys
 import tomllib
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
 
 
 def load(monkeypatch):
-    spec = importlib.util.spec_from_file_location("mutants", HERE / "mutants.py")
+    spec = importlib.util.spec_from_file_location("mutants", FOLDER / "mutants.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "mutants", module)  # dataclasses look their module up
     spec.loader.exec_module(module)
@@ -19,11 +19,11 @@ def load(monkeypatch):
 
 def test_every_listed_mutant_exists_and_has_a_reason(monkeypatch):
     mutants = load(monkeypatch).mutants
-    listed = tomllib.loads((HERE / "survivors.toml").read_text("utf-8"))
+    names = tomllib.loads((FOLDER / "survivors.toml").read_text("utf-8"))
     places = {*(ROOT / "benchmark" / "metrics").glob("*.py"), *(ROOT / "benchmark" / "data").rglob("*.py")}
-    wanted = {name.split(".")[0] for name in listed}
-    known = {mutant.name for path in places if path.stem in wanted for mutant in mutants(path)}
-    assert set(listed) <= known and all(entry["reason"] for entry in listed.values())
+    targets = {name.split(".")[0] for name in names}
+    reference = {mutant.name for path in places if path.stem in targets for mutant in mutants(path)}
+    assert set(names) <= reference and all(entry["reason"] for entry in names.values())
 
 
 def test_one_fault_per_mutant(monkeypatch, tmp_path):

@@ -39,7 +39,7 @@ weights = "WEIGHTS"
 
 
 @pytest.fixture
-def collected(tmp_path, home, fill, monkeypatch):
+def collection(tmp_path, home, fill, monkeypatch):
     """Records of a suite in a folder of their own, whose weights, plug-in and suite are gone; and its tables before."""
     monkeypatch.setitem(METHODS._classes, "fake", FakeMethod)
     suite, weights = tmp_path / "shared.toml", tmp_path / "weights.pt"
@@ -56,41 +56,41 @@ def collected(tmp_path, home, fill, monkeypatch):
     return tmp_path
 
 
-def test_the_tables_are_those_of_the_author(collected):
-    arguments = ["leaderboard", str(collected / "shared.toml"), "--format", "md,csv,tex,html", "--strict"]
-    assert main([*arguments, "--records", str(collected / "records"), "--out", str(collected / "after")]) == 0
-    for path in (collected / "before").iterdir():
-        same = (collected / "after" / path.name).read_bytes() == path.read_bytes()
+def test_the_tables_are_those_of_the_author(collection):
+    arguments = ["leaderboard", str(collection / "shared.toml"), "--format", "md,csv,tex,html", "--strict"]
+    assert main([*arguments, "--records", str(collection / "records"), "--out", str(collection / "after")]) == 0
+    for path in (collection / "before").iterdir():
+        same = (collection / "after" / path.name).read_bytes() == path.read_bytes()
         assert same or path.suffix == ".html", path.name  # the page holds where the records are
-    text = (collected / "after" / "shared.md").read_text()
+    text = (collection / "after" / "shared.md").read_text()
     assert text.index("| ours |") < text.index("*baselines*") < text.index("| random_init |")
 
 
-def test_compare_and_status_need_no_more(collected, capsys):
-    records = ["--records", str(collected / "records")]
+def test_compare_and_status_need_no_more(collection, capsys):
+    records = ["--records", str(collection / "records")]
     assert main(["compare", "ours", "handcrafted", "--suite", "shared", *records]) == 0
     assert "ours against handcrafted" in capsys.readouterr().out
     assert main(["status", "shared", "--json", *records]) == 0
     assert {row["method"] for row in json.loads(capsys.readouterr().out)} == {"ours", "handcrafted", "random_init"}
 
 
-def test_the_file_says_nothing_of_the_authors_machine(collected):
-    assert str(collected) not in (collected / "records" / PLAN).read_text()
+def test_the_file_says_nothing_of_the_authors_machine(collection):
+    assert str(collection) not in (collection / "records" / PLAN).read_text()
 
 
-def test_rows_and_tasks_are_chosen_and_wrong_ones_named(collected, capsys):
-    plan = read_plan(collected / "records", ["ours"], ["knn"])
+def test_rows_and_tasks_are_chosen_and_wrong_ones_named(collection, capsys):
+    plan = read_plan(collection / "records", ["ours"], ["knn"])
     assert {(cell.row, cell.spec.task) for cell in plan.cells} == {("ours", "knn")}
-    records = ["--records", str(collected / "records")]
+    records = ["--records", str(collection / "records")]
     assert main(["leaderboard", "shared", "--methods", "our", *records]) == 2
     assert "no 'our' (did you mean 'ours'?)" in capsys.readouterr().err
     assert main(["leaderboard", "other", *records, "--set", "tasks.knn.config.seed=[0]"]) == 2
-    said = capsys.readouterr().err
-    assert "collected for the suite shared, not other" in said and "--set changes a suite" in said
+    error_text = capsys.readouterr().err
+    assert "collected for the suite shared, not other" in error_text and "--set changes a suite" in error_text
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": 2}', '{"version": 1, "suite": {}}'])
-def test_a_file_that_is_no_plan_is_one_sentence(collected, content, capsys):
-    (collected / "records" / PLAN).write_text(content)
-    assert main(["leaderboard", "shared", "--records", str(collected / "records")]) == 5
+def test_a_file_that_is_no_plan_is_one_sentence(collection, content, capsys):
+    (collection / "records" / PLAN).write_text(content)
+    assert main(["leaderboard", "shared", "--records", str(collection / "records")]) == 5
     assert f"{PLAN}" in capsys.readouterr().err

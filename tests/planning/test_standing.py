@@ -42,8 +42,8 @@ def now(cell, data="d1", method="m1", **more):
         ("done", {"protocol": "frozen-eval-0"}, {}, "incomplete", "it follows frozen-eval-0"),
     ],
 )
-def test_states_and_reasons(cell, status, more, here, state, why):
-    standing = stand(cell, entry(cell, status, **more), now(cell, **here))
+def test_states_and_reasons(cell, status, more, first_shape, state, why):
+    standing = stand(cell, entry(cell, status, **more), now(cell, **first_shape))
     assert standing.state == state and why in standing.why
 
 

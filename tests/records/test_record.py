@@ -77,12 +77,12 @@ def test_a_record_reads_as_it_was_written(store, path):
 @pytest.mark.parametrize("in_place", [True, False], ids=["one line edited", "written anew"])
 def test_a_change_by_hand_is_noticed_by_every_reader(store, path, name, value, in_place):
     content = json.loads(path.read_text())
-    changed = {**content, name: value}
+    variant = {**content, name: value}
     if in_place:
-        lines = [f"{json.dumps(key)}: {json.dumps(changed[key])}" for key in sorted(changed) if key != "sha256"]
+        lines = [f"{json.dumps(key)}: {json.dumps(variant[key])}" for key in sorted(variant) if key != "sha256"]
         path.write_text("{\n" + ",\n".join(lines) + f',\n"sha256": "{content["sha256"]}"\n}}\n')
     else:
-        path.write_text(json.dumps(changed))
+        path.write_text(json.dumps(variant))
     assert all(verdicts(store)), verdicts(store)
 
 
@@ -147,8 +147,8 @@ def test_finished_records_give_way_to_other_data_and_other_code_alone():
 
 
 def test_half_a_character_in_a_message_is_stored(store):
-    failed = record("failed", metrics={}, error={"kind": "ValueError", "message": "bad \ud800 text", "traceback": ""})
-    store.write(SPEC, failed)
+    failures = record("failed", metrics={}, error={"kind": "ValueError", "message": "bad \ud800 text", "traceback": ""})
+    store.write(SPEC, failures)
     assert store.get(SPEC).error["message"] == "bad ? text"
 
 

@@ -25,10 +25,10 @@ def store(tmp_path):
 
 def test_round_trip_with_predictions(store):
     store.write(SPEC, record(), {"logits": np.arange(6.0).reshape(2, 3)})
-    found = store.get(SPEC)
-    assert found.metrics == {"auroc": 0.5} and found.done and len(found.predictions) == 64
-    saved = load_file(store.folder(SPEC) / PREDICTIONS)
-    assert np.array_equal(saved["logits"], np.arange(6.0).reshape(2, 3))
+    result = store.get(SPEC)
+    assert result.metrics == {"auroc": 0.5} and result.done and len(result.predictions) == 64
+    arrays = load_file(store.folder(SPEC) / PREDICTIONS)
+    assert np.array_equal(arrays["logits"], np.arange(6.0).reshape(2, 3))
     assert [r.key for r in store.records()] == [SPEC.key]
 
 
@@ -85,9 +85,9 @@ def test_writers_at_once_leave_one_consistent_record(store):
         writer.start()
     for writer in writers:
         writer.join()
-    found, predictions = store.get(SPEC), store.folder(SPEC) / PREDICTIONS
-    assert found.predictions == hashlib.sha256(predictions.read_bytes()).hexdigest()
-    assert load_file(predictions)["logits"][0, 0] == found.metrics["auroc"]
+    result, predictions = store.get(SPEC), store.folder(SPEC) / PREDICTIONS
+    assert result.predictions == hashlib.sha256(predictions.read_bytes()).hexdigest()
+    assert load_file(predictions)["logits"][0, 0] == result.metrics["auroc"]
 
 
 def test_keys_know_what_matters_and_nothing_else():

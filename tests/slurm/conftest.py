@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-SCRIPT = HERE / "cluster.sh"
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+SCRIPT = FOLDER / "cluster.sh"
 FAKES = """#!{python}
 import pathlib, sys
 state = pathlib.Path({state!r})
@@ -52,7 +52,7 @@ def pretended(tmp_path, monkeypatch):
 def plug_in(folder: Path) -> None:
     """Install the chores into a folder, as an entry point of a distribution of their own."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "chores.py", folder)
+    shutil.copy(FOLDER / "chores.py", folder)
     info = folder / "chores-1.0.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: chores\nVersion: 1.0\n")
@@ -123,9 +123,9 @@ def cluster(tmp_path_factory):
         pytest.skip("needs root: a SLURM on this machine runs its daemons as root")
     folder = tmp_path_factory.mktemp("slurm")
     plug_in(folder / "plugin")
-    made = Cluster(folder / "cluster", folder / "plugin")
+    product = Cluster(folder / "cluster", folder / "plugin")
     try:
-        made.script("start", str(made.folder), ARRAY="4", PORT=str(26900 + os.getpid() % 1000 * 20))
-        yield made
+        product.script("start", str(product.folder), ARRAY="4", PORT=str(26900 + os.getpid() % 1000 * 20))
+        yield product
     finally:
-        made.script("stop", str(made.folder))
+        product.script("stop", str(product.folder))

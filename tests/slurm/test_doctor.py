@@ -19,46 +19,46 @@ from slurm.profiles import Resources, load_profile
 @pytest.fixture
 def folder(tmp_path):
     """What the login node makes for a check."""
-    made = tmp_path / "doctor"
-    made.mkdir()
-    (made / "login.txt").write_text("seen from here")
-    return made
+    product = tmp_path / "doctor"
+    product.mkdir()
+    (product / "login.txt").write_text("seen from here")
+    return product
 
 
-def facts(folder, **changed):
-    """What a healthy node would say, but for `changed`."""
+def facts(folder, **variant):
+    """What a healthy node would say, but for `variant`."""
     with FileLock(folder / "held.lock"):
-        found = look(folder, wants_gpu=False)
+        result = look(folder, wants_gpu=False)
     healthy = {"lock_was_free": False, "java": "/usr/bin/java", "caches": {"HF_HOME": True}}
-    return {**found, **healthy, "variables": {"HF_HUB_OFFLINE": "1"}, **changed}
+    return {**result, **healthy, "variables": {"HF_HUB_OFFLINE": "1"}, **variant}
 
 
-def faults(folder, found, resources=None, received=None):
+def faults(folder, result, resources=None, received_at=None):
     """The findings that are not good, as (what, warning)."""
-    received = time.time() if received is None else received
-    judged = judge(found, resources or Resources(), folder, received)
-    return {finding.name: finding for finding in judged if not finding.good}
+    received_at = time.time() if received_at is None else received_at
+    findings = judge(result, resources or Resources(), folder, received_at)
+    return {finding.name: finding for finding in findings if not finding.good}
 
 
 def test_a_node_writes_plain_facts(folder):
     with FileLock(folder / "held.lock"):
         NodeCheck(folder, wants_gpu=False)()
-    found = json.loads((folder / "node.json").read_text())
-    assert found["sees_token"] and all(found["renames"].values()) and "torch_cuda" not in found
-    assert found["packages"]["numpy"] and abs(found["file_time"] - found["time"]) < 60
+    content = json.loads((folder / "node.json").read_text())
+    assert content["sees_token"] and all(content["renames"].values()) and "torch_cuda" not in content
+    assert content["packages"]["numpy"] and abs(content["file_time"] - content["time"]) < 60
 
 
 def test_moves_and_locks(folder):
     assert renames(folder) == {"over a file": True, "onto a full folder refused": True}
     assert lock_is_free(folder / "a.lock")
-    ours, theirs = os.pipe()
+    actual, expected = os.pipe()
     child = os.fork()
     if child == 0:  # a process of its own holds it, as the login node does
         with FileLock(folder / "a.lock"):
-            os.write(theirs, b"x")
+            os.write(expected, b"x")
             time.sleep(30)
         os._exit(0)
-    os.read(ours, 1)
+    os.read(actual, 1)
     assert not lock_is_free(folder / "a.lock")
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -85,24 +85,24 @@ def test_a_healthy_node_has_no_fault(folder):
         ({"variables": {}}, "the hub is not asked from a node", "HF_HUB_OFFLINE", False),
     ],
 )
-def test_each_fault_has_its_cure(folder, changed, what, remedy, bad):
-    (finding,) = faults(folder, facts(folder, **changed)).values()
-    assert finding.name == what and remedy in finding.remedy and finding.bad is bad
+def test_each_fault_has_its_cure(folder, variant, events, remedy, bad):
+    (finding,) = faults(folder, facts(folder, **variant)).values()
+    assert finding.name == events and remedy in finding.remedy and finding.bad is bad
 
 
 def test_a_clock_that_runs_ahead_and_libraries_that_differ(folder):
-    found = facts(folder)
-    (clock,) = faults(folder, found, received=found["time"] - 3600).values()
+    result = facts(folder)
+    (clock,) = faults(folder, result, received_at=result["time"] - 3600).values()
     assert "clocks agree" in clock.name and "NTP" in clock.remedy and clock.bad
-    found["packages"] = {**found["packages"], "numpy": "0.1"}
-    (other,) = faults(folder, found).values()
+    result["packages"] = {**result["packages"], "numpy": "0.1"}
+    (other,) = faults(folder, result).values()
     assert "numpy 0.1 there" in other.remedy
 
 
 def test_a_data_folder_that_is_not_mounted_there(folder, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, "/data")
-    found = facts(folder, folders={DATA_VARIABLE: False}, variables={DATA_VARIABLE: "/data", "HF_HUB_OFFLINE": "1"})
-    (finding,) = faults(folder, found).values()
+    result = facts(folder, folders={DATA_VARIABLE: False}, variables={DATA_VARIABLE: "/data", "HF_HUB_OFFLINE": "1"})
+    (finding,) = faults(folder, result).values()
     assert finding.bad and "/data is not seen: mount it" in finding.remedy
 
 
@@ -117,8 +117,8 @@ def test_gpus(folder):
 
 
 def test_stages_that_ask_for_equal_nodes_are_checked_once():
-    found = kinds(load_profile("cpu", []))
-    assert len(found) == 1 and "pretrain" in next(iter(found)) and "probe" in next(iter(found))
+    result = kinds(load_profile("cpu", []))
+    assert len(result) == 1 and "pretrain" in next(iter(result)) and "probe" in next(iter(result))
 
 
 def test_without_slurm_the_login_node_alone_is_judged(home, monkeypatch, capsys, tmp_path):
@@ -127,8 +127,8 @@ def test_without_slurm_the_login_node_alone_is_judged(home, monkeypatch, capsys,
     out = capsys.readouterr().out
     assert "WRONG SLURM's commands are here" in out and "-> sbatch" in out and "a node for" not in out
     assert main(["doctor", "--profile", "cpu", "--json"]) == 5
-    said = json.loads(capsys.readouterr().out)
-    assert said["wrong"] == 1 and list(said["places"]) == ["here"]
+    content = json.loads(capsys.readouterr().out)
+    assert content["wrong"] == 1 and list(content["places"]) == ["here"]
     assert not any((home.slurm / "doctor").iterdir())  # it leaves nothing behind
 
 
@@ -137,7 +137,7 @@ def test_a_job_that_answers_and_one_that_does_not(home, pretended, monkeypatch, 
     (pretended.parent / "bin" / "sinfo").write_text("#!/bin/sh\n")
     (pretended.parent / "bin" / "sinfo").chmod(0o755)
     node = {"renames": {}, "host": "n1", "time": time.time(), "sees_token": True}
-    monkeypatch.setattr(doctor, "judge", lambda found, *_, **__: iter([Finding("the node is fit", found == node)]))
+    monkeypatch.setattr(doctor, "judge", lambda result, *_, **__: iter([Finding("the node is fit", result == node)]))
     monkeypatch.setattr(doctor, "_result", lambda *_: (node, ""))
     assert main(["doctor", "--profile", "cpu"]) == 0
     out = capsys.readouterr().out

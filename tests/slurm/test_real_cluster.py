@@ -83,12 +83,12 @@ nodes = 2
 """
 
 
-def until(condition, seconds, what):
+def until(condition, seconds, events):
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {events}"
         time.sleep(0.3)
-    return found
+    return result
 
 
 def idle(cluster):
@@ -101,8 +101,8 @@ def idle(cluster):
 
 
 def records(home):
-    found = [json.loads(path.read_text()) for path in Path(home).glob("records/*/*/*/record.json")]
-    return {record["key"]: record for record in found}
+    content = [json.loads(path.read_text()) for path in Path(home).glob("records/*/*/*/record.json")]
+    return {record["key"]: record for record in content}
 
 
 def submission(home):
@@ -141,7 +141,7 @@ def swept(cluster, tmp_path_factory):
     log = learning / "logs" / f"{jobs[str(by_row['signalled'])]}_0_log.out"
     until(lambda: log.exists() and "epoch 3" in log.read_text(), 90, "three epochs")
     cluster.ask("scancel", "--signal=USR2", jobs[str(by_row["signalled"])])
-    told = grid.communicate(timeout=90)[1]
+    messages = grid.communicate(timeout=90)[1]
     again = cluster.ecgarena("run", str(files["grid.toml"]), *slurm, *home["grid"], code=0).stderr
     until(lambda: len(records(files["grid"])) > 20, 60, "the first cells")
     cluster.down("slurmd-n1")
@@ -156,7 +156,7 @@ def swept(cluster, tmp_path_factory):
         process.communicate(timeout=150)
     return {
         **files,
-        "told": told,
+        "told": messages,
         "again": again,
         "status": (out, saw[0] + error),
         "jobs": jobs,
@@ -180,10 +180,10 @@ def test_what_is_under_way_is_not_submitted_twice(swept):
 
 
 def test_three_bad_cells_fail_and_197_finish(swept):
-    found = records(swept["grid"])
-    failed = {record["error"]["kind"] for record in found.values() if record["status"] == "failed"}
-    assert len(found) == 200 and failed == {"RuntimeError", "OutOfMemory", "Timeout"}
-    assert sum(record["status"] == "done" for record in found.values()) == 197
+    stored_records = records(swept["grid"])
+    failures = {record["error"]["kind"] for record in stored_records.values() if record["status"] == "failed"}
+    assert len(stored_records) == 200 and failures == {"RuntimeError", "OutOfMemory", "Timeout"}
+    assert sum(record["status"] == "done" for record in stored_records.values()) == 197
 
 
 def test_status_waits_for_the_controller_and_says_so(swept):
@@ -199,38 +199,39 @@ def test_records_equal_those_of_the_inline_executor(cluster, swept, tmp_path):
         GRID.format(seeds=list(range(197))).replace('["raise", "hang"]', '["nothing"]').replace("900", "1")
     )
     cluster.ecgarena("run", str(suite), "--home", str(tmp_path / "home"), "-q", code=0)
-    expected, found = records(tmp_path / "home"), records(swept["grid"])
-    same = {key for key in expected if key in found and found[key]["status"] == "done"}
+    expected, stored_records = records(tmp_path / "home"), records(swept["grid"])
+    same = {key for key in expected if key in stored_records and stored_records[key]["status"] == "done"}
     assert len(same) == 197
     for key in same:
         for field in ("metrics", "question", "spec", "data_digest", "n", "predictions", "config", "notes", "leak"):
-            assert found[key][field] == expected[key][field], (field, key)
-    assert {record["details"]["code"] for record in found.values() if record["status"] == "done"} == {
+            assert stored_records[key][field] == expected[key][field], (field, key)
+    assert {record["details"]["code"] for record in stored_records.values() if record["status"] == "done"} == {
         submission(swept["grid"])[0]["code"]["snapshot"]  # not the tree that may change meanwhile
     }
     code = submission(swept["grid"])[0]["code"]  # of the submission: the snapshot has no repository to ask
-    assert {record["provenance"]["code"]["git"] for record in found.values()} == {code["git"]} and code["git"]
-    assert all(record["provenance"]["code"]["dirty"] == code["dirty"] for record in found.values())
+    assert {record["provenance"]["code"]["git"] for record in stored_records.values()} == {code["git"]} and code["git"]
+    assert all(record["provenance"]["code"]["dirty"] == code["dirty"] for record in stored_records.values())
 
 
 @pytest.mark.parametrize("row", ["timed", "signalled"])
 def test_an_interrupted_training_goes_on_to_the_same_numbers(swept, row):
     """By its time limit or by a signal: requeued by itself, and its weights are those of an undisturbed run."""
-    what = [line["what"] for line in journal(swept["learning"], swept["by_row"][row])]
-    assert what.count("start") >= 2 and what.count("requeue") >= 1 and what[-1] == "end", what
+    events = [line["what"] for line in journal(swept["learning"], swept["by_row"][row])]
+    assert events.count("start") >= 2 and events.count("requeue") >= 1 and events[-1] == "end", events
     log = (swept["learning"] / "logs" / f"{swept['jobs'][str(swept['by_row'][row])]}_0_log.out").read_text()
     assert "resuming after epoch" in log
-    found, expected = records(swept["learners"]), records(swept["inline"])
-    compared = [key for key, record in expected.items() if record["spec"]["method_config"] == {"nap": ROWS[row][0]}]
-    assert len(compared) == 2
-    for key in compared:
-        assert found[key]["status"] == "done" and found[key]["metrics"] == expected[key]["metrics"]
+    stored_records, expected = records(swept["learners"]), records(swept["inline"])
+    comparison = [key for key, record in expected.items() if record["spec"]["method_config"] == {"nap": ROWS[row][0]}]
+    assert len(comparison) == 2
+    for key in comparison:
+        assert stored_records[key]["status"] == "done" and stored_records[key]["metrics"] == expected[key]["metrics"]
     cards = {
         home: [json.loads(path.read_text()) for path in (swept[home] / "pretrained").glob("*/card.json")]
         for home in ("learners", "inline")
     }
     (one,), (other,) = (
-        [card["sha256"] for card in found if card["config"] == {"nap": ROWS[row][0]}] for found in cards.values()
+        [card["sha256"] for card in stored_records if card["config"] == {"nap": ROWS[row][0]}]
+        for stored_records in cards.values()
     )
     assert one == other
 
@@ -244,10 +245,10 @@ def test_two_nodes_train_together(swept):
 
 def test_logs_of_a_cell(cluster, swept):
     home = ("--home", str(swept["grid"]))
-    shown = cluster.ecgarena("logs", "does=raise", *home, code=0).stdout
-    assert "a chore that raises" in shown and "begin  plain chore" in shown
-    refused = cluster.ecgarena("logs", "seed=7", *home, code=2).stderr
-    assert "fits 11 cells" in refused  # 7, and 70 to 79
+    output = cluster.ecgarena("logs", "does=raise", *home, code=0).stdout
+    assert "a chore that raises" in output and "begin  plain chore" in output
+    error = cluster.ecgarena("logs", "seed=7", *home, code=2).stderr
+    assert "fits 11 cells" in error  # 7, and 70 to 79
 
 
 def test_the_doctor_looks_from_a_job(cluster, swept):
@@ -262,10 +263,10 @@ def test_the_doctor_looks_from_a_job(cluster, swept):
     ):
         assert sight in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0 and "nothing is wrong" in done.stdout
-    refused = cluster.ecgarena(
+    error = cluster.ecgarena(
         "doctor", "--profile", str(swept["profile.toml"]), "--resource", "partition=mian", *home, code=5
     )
-    assert "the cluster has main" in refused.stdout
+    assert "the cluster has main" in error.stdout
 
 
 def test_retry_reruns_three(cluster, swept):
@@ -279,9 +280,9 @@ def test_retry_reruns_three(cluster, swept):
         until(lambda: idle(cluster), 60, "the end of the retries")
     finally:
         (cluster.plugin / "cured").unlink()
-    found = records(swept["grid"])
-    assert len(found) == 200 and all(record["status"] == "done" for record in found.values())
-    changed = [key for key in found if found[key] != untouched[key]]
-    assert len(changed) == 3
+    stored_records = records(swept["grid"])
+    assert len(stored_records) == 200 and all(record["status"] == "done" for record in stored_records.values())
+    variant = [key for key in stored_records if stored_records[key] != untouched[key]]
+    assert len(variant) == 3
     assert "there is nothing to run again" in cluster.ecgarena("retry", *home, code=0).stdout
     assert cluster.ecgarena("status", *home, code=0).stdout.count("200") >= 2

@@ -127,9 +127,9 @@ def test_without_a_scheduler_the_disk_tells(suite, home, pretended, capsys, monk
     (pretended / "down").touch()
     monkeypatch.setattr("slurm.queue.time.sleep", lambda _: None)
     assert main(["status", "--patience", "0.5"]) == 4
-    said = capsys.readouterr()
-    assert "the scheduler does not answer" in said.err and "from the disk alone" in said.err
-    row = next(line for line in said.out.splitlines() if line.startswith("plain")).split()
+    output = capsys.readouterr()
+    assert "the scheduler does not answer" in output.err and "from the disk alone" in output.err
+    row = next(line for line in output.out.splitlines() if line.startswith("plain")).split()
     assert row[2:] == ["0", "0", "2", "6", "0"]  # done, failed, running, queued, lost
 
 
@@ -142,18 +142,18 @@ def test_cancel_ends_what_is_queued_in_one_call(suite, home, pretended, capsys):
 
 def test_a_busy_controller_is_waited_for_and_then_given_up(pretended):
     (pretended / "down").touch()
-    said, waits = [], []
+    output, waits = [], []
 
     def wait(seconds):
         waits.append(seconds)
         if len(waits) == 3:
             (pretended / "down").unlink()
 
-    assert queue.ask(["squeue"], 60, said.append, wait) == ""
-    assert waits == [1, 2, 4] and "waiting 4 s" in said[-1]
+    assert queue.ask(["squeue"], 60, output.append, wait) == ""
+    assert waits == [1, 2, 4] and "waiting 4 s" in output[-1]
     (pretended / "down").touch()
     with pytest.raises(queue.SchedulerBusyError) as error:
-        queue.ask(["squeue"], 2, said.append, lambda _: None)
+        queue.ask(["squeue"], 2, output.append, lambda _: None)
     assert error.value.exit_code == 75
     with pytest.raises(BenchmarkError, match="is not on this machine"):
         queue.ask(["no_such_command"])

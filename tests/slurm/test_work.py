@@ -99,54 +99,54 @@ def unit(chores, home, monkeypatch):
 
 
 def by_kind(home):
-    found = {}
+    result = {}
     for entry in read_index(home).values():
-        found.setdefault(entry.kind or entry.status, []).append(entry)
-    return {kind: len(entries) for kind, entries in found.items()}
+        result.setdefault(entry.kind or entry.status, []).append(entry)
+    return {kind: len(entries) for kind, entries in result.items()}
 
 
 def test_one_that_raises_one_that_swells_one_that_hangs_and_the_rest(unit, home, monkeypatch):
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "300")
     tasks = ("{ seed = [0, 1] }", '{ does = ["raise", "hang", "die"] }', "{ megabytes = 300 }", "{ seed = [2, 3] }")
-    made = unit(*tasks, cell_minutes=0.05)
-    Supervisor(made, 0).run()
+    submission = unit(*tasks, cell_minutes=0.05)
+    Supervisor(submission, 0).run()
     assert by_kind(home) == {"done": 4, "failed": 1, "OutOfMemory": 1, "Timeout": 1, "WorkerDied": 1}
     messages = {entry.kind: entry.message for entry in read_index(home).values() if entry.kind}
     assert "the job has 300 MB" in messages["OutOfMemory"] and "longer than 0.05 minutes" in messages["Timeout"]
     assert messages["WorkerDied"] == "the worker ended with exit code 1"
-    what = [line["what"] for line in made.journal(0)]
-    assert what.count("begin") == 8 and what.count("cell") == 8
+    events = [line["what"] for line in submission.journal(0)]
+    assert events.count("begin") == 8 and events.count("cell") == 8
 
 
 def test_a_method_that_kills_every_worker_is_given_up(unit, home, monkeypatch):
-    made = unit("{ seed = [0, 1, 2, 3, 4, 5] }")
+    submission = unit("{ seed = [0, 1, 2, 3, 4, 5] }")
     script = Path(slurm.supervision.WORKER[0])
     script.write_text("import sys; sys.exit(1)")
-    Supervisor(made, 0).run()
+    Supervisor(submission, 0).run()
     assert by_kind(home) == {"WorkerDied": 6}
     assert all("3 workers in a row" in entry.message for entry in read_index(home).values())
 
 
 def test_a_full_disk_fails_no_cell_and_ends_the_job(unit, home):
     """Its cells can be submitted again once there is room."""
-    made = unit("{ seed = [0, 1] }")
+    submission = unit("{ seed = [0, 1] }")
     script = Path(slurm.supervision.WORKER[0])
     script.write_text(
         "import errno, sys; from benchmark.disk import end_worker\n"
         "sys.exit(end_worker(OSError(errno.ENOSPC, 'full', '/x')))"
     )
     with pytest.raises(DiskError, match="/x: the disk is full; make room"):
-        Supervisor(made, 0).run()
+        Supervisor(submission, 0).run()
     assert by_kind(home) == {}
 
 
 def test_a_cell_that_was_cut_comes_last(unit):
-    made = unit("{ seed = [0, 1, 2] }")
-    supervisor = Supervisor(made, 0)
-    keys = [cell.key for cell in made.cells]
+    submission = unit("{ seed = [0, 1, 2] }")
+    supervisor = Supervisor(submission, 0)
+    keys = [cell.key for cell in submission.cells]
     assert [[entry["key"] for entry in group] for group in supervisor.left()] == [keys]
-    for what in ({"what": "start"}, {"what": "begin", "key": keys[0]}, {"what": "start"}):
-        supervisor.write(**what)
+    for events in ({"what": "start"}, {"what": "begin", "key": keys[0]}, {"what": "start"}):
+        supervisor.write(**events)
     assert [[entry["key"] for entry in group] for group in supervisor.left()] == [keys[1:], keys[:1]]
 
 
@@ -166,18 +166,18 @@ work()
 
 def test_a_stopped_job_goes_on_where_it_was(unit, home):
     """Told to stop while a cell sleeps: the cell ends, the next does not begin; the same job started again finishes."""
-    made = unit('{ seed = [1, 2], does = "sleep" }')
-    command = [sys.executable, "-c", JOB, str(made.folder), *slurm.supervision.WORKER]
+    submission = unit('{ seed = [1, 2], does = "sleep" }')
+    command = [sys.executable, "-c", JOB, str(submission.folder), *slurm.supervision.WORKER]
     job = subprocess.Popen(command, cwd=ROOT)
     deadline = time.monotonic() + 60
-    while not any(line["what"] == "begin" for line in made.journal(0)):
+    while not any(line["what"] == "begin" for line in submission.journal(0)):
         assert time.monotonic() < deadline and job.poll() is None
         time.sleep(0.05)
     job.send_signal(signal.SIGUSR2)
     assert job.wait(60) == 75 and by_kind(home) == {"done": 1}
     assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == 0
-    what = [line["what"] for line in made.journal(0)]
-    assert what == ["start", "begin", "stopped", "requeue", "stop", "start", "begin", "cell", "end"]
+    events = [line["what"] for line in submission.journal(0)]
+    assert events == ["start", "begin", "stopped", "requeue", "stop", "start", "begin", "cell", "end"]
     assert by_kind(home) == {"done": 2}
 
 
@@ -185,20 +185,20 @@ def test_submitits_local_executor_runs_interrupts_and_requeues_the_work(unit, ho
     """The same work, its pickle and its real worker under Submitit without a cluster; interrupted in its first cell."""
     import submitit
 
-    made = unit('{ seed = [1, 2], does = "sleep" }')
+    submission = unit('{ seed = [1, 2], does = "sleep" }')
     prepare("synthetic", {"patients": 60}, home)
     monkeypatch.chdir(ROOT)
     executor = submitit.LocalExecutor(tmp_path / "submitit", max_num_timeout=2)
     executor.update_parameters(timeout_min=5, signal_delay_s=60)
-    job = executor.submit(Work(made.folder, 0))
+    job = executor.submit(Work(submission.folder, 0))
     deadline = time.monotonic() + 120
-    while not any(line["what"] == "begin" for line in made.journal(0)):
+    while not any(line["what"] == "begin" for line in submission.journal(0)):
         assert time.monotonic() < deadline and not job.done(), job.stderr()
         time.sleep(0.05)
-    os.kill(made.journal(0)[0]["pid"], signal.SIGUSR2)  # what its controller does before the time limit
+    os.kill(submission.journal(0)[0]["pid"], signal.SIGUSR2)  # what its controller does before the time limit
     assert job.result() == {"cells": 2}
-    what = [line["what"] for line in made.journal(0)]
-    assert what.count("start") == 2 and what.count("requeue") == 1 and what[-1] == "end"
+    events = [line["what"] for line in submission.journal(0)]
+    assert events.count("start") == 2 and events.count("requeue") == 1 and events[-1] == "end"
     assert by_kind(home) == {"done": 2}
 
 
@@ -223,18 +223,18 @@ def test_the_memory_of_a_worker_is_that_of_its_whole_family():
     before = slurm.supervision.resident(os.getpid())
     grandchild = "import sys; held = bytearray(120 << 20); print(flush=True); sys.stdin.read()"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
-    with subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
-        started.stdout.readline()
+    with subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as start:
+        start.stdout.readline()
         assert len(slurm.supervision.family(os.getpid())) >= 3
         assert slurm.supervision.resident(os.getpid()) > before + 110
-        started.stdin.close()
-    assert slurm.supervision.resident(started.pid) == 0
+        start.stdin.close()
+    assert slurm.supervision.resident(start.pid) == 0
 
 
 def test_the_pickle_says_only_where_the_unit_lies(unit):
     import pickle
 
-    made = unit("{ seed = [0] }")
-    content = pickle.dumps(Work(made.folder, 0))
-    assert len(content) < 500 and pickle.loads(content).folder == str(made.folder)
-    assert json.loads(made.unit_file(0).read_text())["keys"] == [made.cells[0].key]
+    submission = unit("{ seed = [0] }")
+    content = pickle.dumps(Work(submission.folder, 0))
+    assert len(content) < 500 and pickle.loads(content).folder == str(submission.folder)
+    assert json.loads(submission.unit_file(0).read_text())["keys"] == [submission.cells[0].key]

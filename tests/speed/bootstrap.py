@@ -21,7 +21,7 @@ from benchmark.api import Truth
 from benchmark.metrics.scoring import score_classes
 from benchmark.metrics.statistics import bootstrap_auroc, patient_weights
 
-MEASURED = 20  # resamples of scikit-learn's loop
+LOOP_RESAMPLES = 20  # resamples of scikit-learn's loop
 
 
 def world(classes: int, n: int = 2000) -> tuple[Truth, np.ndarray]:
@@ -37,35 +37,36 @@ def world(classes: int, n: int = 2000) -> tuple[Truth, np.ndarray]:
 
 
 def seconds(rounds: int, call: Callable[[], object]) -> float:
-    found = []
+    result = []
     for _ in range(rounds):
         start = time.perf_counter()
         call()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        result.append(time.perf_counter() - start)
+    return min(result)
 
 
 def loop(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     from sklearn.metrics import roc_auc_score
 
-    found = np.full((len(weights), labels.shape[1]), np.nan)
+    result = np.full((len(weights), labels.shape[1]), np.nan)
     for r, row in enumerate(weights):
         for c in range(labels.shape[1]):
             if 0 < (row * labels[:, c]).sum() < row.sum():
-                found[r, c] = roc_auc_score(labels[:, c], scores[:, c], sample_weight=row)
-    return found
+                result[r, c] = roc_auc_score(labels[:, c], scores[:, c], sample_weight=row)
+    return result
 
 
 def bootstrap(rounds: int) -> None:
     truth, scores = world(71)
-    few = patient_weights(truth.patient_ids, MEASURED)
+    few = patient_weights(truth.patient_ids, LOOP_RESAMPLES)
     start = time.perf_counter()
-    theirs = loop(truth.labels, scores, few)
-    slow = (time.perf_counter() - start) * 1000 / MEASURED
+    expected = loop(truth.labels, scores, few)
+    slow = (time.perf_counter() - start) * 1000 / LOOP_RESAMPLES
     fast = seconds(rounds, lambda: bootstrap_auroc(truth.labels, scores, truth.patient_ids, 1000))
-    gap = np.nanmax(np.abs(bootstrap_auroc(truth.labels, scores, truth.patient_ids, MEASURED) - theirs))
+    gap = np.nanmax(np.abs(bootstrap_auroc(truth.labels, scores, truth.patient_ids, LOOP_RESAMPLES) - expected))
     print(
-        f"1,000 resamples, 71 x 2,000: {fast:.2f} s, scikit-learn {slow:.0f} s ({MEASURED} measured and scaled): ",
+        f"1,000 resamples, 71 x 2,000: {fast:.2f} s, "
+        f"scikit-learn {slow:.0f} s ({LOOP_RESAMPLES} measured and scaled): ",
         end="",
     )
     print(f"{slow / fast:.0f} times; largest difference {gap:.1e}", flush=True)

@@ -80,23 +80,23 @@ def measure(suite: Suite, home: Home, array_size: int) -> None:
     print(f"{len(plan.cells)} cells planned into {len(layout.units)} jobs: {time.perf_counter() - start:.2f} s")
     start = time.perf_counter()
     submission = runner.submit(layout, home, discard_event)
-    spent = time.perf_counter() - start
+    seconds = time.perf_counter() - start
     kinds: dict[str, int] = {}
     for unit in layout.units:
         kinds[unit.array_key] = kinds.get(unit.array_key, 0) + 1
     fewest = sum(-(-count // array_size) for count in kinds.values())
     calls = len((home.root.parent / "calls").read_text().splitlines())
-    print(f"submitted in {calls} calls of sbatch (the fewest for {len(kinds)} kinds of job: {fewest}): {spent:.1f} s")
+    print(f"submitted in {calls} calls of sbatch (the fewest for {len(kinds)} kinds of job: {fewest}): {seconds:.1f} s")
     for cell in plan.cells[::2]:
         record_of(cell, home)
     jobs = submission.jobs()
     (home.root.parent / "queue").write_text("".join(f"{job}|PENDING|Priority\n" for job in list(jobs.values())[1::2]))
     for title in ("first look", "second look"):
         start = time.perf_counter()
-        found = standings(home, None, queue())
-        print(f"status of {len(found)} cells, {title}: {time.perf_counter() - start:.2f} s")
+        result = standings(home, None, queue())
+        print(f"status of {len(result)} cells, {title}: {time.perf_counter() - start:.2f} s")
     with contextlib.redirect_stdout(io.StringIO()):
-        assert sum(row.get("done", 0) for row in rows_of(found)) == len(plan.cells[::2])
+        assert sum(row.get("done", 0) for row in rows_of(result)) == len(plan.cells[::2])
     print(f"the records alone: {timed(lambda: read_index(home)):.2f} s")
 
 

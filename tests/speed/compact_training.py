@@ -63,12 +63,12 @@ def compare(name: str, sides: dict[str, Path], reports: Path, steps: int) -> Non
     workers = [start_worker(folder, name, precision, reports) for precision, folder in sides.items()]
     seconds: list[list[float]] = [[], []]
     for number in range(steps + 1):
-        for worker, spent in zip(workers, seconds, strict=True):
+        for worker, durations in zip(workers, seconds, strict=True):
             answer = ask(worker, number)
-            spent.extend([answer["seconds"]] if number else [])
+            durations.extend([answer["seconds"]] if number else [])
     precisions = [ask(worker, -1)["precision"] for worker in workers]
     ratios = [then / now for now, then in zip(*seconds, strict=True)]
-    now, then = (BATCH / statistics.median(spent) for spent in seconds)
+    now, then = (BATCH / statistics.median(durations) for durations in seconds)
     print(
         f"{name:8s} {now:6.1f} recordings/s in {precisions[0]}, before {then:6.1f} in {precisions[1]}: "
         f"{statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})",

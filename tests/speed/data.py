@@ -41,8 +41,8 @@ def main() -> None:
         preparing, reading = [], []
         for number in range(options.rounds):
             home = Home(Path(folder) / f"home{number}")
-            ours, theirs = seconds(lambda h=home: prepare("ptbxl", {}, h, root)), seconds(lambda: loop(root, names))
-            preparing.append((ours, theirs))
+            actual, expected = seconds(lambda h=home: prepare("ptbxl", {}, h, root)), seconds(lambda: loop(root, names))
+            preparing.append((actual, expected))
             data = prepare("ptbxl", {}, home)
             order = np.random.default_rng(number).permutation(len(data))
             warm = seconds(lambda d=data, o=order: read(d, o), repeat=3)
@@ -66,14 +66,14 @@ def other_formats(folder: Path, count: int, rounds: int) -> None:
         source.with_name(f"{name}.mat").write_bytes(signal)
     write_mimic_iv_ecg(folder / "mimic_iv_ecg", patients=round(count / 1.85), odd=False, same_signal=True)
     for dataset in ("csn", "mimic_iv_ecg"):
-        root, found = folder / dataset, []
+        root, result = folder / dataset, []
         names = [str(path.relative_to(root).with_suffix("")) for path in sorted(root.rglob("*.hea"))]
         for number in range(rounds):
             home = Home(folder / f"{dataset}{number}")
-            ours = seconds(lambda h=home, d=dataset, r=root: prepare(d, {}, h, r))
-            found.append((ours, seconds(lambda r=root, n=names: loop(r, n))))
+            actual = seconds(lambda h=home, d=dataset, r=root: prepare(d, {}, h, r))
+            result.append((actual, seconds(lambda r=root, n=names: loop(r, n))))
             shutil.rmtree(home.root)
-        report(f"preparing {dataset}, made up, 12 x 5000", found, len(names))
+        report(f"preparing {dataset}, made up, 12 x 5000", result, len(names))
 
 
 def excerpt(source: Path | None, count: int, root: Path) -> Path:
@@ -101,18 +101,18 @@ def read(data, order: np.ndarray) -> None:
 
 def seconds(work, repeat: int = 1) -> float:
     """Best of `repeat` runs."""
-    found = []
+    result = []
     for _ in range(repeat):
         start = time.perf_counter()
         work()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        result.append(time.perf_counter() - start)
+    return min(result)
 
 
-def report(what: str, pairs: list[tuple[float, float]], count: int) -> None:
-    ours, theirs = np.median(np.array(pairs), axis=0)
+def report(events: str, pairs: list[tuple[float, float]], count: int) -> None:
+    actual, expected = np.median(np.array(pairs), axis=0)
     ratios = ", ".join(f"{b / a:.1f}" for a, b in pairs)
-    print(f"{what}: {count / ours:,.0f} recordings/s against {count / theirs:,.0f} by wfdb: ratios {ratios}")
+    print(f"{events}: {count / actual:,.0f} recordings/s against {count / expected:,.0f} by wfdb: ratios {ratios}")
 
 
 if __name__ == "__main__":

@@ -55,14 +55,14 @@ def compare(name: str, method: Method, data: PreparedDataset, rows: np.ndarray, 
         "harness": lambda some: extract(method, "features", data, some, discard_event, options.device),
     }
     rates: dict[str, list[float]] = {side: [] for side in sides}
-    found: dict[str, np.ndarray] = {side: function(rows[:BATCH_GPU]) for side, function in sides.items()}
+    result: dict[str, np.ndarray] = {side: function(rows[:BATCH_GPU]) for side, function in sides.items()}
     for _ in range(options.rounds):
         for side, function in sides.items():
             start = time.perf_counter()
-            found[side] = function(rows)
+            result[side] = function(rows)
             rates[side].append(len(rows) / (time.perf_counter() - start))
     ratios = ", ".join(f"{b / a:.2f}" for a, b in zip(rates["in turn"], rates["harness"], strict=True))
-    error = np.abs(found["harness"] - found["in turn"]).max() / np.abs(found["in turn"]).max()
+    error = np.abs(result["harness"] - result["in turn"]).max() / np.abs(result["in turn"]).max()
     print(f"{name}: {max(rates['harness']):.0f} recordings/s, in turn {max(rates['in turn']):.0f}; {ratios} times, "
           f"difference {error:.1e}", flush=True)  # fmt: skip
 

@@ -69,8 +69,8 @@ class PlainResNet(nn.Module):
 
 def pooled(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
     def features(ecg: Tensor) -> Tensor:
-        found = encoder(ecg)
-        return found.mean(-1) if found.ndim == 3 else found
+        result = encoder(ecg)
+        return result.mean(-1) if result.ndim == 3 else result
 
     return features
 
@@ -104,10 +104,10 @@ def measure(
             outputs[side] = loop(function, ecg, batch, device)
             seconds[side].append(time.perf_counter() - start)
     base, reference = min(seconds["plain fp32, batch 256"]), outputs["plain fp32, batch 256"]
-    for side, found in outputs.items():
+    for side, result in outputs.items():
         least = min(seconds[side])
         ratios = ", ".join(f"{a / b:.2f}" for a, b in zip(seconds["plain fp32, batch 256"], seconds[side], strict=True))
-        error = float((found - reference).abs().max() / reference.abs().max())
+        error = float((result - reference).abs().max() / reference.abs().max())
         rate = len(ecg) / least
         print(f"{name}: {side}: {rate:.1f} recordings/s, {base / least:.2f}x ({ratios}), error {error:.1e}", flush=True)
 

@@ -64,15 +64,17 @@ def main() -> None:
         prepare("synthetic", {"patients": 60}, home)
         (group,) = group_cells(make_plan(suite).cells)
         start = time.perf_counter()
-        ended = run_group(group, home, "cpu", discard_event)
-        spent = time.perf_counter() - start
-    assert ended == {"done": cells}
-    print(f"a cell that does nothing, record and predictions stored: {1e3 * spent / cells:.2f} ms (mean of {cells})")
-    bare, ours = [], []
+        outcome = run_group(group, home, "cpu", discard_event)
+        durations = time.perf_counter() - start
+    assert outcome == {"done": cells}
+    print(
+        f"a cell that does nothing, record and predictions stored: {1e3 * durations / cells:.2f} ms (mean of {cells})"
+    )
+    bare, actual = [], []
     for _ in range(15):
         bare.append(seconds([sys.executable, "-c", "pass"]))
-        ours.append(seconds([sys.executable, "-m", "benchmark", "--help"]))
-    print(f"ecgarena --help: {statistics.median(ours):.3f} s (python itself: {statistics.median(bare):.3f} s)")
+        actual.append(seconds([sys.executable, "-m", "benchmark", "--help"]))
+    print(f"ecgarena --help: {statistics.median(actual):.3f} s (python itself: {statistics.median(bare):.3f} s)")
 
 
 def seconds(command: list[str]) -> float:

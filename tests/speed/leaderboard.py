@@ -81,21 +81,21 @@ def main(cells: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path, store = suite(folder, cells), Store(folder / "records")
-        made = fill(path, store)
-        started = time.perf_counter()
+        product = fill(path, store)
+        start = time.perf_counter()
         for record in store.root.glob(f"*/*/*/{RECORD}"):
             json.loads(record.read_bytes())
-        floor = time.perf_counter() - started
+        floor = time.perf_counter() - start
         command = [sys.executable, "-m", "benchmark", "leaderboard", str(path), "--records", str(store.root)]
-        started = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run(
             [*command, "--format", FORMATS, "--out", str(folder / "out")], check=True, stdout=subprocess.DEVNULL
         )
-        taken = time.perf_counter() - started
+        seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
         page = (folder / "out" / "large.html").stat().st_size / 1e6
-    print(f"{made} synthetic records -> {FORMATS}: {taken:.1f} s, peak {peak:.2f} GB, page {page:.2f} MB")
-    print(f"reading and parsing the records alone: {floor:.1f} s; ratio {taken / floor:.1f}")
+    print(f"{product} synthetic records -> {FORMATS}: {seconds:.1f} s, peak {peak:.2f} GB, page {page:.2f} MB")
+    print(f"reading and parsing the records alone: {floor:.1f} s; ratio {seconds / floor:.1f}")
 
 
 if __name__ == "__main__":

@@ -26,31 +26,31 @@ def main() -> None:
     options = parser.parse_args()
     reports = [entry.report for entry in Synthetic(patients=options.pairs).entries(None)][: options.pairs]
     true = split_words(reports)
-    written = [true[row] for row in np.random.default_rng(0).permutation(len(true))]
-    begun = time.perf_counter()
-    meteor_counts(written[:1], true[:1])
-    print(f"{len(true)} pairs; start of the kept process: {time.perf_counter() - begun:.2f} s; load {load()}")
+    texts = [true[row] for row in np.random.default_rng(0).permutation(len(true))]
+    start = time.perf_counter()
+    meteor_counts(texts[:1], true[:1])
+    print(f"{len(true)} pairs; start of the kept process: {time.perf_counter() - start:.2f} s; load {load()}")
     for _ in range(options.rounds):
-        begun = time.perf_counter()
-        ours = meteor_counts(written, true)
-        kept = time.perf_counter() - begun
-        begun = time.perf_counter()
-        whole, each = fresh(written, true)
-        anew = time.perf_counter() - begun
-        error = max(abs(float(meteor(ours.sum(0))) - whole), float(np.abs(meteor(ours) - each).max()))
-        print(f"kept {kept:.2f} s, fresh {anew:.2f} s, ratio {anew / kept:.1f}, largest difference {error:.1e}")
+        start = time.perf_counter()
+        actual = meteor_counts(texts, true)
+        rest = time.perf_counter() - start
+        start = time.perf_counter()
+        whole, item = fresh(texts, true)
+        anew = time.perf_counter() - start
+        error = max(abs(float(meteor(actual.sum(0))) - whole), float(np.abs(meteor(actual) - item).max()))
+        print(f"kept {rest:.2f} s, fresh {anew:.2f} s, ratio {anew / rest:.1f}, largest difference {error:.1e}")
 
 
-def fresh(written: list[str], true: list[str]) -> tuple[float, list[float]]:
+def fresh(texts: list[str], true: list[str]) -> tuple[float, list[float]]:
     from pycocoevalcap.meteor.meteor import Meteor
 
     scorer = Meteor()
-    return scorer.compute_score({i: [t] for i, t in enumerate(true)}, {i: [t] for i, t in enumerate(written)})
+    return scorer.compute_score({i: [t] for i, t in enumerate(true)}, {i: [t] for i, t in enumerate(texts)})
 
 
 def load() -> str:
-    known = Path("/proc/loadavg")
-    return known.read_text().split()[0] if known.exists() else "unknown"
+    reference = Path("/proc/loadavg")
+    return reference.read_text().split()[0] if reference.exists() else "unknown"
 
 
 if __name__ == "__main__":

@@ -60,15 +60,15 @@ def measure(name: str, towers: dict[str, Path], reports: list[str], peak: float,
     operations = counter.get_total_flops()
     seconds: dict[str, list[float]] = {"bf16": [], "fp32": []}
     for number in range(options.steps + 2):
-        for precision, spent in seconds.items():
+        for precision, durations in seconds.items():
             took = step(precision)
-            spent += [took] if number > 1 else []
-    for precision, spent in seconds.items():
-        median = statistics.median(spent)
+            durations += [took] if number > 1 else []
+    for precision, durations in seconds.items():
+        median = statistics.median(durations)
         share = operations / median / peak
         print(
             f"{name:8s} {precision}: {options.batch / median:8.1f} pairs/s, {operations / 1e12:.2f} TFLOP per step, "
-            f"{share:.1%} of the bf16 peak ({1000 * min(spent):.0f} to {1000 * max(spent):.0f} ms)",
+            f"{share:.1%} of the bf16 peak ({1000 * min(durations):.0f} to {1000 * max(durations):.0f} ms)",
             flush=True,
         )
 

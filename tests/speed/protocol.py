@@ -63,20 +63,20 @@ class Labelled(PTBXL):
     """PTB-XL's reader; random labels of its numbers of classes, of 1 to 40 %, that follow a few hidden variables."""
 
     def entries(self, root: Path | None) -> list[RecordingEntry]:
-        found = super().entries(root)[:RECORDINGS]
+        result = super().entries(root)[:RECORDINGS]
         rng = np.random.default_rng(0)
-        codes = np.array([[sum(map(ord, entry.report)) % 97, float(entry.age or 50)] for entry in found])
-        latent = np.column_stack([(codes - codes.mean(0)) / codes.std(0), rng.normal(size=(len(found), 4))])
-        labels: list[dict[str, tuple[str, ...]]] = [{} for _ in found]
+        codes = np.array([[sum(map(ord, entry.report)) % 97, float(entry.age or 50)] for entry in result])
+        latent = np.column_stack([(codes - codes.mean(0)) / codes.std(0), rng.normal(size=(len(result), 4))])
+        labels: list[dict[str, tuple[str, ...]]] = [{} for _ in result]
         for name, classes in CLASSES.items():
             logits = latent @ rng.normal(size=(latent.shape[1], len(classes))) + rng.logistic(
-                size=(len(found), len(classes))
+                size=(len(result), len(classes))
             )
             limits = [np.quantile(logits[:, c], 1 - p) for c, p in enumerate(np.geomspace(0.4, 0.01, len(classes)))]
-            for row, chosen in enumerate(logits > limits):
-                chosen[0] |= not chosen.any()
-                labels[row][name] = tuple(np.array(classes)[chosen])
-        return [dataclasses.replace(entry, labels=of) for entry, of in zip(found, labels, strict=True)]
+            for row, selection in enumerate(logits > limits):
+                selection[0] |= not selection.any()
+                labels[row][name] = tuple(np.array(classes)[selection])
+        return [dataclasses.replace(entry, labels=of) for entry, of in zip(result, labels, strict=True)]
 
 
 class World:
@@ -89,8 +89,8 @@ class World:
 
     def write(self) -> None:
         self.root.mkdir()
-        made = write_ptbxl(self.root, patients=1200)
-        assert made >= RECORDINGS, f"only {made} recordings were made"
+        product = write_ptbxl(self.root, patients=1200)
+        assert product >= RECORDINGS, f"only {product} recordings were made"
 
     def extract(self) -> None:
         """Prepare and extract, or open what is there already."""
@@ -102,13 +102,13 @@ class World:
             self.features = cached_features(handle, "features", self.data, rows, self.home.features, discard_event)
 
     def rows(self, name: str, split: str) -> np.ndarray:
-        found = self.data.label_set(name)
-        return np.flatnonzero(self.data.splits[found.rows] == split)
+        result = self.data.label_set(name)
+        return np.flatnonzero(self.data.splits[result.rows] == split)
 
     def split(self, name: str, split: str) -> Split:
-        found, at = self.data.label_set(name), self.rows(name, split)
-        rows = found.rows[at]
-        return np.array(self.features[rows]), found.matrix[at], list(self.data.patient_ids[rows])
+        result, at = self.data.label_set(name), self.rows(name, split)
+        rows = result.rows[at]
+        return np.array(self.features[rows]), result.matrix[at], list(self.data.patient_ids[rows])
 
     def cell(self, name: str, fraction: float, seed: int) -> tuple[Split, Split, Split]:
         train, val, test = (self.split(name, split) for split in ("train", "val", "test"))
@@ -129,7 +129,7 @@ def enter(folder: Path, width: int) -> None:
     torch.set_num_threads(1)
 
 
-def ours(cell: tuple[str, float, int]) -> np.ndarray:
+def protocol_scores(cell: tuple[str, float, int]) -> np.ndarray:
     train, val, test = WORLD.cell(*cell)
     return tune(train[:2], val[:2], trials=PENALTIES, seed=cell[2]).scores(test[0])
 
@@ -150,7 +150,7 @@ def sklearn_cached(cell: tuple[str, float, int]) -> np.ndarray:
     train, val, test = WORLD.cell(*cell)
     scaler = StandardScaler().fit(train[0])
     X, V, T = (scaler.transform(split[0]) for split in (train, val, test))
-    best, chosen = -1.0, np.zeros(test[1].shape)
+    best, selection = -1.0, np.zeros(test[1].shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for strength in np.geomspace(1e-3, 1e3, PENALTIES):
@@ -160,15 +160,15 @@ def sklearn_cached(cell: tuple[str, float, int]) -> np.ndarray:
                 on_val[:, c], on_test[:, c] = model.decision_function(V), model.decision_function(T)
             score = sklearn_macro(val[1], on_val)
             if score > best:
-                best, chosen = score, on_test
-    return chosen
+                best, selection = score, on_test
+    return selection
 
 
 def sklearn_macro(Y: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
     from sklearn.metrics import roc_auc_score
 
-    seen = Y if weights is None else Y[weights > 0]
-    usable = np.flatnonzero(seen.any(axis=0) & ~seen.all(axis=0))
+    calls = Y if weights is None else Y[weights > 0]
+    usable = np.flatnonzero(calls.any(axis=0) & ~calls.all(axis=0))
     return float(np.mean([roc_auc_score(Y[:, c], scores[:, c], sample_weight=weights) for c in usable]))
 
 
@@ -179,12 +179,12 @@ def sklearn_intervals(few: int) -> float:
     for name in CLASSES:
         _, labels, _ = WORLD.split(name, "test")
         scores = rng.normal(size=labels.shape)
-        started = time.process_time()
+        start = time.process_time()
         for _ in range(few):
             sklearn_macro(
                 labels, scores, np.bincount(rng.integers(len(labels), size=len(labels)), minlength=len(labels))
             )
-        total += (time.process_time() - started) * RESAMPLES / few * sum(cell[0] == name for cell in CELLS)
+        total += (time.process_time() - start) * RESAMPLES / few * sum(cell[0] == name for cell in CELLS)
     return total / WORKERS
 
 
@@ -196,9 +196,9 @@ def in_two_processes(work: Callable[[tuple[str, float, int]], object]) -> float:
 
 
 def timed(work: Callable[[tuple[str, float, int]], object], cell: tuple[str, float, int]) -> float:
-    started = time.process_time()
+    start = time.process_time()
     work(cell)
-    return time.process_time() - started
+    return time.process_time() - start
 
 
 def published_epoch(fraction: float) -> float:
@@ -206,13 +206,13 @@ def published_epoch(fraction: float) -> float:
     import wfdb
 
     name = "super"
-    found = WORLD.data.label_set(name)
+    result = WORLD.data.label_set(name)
     entries = {entry.record_id: entry for entry in Labelled().entries(WORLD.root)}
-    rows = {split: found.rows[WORLD.rows(name, split)] for split in ("train", "val", "test")}
+    rows = {split: result.rows[WORLD.rows(name, split)] for split in ("train", "val", "test")}
     train = WORLD.split(name, "train")
-    chosen = draw([str(i) for i in range(len(train[1]))], train[2], train[1], CLASSES[name], fraction, 0).rows
-    labels = torch.from_numpy(train[1][chosen].astype(np.float32))
-    rows["train"] = rows["train"][chosen]
+    selection = draw([str(i) for i in range(len(train[1]))], train[2], train[1], CLASSES[name], fraction, 0).rows
+    labels = torch.from_numpy(train[1][selection].astype(np.float32))
+    rows["train"] = rows["train"][selection]
 
     def read(part: np.ndarray) -> torch.Tensor:
         paths = [str(WORLD.root / entries[WORLD.data.record_ids[row]].source) for row in part]
@@ -221,7 +221,7 @@ def published_epoch(fraction: float) -> float:
     method = WORLD.method()
     head = torch.nn.Linear(8 * WORLD.width, labels.shape[1])
     optimiser = torch.optim.Adam(head.parameters(), lr=1e-3, weight_decay=1e-4)
-    started = time.process_time()
+    start_time = time.process_time()
     torch.nn.Module.train(method, True)
     for start in range(0, len(labels), 16):
         with torch.no_grad():
@@ -237,7 +237,7 @@ def published_epoch(fraction: float) -> float:
                 head(method.ecg_features(read(rows[split][at : at + 16]))) for at in range(0, len(rows[split]), 16)
             ]
         sklearn_macro(WORLD.split(name, split)[1], torch.cat(parts).numpy())
-    return (time.process_time() - started) / WORKERS
+    return (time.process_time() - start_time) / WORKERS
 
 
 def main() -> None:
@@ -250,15 +250,15 @@ def main() -> None:
         WORLD = World(Path(folder), options.width)
         WORLD.write()
         torch.set_num_threads(1)
-        started = time.process_time()
+        start = time.process_time()
         WORLD.extract()
-        extraction = (time.process_time() - started) / WORKERS
+        extraction = (time.process_time() - start) / WORKERS
         print(
             f"{cpu()}; {RECORDINGS} recordings, {len(CELLS)} cells; prepared and extracted in {extraction:.1f} s",
             flush=True,
         )
         for _ in range(options.rounds):
-            probes, cached = in_two_processes(ours), in_two_processes(sklearn_cached)
+            probes, cached = in_two_processes(protocol_scores), in_two_processes(sklearn_cached)
             print(
                 f"ten penalties, no intervals: here {probes:.2f} s, scikit-learn {cached:.2f} s: {cached / probes:.1f}x"
             )
@@ -270,8 +270,8 @@ def main() -> None:
             )
             epochs = {fraction: published_epoch(fraction) for fraction in FRACTIONS}
             loop = sum(EPOCHS * epochs[fraction] for _, fraction, _ in CELLS)
-            measured = ", ".join(f"{fraction:.0%} {seconds:.1f} s" for fraction, seconds in epochs.items())
-            print(f"published loop: one epoch at {measured}; all cells {loop:.0f} s (scaled)")
+            summary = ", ".join(f"{fraction:.0%} {seconds:.1f} s" for fraction, seconds in epochs.items())
+            print(f"published loop: one epoch at {summary}; all cells {loop:.0f} s (scaled)")
             print(f"here from the files on {extraction + whole:.1f} s: {loop / (extraction + whole):.0f}x", flush=True)
 
 

@@ -66,10 +66,10 @@ def main() -> None:
             seconds: dict[str, list[float]] = {label: [] for label in steps}
             for number in range(options.steps + 1):
                 for label, step in steps.items():
-                    spent = step()
-                    seconds[label] += [spent] if number else []
-            for label, spent in seconds.items():
-                median = statistics.median(spent)
+                    durations = step()
+                    seconds[label] += [durations] if number else []
+            for label, durations in seconds.items():
+                median = statistics.median(durations)
                 print(f"{name:8s} {label:28s} {options.batch / median:9.1f} pairs/s   ({median:.3f} s per step)")
 
 
