@@ -200,6 +200,8 @@ class Method(ABC):
     cpu_batch_samples: int = 40_000  # per lead, in a batch whose features a CPU computes: more leave most CPUs' caches
     # options that do not change training: configurations that differ only here share their weights
     readout_options: ClassVar[tuple[str, ...]] = ()
+    # entries of a checkpoint that hold this method's tensors, where its authors keep several networks in one file
+    checkpoint_entries: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
