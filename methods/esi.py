@@ -46,7 +46,7 @@ class ESI(nn.Module, SequenceMethod, AlignedMethod):
         licence="the project's own code; official code and weights GPL-3.0",
         trained_on=("mimic_iv_ecg", "further databases of ESI's 660,000 pairs"),
         weights={
-            "base": Weights("the folder on Google Drive that the README of comp-well-org/ESI names", "", "GPL-3.0")
+            "base": Weights("the folder that the README of comp-well-org/ESI links", "", "GPL-3.0", "model.safetensors")
         },
         note=(
             "An adapter for published weights, written from facts about the network; without them it is random. The "

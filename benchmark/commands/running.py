@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from benchmark.engine.executors import Executor
     from benchmark.planning.contamination import Gate
     from benchmark.planning.plan import Cell, CellGroup, Plan
+    from benchmark.planning.skips import Skip
     from benchmark.planning.standing import Standings
 
 
@@ -212,26 +213,33 @@ def status(options: argparse.Namespace) -> int:
     """
     if options.suite is None or options.submitted or options.watch:
         return answered_by("status")(options)
-    standings = _standings_of(options)
+    standings, skipped = _standings_of(options)
     counts: dict[tuple[str, str], Counter[str]] = {}
     for standing in standings.each:
         counts.setdefault((standing.cell.row, standing.cell.spec.task), Counter())[standing.state] += 1
     rows = [{"method": row, "task": task, **states} for (row, task), states in counts.items()]
     if options.json:
-        print_json(rows)
+        print_json([*rows, *({"method": skip.row, "task": skip.task, "skipped": skip.reason} for skip in skipped)])
     else:
         _print_counts(rows, standings)
+        for skip in skipped:
+            print(f"skipped: {skip.row} × {skip.task}: {skip.reason}")
         _print_failures(standings, options.records or home_of(options).records)
     return SOME_FAILED if standings.failed else (INCOMPLETE if standings.to_run else COMPLETE)
 
 
-def _standings_of(options: argparse.Namespace) -> Standings:
+def _standings_of(options: argparse.Namespace) -> tuple[Standings, list[Skip]]:
+    """Return where the cells stand, and the rows that have no cell for want of their weights."""
+    from benchmark.planning.skips import ALL_TASKS
     from benchmark.planning.standing import standings, standings_at
 
     if options.records is not None:
-        return standings(*records_of(options))
-    home = home_of(options)
-    return standings_at(plan_of(options), home, submitted(home))
+        plan, store, now = records_of(options)
+        current = standings(plan, store, now)
+    else:
+        home, plan = home_of(options), plan_of(options)
+        current = standings_at(plan, home, submitted(home))
+    return current, [skip for skip in plan.skipped if skip.task == ALL_TASKS]
 
 
 def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from benchmark.atomic import write_text
 from benchmark.errors import DataError, brief, did_you_mean, raise_all
 from benchmark.names import name_problem
 from benchmark.planning.plan import Cell, CellGroup, Plan, TaskFacts, chosen_part
-from benchmark.planning.skips import ALL_ROWS, Skip
+from benchmark.planning.skips import ALL_ROWS, ALL_TASKS, Skip
 from benchmark.planning.suites import Suite
 from benchmark.records.paths import PLAN
 
@@ -23,7 +23,7 @@ def write_plan(plan: Plan, folder: Path) -> None:
     """Write the cells, the skipped questions and what tables know of tasks; no path of this machine is among them."""
     cells = [replace(cell, weights_file=None, python=None) for cell in plan.cells]
     suite = plan.suite.model_dump(mode="json")
-    suite["methods"] = [{**block, "weights": None, "python": None} for block in suite["methods"]]
+    suite["methods"] = [_travelling(block) for block in suite["methods"]]
     content: dict[str, Any] = {
         "version": VERSION,
         "suite": suite,
@@ -34,6 +34,11 @@ def write_plan(plan: Plan, folder: Path) -> None:
     lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
     head = json.dumps(content, sort_keys=True, ensure_ascii=False)
     write_text(folder / PLAN, head[:-1] + ',\n"cells": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def _travelling(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a method's block without its files, and without what to do where they are not there."""
+    return {key: value for key, value in block.items() if key != "if_absent"} | {"weights": None, "python": None}
 
 
 def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str] = ()) -> Plan | None:
@@ -62,7 +67,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
     _check("tasks", tasks, set(facts))
 
     def is_wanted(row: str, task: str) -> bool:
-        return (not methods or row in (*methods, ALL_ROWS)) and (not tasks or task in tasks)
+        return (not methods or row in (*methods, ALL_ROWS)) and (not tasks or task in (*tasks, ALL_TASKS))
 
     return Plan(
         suite,

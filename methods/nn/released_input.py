@@ -1,8 +1,8 @@
 """Preparations of recordings that several releases share, as their own scripts have them.
 
-HeartLang and KED read PTB-XL from the benchmark of Strodthoff et al. (IEEE JBHI 2021, code helme/ecg_ptbxl_benchmarking):
-one mean and one deviation for all values of all training recordings. They learnt from MIMIC-IV-ECG in millivolt,
-resampled from 500 to 100 Hz by Fourier transform.
+HeartLang and KED read PTB-XL as the benchmark of Strodthoff et al. prepares it (IEEE JBHI 2021, code
+helme/ecg_ptbxl_benchmarking): one mean and one deviation for all values of all training recordings. They learnt from
+MIMIC-IV-ECG in millivolt, resampled from 500 to 100 Hz by Fourier transform.
 """
 
 from __future__ import annotations

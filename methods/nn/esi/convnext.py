@@ -7,6 +7,7 @@ Yu et al., TMLR 2024, after Woo et al., "ConvNeXt V2", CVPR 2023. Parameter name
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -69,8 +70,7 @@ class ConvNeXt1D(nn.Module):
         super().__init__()
         stem = nn.Sequential(nn.Conv1d(leads, channels[0], STEM, STEM), TimeNorm(channels[0]))
         between = [
-            nn.Sequential(TimeNorm(narrow), nn.Conv1d(narrow, wide, DOWN, DOWN))
-            for narrow, wide in zip(channels[:-1], channels[1:], strict=True)
+            nn.Sequential(TimeNorm(narrow), nn.Conv1d(narrow, wide, DOWN, DOWN)) for narrow, wide in pairwise(channels)
         ]
         self.downsample_layers = nn.ModuleList([stem, *between])
         self.stages = nn.ModuleList(
