@@ -60,8 +60,8 @@ def test_a_file_that_lacks_a_layer_is_refused_by_name(tmp_path):
 def test_recordings_of_ptbxl_are_standardised_and_those_of_mimic_are_filtered(ecg):
     signal = adapt(ecg, 500, build("heartlang", WORDS).signal)
     assert signal.shape == (2, 12, 1000)
-    prepared = build("heartlang", WORDS).prepare(torch.from_numpy(signal)).numpy()
-    np.testing.assert_allclose(prepared, (signal + 0.000819) / 0.235129, rtol=1e-5, atol=1e-6)
+    standardised = build("heartlang", WORDS).prepare(torch.from_numpy(signal)).numpy()
+    np.testing.assert_allclose(standardised, (signal + 0.000819) / 0.235129, rtol=1e-5, atol=1e-6)
     method = build("heartlang", {**WORDS, "input": "mimic"})
     raw = adapt(ecg, 500, method.signal)
     np.testing.assert_array_equal(raw, ecg)
