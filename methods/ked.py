@@ -35,14 +35,16 @@ class KED(nn.Module, SequenceMethod):
         paper="Tian et al., Cell Reports Medicine 2024 (ECGFM-KED)",
         licence="the project's own code; the official repository has no licence file",
         trained_on=("mimic_iv_ecg",),
+        selected_on=("mimic_iv_ecg",),
         weights={"published": Weights("Zenodo record 14881564", "", "see the record", FILE)},
         note=(
-            "An adapter for the encoder of published weights; without them it is random. By its name, the file was "
-            "chosen by a validation score; of which labels is not known here. The release reads a recording by "
-            "queries, one per class with a description; that network is not here, so there is no zero-shot, and the "
-            "probe sees the mean over the 32 tokens, which is ours. No official activations were at hand. The release "
-            "feeds PTB-XL standardised and in standard lead order, but learnt from MIMIC-IV-ECG in millivolt and in "
-            "the order of its files: the first is the default, input = 'mimic' the second."
+            "An adapter for the encoder of published weights; without them it is random. The training script keeps "
+            "the epoch with the best AUROC on validation labels of MIMIC-IV-ECG. The release reads a recording by "
+            "queries, one per class with a description; that network is not here, so there is no zero-shot. The probe "
+            "sees the mean over the 32 tokens, which the release's contrastive loss reads. No official activations "
+            "were at hand. The release feeds PTB-XL standardised and in standard lead order, but learnt from "
+            "MIMIC-IV-ECG in millivolt and in the order of its files: the first is the default, input = 'mimic' the "
+            "second."
         ),
     )
 
