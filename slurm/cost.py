@@ -46,6 +46,7 @@ def print_cost(options: argparse.Namespace) -> int:
     stages, missing = costs(layout), missing_data(made, home)
     if options.json:
         found = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(made)}
+        found["skipped"] = [vars(skip) for skip in made.rows_without_weights]
         print(json.dumps(found | {"measured": layout.measured, "guessed": layout.guessed}, indent=1))
         return MISSING if missing else COMPLETE
     done, failed, to_do = len(standings.finished), len(standings.failed), len(standings.to_run)
@@ -61,6 +62,8 @@ def print_cost(options: argparse.Namespace) -> int:
     )
     for line in missing:
         print(f"missing: {line}")
+    for skip in made.rows_without_weights:
+        print(f"skipped: {skip.row} × {skip.task}: {skip.reason}")
     for line in licences(made):
         print(f"licence: {line}")
     return MISSING if missing else COMPLETE

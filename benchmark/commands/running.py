@@ -230,7 +230,6 @@ def status(options: argparse.Namespace) -> int:
 
 def _standings_of(options: argparse.Namespace) -> tuple[Standings, list[Skip]]:
     """Return where the cells stand, and the rows that have no cell for want of their weights."""
-    from benchmark.planning.skips import ALL_TASKS
     from benchmark.planning.standing import standings, standings_at
 
     if options.records is not None:
@@ -239,7 +238,7 @@ def _standings_of(options: argparse.Namespace) -> tuple[Standings, list[Skip]]:
     else:
         home, plan = home_of(options), plan_of(options)
         current = standings_at(plan, home, submitted(home))
-    return current, [skip for skip in plan.skipped if skip.task == ALL_TASKS]
+    return current, plan.rows_without_weights
 
 
 def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:

@@ -112,6 +112,11 @@ class Plan:
         """Recordings per split."""
         return self.cells[0].spec.limit if self.cells else None
 
+    @property
+    def rows_without_weights(self) -> list[Skip]:
+        """Rows that have no cell, because their weights are not on this machine."""
+        return [skip for skip in self.skipped if skip.task == ALL_TASKS]
+
     def command(self, verb: str, *options: str) -> str:
         """``ecgarena run path/to/suite.toml --set a=1 ...``, for a shell: what to type to get at this suite again."""
         return shlex.join(["ecgarena", verb, *(self.given or (self.suite.name,)), *options])

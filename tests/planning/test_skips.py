@@ -136,10 +136,11 @@ def test_a_row_whose_weights_are_absent_is_told_once_in_plan_status_and_tables(s
     assert len(cells) == 2 and skips == [Skip("random_init", ALL_TASKS, reason)]
     for command, line in {
         "plan": f"skipped: random_init × all tasks: {reason}",
+        "plan --cost": f"skipped: random_init × all tasks: {reason}",
         "status": f"skipped: random_init × all tasks: {reason}",
         "leaderboard": f"random_init × all tasks: skipped, {reason}.",
     }.items():
-        main([command, str(path)])
+        main([*command.split(), str(path)])
         assert line in capsys.readouterr().out, command
     main(["status", str(path), "--json"])
     assert json.loads(capsys.readouterr().out)[-1] == {
