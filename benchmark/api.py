@@ -145,7 +145,8 @@ class Dataset(ABC):
 class Weights:
     """A published checkpoint: where it lies, its checksum and the licence it comes under.
 
-    `url` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`.
+    `url` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`. Either
+    is looked for at ``$ECGARENA_WEIGHTS/METHOD/FILE`` first.
     `sha256` is empty where nobody has published it: then the checksum of the loaded file is all that is known.
     """
 

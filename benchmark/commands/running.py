@@ -178,7 +178,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_rows(plan: Plan, again: list[str]) -> None:
     rows = dict.fromkeys(cell.row for cell in plan.cells)
-    raise_all([f"no row {row!r} in this run{did_you_mean(row, rows)}" for row in again if row not in rows], "--again:")
+    absent = {skip.row: f"{skip.row!r} is skipped: {skip.reason}" for skip in plan.rows_without_weights}
+    unknown = [row for row in again if row not in rows]
+    raise_all([absent.get(row, f"no row {row!r} in this run{did_you_mean(row, rows)}") for row in unknown], "--again:")
 
 
 def _executor(options: argparse.Namespace, plan: Plan) -> Executor:

@@ -1,6 +1,7 @@
 """Cells that a suite asks for and that do not exist: each reason is told once, with its place where it has one."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,9 @@ from benchmark.planning.plan import make_plan
 from benchmark.planning.plan_file import read_plan, write_plan
 from benchmark.planning.skips import ALL_ROWS, ALL_TASKS, Skip, skip_reason_of
 from benchmark.planning.suites import load_suite
+from benchmark.planning.weights import local_name
 from benchmark.records.paths import PLAN
-from benchmark.registry import TASKS
+from benchmark.registry import METHODS, TASKS
 
 SUITE = """
 name = "skips"
@@ -146,6 +148,8 @@ def test_a_row_whose_weights_are_absent_is_told_once_in_plan_status_and_tables(s
     assert json.loads(capsys.readouterr().out)[-1] == {
         "method": "random_init", "task": ALL_TASKS, "skipped": reason
     }  # fmt: skip
+    assert main(["run", str(path), "--again", "random_init"]) == 2
+    assert f"'random_init' is skipped: {reason}" in capsys.readouterr().err
     (tmp_path / "w.safetensors").write_bytes(b"something")
     _, cells, skips = skipped(tasks, '["groups"]')
     assert len(cells) == 4 and not skips
@@ -186,3 +190,12 @@ def test_the_released_suite_has_a_row_for_every_file_and_skips_those_that_are_ab
     (tmp_path / "heartlang").mkdir()
     (tmp_path / "heartlang" / "checkpoint-200.pth").write_bytes(b"weights")
     assert "heartlang, released" in {cell.row for cell in make_plan(suite).cells}
+
+
+def test_the_page_of_released_encoders_names_every_file_that_the_released_suite_takes():
+    page = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text("utf-8")
+    for method in load_suite("released").methods:
+        if method.weights:
+            tag = method.weights.removeprefix("tag:")
+            assert f"| `{method.name}`, `{tag}` |" in page, method.row
+            assert f"`{local_name(METHODS.get(method.name).card.weights[tag])}`" in page, method.row

@@ -28,7 +28,7 @@ class Sentence(NamedTuple):
 def detect_beats(ecg: np.ndarray, beats_from: BeatsFrom = "lead_I") -> list[np.ndarray]:
     """Return the beats of each lead of ``(lead, time)``, in samples: those of the first lead for all, or each its own.
 
-    XQRS has thresholds in absolute units, so that the scale of the recording has a say in what it finds.
+    XQRS has thresholds in absolute units, so the scale of a recording can change which beats are detected.
     """
     from wfdb.processing import xqrs_detect
 
