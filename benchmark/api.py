@@ -145,7 +145,8 @@ class Dataset(ABC):
 class Weights:
     """A published checkpoint: where it lies, its checksum and the licence it comes under.
 
-    `url` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`.
+    `url` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`. Either
+    is looked for at ``$ECGARENA_WEIGHTS/METHOD/FILE`` first.
     `sha256` is empty where nobody has published it: then the checksum of the loaded file is all that is known.
     """
 
@@ -200,6 +201,8 @@ class Method(ABC):
     cpu_batch_samples: int = 40_000  # per lead, in a batch whose features a CPU computes: more leave most CPUs' caches
     # options that do not change training: configurations that differ only here share their weights
     readout_options: ClassVar[tuple[str, ...]] = ()
+    # entries of a checkpoint that hold this method's tensors, where its authors keep several networks in one file
+    checkpoint_entries: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod

@@ -25,6 +25,7 @@ from benchmark.api import (
     SequenceMethod,
     SignalSpec,
     TrainableMethod,
+    Weights,
 )
 from benchmark.errors import LeftOut, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
@@ -108,6 +109,9 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         paper="C-MELT / D-BETA: Pham et al., ICML 2025 (PMLR v267, arXiv 2410.02131)",
         licence="the project's own code; published weights: CC BY-NC 4.0",
         trained_on=("mimic_iv_ecg",),
+        weights={
+            "d_beta": Weights("the gated hub repository Manhph2211/D-BETA", "", "CC BY-NC 4.0", "dbeta.pt"),
+        },
         note=(
             "trained_on describes the published weights (gated: Manhph2211/D-BETA on the Hugging Face hub). Their lead "
             "order is not documented, so compare lead_order standard and mimic on validation. "

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
+from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod, Weights
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
 from methods.nn.fold import copy_for_inference
@@ -35,6 +35,10 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         paper="Na et al., ICLR 2024 (arXiv 2402.09450)",
         licence="MIT; official code and weights CC BY-NC 4.0, their README: all rights reserved",
         trained_on=("csn", "code15"),
+        weights={
+            tag: Weights("the README of bakqui/ST-MEM", "", "CC BY-NC 4.0, README: all rights reserved", file)
+            for tag, file in {"encoder": "st_mem_vit_base_encoder.pth", "full": "st_mem_vit_base_full.pth"}.items()
+        },
         note=(
             "Re-implementation; trained_on describes the published weights, whose names the encoder carries. It uses "
             "no reports. The paper does not say which 9 s of a 10 s recording are used; here they are the first."

@@ -15,7 +15,7 @@ from benchmark.api import MethodCard, Scaling, SignalSpec, SupervisedMethod
 from benchmark.registry import METHODS
 from methods.nn.fold import copy_for_inference
 from methods.nn.supervision import Supervision, count_crop_samples
-from methods.nn.xresnet1d101.xresnet1d import XResNet1D, concat_pool, concat_pool_head
+from methods.nn.xresnet1d import XResNet1D, concat_pool, concat_pool_head
 
 
 @METHODS.register("xresnet1d101")

@@ -46,6 +46,7 @@ def print_cost(options: argparse.Namespace) -> int:
     stages, missing = costs(layout), missing_data(plan, home)
     if options.json:
         content = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(plan)}
+        content["skipped"] = [vars(skip) for skip in plan.rows_without_weights]
         print(json.dumps(content | {"measured": layout.measured_cells, "guessed": layout.guessed_cells}, indent=1))
         return MISSING if missing else COMPLETE
     complete, failures, to_do = len(standings.finished_cells), len(standings.failed_cells), len(standings.to_run)
@@ -61,6 +62,8 @@ def print_cost(options: argparse.Namespace) -> int:
     )
     for line in missing:
         print(f"missing: {line}")
+    for skip in plan.rows_without_weights:
+        print(f"skipped: {skip.row} × {skip.task}: {skip.reason}")
     for line in licences(plan):
         print(f"licence: {line}")
     return MISSING if missing else COMPLETE

@@ -15,7 +15,7 @@ REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "tasks": TASKS, "dat
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("list", help="names of methods, tasks, datasets and suites")
+    sub = commands.add_parser("list", help="names of methods, tasks, datasets and suites; of one kind, a line for each")
     sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"))
     add_json(sub)
     sub.set_defaults(function=list_names)
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def list_names(options: argparse.Namespace) -> int:
-    """Print names without importing the classes behind them."""
+    """Print names without importing the classes behind them; of one kind, a line for each built-in one as well."""
     from benchmark.planning.suite_files import suite_names
 
     names = {kind: registry.names() for kind, registry in REGISTRIES.items()} | {"suites": suite_names()}
@@ -37,12 +37,23 @@ def list_names(options: argparse.Namespace) -> int:
         return COMPLETE
     for kind, entries in names.items():
         print(f"{kind}:")
-        for name in entries:
-            origin = REGISTRIES[kind].origin(name) if kind in REGISTRIES else "built-in"
-            print(f"  {name}" + (f"  ({origin})" if origin != "built-in" else ""))
+        for line in _described_lines(kind, entries) if options.kind else _bare_lines(kind, entries):
+            print(f"  {line}")
     for sentence in (line for kind in names if kind in REGISTRIES for line in REGISTRIES[kind].conflicts()):
         print(f"ecgarena: {sentence}", file=sys.stderr)
     return COMPLETE
+
+
+def _bare_lines(kind: str, names: list[str]) -> list[str]:
+    origins = {name: REGISTRIES[kind].origin(name) if kind in REGISTRIES else "built-in" for name in names}
+    return [name if origin == "built-in" else f"{name}  ({origin})" for name, origin in origins.items()]
+
+
+def _described_lines(kind: str, names: list[str]) -> list[str]:
+    from benchmark.commands.listing import described_names
+
+    width = max(map(len, names), default=0)
+    return [f"{name:{width}s}  {words}" for name, words in described_names(kind, names).items()]
 
 
 def show(options: argparse.Namespace) -> int:

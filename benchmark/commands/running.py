@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from benchmark.engine.executors import Executor
     from benchmark.planning.contamination import Gate
     from benchmark.planning.plan import Cell, CellGroup, Plan
+    from benchmark.planning.skips import Skip
     from benchmark.planning.standing import Standings
 
 
@@ -177,7 +178,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_rows(plan: Plan, again: list[str]) -> None:
     rows = dict.fromkeys(cell.row for cell in plan.cells)
-    raise_all([f"no row {row!r} in this run{did_you_mean(row, rows)}" for row in again if row not in rows], "--again:")
+    absent = {skip.row: f"{skip.row!r} is skipped: {skip.reason}" for skip in plan.rows_without_weights}
+    unknown = [row for row in again if row not in rows]
+    raise_all([absent.get(row, f"no row {row!r} in this run{did_you_mean(row, rows)}") for row in unknown], "--again:")
 
 
 def _executor(options: argparse.Namespace, plan: Plan) -> Executor:
@@ -216,26 +219,32 @@ def status(options: argparse.Namespace) -> int:
     """
     if options.suite is None or options.submitted or options.watch:
         return answered_by("status")(options)
-    standings = _standings_of(options)
+    standings, skips = _standings_of(options)
     counts: dict[tuple[str, str], Counter[str]] = {}
     for standing in standings.all:
         counts.setdefault((standing.cell.row, standing.cell.spec.task), Counter())[standing.state] += 1
     rows = [{"method": row, "task": task, **states} for (row, task), states in counts.items()]
     if options.json:
-        print_json(rows)
+        print_json([*rows, *({"method": skip.row, "task": skip.task, "skipped": skip.reason} for skip in skips)])
     else:
         _print_counts(rows, standings)
+        for skip in skips:
+            print(f"skipped: {skip.row} × {skip.task}: {skip.reason}")
         _print_failures(standings, options.records or home_of(options).records)
     return SOME_FAILED if standings.failed_cells else (INCOMPLETE if standings.to_run else COMPLETE)
 
 
-def _standings_of(options: argparse.Namespace) -> Standings:
+def _standings_of(options: argparse.Namespace) -> tuple[Standings, list[Skip]]:
+    """Return where the cells stand, and the rows that have no cell for want of their weights."""
     from benchmark.planning.standing import standings, standings_at
 
     if options.records is not None:
-        return standings(*records_of(options))
-    home = home_of(options)
-    return standings_at(plan_of(options), home, submitted_cells(home))
+        plan, store, now = records_of(options)
+        current = standings(plan, store, now)
+    else:
+        home, plan = home_of(options), plan_of(options)
+        current = standings_at(plan, home, submitted_cells(home))
+    return current, plan.rows_without_weights
 
 
 def _print_counts(rows: list[dict[str, Any]], standings: Standings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ def load_weights(method: Method, path: Path) -> None:
     if not isinstance(method, torch.nn.Module):
         raise MissingError(f"{type(method).__name__} has no weights to load; remove {path} from its configuration")
     try:
-        state = method.checkpoint_state(read_state(path))
+        state = method.checkpoint_state(read_state(path, method.checkpoint_entries))
     except ValueError as error:
         raise MissingError(f"{path} does not fit {type(method).__name__} as configured: {error}") from error
     load_state(method, state, str(path))
@@ -56,10 +56,13 @@ def load_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], sourc
     module.load_state_dict(state)
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict from .safetensors or a torch file (bare or wrapped; a ``module.`` prefix is dropped)."""
+def read_state(path: Path, entries: Sequence[str] = ()) -> dict[str, torch.Tensor]:
+    """Read a state dict from .safetensors or a torch file (bare or wrapped; a ``module.`` prefix is dropped).
+
+    `entries` are the method's own wrappers (`Method.checkpoint_entries`), which go before the usual ones.
+    """
     state = read_file(path)
-    for wrapper in WRAPPERS:
+    for wrapper in (*entries, *WRAPPERS):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):

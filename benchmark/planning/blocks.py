@@ -16,6 +16,7 @@ from benchmark.errors import BenchmarkError, UsageError, brief, did_you_mean, no
 from benchmark.names import check_name
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.planning.training_config import TrainingConfig
+from benchmark.planning.weights import HUB
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 
@@ -29,7 +30,13 @@ def block_errors(suite: Suite, rows: Collection[str], tasks: Collection[str]) ->
             checks += [functools.partial(_check_grid, task), functools.partial(conditions_of, task)]
     for method in suite.methods:
         if not rows or method.row in rows:
-            parts = (method_config, training_of, _check_pretraining, functools.partial(recipe_of, suite))
+            parts = (
+                method_config,
+                training_of,
+                _check_absence,
+                _check_pretraining,
+                functools.partial(recipe_of, suite),
+            )
             checks += [functools.partial(part, method) for part in parts]
     return [error for check in checks if (error := _error_of(check)) is not None]
 
@@ -144,6 +151,16 @@ def find_method(name: str, python: str | None) -> type[Method]:
 def method_config(method: MethodBlock) -> dict[str, Any]:
     """The options that differ from their defaults."""
     return distinct(find_method(method.name, method.python), method.config, f"method {method.row}")
+
+
+def _check_absence(method: MethodBlock) -> None:
+    """Refuse to skip a row for want of a file where it names none, or one that would be fetched."""
+    if method.if_absent == "skip" and (method.weights is None or method.weights.startswith(HUB)):
+        fault = "names no weights" if method.weights is None else f"takes its weights from {HUB}, which fetches them"
+        raise UsageError(
+            f"{method.row} {fault}, so no file of it can be absent: remove 'if_absent', or name the file by a path or "
+            "a tag of its card"
+        )
 
 
 def training_of(method: MethodBlock) -> dict[str, Any] | None:

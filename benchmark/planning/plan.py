@@ -28,9 +28,9 @@ from benchmark.planning.blocks import (
     training_of,
 )
 from benchmark.planning.pretrained import weights_folder
-from benchmark.planning.skips import Skip, skip_reasons, skips, unmet_label_sets
+from benchmark.planning.skips import ALL_TASKS, Skip, skip_reasons, skips, unmet_label_sets
 from benchmark.planning.suites import MethodBlock, Suite, TaskBlock
-from benchmark.planning.weights import locate
+from benchmark.planning.weights import absence, locate
 from benchmark.records.spec import RunSpec
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -111,6 +111,11 @@ class Plan:
     def limit(self) -> int | None:
         """Recordings per split."""
         return self.cells[0].spec.limit if self.cells else None
+
+    @property
+    def rows_without_weights(self) -> list[Skip]:
+        """Rows that have no cell, because their weights are not on this machine."""
+        return [skip for skip in self.skips if skip.task == ALL_TASKS]
 
     def command(self, verb: str, *options: str) -> str:
         """``ecgarena run path/to/suite.toml --set a=1 ...``, for a shell: what to type to get at this suite again."""
@@ -236,6 +241,8 @@ def _cells(
         return [], skip_list  # weights that nobody will use need not be there
     conditions = conditions_of(task)
     card = METHODS.get(method.name).card
+    if method.weights and method.if_absent == "skip" and (reason := absence(method.weights, method.name, card)):
+        return [], [Skip(method.row, ALL_TASKS, reason)]
     file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
     shared = replace(shared, weights=weights)
     path, folder, cells = str(file) if file else None, _weights_folder(shared), []

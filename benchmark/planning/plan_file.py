@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from benchmark.atomic import write_text
 from benchmark.errors import DataError, brief, did_you_mean, raise_all
 from benchmark.names import name_problem
 from benchmark.planning.plan import Cell, CellGroup, Plan, TaskFacts, chosen_part
-from benchmark.planning.skips import ALL_ROWS, Skip
+from benchmark.planning.skips import ALL_ROWS, ALL_TASKS, Skip
 from benchmark.planning.suites import Suite
 from benchmark.records.paths import PLAN
 
@@ -23,17 +23,31 @@ def write_plan(plan: Plan, folder: Path) -> None:
     """Write the cells, the skipped questions and what tables know of tasks; no path of this machine is among them."""
     cells = [replace(cell, weights_file=None, python=None) for cell in plan.cells]
     suite = plan.suite.model_dump(mode="json")
-    suite["methods"] = [{**block, "weights": None, "python": None} for block in suite["methods"]]
+    suite["methods"] = [_travelling(block) for block in suite["methods"]]
     content: dict[str, Any] = {
         "version": VERSION,
         "suite": suite,
-        "tasks": {name: asdict(facts) for name, facts in plan.tasks.items()},
+        "tasks": {name: _task_table(facts) for name, facts in plan.tasks.items()},
         "part": plan.part,
         "skipped": [vars(skip) for skip in plan.skips],
     }
     lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
     head = json.dumps(content, sort_keys=True, ensure_ascii=False)
     write_text(folder / PLAN, head[:-1] + ',\n"cells": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def _task_table(facts: TaskFacts) -> dict[str, Any]:
+    """Return the facts under the keys that these files have had from the first version on."""
+    return {"primary": facts.primary, "protocol": facts.protocol, "shown": facts.grid_metrics}
+
+
+def _task_facts(table: Mapping[str, Any]) -> TaskFacts:
+    return TaskFacts(table["primary"], table["protocol"], tuple(table["shown"]))
+
+
+def _travelling(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a method's block without its files, and without what to do where they are not there."""
+    return {key: value for key, value in block.items() if key != "if_absent"} | {"weights": None, "python": None}
 
 
 def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str] = ()) -> Plan | None:
@@ -51,7 +65,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
                 f"{path} has the version {content['version']}, this one reads {VERSION}: use a newer ecgarena"
             )
         cells = CellGroup.from_json(content["cells"]).cells
-        facts = {name: TaskFacts(**{**task, "shown": tuple(task["shown"])}) for name, task in content["tasks"].items()}
+        facts = {name: _task_facts(table) for name, table in content["tasks"].items()}
         skip_list = [Skip(**skip) for skip in content["skipped"]]
         suite = Suite.model_validate(content["suite"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -62,7 +76,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
     _check("tasks", tasks, set(facts))
 
     def is_wanted(row: str, task: str) -> bool:
-        return (not methods or row in (*methods, ALL_ROWS)) and (not tasks or task in tasks)
+        return (not methods or row in (*methods, ALL_ROWS)) and (not tasks or task in (*tasks, ALL_TASKS))
 
     return Plan(
         suite,

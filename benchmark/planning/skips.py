@@ -10,6 +10,7 @@ from benchmark.planning.suites import Suite, TaskBlock
 from benchmark.registry import METHODS
 
 ALL_ROWS = "all methods"  # the row of a reason that no method has a part in
+ALL_TASKS = "all tasks"  # the task of a reason that no task has a part in: the row's weights are not there
 
 Place = tuple[str, str]  # dataset and label set
 SkipReasons = dict[tuple[int, Place], str]  # the number of a question in its grid, and where

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -48,6 +48,7 @@ class MethodBlock(Block):
     label: str = ""
     config: dict[str, Any] = {}
     weights: str | None = None
+    if_absent: Literal["refuse", "skip"] = "refuse"  # where `weights` names a file that is not on this machine
     trained_on: list[str] | None = None  # what `weights` saw, where the card does not tell: "ptbxl:train", ...
     pretrain: dict[str, Any] | None = None  # dataset, and options of benchmark.planning.training_config
     python: str | None = None

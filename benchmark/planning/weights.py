@@ -1,11 +1,13 @@
 """Where a method's weights come from: a file, a file of a hub repository, or a tag of the method's card.
 
-``/path/to/file`` · ``hub:org/repo/file@revision`` · ``tag:NAME``. Only the second asks the network, and a tag does when
-the card's source is of that form; nothing is fetched that the user did not name.
+``/path/to/file`` · ``hub:org/repo/file@revision`` · ``tag:NAME``. A tag leads to ``$ECGARENA_WEIGHTS/METHOD/FILE``.
+Only the second form asks the network, and a tag does when the card's source is of that form and the file is not there.
+Nothing is fetched that the user did not name.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -20,10 +22,7 @@ HUB, TAG = "hub:", "tag:"
 def locate(reference: str, method: str, card: MethodCard) -> tuple[Path, str]:
     """Return the file that `reference` names, and its sha256; raise when it is not there or not the expected one."""
     if reference.startswith(TAG):
-        tag = reference.removeprefix(TAG)
-        if tag not in card.weights:
-            raise UsageError(f"{method} has no weights with the tag {tag!r}{did_you_mean(tag, card.weights)}")
-        return _tagged(tag, method, card.weights[tag])
+        return _tagged(reference, method, _of_card(reference, method, card))
     path = _from_hub(reference) if reference.startswith(HUB) else Path(reference)
     if not is_file(path):
         raise MissingError(
@@ -33,35 +32,66 @@ def locate(reference: str, method: str, card: MethodCard) -> tuple[Path, str]:
     return path, file_sha256(path)
 
 
-def _tagged(tag: str, method: str, weights: Weights) -> tuple[Path, str]:
-    if weights.url.startswith(HUB):
-        path = _from_hub(weights.url)
-    else:
-        expected = weights_file(method, weights.file)
-        if expected is None or not expected.is_file():
-            where = expected or f"${WEIGHTS_VARIABLE}/{method}/{weights.file} ({WEIGHTS_VARIABLE} is not set)"
+def absence(reference: str, method: str, card: MethodCard) -> str | None:
+    """Return why a path or a tag leads to no file of this machine, and how to get it; None where it does.
+
+    Asks no network, and names no folder of this machine: plans and tables travel. Raises `UsageError` for a tag that
+    the card does not have.
+    """
+    if not reference.startswith(TAG):
+        return None if is_file(Path(reference)) else f"{Path(reference).name} is not on this machine"
+    weights = _of_card(reference, method, card)
+    expected = weights_file(method, local_name(weights))
+    if expected is not None and is_file(expected):
+        return None
+    return f"the weights {reference} are not on this machine: {_remedy(weights, method)}"
+
+
+def local_name(weights: Weights) -> str:
+    """Return the file's path below ``$ECGARENA_WEIGHTS/METHOD``; of a file of the hub, that inside its repository."""
+    return weights.file or _hub_parts(weights.url)[1]
+
+
+def _of_card(reference: str, method: str, card: MethodCard) -> Weights:
+    tag = reference.removeprefix(TAG)
+    if tag not in card.weights:
+        raise UsageError(f"{method} has no weights with the tag {tag!r}{did_you_mean(tag, card.weights)}")
+    return card.weights[tag]
+
+
+def _tagged(reference: str, method: str, weights: Weights) -> tuple[Path, str]:
+    """Return the file below ``$ECGARENA_WEIGHTS`` and its sha256; one of the hub is fetched where it is not there."""
+    path = weights_file(method, local_name(weights))
+    if path is None or not is_file(path):
+        if not weights.url.startswith(HUB):
             raise MissingError(
-                f"the weights {TAG}{tag} of {method} are not on this machine: get {weights.file} (licence "
-                f"{weights.licence}) from {weights.url} and put it at {where}"
+                f"the weights {reference} of {method} are not on this machine: {_remedy(weights, method, path)}"
             )
-        path = expected
+        path = _from_hub(weights.url)
     sha256 = file_sha256(path)
     if weights.sha256 and sha256 != weights.sha256:
         raise MissingError(
-            f"{path} is not what {TAG}{tag} of {method} stands for: its sha256 is {sha256}, the card says "
+            f"{path} is not what {reference} of {method} stands for: its sha256 is {sha256}, the card says "
             f"{weights.sha256}; get it again from {weights.url}, or name this file by its path if it is meant"
         )
     return path, sha256
 
 
+def _remedy(weights: Weights, method: str, path: Path | None = None) -> str:
+    """Say where the file is to be had and where it belongs: at `path`, or as the variable has it."""
+    name = local_name(weights)
+    source = weights.url
+    if source.startswith(HUB):
+        repository, _, revision = _hub_parts(source)
+        source = f"the hub's repository {repository}{f' ({revision})' if revision else ''}"
+    unset = "" if os.environ.get(WEIGHTS_VARIABLE) else f" ({WEIGHTS_VARIABLE} is not set)"
+    where = path or f"${WEIGHTS_VARIABLE}/{method}/{name}{unset}"
+    return f"get {name} (licence {weights.licence}) from {source} and put it at {where}"
+
+
 def _from_hub(reference: str) -> Path:
     """Fetch a file of a hub repository, or find it in the hub's cache."""
-    parts = re.fullmatch(r"hub:([^/@]+/[^/@]+)/([^@]+)(?:@(.+))?", reference)
-    if parts is None:
-        raise UsageError(
-            f"{reference!r} names no file of the hub: write {HUB}org/repo/file or {HUB}org/repo/file@revision"
-        )
-    repository, file, revision = parts.groups()
+    repository, file, revision = _hub_parts(reference)
     from huggingface_hub import hf_hub_download
 
     try:
@@ -74,3 +104,14 @@ def _from_hub(reference: str) -> Path:
             f"had: on a machine with network access run `hf download {repository} {file}{at}`, then copy the cache "
             f"(HF_HOME) or name the file by its path ({type(error).__name__}: {reason})"
         ) from error
+
+
+def _hub_parts(reference: str) -> tuple[str, str, str | None]:
+    """Split ``hub:org/repo/file@revision`` into repository, file and revision."""
+    parts = re.fullmatch(r"hub:([^/@]+/[^/@]+)/([^@]+)(?:@(.+))?", reference)
+    if parts is None:
+        raise UsageError(
+            f"{reference!r} names no file of the hub: write {HUB}org/repo/file or {HUB}org/repo/file@revision"
+        )
+    repository, file, revision = parts.groups()
+    return repository, file, revision

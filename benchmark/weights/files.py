@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ NUMBERS: list[Any] = [  # a validation score, say, that a training left beside i
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
 ]
+OPTIONS = [argparse.Namespace]  # the options of a training, which HeartLang's files keep: names and plain values
 
 
 def check_file(path: Path) -> str:
@@ -57,7 +59,7 @@ def read_file(path: Path, lazily: bool = True) -> Any:
     try:
         if kind == "safetensors":
             return _read_safetensors(path)
-        with torch.serialization.safe_globals(NUMBERS):
+        with torch.serialization.safe_globals([*NUMBERS, *OPTIONS]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=lazily and kind == "torch")
     except MissingError:
         raise

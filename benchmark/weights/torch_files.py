@@ -41,6 +41,7 @@ PLAIN_CALLS = {  # what a file of tensors and plain values calls
     "torch.Size", "torch.device", "torch.serialization._get_layout",
     "builtins.bytearray", "builtins.set", "builtins.complex", "collections.Counter",
     "numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+    "argparse.Namespace",
 }  # fmt: skip
 USELESS_CALLS = {  # what torch would build, and no method computes with
     "torch._utils._rebuild_qtensor": "quantised tensors",

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def test_from_the_command_to_a_row_in_a_leaderboard(tmp_path):
     assert ecgarena("new", "method", "spectra", "--out", "package").returncode == 0
     subprocess.run([sys.executable, "-m", *SITE, str(site), str(tmp_path / "package")], check=True)
     names = ecgarena("list", "methods").stdout
-    assert "spectra  (plug-in ecgarena-spectra)" in names
+    assert re.search(r"^  spectra +\(plug-in ecgarena-spectra\)$", names, re.MULTILINE)
     assert ecgarena("check", "spectra").returncode == 0
     ran = ecgarena("run", "package/spectra_demo.toml", "-q")
     assert ran.returncode == 0, ran.stderr
@@ -210,9 +211,12 @@ def test_a_broken_plug_in_is_named_with_its_distribution_and_stops_nobody(tmp_pa
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["list", "methods"]) == 0
-    output = capsys.readouterr()
-    assert "broken  (plug-in careless)" in output.out and "handcrafted" in output.out
-    assert "'merl' of the distribution careless is hidden by the built-in one" in output.err
+    printed_list = capsys.readouterr()
+    assert (
+        re.search(r"^  broken +\(plug-in careless\)$", printed_list.out, re.MULTILINE)
+        and "handcrafted" in printed_list.out
+    )
+    assert "'merl' of the distribution careless is hidden by the built-in one" in printed_list.err
     assert main(["check", "broken"]) == 2
     output = capsys.readouterr().err
     assert "'broken' of the distribution careless is broken" in output and "no_such_package" in output

@@ -59,7 +59,9 @@ def test_duplicates_are_named_and_weigh_more_across_splits(data, reseal, capsys)
     assert f"(note) 1 equal signals in one split: {data.record_ids[train[4]]} = {data.record_ids[train[5]]}" in out
 
 
-@pytest.mark.parametrize("damage, said", [("swap", "limb leads"), ("unit", "recordings span less"), ("rate", "rate: ")])
+@pytest.mark.parametrize(
+    "damage, output", [("swap", "limb leads"), ("unit", "recordings span less"), ("rate", "rate: ")]
+)
 def test_sentinels_watch_over_the_whole_set(data, reseal, damage, output):
     samples = np.memmap(data.path / "signals.i16", "<i2", "r+").reshape(len(data), 12, -1)
     if damage == "swap":

@@ -15,7 +15,7 @@ def test_the_default_enters_no_key():
 
 
 @pytest.mark.parametrize(
-    ("condition", "stored", "title"),
+    ("condition", "content", "title"),
     [
         (SignalCondition(leads=("II", "I")), {"leads": ["I", "II"]}, "leads II, I"),
         (SignalCondition(leads=LEAD_SETS[6]), {"leads": list(LEADS[:6])}, "6 leads"),
@@ -57,7 +57,7 @@ def test_a_suite_writes_grids():
 
 
 @pytest.mark.parametrize(
-    ("written", "message"),
+    ("condition", "message"),
     [
         ({"lead": 2}, r"signal has no key 'lead' \(did you mean 'leads'\?\)"),
         ({"leads": 4}, r"no set of 4 leads by number \(1, 2, 3, 6, 12\)"),
@@ -70,9 +70,9 @@ def test_a_suite_writes_grids():
         ({"leads": 1, "splits": "val"}, "'test' or 'all'"),
     ],
 )
-def test_a_wrong_condition_is_named(texts, message):
+def test_a_wrong_condition_is_named(condition, message):
     with pytest.raises(UsageError, match=message):
-        list(expand_conditions([texts], "task x"))
+        list(expand_conditions([condition], "task x"))
 
 
 def test_signals_are_read_under_the_condition(synthetic_home):

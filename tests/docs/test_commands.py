@@ -98,7 +98,7 @@ def check(command: list[str], block: Block) -> None:
         names_exist(parser().parse_args(command[1:]), block)
     else:
         name = Path(command[0]).name
-        assert name in ("export", "source", "eval", "pip"), f"{block}: {name} is no command known here"
+        assert name in ("export", "source", "eval", "pip", "hf"), f"{block}: {name} is no command known here"
 
 
 def names_exist(options, block: Block) -> None:

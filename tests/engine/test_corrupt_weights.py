@@ -3,6 +3,7 @@
 A property test over 120 random corruptions; ``ECGARENA_FUZZ=10000`` makes it a long one.
 """
 
+import argparse
 import collections
 import io
 import os
@@ -29,6 +30,8 @@ LAYOUTS = ("safetensors", "torch", "legacy torch")
 
 class Small(torch.nn.Sequential):
     """A convolution, a batch norm, a linear layer: kinds of tensors that checkpoints have."""
+
+    checkpoint_entries = ()
 
     def __init__(self, seed=0):
         torch.manual_seed(seed)
@@ -175,6 +178,8 @@ class Masked(torch.nn.Module):
         super().__init__()
         self.map = torch.nn.Linear(3, 3)
         self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+    checkpoint_entries = ()
 
     def checkpoint_state(self, state):
         return state
@@ -343,3 +348,36 @@ def refused_within(limit, call):
     with pytest.raises(BenchmarkError):
         call()
     assert resident() - before < limit
+
+
+@pytest.mark.parametrize("layout", ["torch", "legacy torch"])
+def test_the_options_of_a_training_are_read_and_no_object_of_another_name(tmp_path, layout):
+    """HeartLang's files keep an argparse.Namespace: that name is allowed, and nothing else comes with it."""
+    state, path = {"w": torch.ones(2)}, tmp_path / "w.pth"
+    options = argparse.Namespace(lr=5e-4, opt_betas=[0.9, 0.98], model="HeartLang", resume=None)
+    write({"model": state, "args": options}, path, layout)
+    assert torch.equal(read_state(path)["w"], state["w"])
+    strangers = {
+        "collections.deque": collections.deque([1]),
+        "argparse.HelpFormatter": argparse.HelpFormatter("x"),
+        "pathlib.": Path("x"),
+    }
+    for name, stranger in strangers.items():
+        for args in (stranger, argparse.Namespace(inside=stranger)):
+            write({"model": state, "args": args}, path, layout)
+            with pytest.raises(MissingError) as error:
+                read_state(path)
+            assert "other objects than tensors and plain values" in str(error.value) and name in str(error.value)
+
+
+class Disguised(argparse.Namespace):
+    """Names itself a namespace and builds itself by a call."""
+
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+def test_a_call_inside_the_options_of_a_training_is_not_made(tmp_path):
+    torch.save({"model": {"w": torch.ones(2)}, "args": argparse.Namespace(x=Disguised())}, tmp_path / "w.pth")
+    with pytest.raises(MissingError, match=r"system\), and no code of a file is run"):
+        read_state(tmp_path / "w.pth")

@@ -7,7 +7,7 @@ import pytest
 from benchmark.api import MethodCard, Weights
 from benchmark.cli import main
 from benchmark.errors import MissingError, UsageError
-from benchmark.planning.weights import locate
+from benchmark.planning.weights import absence, locate
 from benchmark.registry import METHODS
 
 CONTENT = b"the weights"
@@ -37,6 +37,18 @@ def test_a_file_of_the_hub(hub):
     assert path.read_bytes() == CONTENT and sha256 == SHA256
     tagged = card(best=Weights("hub:org/repo/sub/w.safetensors@v1", SHA256, "MIT"))
     assert locate("tag:best", "any", tagged) == (path, sha256)
+
+
+def test_a_file_of_the_hub_that_a_person_put_beside_the_others_is_not_fetched(hub, tmp_path, monkeypatch):
+    tagged = card(best=Weights("hub:org/other/sub/w.pth@v2", SHA256, "MIT"))
+    monkeypatch.setenv("ECGARENA_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingError, match=r"hf download org/other sub/w\.pth"):
+        locate("tag:best", "any", tagged)
+    assert "get sub/w.pth (licence MIT) from the hub's repository org/other (v2)" in absence("tag:best", "any", tagged)
+    (tmp_path / "any" / "sub").mkdir(parents=True)
+    (tmp_path / "any" / "sub" / "w.pth").write_bytes(CONTENT)
+    assert locate("tag:best", "any", tagged) == (tmp_path / "any" / "sub" / "w.pth", SHA256)
+    assert absence("tag:best", "any", tagged) is None
 
 
 def test_offline_the_error_names_repository_file_and_remedy(hub):

@@ -73,6 +73,14 @@ CASES = {
         "band_pass": None,
     }),
     "ecgfounder": Case({"filters": (16, 32), "blocks": (1, 2)}),
+    "heartlang": Case({"width": 16, "depth": 1, "heads": 2, "head_width": 8, "hidden": 16, "codes": 8}),
+    "heartlang_mimic": Case(
+        {"input": "mimic", "width": 16, "depth": 1, "heads": 2, "head_width": 8, "hidden": 16, "codes": 8},
+        method="heartlang",
+    ),
+    "esi": Case({"channels": (8, 16), "blocks": (1, 1), "width": 16}),
+    "ked": Case({"widths": (4, 4, 4, 4)}),
+    "ked_mimic": Case({"widths": (4, 4, 4, 4), "input": "mimic"}, method="ked"),
     "w2v_cmsc_rlm": Case({
         "width": 32, "depth": 1, "heads": 2, "channels": 16, "stem": 3, "positions": 8, "position_groups": 2,
         "rate": 100.0, "final": 16, "entries": 8,

@@ -1,14 +1,20 @@
 """Cells that a suite asks for and that do not exist: each reason is told once, with its place where it has one."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from benchmark.api import REPORTS
 from benchmark.cli import main
 from benchmark.errors import UsageError
 from benchmark.planning.plan import make_plan
-from benchmark.planning.skips import ALL_ROWS, Skip, skip_reason_of
+from benchmark.planning.plan_file import read_plan, write_plan
+from benchmark.planning.skips import ALL_ROWS, ALL_TASKS, Skip, skip_reason_of
 from benchmark.planning.suites import load_suite
-from benchmark.registry import TASKS
+from benchmark.planning.weights import local_name
+from benchmark.records.paths import PLAN
+from benchmark.registry import METHODS, TASKS
 
 SUITE = """
 name = "skips"
@@ -112,3 +118,84 @@ def test_weights_that_no_cell_uses_need_not_be_there(plan_skips):
         'name = "zero_shot"\n[[methods]]\nname = "random_init"\nweights = "/nowhere/weights.safetensors"'
     )
     assert not cells and [skip.row for skip in skips] == ["handcrafted", "random_init"]
+
+
+# --- weights that may be absent ------------------------------------------------------------------
+
+ABSENT = """
+[[methods]]
+name = "random_init"
+config = { width = 8, rate = 100.0 }
+weights = "WEIGHTS"
+if_absent = "skip"
+"""
+
+
+def test_a_row_whose_weights_are_absent_is_told_once_in_plan_status_and_tables(plan_skips, tmp_path, capsys, home):
+    tasks = 'name = "knn"\n[[tasks]]\nname = "ridge"\n' + ABSENT.replace("WEIGHTS", str(tmp_path / "w.safetensors"))
+    path, cells, skips = plan_skips(tasks, '["groups"]')
+    reason = "w.safetensors is not on this machine"  # the folder stays here: plans and tables travel
+    assert len(cells) == 2 and skips == [Skip("random_init", ALL_TASKS, reason)]
+    for command, line in {
+        "plan": f"skipped: random_init × all tasks: {reason}",
+        "plan --cost": f"skipped: random_init × all tasks: {reason}",
+        "status": f"skipped: random_init × all tasks: {reason}",
+        "leaderboard": f"random_init × all tasks: skipped, {reason}.",
+    }.items():
+        main([*command.split(), str(path)])
+        assert line in capsys.readouterr().out, command
+    main(["status", str(path), "--json"])
+    assert json.loads(capsys.readouterr().out)[-1] == {
+        "method": "random_init", "task": ALL_TASKS, "skipped": reason
+    }  # fmt: skip
+    assert main(["run", str(path), "--again", "random_init"]) == 2
+    assert f"'random_init' is skipped: {reason}" in capsys.readouterr().err
+    (tmp_path / "w.safetensors").write_bytes(b"something")
+    _, cells, skips = plan_skips(tasks, '["groups"]')
+    assert len(cells) == 4 and not skips
+
+
+def test_a_skipped_row_stays_visible_beside_collected_records(plan_skips, tmp_path):
+    weights = str(tmp_path / "w.safetensors")
+    path, _, _ = plan_skips('name = "knn"\n' + ABSENT.replace("WEIGHTS", weights), '["groups"]')
+    plan = make_plan(load_suite(str(path)))
+    write_plan(plan, tmp_path)
+    assert str(tmp_path) not in (tmp_path / PLAN).read_text("utf-8")
+    assert read_plan(tmp_path).skips == plan.skips
+    assert read_plan(tmp_path, tasks=["knn"]).skips == plan.skips
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ('weights = "tag:nowhere"', "random_init has no weights with the tag 'nowhere'"),
+        ("", "random_init names no weights, so no file of it can be absent: remove 'if_absent'"),
+        ('weights = "hub:org/repo/w.pth"', "random_init takes its weights from hub:, which fetches them"),
+    ],
+)
+def test_a_mistake_is_no_reason_to_skip(plan_skips, block, message):
+    tasks = 'name = "knn"\n' + ABSENT.replace('weights = "WEIGHTS"', block)
+    with pytest.raises(UsageError, match=message):
+        plan_skips(tasks, '["groups"]')
+
+
+def test_the_released_suite_has_a_row_for_every_file_and_skips_those_that_are_absent(monkeypatch, tmp_path):
+    suite = load_suite("released")
+    monkeypatch.setenv("ECGARENA_WEIGHTS", str(tmp_path))
+    plan = make_plan(suite)
+    rows = [method for method in suite.methods if method.weights]
+    assert len(rows) >= 8 and all(method.if_absent == "skip" for method in rows)
+    assert [(skip.row, skip.task) for skip in plan.skips] == [(method.row, ALL_TASKS) for method in rows]
+    assert {cell.row for cell in plan.cells} == {"random_init", "handcrafted"}
+    (tmp_path / "heartlang").mkdir()
+    (tmp_path / "heartlang" / "checkpoint-200.pth").write_bytes(b"weights")
+    assert "heartlang, released" in {cell.row for cell in make_plan(suite).cells}
+
+
+def test_the_page_of_released_encoders_names_every_file_that_the_released_suite_takes():
+    page = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text("utf-8")
+    for method in load_suite("released").methods:
+        if method.weights:
+            tag = method.weights.removeprefix("tag:")
+            assert f"| `{method.name}`, `{tag}` |" in page, method.row
+            assert f"`{local_name(METHODS.get(method.name).card.weights[tag])}`" in page, method.row

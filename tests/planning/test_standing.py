@@ -30,7 +30,7 @@ def now(cell, data="d1", method="m1", **more):
 
 
 @pytest.mark.parametrize(
-    "status, more, here, state, why",
+    "status, more, digests_at_hand, state, why",
     [
         ("done", {}, {}, "done", ""),
         ("failed", {"message": "no memory"}, {}, "failed", "no memory"),
@@ -42,8 +42,8 @@ def now(cell, data="d1", method="m1", **more):
         ("done", {"protocol": "frozen-eval-0"}, {}, "incomplete", "it follows frozen-eval-0"),
     ],
 )
-def test_states_and_reasons(cell, status, more, first_shape, state, why):
-    standing = stand(cell, entry(cell, status, **more), now(cell, **first_shape))
+def test_states_and_reasons(cell, status, more, digests_at_hand, state, why):
+    standing = stand(cell, entry(cell, status, **more), now(cell, **digests_at_hand))
     assert standing.state == state and why in standing.why
 
 
@@ -70,7 +70,7 @@ def test_every_command_says_the_same_of_changed_data(plan, prepared_home, fill, 
     assert "are stale (it was made from other data of synthetic (d1)" in capsys.readouterr().err
     assert main(["leaderboard", str(tiny_suite)]) == 4
     assert "0.800" not in (prepared_home.leaderboards / "tiny.md").read_text()
-    assert not standings(plan, store, at_hand(plan, prepared_home)).finished
+    assert not standings(plan, store, at_hand(plan, prepared_home)).finished_cells
 
 
 def test_a_damaged_record_is_told_and_made_room_for(plan, home, fill, tiny_suite, capsys):

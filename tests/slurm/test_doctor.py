@@ -75,7 +75,7 @@ def test_a_healthy_node_has_no_fault(folder):
 
 
 @pytest.mark.parametrize(
-    "changed, what, remedy, bad",
+    "variant, check, remedy, bad",
     [
         ({"sees_token": False}, "the home is shared", "put ECGARENA_HOME on a shared folder", True),
         ({"lock_was_free": True}, "a lock held here is held there", "results stay whole", False),
@@ -85,9 +85,9 @@ def test_a_healthy_node_has_no_fault(folder):
         ({"variables": {}}, "the hub is not asked from a node", "HF_HUB_OFFLINE", False),
     ],
 )
-def test_each_fault_has_its_cure(folder, variant, events, remedy, bad):
+def test_each_fault_has_its_cure(folder, variant, check, remedy, bad):
     (finding,) = faults(folder, facts(folder, **variant)).values()
-    assert finding.name == events and remedy in finding.remedy and finding.bad is bad
+    assert finding.name == check and remedy in finding.remedy and finding.bad is bad
 
 
 def test_a_clock_that_runs_ahead_and_libraries_that_differ(folder):

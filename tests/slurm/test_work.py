@@ -145,7 +145,7 @@ def test_a_cell_that_was_cut_comes_last(unit):
     supervisor = Supervisor(submission, 0)
     keys = [cell.key for cell in submission.cells]
     assert [[entry["key"] for entry in group] for group in supervisor.left()] == [keys]
-    for events in ({"what": "start"}, {"what": "begin", "key": keys[0]}, {"what": "start"}):
+    for events in ({"event": "start"}, {"event": "begin", "key": keys[0]}, {"event": "start"}):
         supervisor.write(**events)
     assert [[entry["key"] for entry in group] for group in supervisor.left()] == [keys[1:], keys[:1]]
 

@@ -9,7 +9,7 @@ from methods.nn.fold import copy_for_inference
 from methods.nn.fused import FusedBasicBlock, FusedBlock
 from methods.nn.resnet1d import Norm, ResNet1D
 from methods.nn.vit1d import ViT1D
-from methods.nn.xresnet1d101.xresnet1d import XResNet1D
+from methods.nn.xresnet1d import XResNet1D
 
 
 def randomise(encoder):

@@ -1,1 +1,0 @@
-"""Blocks of xresnet1d101 alone."""
