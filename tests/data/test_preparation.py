@@ -31,7 +31,7 @@ def root(tmp_path):
 
 
 def findings(data: PreparedDataset) -> PreparationLog:
-    return PreparationLog(**json.loads((data.path / REPORT).read_text("utf-8")))
+    return PreparationLog.from_json(json.loads((data.path / REPORT).read_text("utf-8")))
 
 
 def test_what_goes_in_comes_out(home, root):

@@ -123,7 +123,7 @@ def test_published_numbers_stand_beside_ours_with_their_source(plan, store, fill
     fill(plan, store)
     result = Leaderboard(plan, store).entries[0].results[0]
     comparison = published.beside([entry(results=[result])], numbers)
-    assert [(one.published, one.here) for one in comparison] == [(0.8239, 0.8)]
+    assert [(one.published, one.own_value) for one in comparison] == [(0.8239, 0.8)]
     assert published.beside([entry(results=[result], missing=1)], numbers) == []  # incomplete: no comparison
 
 

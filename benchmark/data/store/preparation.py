@@ -129,8 +129,8 @@ def _how_to_prepare(name: str, config: dict[str, Any], home: Home) -> str:
 
 
 def read_preparation_log(data: PreparedDataset) -> PreparationLog:
-    """Read which recordings the preparation left out and which oddities it noticed."""
-    return PreparationLog(**json.loads(read_part(data.path, store.REPORT, data.manifest)))
+    """Read which recordings the preparation left out and which oddities it saw."""
+    return PreparationLog.from_json(json.loads(read_part(data.path, store.REPORT, data.manifest)))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +15,15 @@ REASONS = 8  # reasons named where nothing can be read
 
 @dataclass
 class PreparationLog:
-    """Recordings `left_out` of the store for a problem, and oddities `noticed` in recordings of the store."""
+    """Recordings `left_out` of the store for a problem, and `remarks` on oddities in recordings of the store."""
 
     left_out: list[dict[str, str]] = field(default_factory=list)
     remarks: list[dict[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, list[dict[str, str]]]) -> PreparationLog:
+        """Return the log in a file of `write_json`, where the remarks are called "noticed"."""
+        return cls(content["left_out"], content["noticed"])
 
     def summary(self) -> list[str]:
         """Return a line per kind of oddity, then the recordings left out: equal problems counted, others by name."""
