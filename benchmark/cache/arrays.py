@@ -55,7 +55,7 @@ class ArrayWriter:
 
 
 def is_usable(path: Path, rows: int, say: Say = log) -> bool:
-    """Return whether a file holds an array of `rows` rows, whole; where it is damaged say so and make way."""
+    """Whether a file holds a complete array of `rows` rows. A damaged file is reported and moved away."""
     return usable(path, lambda sealed: _check(path, rows, sealed), say)
 
 

@@ -1,11 +1,11 @@
-"""A checksum for every file that can be made anew, so that its reader notices what a disk, a copy or a kill did to it.
+"""Checksums for files that can be made anew, so that a reader notices damage by a disk, a copy or a killed process.
 
-A binary file ends with its seal: a line of fixed length with the CRC-32 and the number of the bytes before it. Formats
-that say themselves where they end (.npy, torch's zip) are read past it by whoever does not know it. CRC-32 is for
-accidents, not for forgers; it takes 0.3 to 0.4 s per GB, a quarter of what SHA-256 takes.
+A binary file ends with its seal: a line of fixed length with the CRC-32 and the number of the bytes before it. Other
+readers ignore the seal, since these formats (.npy, torch's zip) state where they end. CRC-32 protects against
+accidents, not against forgery. It takes 0.3 to 0.4 s per GB, a quarter of the time of SHA-256.
 
-Nothing is trusted for its size or time of writing alone: after a power cut both may be right and the content zeros. A
-process reads a file whole before it first uses it, and again when size, times or inode have changed since.
+Size and time of writing prove nothing: after a power cut both may be right and the content zeros. A process reads the
+whole file before its first use, and again when its size, times or inode have changed.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _verified: set[tuple[int, ...]] = set()  # files that this process has read whol
 
 
 class DamagedFileError(BenchmarkError):
-    """A file that can be made anew does not hold what was written; the message says what is wrong, without its path."""
+    """The content of a file is not what was written. The message says what is wrong, without the path."""
 
 
 def crc32(content: bytes, before: int = 0) -> str:
-    """Return eight hex digits; `before` is the CRC of what came before, as a number."""
+    """Return the CRC-32 as eight hex digits; `before` is the CRC of the preceding bytes, as a number."""
     return f"{zlib.crc32(content, before):08x}"
 
 
@@ -52,9 +52,9 @@ def seal(path: Path) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Return whether a file has a seal, which then is that of its content.
+    """Whether a file has a seal, which is then verified.
 
-    Raises `DamagedFileError` where the seal is another one or the file cannot be read, and `FileNotFoundError`.
+    Raises `DamagedFileError` where the seal does not match or the file cannot be read, and `FileNotFoundError`.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -72,20 +72,20 @@ def read_bytes(path: Path) -> bytes:
 
 
 def unreadable(error: OSError) -> Exception:
-    """Return what to raise: what cannot be read counts as damaged; other trouble, and absence, stay what they are."""
+    """Return the error to raise: `DamagedFileError` for a file that cannot be read, else `error` itself."""
     return DamagedFileError(f"it cannot be read: {error.strerror}") if error.errno in _UNREADABLE else error
 
 
 def identity_of(about: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is written again or replaced."""
+    """Return the properties that change when a file is rewritten or replaced."""
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
 def usable(path: Path, check: Callable[[bool], None], say: Say = log) -> bool:
-    """Return whether a file is there and whole; where it is damaged say so and make way for a new one.
+    """Whether a file exists and is complete. A damaged file is reported and moved away.
 
-    `check` is told whether the file was sealed, and raises `DamagedFileError` where it holds something else than its
-    reader needs. A file of older code, without a seal, is checked for what can be known of it and gets one.
+    `check` receives whether the file was sealed. It raises `DamagedFileError` for content that its reader cannot use. A
+    file of older code, which has no seal, is checked as far as possible and then sealed.
     """
     try:
         sealed = is_sealed(path)
@@ -101,7 +101,7 @@ def usable(path: Path, check: Callable[[bool], None], say: Say = log) -> bool:
 
 
 def dismiss(path: Path, error: DamagedFileError, say: Say = log) -> None:
-    """Say that a file is damaged, and make way for a new one, which takes the place of a file by itself."""
+    """Report a damaged file and move it away; a new file then replaces it."""
     aside = ""
     with suppress(OSError):  # a home that cannot be written to: whoever writes next will say so
         if path.is_dir() and not path.is_symlink():
@@ -110,7 +110,7 @@ def dismiss(path: Path, error: DamagedFileError, say: Say = log) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Move a file or folder to ``.set-aside/`` beside it; return where it is now."""
+    """Move a file or folder to ``.set-aside/`` beside it; return its new path."""
     target = path.parent / SET_ASIDE / f"{path.name}-{secrets.token_hex(4)}"
     target.parent.mkdir(exist_ok=True)
     path.rename(target)
@@ -138,7 +138,7 @@ def _is_sealed(file: int) -> bool:
 
 
 def _checksum(file: int, size: int) -> tuple[int, int]:
-    """Return the CRC-32 of the first `size` bytes of a file, and how many of them there are."""
+    """Return the CRC-32 of the first `size` bytes of a file, and the number of bytes read."""
     total, read = 0, 0
     block = memoryview(bytearray(BLOCK))
     while read < size and (count := os.preadv(file, [block[: size - read]], read)):

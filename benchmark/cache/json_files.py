@@ -19,16 +19,16 @@ _MARK = b',\n"crc32": "'
 
 
 def write_json(path: Path, content: Mapping[str, Any], indent: int | None = None) -> None:
-    """Write an object of one field or more in one move, its checksum as the last field."""
+    """Write an object of one or more fields atomically, with its checksum as the last field."""
     text = json.dumps(content, indent=indent, ensure_ascii=False)
     body = text.removesuffix("}").rstrip().encode("utf-8", "backslashreplace")
     write_bytes(path, body + _MARK + crc32(body).encode() + b'"\n}\n')
 
 
 def read_json(path: Path) -> tuple[Any, bool]:
-    """Return what a file holds, without its checksum, and whether it had one.
+    """Return the content of a file without its checksum, and whether it had one.
 
-    Raises `DamagedFileError` where the text is not what was written or no JSON, and `FileNotFoundError`.
+    Raises `DamagedFileError` for a wrong checksum or text that is no JSON, and `FileNotFoundError`.
     """
     content = read_bytes(path)
     body, mark, rest = content.rpartition(_MARK)
@@ -46,9 +46,9 @@ def read_json(path: Path) -> tuple[Any, bool]:
 def stored_json(
     path: Path, make: Callable[[], Mapping[str, Any]], parse: Callable[[dict[str, Any]], T], say: Say = log
 ) -> T:
-    """Return what `parse` makes of a file's object; an absent or damaged file is written first, with what `make` gives.
+    """Return ``parse(content)`` of a file. An absent or damaged file is first written with the result of `make`.
 
-    `parse` raises TypeError, ValueError or KeyError for an object that is none of its kind, which counts as damage.
+    `parse` raises TypeError, ValueError or KeyError for content of another kind, which counts as damage.
     """
     with suppress(FileNotFoundError):
         try:
@@ -60,7 +60,7 @@ def stored_json(
 
 
 def keep_json(path: Path, content: Mapping[str, Any], say: Say = log) -> None:
-    """See to it that a file holds `content`, for others to read; what stands there already is verified."""
+    """Write `content` to a file unless a verified file with this content exists."""
     plain = json.loads(json.dumps(content))
 
     def check(content: dict[str, Any]) -> bool:

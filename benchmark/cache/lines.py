@@ -1,6 +1,6 @@
 """Journals: a JSON object per line, each with a checksum over its own text and that of all lines before it.
 
-A line that is missing, moved or changed ends what can be trusted, as one does that a kill has cut short.
+Reading stops at the first line that is missing, moved, changed or cut short.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _LINE = re.compile(rb'(\{.+), "crc32": "([0-9a-f]{8})"\}')
 
 
 class Lines(NamedTuple):
-    """The entries of a journal that can be trusted; whether something follows them that cannot be, other than a line
-    without its end; and whether the lines have checksums, which older code did not write."""
+    """The trustworthy entries of a journal, whether untrustworthy lines follow them (other than a last line that was
+    cut short), and whether the lines have checksums, which older code did not write."""
 
     entries: list[dict[str, Any]]
     damaged: bool
@@ -24,9 +24,9 @@ class Lines(NamedTuple):
 
 
 def encode(entries: Iterable[Mapping[str, Any]], before: int = 0) -> tuple[bytes, int]:
-    """Return the lines of `entries`, of a field or more each, and their checksum.
+    """Return the lines of `entries`, of one or more fields each, and their checksum.
 
-    `before` is the checksum of the lines that they follow.
+    `before` is the checksum of the preceding lines.
     """
     lines = b""
     for entry in entries:
@@ -37,7 +37,7 @@ def encode(entries: Iterable[Mapping[str, Any]], before: int = 0) -> tuple[bytes
 
 
 def decode(content: bytes) -> Lines:
-    """Return what can be trusted of a journal; of an older one, the lines that are JSON objects."""
+    """Return the trustworthy part of a journal; of a journal without checksums, all lines that are JSON objects."""
     *lines, _ = content.split(b"\n")  # what follows the last line end was cut short
     protected = not lines or _LINE.fullmatch(lines[0]) is not None
     entries: list[dict[str, Any]] = []

@@ -80,7 +80,7 @@ class ExternalMethod(Method):
 
     @property
     def parameter_count(self) -> int | None:
-        """The number of parameters; None for a method without torch."""
+        """Return the number of parameters; None for a method without torch."""
         self._ensure_started()
         count: int | None = self._facts["parameters"]
         return count
@@ -139,7 +139,7 @@ def _to_array(tensor: Tensor) -> Any:
 
 @functools.cache
 def external_class(name: str, python: str) -> type[ExternalMethod]:
-    """Return a class for method `name` of the interpreter at `python`; its abilities become base classes."""
+    """Return a class for method `name` of the interpreter at `python`; the method's abilities become base classes."""
     interpreter = Interpreter(name, python)
     description, _ = interpreter.ask("describe")
     other = description["harness"]

@@ -77,7 +77,7 @@ class Worker:
             raise TypeError(f"{self.cls} is no subclass of benchmark.api.Method")
 
     def describe(self) -> dict[str, Any]:
-        """Return what the harness needs to plan cells."""
+        """Return the facts that the harness needs to plan cells."""
         parameters = inspect.signature(self.cls).parameters.values()
         plain = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return {

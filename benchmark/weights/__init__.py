@@ -1,1 +1,1 @@
-"""Weights on their way in: what a file is and declares, what its numbers are, what a folder of transformers holds."""
+"""Checks of weights before they are loaded: file types, declared contents, values, and folders of transformers."""

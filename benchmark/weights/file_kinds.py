@@ -1,4 +1,4 @@
-"""Tell what a file is by its first bytes; whatever came in place of weights is called by its name."""
+"""Kinds of files, recognised by their first bytes, so that an error can name what was found in place of weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def file_kind(path: Path) -> str | None:
 
 
 def foreign_content(path: Path) -> str | None:
-    """Say, in words that end a sentence, what a file is that is no part of a model; None where it may be one."""
+    """Return what a file is that cannot hold weights, as the end of a sentence; None where it may hold some."""
     head = _head(path)
     if not head:
         return "it is empty: get it again"
@@ -62,7 +62,7 @@ def text_beginning(path: Path) -> str | None:
 
 
 def _is_safetensors(head: bytes) -> bool:
-    """Whether a file begins with the length of a header and the header: the length may look like any other sign."""
+    """Whether a file begins with the length of a header and that header; the length alone proves nothing."""
     return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= LONGEST_HEADER
 
 

@@ -1,4 +1,4 @@
-"""Open files of weights: what is none is called what it is, and what asks for too much memory is refused first."""
+"""Reading files of weights. Other files, and those that ask for too much memory, are refused before they are loaded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPTIONS = [argparse.Namespace]  # the options of a training, which HeartLang's f
 def check_file(path: Path) -> str:
     """Return the kind of a file of weights, as `file_kind` names it; raise `MissingError` for any other file.
 
-    Takes no more memory than what describes the tensors, whatever the file asks for.
+    This takes no more memory than the description of the tensors, whatever the file asks for.
     """
     try:
         if not path.is_file():
@@ -50,7 +50,7 @@ def check_file(path: Path) -> str:
 
 
 def read_file(path: Path, lazily: bool = True) -> Any:
-    """Return what a file of weights holds: tensors and plain values, which no code of the file has touched.
+    """Return the tensors and plain values of a file of weights without running any of its code.
 
     Of safetensors, and `lazily` of torch files since 1.6, the numbers stay on disk until they are used, so the file
     must stay as it is. Raises `MissingError`.
@@ -81,7 +81,7 @@ def _check_safetensors(path: Path) -> None:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Read it, and compare the checksum where it has one of ours: the format itself has none."""
+    """Read a safetensors file and verify our checksum if it has one; the format itself has none."""
     with safe_open(path, "pt") as file:
         expected = (file.metadata() or {}).get(CHECKSUM)
     state = load_file(path)
@@ -91,7 +91,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def checksum(state: Mapping[str, Tensor]) -> str:
-    """Return a checksum of a state dict: of names, kinds, shapes and numbers."""
+    """Return a checksum of a state dict: of names, dtypes, shapes and values."""
     crc = 0
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()

@@ -1,7 +1,7 @@
-"""Published language models, as transformers loads them: model and tokeniser, complete, finite and fitting, or refused.
+"""Loading of published language models. Incomplete or broken ones are refused.
 
-transformers makes up what is missing: a tokeniser without its vocabulary knows no word, weights that a checkpoint
-lacks are random, and neither is an error.
+transformers itself raises no error: a tokeniser without its vocabulary knows no word, and weights that a checkpoint
+lacks are random.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def refuse_missing(role: str, name_or_path: str, missing: list[str]) -> None:
 
 
 def _check_folder(who: str, folder: Path) -> None:
-    """Refuse what a clone without Git LFS, a broken download or a half copied folder leaves."""
+    """Refuse the remains of a clone without Git LFS, a broken download or a half copied folder."""
     weights = [path for pattern in WEIGHTS for path in sorted(folder.glob(pattern))]
     lacking = [] if (folder / CONFIG).is_file() else [CONFIG]
     lacking += [] if weights else ["weights (model.safetensors)"]
@@ -110,7 +110,7 @@ def _check_tokens(who: str, tokeniser: Any, model: Any) -> None:
 
 
 def _vocabulary_file(name_or_path: str, file: str) -> Path | None:
-    """Return a file of a folder or of a model in the hub's cache, where it has any content."""
+    """Return a file of a folder, or of a model in the hub's cache, if it has any content."""
     from huggingface_hub import try_to_load_from_cache
 
     path = Path(name_or_path) / file
@@ -121,7 +121,7 @@ def _vocabulary_file(name_or_path: str, file: str) -> Path | None:
 
 
 def _check_values(who: str, model: nn.Module) -> None:
-    """Refuse weights that are not finite, and those of a quantised model, which mean nothing without their scales."""
+    """Refuse weights that are not finite, and quantised weights, which mean nothing without their scales."""
     for name, weight in model.named_parameters():
         if values.unusable(weight) or not weight.is_floating_point():
             raise TextModelMissing(f"{who}: {name} holds numbers of the kind {weight.dtype}: give the plain model")

@@ -1,9 +1,9 @@
-"""Read what a torch file declares without building any of it, and refuse what cannot be meant.
+"""Checks of the declared content of a torch file before any of it is built.
 
-``torch.load`` takes the memory that a file asks for before anyone sees that the method has no such tensor, and a few
-kilobytes can ask for any amount: compressed records, storages larger than the file, a call that makes so many zeros.
-Here the pickles of a file are read with stand-ins for everything that they name: nothing of the file, of torch or of
-anyone else is called, and what would be built is known.
+``torch.load`` allocates the memory that a file asks for before it is known whether the method has such a tensor. A few
+kilobytes can ask for any amount: by compressed records, storages larger than the file, or a call that makes zeros. Here
+the pickles of a file are read with stand-ins for every name in them. Nothing is called, and the result shows what would
+be built.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ USELESS_CALLS = {  # what torch would build, and no method computes with
 
 
 class Unfit(Exception):  # noqa: N818 - it reads as what it says
-    """A file cannot be read; the message ends a sentence that has named it."""
+    """A file is refused; the message completes a sentence that begins with its name."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Storage:
 
 @dataclass
 class Contents:
-    """Everything that a file would build: its storages by key, and the names that it uses and calls."""
+    """The declared content of a file: its storages by key, and the names that it uses and calls."""
 
     storages: dict[str, Storage] = field(default_factory=dict)
     calls: set[str] = field(default_factory=set)
@@ -82,7 +82,7 @@ class Contents:
 
 
 def check_zip(path: Path) -> None:
-    """Refuse what is wrong with a file of torch 1.6 or later; raises `Unfit`."""
+    """Check a file of torch 1.6 or later; raises `Unfit`."""
     size, contents = path.stat().st_size, Contents()
     try:
         with zipfile.ZipFile(path) as archive:
@@ -105,7 +105,7 @@ def check_zip(path: Path) -> None:
 
 
 def check_legacy(path: Path) -> None:
-    """Refuse what is wrong with a file of torch before 1.6; raises `Unfit`."""
+    """Check a file of torch before 1.6; raises `Unfit`."""
     size, contents = path.stat().st_size, Contents()
     with path.open("rb") as file:
         pickles = _Limited(file)
@@ -131,7 +131,7 @@ def human(count: float) -> str:
 
 
 def _check_records(records: list[zipfile.ZipInfo], size: int) -> None:
-    """torch writes plain records, each once."""
+    """Refuse compressed and repeated records, which torch does not write."""
     total = sum(record.file_size for record in records)
     if len({record.filename.casefold() for record in records}) < len(records):
         raise Unfit("it holds two records of one name, which torch does not write")
@@ -143,7 +143,7 @@ def _check_records(records: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _description(records: dict[str, zipfile.ZipInfo], folder: str) -> zipfile.ZipInfo:
-    """Return the record that says which tensors there are."""
+    """Return the record that describes the tensors."""
     description = records.get(f"{folder}/data.pkl")
     if description is None:
         raise Unfit("it is a zip archive, but not of torch: unpack it first")
@@ -156,7 +156,7 @@ def _description(records: dict[str, zipfile.ZipInfo], folder: str) -> zipfile.Zi
 
 
 def _check_content(archive: zipfile.ZipFile) -> None:
-    """Compare the checksums by reading everything, which torch does not do; raises ``BadZipFile``."""
+    """Verify all checksums by reading the whole file, which torch does not do; raises ``BadZipFile``."""
     for record in archive.infolist():
         with archive.open(record) as record_file:
             while record_file.read(CHUNK):
@@ -167,7 +167,7 @@ def _check_content(archive: zipfile.ZipFile) -> None:
 
 
 class _StandIn:
-    """Takes the place of whatever a pickle names; being called, it notes its name and refuses harmful arguments."""
+    """A stand-in for a name in a pickle; when called it records the name and refuses harmful arguments."""
 
     name: ClassVar[str]
     contents: ClassVar[Contents]
@@ -188,17 +188,17 @@ class _StandIn:
         pass
 
     def append(self, value: Any) -> None:
-        """As lists have it: a pickle may fill what it has made."""
+        """Accept an item like a list; a pickle fills the objects that it makes."""
 
     def extend(self, values: Iterable[Any]) -> None:
-        """As lists have it."""
+        """Accept items like a list."""
 
     def add(self, value: Any) -> None:
-        """As sets have it."""
+        """Accept an item like a set."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """Names nothing but stand-ins, so that nothing runs."""
+    """An unpickler that resolves every name to a stand-in, so that no code runs."""
 
     def __init__(self, file: Any, contents: Contents) -> None:
         super().__init__(file, encoding="utf-8")
@@ -212,7 +212,7 @@ class _Unpickler(pickle.Unpickler):
         return type(name, (_StandIn,), {"name": full, "contents": self.contents})
 
     def persistent_load(self, pid: Any) -> Any:
-        """Note a storage, ``("storage", kind, key, device, numbers, ...)``; very old files wrap modules so, too."""
+        """Record a storage, ``("storage", kind, key, device, numbers, ...)``; very old files wrap modules likewise."""
         if pid[0] == "module":
             return pid[1]
         kind, key, _, numbers = pid[1:5]
@@ -225,7 +225,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _harmless(name: str, arguments: tuple[Any, ...]) -> bool:
-    """Whether a call cannot take more memory than its arguments have: a few letters may stand for gigabytes."""
+    """Whether a call needs no more memory than its arguments; a few letters may stand for gigabytes."""
     if name == BYTES:
         return isinstance(arguments[0], str) and arguments[1:] == ("latin1",)
     if name == "builtins.bytearray":
@@ -257,7 +257,7 @@ def _check_contents(contents: Contents, size: int) -> None:
 
 
 def _foreign(contents: Contents) -> str | None:
-    """Say what a file names beside tensors and plain values; None where there is nothing of the kind."""
+    """Return which names of a file are neither tensors nor plain values, as text; None if there are none."""
     plain = PLAIN_CALLS | DTYPES | {"torch.Tensor"}
     names = {name for name in contents.names - plain if not _is_storage(name)} | (contents.calls - PLAIN_CALLS)
     if not names:
@@ -276,17 +276,17 @@ def _is_storage(name: str) -> bool:
 
 
 class _Limited:
-    """A file of which only so much may be pickles; without ``peek``, so that nothing is read ahead."""
+    """A file with a limit on the size of its pickles; without ``peek``, so that nothing is read ahead."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.left = file, MOST_PICKLED
 
     def read(self, count: int) -> bytes:
-        """As files have it."""
+        """Read like a file, within the limit."""
         return self._count(self.file.read(min(count, self.left + 1)))
 
     def readline(self) -> bytes:
-        """As files have it."""
+        """Read like a file, within the limit."""
         return self._count(self.file.readline(self.left + 1))
 
     def _count(self, part: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Whether the numbers of weights can be meant: finite, and of a kind that methods compute with."""
+"""Checks of the values of weights: they must be finite and of a dtype that methods compute with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TensorFacts:
 
     @property
     def problem(self) -> str | None:
-        """A sentence, beginning with its name, that says what is wrong with it; None where nothing is."""
+        """Return a sentence that names the tensor and its fault; None where it has none."""
         if KINDS.get(self.dtype) != KINDS.get(self.own_dtype):
             return (
                 f"{self.name} holds {KINDS.get(self.dtype, 'unknown')} numbers ({self.dtype}), the method has "
@@ -52,7 +52,7 @@ def refuse(tensors: Iterable[TensorFacts], who: str) -> None:
 
 
 def unusable(value: Tensor) -> str | None:
-    """Return what a tensor is that no method computes with, else None."""
+    """Return the kind of a tensor that no method can compute with, else None."""
     if value.is_quantized:
         return "quantised"
     if value.layout != torch.strided or value.is_nested:
@@ -63,7 +63,7 @@ def unusable(value: Tensor) -> str | None:
 
 
 def attention_masks(module: nn.Module) -> dict[str, Tensor]:
-    """Return where buffers of a method as it was built hold -inf: what an additive mask of attention is made of."""
+    """Return where a newly built method's buffers hold -inf, as additive attention masks do."""
     parameters = {name for name, _ in module.named_parameters()}
     buffers = {**dict(module.named_buffers()), **_tensors(module.state_dict())}
     real = {name: value for name, value in buffers.items() if name not in parameters and value.is_floating_point()}
@@ -75,19 +75,19 @@ def attention_masks(module: nn.Module) -> dict[str, Tensor]:
 
 
 def look(state: Mapping[str, Tensor], own: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> list[TensorFacts]:
-    """Look at the tensors of `state` as they would be in `own`, of the same names and shapes; `masks` are allowed."""
+    """Collect facts of the tensors of `state` in the dtypes of `own` (same names and shapes); `masks` are allowed."""
     return [_facts(name, state[name], own_value, masks.get(name)) for name, own_value in own.items() if name in state]
 
 
 def look_at_method(method: nn.Module) -> list[TensorFacts]:
-    """Look at all parameters and buffers that a method has now, whatever they came from."""
+    """Collect facts of all current parameters and buffers of a method, whatever their origin."""
     tensors = {**dict(method.named_buffers()), **dict(method.named_parameters())}
     plain = {name: value for name, value in tensors.items() if _is_plain(value)}
     return look(plain, plain, attention_masks(method))
 
 
 def _is_plain(value: Tensor) -> bool:
-    """Whether a method's own tensor holds numbers one by one; what else it may compute with is its own affair."""
+    """Whether a method's own tensor holds plain numbers; other kinds are not checked."""
     return not nn.parameter.is_lazy(value) and unusable(value) is None
 
 
@@ -102,7 +102,7 @@ def _facts(name: str, value: Tensor, own: Tensor, mask: Tensor | None) -> Tensor
 
 
 def _finite(value: Tensor, dtype: torch.dtype) -> bool:
-    """Whether all values are finite, and stay so in `dtype`; by two numbers, without memory of its own."""
+    """Whether all values are finite and remain so in `dtype`; uses only the extremes, so it takes no memory."""
     if value.is_complex():
         return _finite(torch.view_as_real(value), torch.float64)
     if not value.is_floating_point() or not dtype.is_floating_point:
@@ -112,7 +112,7 @@ def _finite(value: Tensor, dtype: torch.dtype) -> bool:
 
 
 def _extremes(value: Tensor) -> tuple[float, float]:
-    """Return the smallest and the largest value; NaN where there is one."""
+    """Return the smallest and the largest value; NaN if any value is."""
     if not value.numel():
         return 0.0, 0.0
     low, high = value.detach().aminmax()

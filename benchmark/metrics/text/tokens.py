@@ -81,7 +81,7 @@ def ptb_tokens(texts: Sequence[str]) -> list[str]:
 
 
 def split_words(texts: Sequence[str]) -> list[str]:
-    """Return the same without Java, by a regular expression."""
+    """Return the tokens of each text without Java, by a regular expression."""
     lines = (re.sub(r'[(){}"]', " ", join_lines(text).lower()) for text in texts)
     lines = (line.replace("[", " -lsb- ").replace("]", " -rsb- ") for line in lines)
     return [_without_punctuation(_TOKEN.findall(line)) for line in lines]
