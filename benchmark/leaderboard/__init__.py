@@ -1,1 +1,1 @@
-"""From records to what a person reads."""
+"""Leaderboards: tables, figures and pages made from records."""

@@ -1,4 +1,4 @@
-"""What records say beside their metrics, as notes below the tables."""
+"""Notes below the tables on the analyses that records hold beside their metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from benchmark.leaderboard.summary import Entry
 
 
 def sensitivity_notes(entries: list[Entry]) -> list[str]:
-    """How much the wording of prompts moves a zero-shot entry, one line each."""
+    """Return a line per zero-shot entry on how much the wording of prompts moves it."""
     lines = []
     for entry in entries:
         for result in entry.results:
@@ -20,7 +20,7 @@ def sensitivity_notes(entries: list[Entry]) -> list[str]:
 
 
 def chance_notes(entries: list[Entry]) -> list[str]:
-    """What guessing reaches, per dataset and label set, where a task says so."""
+    """Return the chance level per dataset and label set, for tasks that define one."""
     lines = {
         f"{entry.task}, {entry.dataset}/{entry.label_set}: chance is {level:.3f} ({result.primary})."
         for entry in entries

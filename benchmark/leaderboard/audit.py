@@ -1,4 +1,4 @@
-"""What `--strict` refuses: all that a reader of a table takes for granted and that does not hold for its records."""
+"""Checks of `--strict`: everything that readers of a table take for granted must hold for its records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_NAMES = 10  # cells named in a sentence
 
 
 def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
-    """Return all faults of a plan's records, as sentences; none when a table of them can be trusted."""
+    """Return all faults of a plan's records as sentences; an empty list if their table can be trusted."""
     read = [(cell, *read_result(store, cell.spec)) for cell in plan.cells]
     standings = Standings(stand(cell, entry, now) for cell, entry, _ in read)
     return [
@@ -36,7 +36,7 @@ def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
 
 
 def _not_finished(plan: Plan, standings: Standings) -> Iterator[str]:
-    """Sentences on the cells that are not simply done, a line per state and reason."""
+    """Return a sentence per state and reason of the cells that are not done."""
     command = plan.command("run", *plan.part)
     states = [state for state in dict.fromkeys(standing.state for standing in standings.all) if state != DONE]
     remedy = {OUTDATED: f"{command} --again ROW", FAILED: f"{command} --retry-failed"}
@@ -48,7 +48,7 @@ def _not_finished(plan: Plan, standings: Standings) -> Iterator[str]:
 
 
 def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
-    """Folders that answer what a reader takes for one question, of this plan, and records in the wrong folder."""
+    """Return questions of this plan that several folders answer, and records in the wrong folder."""
     questions = {_question(cell.spec.to_json()) for cell in plan.cells}
     claims: dict[str, list[str]] = {}
     for path in record_files(store.root):
@@ -64,7 +64,7 @@ def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
 
 
 def _damaged(standings: Standings, store: Store) -> Iterator[str]:
-    """Finished records whose files are not those that were written with them."""
+    """Return finished records whose files were changed after they were written."""
     for cell in standings.finished_cells:
         folder = store.folder(cell.spec)
         record = _record(str(folder / "record.json"))
@@ -79,7 +79,7 @@ def _damaged(standings: Standings, store: Store) -> Iterator[str]:
 
 
 def _mixed(standings: Standings) -> Iterator[str]:
-    """Datasets whose records come from several preparations, and rows whose numbers several kinds of code made."""
+    """Return datasets with records from several preparations, and rows with numbers from several versions of code."""
     from benchmark.leaderboard.tables import mixed_code
 
     data: dict[str, set[str]] = {}
@@ -94,7 +94,7 @@ def _mixed(standings: Standings) -> Iterator[str]:
 
 
 def _incomplete_data(results: Iterable[Result]) -> Iterator[str]:
-    """Datasets of which clearly fewer recordings were prepared than there are."""
+    """Return datasets that were prepared with clearly fewer recordings than they have."""
     for warning in sorted({note for result in results for note in warnings_among(result.notes)}):
         yield f"{warning}; get the missing files, remove the store and prepare it again"
 

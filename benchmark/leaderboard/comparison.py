@@ -1,4 +1,4 @@
-"""Two methods side by side: paired differences per question, corrected over all of them, and the classes that moved."""
+"""Comparison of two methods: paired differences per question, corrected over all questions, and changes by class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.metrics.paired import Difference, holm, paired_difference
 
 @dataclass(frozen=True)
 class Line:
-    """One question that both have answered; `difference` is None where resamples are missing or drawn otherwise."""
+    """One question that both methods answered; `difference` is None where resamples are missing or differ."""
 
     title: str
     a: float
@@ -27,7 +27,7 @@ class Line:
 
     @property
     def winner(self) -> str:
-        """``a``, ``b`` or ``not separated``; ``not tested`` without resamples."""
+        """Return ``a``, ``b`` or ``not separated``; ``not tested`` without resamples."""
         if self.difference is None or self.p_corrected is None:
             return "not tested"
         if self.p_corrected >= LEVEL:
@@ -36,7 +36,7 @@ class Line:
 
 
 def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
-    """All questions that rows `a` and `b` have both answered completely, in the order of the tables."""
+    """Return the questions that rows `a` and `b` both answered completely, in the order of the tables."""
     pairs = []
     for table in board.tables:
         for column in table.columns:
@@ -74,12 +74,12 @@ def _movement(a: Entry, b: Entry) -> dict[str, float]:
 
 
 def to_json(lines: list[Line]) -> dict[str, Any]:
-    """The comparison for scripts; what was not tested is null."""
+    """Return the comparison as JSON values; untested fields are null."""
     return {"questions": [{**asdict(line), "better": line.winner} for line in lines], "level": LEVEL}
 
 
 def markdown(lines: list[Line], a: str, b: str, classes: int = 3) -> str:
-    """The comparison as text: a table, the count of wins, and per question the classes that moved most."""
+    """Return the comparison as text: a table, the count of wins, and the largest changes by class of each question."""
     wins = {
         outcome: sum(line.winner == outcome for line in lines) for outcome in ("a", "b", "not separated", "not tested")
     }

@@ -44,9 +44,9 @@ def entry_name(entry: Entry) -> str:
 def newly_contaminated(
     cells: Iterable[Cell], entries: Iterable[Entry], verdict: Callable[[Cell], Verdict | None]
 ) -> list[tuple[str, str]]:
-    """Return row and dataset where test recordings are known by now to have been seen, and no record says so.
+    """Return row and dataset where test recordings are now known to have been seen, but no record says so.
 
-    A dataset that was prepared after the run shows it, say; `verdict` is what is known of a cell now.
+    For example, a dataset that was prepared after the run may show it. `verdict` is the current verdict on a cell.
     """
     entries = list(entries)
     in_records = set(contaminated_rows(entries))

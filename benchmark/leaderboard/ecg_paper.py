@@ -1,4 +1,4 @@
-"""A 12-lead recording as on paper: 25 mm/s, 10 mm/mV, 1 mm grid, three rows of four leads and a rhythm strip; as SVG.
+"""SVG of a 12-lead recording as on paper: 25 mm/s, 10 mm/mV, 1 mm grid, three rows of four leads and a rhythm strip.
 
 The layout is the usual one (AHA/ACCF/HRS recommendations, Kligfield et al., Circulation 2007): columns of 2.5 s, leads
 I to III, aVR to aVF, V1 to V3, V4 to V6, all of one 10 s stretch; below them lead II for all of it. One unit of the
@@ -24,9 +24,9 @@ HEIGHT = MARGIN + (len(ROWS) + 1) * ROW_HEIGHT + MARGIN
 
 
 def draw(ecg: np.ndarray, rate: float, number: int, title: str) -> str:
-    """``(12, time)`` in mV at `rate` Hz -> an ``<svg>``; `number` sets its grid apart from others of the page.
+    """Draw ``(12, time)`` in mV at `rate` Hz as an ``<svg>``; `number` makes the id of its grid unique on the page.
 
-    The first 10 s are shown; of a shorter recording, what there is. Flat or missing signals are a line at 0 mV.
+    The first 10 s are shown, or the whole of a shorter recording. Flat or missing signals are a line at 0 mV.
     """
     ecg = np.nan_to_num(np.asarray(ecg, np.float64))[:, : round(SECONDS * rate)]
     parts = [_grid(number)]
@@ -47,7 +47,7 @@ def draw(ecg: np.ndarray, rate: float, number: int, title: str) -> str:
 
 
 def _grid(number: int) -> str:
-    """1 mm lines, every fifth of them strong."""
+    """Draw lines every millimetre, every fifth of them strong."""
     fine, strong = f"mm{number}", f"cm{number}"
     return (
         f'<defs><pattern id="{fine}" width="1" height="1" patternUnits="userSpaceOnUse">'
@@ -59,12 +59,12 @@ def _grid(number: int) -> str:
 
 
 def _pulse(baseline: float) -> str:
-    """1 mV for 0.2 s."""
+    """Draw the calibration pulse, 1 mV for 0.2 s."""
     return f'<path class="trace" d="M{MARGIN:g} {baseline:g}h2v-{MM_PER_MILLIVOLT:g}h5v{MM_PER_MILLIVOLT:g}h2"/>'
 
 
 def _trace(signal: np.ndarray, rate: float, left: float, baseline: float) -> str:
-    """``(time,)`` in mV; whole hundredths of a millimetre, each point relative to the last, keep the page small."""
+    """Draw ``(time,)`` in mV. Whole hundredths of a millimetre, each relative to the last, keep the page small."""
     if not len(signal):
         return ""
     x = np.round(100 * (left + np.arange(len(signal)) * MM_PER_SECOND / rate)).astype(int)

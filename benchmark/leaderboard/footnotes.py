@@ -1,4 +1,4 @@
-"""What a table must say of a task beside its numbers: its protocol, and the fields that do not vary."""
+"""Footnotes of a table: the protocol of each task, and its fields that do not vary."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from benchmark.planning.plan import TaskFacts
 
 
 def protocol_mark(task: TaskFacts) -> str:
-    """Behind a title: nothing under this project's protocol, else which one it is."""
+    """Return the suffix of a title: the protocol, or nothing under this project's own."""
     return "" if task.protocol == PROTOCOL else f" (protocol {task.protocol}: no fair comparison)"
 
 
 def protocol_warnings(entries: list[Entry]) -> list[str]:
-    """One line for every task that follows another protocol."""
+    """Return a line for every task that follows another protocol."""
     tasks = {entry.task: entry.facts for entry in entries if protocol_mark(entry.facts)}
     return [
         f"NOT COMPARABLE: {task} follows {facts.protocol}, which explains published numbers; "
@@ -23,7 +23,7 @@ def protocol_warnings(entries: list[Entry]) -> list[str]:
 
 
 def fixed_fields(entries: list[Entry]) -> list[str]:
-    """Per task the fields that no column names: ``linear_probe: trials 16, layer features.``"""
+    """Return the fields of each task that no column names: ``linear_probe: trials 16, layer features.``"""
     lines = []
     for task in dict.fromkeys(entry.task for entry in entries):
         of_task = [entry for entry in entries if entry.task == task]

@@ -1,4 +1,4 @@
-"""Written reports beside the true ones and their recordings: what ``ecgarena reports`` shows."""
+"""Generated reports beside the true ones and their recordings, for ``ecgarena reports``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDERS = ("random", "worst", "best")
 
 @dataclass(frozen=True)
 class Written:
-    """One row's report of a recording; `score` is the primary metric's share of it, None where it has none."""
+    """One row's report of a recording; `score` is its share in the primary metric, None where it has none."""
 
     row: str
     column: str
@@ -35,7 +35,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Shown:
-    """One recording with its true report and all that were written of it."""
+    """One recording with its true report and all generated ones."""
 
     record_id: str
     facts: str
@@ -68,7 +68,7 @@ class _Source:
 def collect_written(
     plan: Plan, store: Store, now: AtHand, home: Home, show: int, order: str, seed: int
 ) -> list[Section]:
-    """At most `show` recordings of each dataset, drawn with `seed`, or those that rows did worst or best on.
+    """Return at most `show` recordings of each dataset: drawn with `seed`, or those with the worst or best scores.
 
     Raises `MissingError` when no finished cell of the plan keeps texts, `DataError` for records of other data.
     """
@@ -98,7 +98,7 @@ def collect_written(
 
 
 def _columns(plan: Plan, store: Store, now: AtHand) -> tuple[dict[str, str], Standings]:
-    """Return the title of each finished cell's column by its key, as the tables have it, and where cells stand."""
+    """Return the column title of each finished cell by its key, and the standing of all cells."""
     entries, standings = summarise(plan, store, now)
     columns = {}
     for entry in entries:
@@ -123,7 +123,7 @@ def _source(plan: Plan, cell: Cell, store: Store, data: PreparedDataset, columns
 
 
 def _choose_ids(sources: list[_Source], show: int, order: str, seed: int) -> list[str]:
-    """Record ids; by their mean score over all rows, where scores are what counts."""
+    """Choose record ids at random, or by their mean score over all rows."""
     ids = list(sources[0].texts)
     sample = [ids[place] for place in np.random.default_rng(seed).permutation(len(ids))]
     if order == "random":
@@ -149,7 +149,7 @@ def _show_recording(name: str, row: int, data: PreparedDataset, sources: list[_S
 
 
 def _texts_of(name: str, reference: str, sources: list[_Source]) -> list[Written]:
-    """What each row wrote; equal texts of one row (a floor's, in every column) are one entry."""
+    """Return the reports of each row; equal texts of one row (a baseline's, say) are one entry."""
     columns: dict[tuple[str, str], list[_Source]] = {}
     for source in sources:
         if name in source.texts:

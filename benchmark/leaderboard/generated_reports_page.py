@@ -11,7 +11,7 @@ TEMPLATE = "generated_reports.html"
 
 
 def written_page(plan: Plan, sections: list[Section], choice: str) -> str:
-    """The whole page; `choice` says how the recordings were picked. Every text is escaped by jinja."""
+    """Return the whole page; `choice` describes how the recordings were chosen. Every text is escaped by jinja."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )

@@ -1,6 +1,6 @@
 """The leaderboard as LaTeX with booktabs: tables to ``\\input`` into a paper, and a document that shows them.
 
-The caption of each table states protocol, data, seeds and test, so that a table stands by itself.
+Captions state protocol, data, seeds and test, so that each table is complete by itself.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def tables(board: Leaderboard) -> str:
-    """All tables; needs the packages booktabs and graphicx."""
+    """Return all tables, which need the packages booktabs and graphicx."""
     return "\n".join(["% \\usepackage{booktabs,graphicx}", *(_table(board, table) for table in board.tables)]) + "\n"
 
 
 def document(board: Leaderboard, tables_name: str) -> str:
-    """A document that holds the tables of the file `tables_name`, to look at them."""
+    """Return a document that shows the tables of the file `tables_name`."""
     return (
         "\\documentclass{article}\n\\usepackage[margin=2cm]{geometry}\n\\usepackage{booktabs,graphicx}\n"
         f"\\begin{{document}}\n\\input{{{tables_name}}}\n\\end{{document}}\n"
@@ -56,9 +56,9 @@ def document(board: Leaderboard, tables_name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Plain text for LaTeX, in one line; letters that it does not know become a question mark rather than an error.
+    """Escape plain text for LaTeX, on one line; unknown letters become a question mark, since they would be an error.
 
-    ``{}`` comes before what a rule or the end of a line above would take for its own option: ``[``, ``(`` and ``*``.
+    ``{}`` protects ``[``, ``(`` and ``*``, which a preceding rule or line end would take for an option.
     """
     encodable = "".join(SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in one_line(text))
     return f"{{}}{encodable}" if encodable.lstrip().startswith(("[", "(", "*")) else encodable

@@ -1,7 +1,7 @@
-"""Which way round a printed table is: methods as lines, or, where columns are many, methods as columns.
+"""Orientation of printed tables: methods are lines, or columns where a table has many columns.
 
-Thirteen conditions beside each other do not fit a page, below each other they do. The marks keep their meaning: they
-compare the methods within one question. The page stays as it is, since it scrolls and sorts methods by a column.
+Thirteen conditions fit a page below but not beside each other. Marks keep their meaning: they compare methods within
+one question. The HTML page is never transposed, since it scrolls and sorts methods by a column.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def is_transposed(table: Table) -> bool:
 
 
 def head(table: Table) -> list[str]:
-    """Titles of the printed columns, that of the first included."""
+    """Return the titles of the printed columns, including the first."""
     if is_transposed(table):
         return [table.metric or "question", *table.rows, *(f"{row} (baseline)" for row in table.baselines)]
     return ["method", *table.columns]
 
 
 def lines(table: Table) -> list[Line]:
-    """Printed lines above the baselines' rule; baselines have a place among the columns where methods do."""
+    """Return the lines above the baselines' rule; in a transposed table baselines are columns too."""
     if is_transposed(table):
         return [Line(column, [(row, column) for row in table.all_rows]) for column in table.columns]
     return [_of_row(table, row) for row in table.rows]

@@ -1,6 +1,6 @@
-"""The metrics that a task shows beside its primary one: a plain grid of rows and metrics for each of its columns.
+"""Grids of a task's further metrics: rows and metrics, one grid per column.
 
-No marks and no tests: whoever looks at ten metrics at once finds a best row in one of them by chance.
+There are no marks and no tests: among ten metrics a row leads in one by chance.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MetricGrid:
 
 
 def grids(board: Leaderboard) -> Iterator[MetricGrid]:
-    """For every column of a task that names metrics to show; metrics that no row has are left out."""
+    """Return a grid for every column of a task with `grid_metrics`; metrics that no row has are left out."""
     for table in board.tables:
         grid_metrics = table.facts.grid_metrics
         for column in table.columns if grid_metrics else ():
@@ -43,13 +43,13 @@ def grids(board: Leaderboard) -> Iterator[MetricGrid]:
 
 
 def _mean(entry: Entry, metric: str) -> float | None:
-    """Over seeds."""
+    """Return the mean over seeds."""
     values = [result.metrics[metric] for result in entry.results if metric in result.metrics]
     return mean(values) if values else None
 
 
 def markdown(grid: MetricGrid) -> str:
-    """A section of the leaderboard's Markdown file."""
+    """Return a section of the leaderboard's Markdown file."""
     head = ["method", *(markdown_text(name.replace("_", " ")) for name in grid.metrics)]
     lines = [markdown_row(head), markdown_row(["---"] * len(head))]
     for row, values in grid.rows.items():
@@ -59,7 +59,7 @@ def markdown(grid: MetricGrid) -> str:
 
 
 def spreadsheet(metric_grids: list[MetricGrid]) -> str:
-    """One line per row, column and metric."""
+    """Return CSV with one line per row, column and metric."""
     rows = [
         [row, table.task, table.dataset, table.label_set, grid.column, name, "" if value is None else f"{value:.6f}"]
         for grid in metric_grids

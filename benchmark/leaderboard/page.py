@@ -1,7 +1,7 @@
-"""The leaderboard as one HTML file that needs nothing else: no network, no neighbour, no server.
+"""The leaderboard as one self-contained HTML file: no network, no other files, no server.
 
 Sorting and filtering are DataTables' (the copy that the package itables ships). Every text that comes from a record is
-escaped by jinja, and a content security policy keeps the page from asking any other place for anything.
+escaped by jinja, and a content security policy forbids the page to load anything from elsewhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEMPLATE = "page.html"
 
 
 def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any], out: Path) -> str:
-    """The whole page; `out` is the folder that it will lie in, from where records are linked relatively."""
+    """Return the whole page; links to records are relative to the folder `out`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -50,7 +50,7 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
 
 
 class _Entries:
-    """What the dialog behind each number shows. Thousands of records share what is kept once: origins and notes."""
+    """Data of the dialog behind each number. Thousands of records share origins and notes, so each is stored once."""
 
     def __init__(self, board: Leaderboard, out: Path) -> None:
         self.board, self.out = board, out
@@ -86,7 +86,7 @@ class _Entries:
         return len(self.rows) - 1
 
     def _record(self, entry: Entry, result: Result) -> list[Any]:
-        """Key, seed, value, seconds, place of its origin; as the dialog prints them."""
+        """Return key, seed, value, seconds and the position of its origin, as the dialog prints them."""
         origin = {
             "folder": self._folder(entry.task, entry.method),
             "data": result.data_digest,
@@ -97,7 +97,7 @@ class _Entries:
         return [result.key, result.seed, value, round(result.seconds, 1), self.origins.place(origin)]
 
     def _folder(self, task: str, method: str) -> str:
-        """Of a method's records, from the page's place."""
+        """Return the folder of a method's records, relative to the page."""
         if (task, method) not in self._folders:
             folder = os.path.relpath(self.board.store.root / task / method, self.out)
             self._folders[task, method] = f"./{quote(Path(folder).as_posix())}"  # no scheme, whatever a name is
@@ -105,7 +105,7 @@ class _Entries:
 
 
 class _Once:
-    """Things by their place, equal ones once."""
+    """A list of different values; equal ones share a position."""
 
     def __init__(self) -> None:
         self.things: list[Any] = []
@@ -163,5 +163,5 @@ def _tip(entry: Entry) -> str:
 
 
 def _pack(content: bytes) -> str:
-    """For the page to unpack: a third of the size. Without a date, so that the same store gives the same page."""
+    """Compress for the page, to a third of the size. There is no date, so that the same store gives the same page."""
     return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")

@@ -1,6 +1,6 @@
 """Published numbers beside ours: ``results/published/numbers.csv`` with its sources, matched by question.
 
-A published number never enters a table's ranking: its protocol, data and model size are its paper's.
+Published numbers never enter a ranking, since protocol, data and model size are those of their papers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Published:
     evidence: str
 
     def answers(self, entry: Entry) -> bool:
-        """Is it about the same method and question?"""
+        """Whether it is about the same method and question."""
         if SIGNAL in entry.variant:  # few leads or perturbed signals: another question
             return False
         same = (self.method, self.task, self.dataset) == (entry.method, entry.task, entry.dataset)
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def load(folder: Path = FOLDER) -> list[Published]:
-    """Read the published numbers; none where the folder is absent (a package installed without the results).
+    """Read the published numbers; return none if the folder is absent (in a package installed without the results).
 
     Raises `DataError` with every mistake of both files.
     """
@@ -91,7 +91,7 @@ def load(folder: Path = FOLDER) -> list[Published]:
 
 
 def _sources(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Name -> citation, and what is wrong with the file."""
+    """Return the citations by name, and the faults of the file."""
     citations = {
         name: entry.get("cite") if isinstance(entry, dict) else None
         for name, entry in read_toml(path, DataError).items()
@@ -102,7 +102,7 @@ def _sources(path: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and fields of each number, by their place where there are too many or too few.
+    """Return line number and fields of each published number.
 
     Raises `DataError` for a file that is no table with these columns.
     """
@@ -139,7 +139,7 @@ def _row_problems(row: Mapping[str, str], sources: Collection[str]) -> list[str]
 
 
 def beside(entries: Iterable[Entry], published: Iterable[Published]) -> list[Comparison]:
-    """Every published number that a complete entry reproduces, in the order of the entries."""
+    """Return every published number that a complete entry reproduces, in the order of the entries."""
     numbers: dict[tuple[str, str, str], list[Published]] = {}
     for one in published:
         numbers.setdefault((one.method, one.task, one.dataset), []).append(one)

@@ -1,7 +1,7 @@
-"""Who leads a column, and who cannot be told from the leader.
+"""Ranking within a column: the leader, and the rows that are not separated from it.
 
 Rivals are compared with the best of their column on the same resamples of the same patients; Holm's correction runs
-over the rivals of that column. Whoever is not separated at 5 % shares the leader's mark.
+over the rivals of that column. Rows that are not separated at 5 % share the leader's mark.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def rank(entries: Sequence[Entry]) -> Ranking:
 
 
 def comparable(a: Entry, b: Entry) -> bool:
-    """Both have resamples, drawn alike from the same recordings."""
+    """Whether both have resamples drawn alike from the same recordings."""
     both = a.resampled is not None and b.resampled is not None
     return both and a.results[0].resampling == b.results[0].resampling
 

@@ -1,4 +1,4 @@
-"""The leaderboard as CSV: one line per entry, for whoever computes on with it."""
+"""The leaderboard as CSV: one line per entry, for further computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From records to one line per entry of a table: mean over subset seeds, spread, interval, what is missing."""
+"""Entries of a table, summarised from records: mean over subset seeds, spread, interval and missing cells."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SIGNAL = "signal"  # the variant's name for a condition under which signals were
 
 @dataclass
 class Entry:
-    """One place of a table: a row's answers to one question, over all seeds.
+    """One entry of a table: a row's results for one question over all seeds.
 
-    Its numbers are computed once, when they are first asked for: `add` everything before.
+    Numbers are computed once, at their first use; `add` all results before.
     """
 
     row: str
@@ -67,7 +67,7 @@ class Entry:
 
     @property
     def question(self) -> tuple[Any, ...]:
-        """What rivals share: everything but the row."""
+        """Return what rivals share: everything but the row."""
         return (self.task, self.dataset, self.label_set, self.column)
 
     @functools.cached_property
@@ -88,19 +88,19 @@ class Entry:
 
     @functools.cached_property
     def spread(self) -> float | None:
-        """Standard deviation over subset seeds; None for a single one."""
+        """Return the standard deviation over subset seeds; None for a single one."""
         return stdev(self.values) if len(self.values) > 1 else None
 
     @property
     def resampled(self) -> np.ndarray | None:
-        """The mean over seeds on each resample of the patients, ``(resamples,)``; None unless every seed has them."""
+        """Return the mean over seeds on each resample of patients, ``(resamples,)``; None unless every seed has them."""
         if self._sum is None or self._terms != len(self.results):
             return None
         return self._sum / self._terms
 
     @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Test sampling, 95 %: of the mean over seeds where its resamples are stored, else the mean of the bounds."""
+        """Return the 95 % interval over patients: of the mean over seeds if there are resamples, else the mean of bounds."""
         resampled = self.resampled
         if resampled is not None:
             return interval(resampled)
@@ -109,7 +109,7 @@ class Entry:
 
     @property
     def per_class(self) -> dict[str, float]:
-        """AUROC of each class, mean over seeds; classes that are undefined in every seed are absent."""
+        """Return the AUROC of each class, mean over seeds; classes that are undefined in every seed are absent."""
         if not self.results or not self.results[0].classes:
             return {}
         stacked = np.stack([result.per_class for result in self.results])
@@ -122,7 +122,7 @@ class Entry:
 
 
 def summarise(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> tuple[list[Entry], Standings]:
-    """Return entries in the order of the suite and where their cells stand; each record is read once.
+    """Return entries in the order of the suite and the standing of their cells; each record is read once.
 
     Raises `DataError` when the records of a dataset come from different data.
     """
@@ -146,7 +146,7 @@ def summarise(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> tuple[li
 
 
 def _read(cell: Cell, store: Store, now: AtHand) -> tuple[Standing, Result | None, np.ndarray | None]:
-    """Return where a cell stands and, if its number counts, what tables need of it."""
+    """Return the standing of a cell and, if its number counts, its result."""
     record, result = read_result(store, cell.spec)
     standing = stand(cell, record, now)
     if result is None or standing.state not in (DONE, OUTDATED):
@@ -158,7 +158,7 @@ def _read(cell: Cell, store: Store, now: AtHand) -> tuple[Standing, Result | Non
 
 
 def _place(cell: Cell) -> tuple[Any, ...]:
-    """What the cells of an entry share."""
+    """Return the fields that the cells of an entry share."""
     spec, fields = cell.spec, tuple((name, value) for name, value in cell.question.items() if name != SEED)
     return (cell.row, spec.task, spec.dataset, spec.label_set, fields, cell.condition if spec.signal else None)
 
@@ -188,7 +188,7 @@ def _refuse_mixtures(entries: Iterable[Entry]) -> None:
 
 
 def varying(entries: list[Entry]) -> list[str]:
-    """The fields of a task that differ between its entries, the signal's condition last: what the columns must say."""
+    """Return the fields of a task that differ between its entries, the signal's condition last; columns name them."""
     variant_fields = dict.fromkeys(name for entry in entries for name in entry.variant if name != SIGNAL)
     names = [name for name in variant_fields if len({str(entry.variant.get(name)) for entry in entries}) > 1]
     conditioned = any(SIGNAL in entry.variant for entry in entries)
@@ -196,7 +196,7 @@ def varying(entries: list[Entry]) -> list[str]:
 
 
 def column_title(entry: Entry, names: list[str]) -> str:
-    """``1 %`` for a label fraction; later fields bring their name (``en, centre classes``) unless they are ``none``."""
+    """Return ``1 %`` for a label fraction; further fields have their name (``en, centre classes``) unless ``none``."""
     parts: list[str] = []
     for name in names:
         if name == SIGNAL:

@@ -56,13 +56,13 @@ class Table:
 
     @functools.cached_property
     def rankings(self) -> dict[str, Ranking]:
-        """Per column; floors take part in it as everybody does."""
+        """Return the ranking of each column; baselines take part like all rows."""
         return {
             column: rank([entry for (_, name), entry in self.body.items() if name == column]) for column in self.columns
         }
 
     def sizes(self) -> str:
-        """``2158 recordings in test; train 1 %: 171 to 173, 100 %: 17084``; empty before the first result."""
+        """Return ``2158 recordings in test; train 1 %: 171 to 173, 100 %: 17084``; empty before the first result."""
         test = {result.n["test"] for entry in self.body.values() for result in entry.results if "test" in result.n}
         if not test:
             return ""
@@ -78,14 +78,14 @@ class Table:
         return f"{_span(test)} recordings in test{trained}"
 
     def text(self, row: str, column: str, interval: bool = True) -> str:
-        """``0.883 ±0.004 [0.870, 0.895] ≈``, or what keeps it from being a number."""
+        """Return ``0.883 ±0.004 [0.870, 0.895] ≈``, or the reason why there is no number."""
         entry = self.body.get((row, column))
         if entry is None:
             return "–"
         return entry_text(entry, interval) + (f" {TIED}" if row in self.rankings[column].tied else "")
 
     def is_best(self, row: str, column: str) -> bool:
-        """Best of the complete entries of its column; a single entry is not marked."""
+        """Whether it is the best complete entry of its column; a single entry is not marked."""
         return row in self.rankings[column].best
 
     def is_second(self, row: str, column: str) -> bool:
@@ -93,7 +93,7 @@ class Table:
 
     @property
     def metric(self) -> str:
-        """The primary metric's name for readers; empty before the first result."""
+        """Return the primary metric's name for readers; empty before the first result."""
         name = next((entry.results[0].primary for entry in self.body.values() if entry.results), "")
         return METRICS.get(name, name.replace("_", " "))
 
@@ -108,7 +108,7 @@ class Leaderboard:
 
     @property
     def name(self) -> str:
-        """Of the files: a partial run, and a part of the suite, has a leaderboard of its own."""
+        """Return the name of the files; a limited run and a part of the suite have leaderboards of their own."""
         return base_name(self.plan)
 
     @property
@@ -121,17 +121,17 @@ class Leaderboard:
 
     @functools.cached_property
     def incomplete_data(self) -> list[str]:
-        """A sentence for each dataset of which clearly fewer recordings were prepared than there are."""
+        """Return a sentence for each dataset that was prepared with clearly fewer recordings than it has."""
         notes = (note for entry in self.entries for result in entry.results for note in result.notes)
         return sorted(set(warnings_among(notes)))
 
     @property
     def absent(self) -> int:
-        """Cells without a finished record."""
+        """Return the number of cells without a finished record."""
         return sum(entry.missing + entry.failures for entry in self.entries)
 
     def histories(self) -> dict[str, Path]:
-        """The loss curve of each row whose weights were made here: beside the records, or in the home of the run."""
+        """Return the file of each pre-trained row's loss curve: beside the records, or in the home of the run."""
         files: dict[str, Path] = {}
         for cell in self.plan.cells:
             if cell.weights_folder is None or cell.row in files:
@@ -164,7 +164,7 @@ class Leaderboard:
         return lines + protocol_warnings(self.entries)
 
     def _contaminated_since(self) -> list[str]:
-        """Rows that their records call clean or unknown, and what is prepared here by now does not."""
+        """Return a note on rows whose records are clean or unknown, but which the data prepared since contradicts."""
         places = newly_contaminated(self.plan.cells, self.entries, self._now.contamination)
         if not places:
             return []
@@ -174,7 +174,7 @@ class Leaderboard:
         return [f"CONTAMINATED: {rows}: known since the records were made; {how}."]
 
     def _outdated(self) -> list[str]:
-        """Rows with numbers that other code made than is installed now, or that code of several kinds made."""
+        """Return a note on rows with numbers from other code than is installed, or from several versions of code."""
         lines = []
         counts = Counter(cell.row for cell in self.standings.cells(OUTDATED))
         if counts:
@@ -189,7 +189,7 @@ class Leaderboard:
         return self.standings.reasons(INCOMPLETE)
 
     def notes(self) -> list[str]:
-        """How to read the tables, then everything that is particular to one row."""
+        """Return notes on how to read the tables, then those on single rows."""
         lines = [self._how_to_read(), *self._marks()]
         lines += fixed_fields(self.entries)
         lines += self._missing()
@@ -229,7 +229,7 @@ class Leaderboard:
         return lines
 
     def _missing(self) -> list[str]:
-        """Rows with absent cells, each with the command that fills them."""
+        """Return rows with absent cells, each with the command that fills them."""
         lines = []
         for (row, task), group in itertools.groupby(
             sorted(self.entries, key=lambda entry: (entry.row, entry.task)), key=lambda entry: (entry.row, entry.task)
@@ -245,19 +245,19 @@ class Leaderboard:
         return lines
 
     def _command(self, *options: str) -> str:
-        """What to type for cells that are missing."""
+        """Return the command that makes missing cells."""
         limit = () if self.plan.limit is None else ("--limit", str(self.plan.limit))
         return self.plan.command("run", *options, *limit)
 
 
 def base_name(plan: Plan) -> str:
-    """What the files of a plan's tables are called, without their endings: a part never replaces the whole."""
+    """Return the file name of a plan's tables without its ending; a part never replaces the whole."""
     part = f"-part-{file_name('+'.join(word for word in plan.part if word[:2] != '--'), 60)}" if plan.part else ""
     return plan.suite.name + part + ("-partial" if plan.limit is not None else "")
 
 
 def mixed_code(standings: Standings) -> list[str]:
-    """Return ``merl × linear_probe`` for rows of a task whose finished numbers different code of the method made."""
+    """Return ``merl × linear_probe`` for rows with numbers from different versions of the method's code."""
     digests: dict[str, set[str]] = {}
     for standing in standings.all:
         if standing.state in (DONE, OUTDATED) and standing.entry is not None and "method" in standing.entry.code:
@@ -272,7 +272,7 @@ def _span(numbers: set[int]) -> str:
 
 
 def entry_text(entry: Entry, interval: bool = True) -> str:
-    """``0.883 ±0.004 [0.870, 0.895]``, or what keeps it from being a number."""
+    """Return ``0.883 ±0.004 [0.870, 0.895]``, or the reason why there is no number."""
     if not entry.values:
         return "failed" if entry.failures else "missing" if entry.missing else "undefined"
     text = f"{entry.mean:.3f}"
@@ -300,5 +300,5 @@ def _tables(entries: list[Entry]) -> Iterator[Table]:
 
 
 def _order(entries: list[Entry], name: str) -> dict[str, int]:
-    """Tasks, datasets and label sets in the order in which the suite names them."""
+    """Return the positions of tasks, datasets and label sets in the suite."""
     return {value: place for place, value in enumerate(dict.fromkeys(getattr(entry, name) for entry in entries))}

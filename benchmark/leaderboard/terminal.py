@@ -33,13 +33,13 @@ def show(board: Leaderboard) -> None:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """Text that steers nothing, in letters that stdout has, so that columns are measured as they are printed."""
+    """Return text without control characters, in letters that stdout has, so that columns have their printed width."""
     encoding = sys.stdout.encoding or "utf-8"
     return Text(one_line(text).encode(encoding, READABLE).decode(encoding), style)
 
 
 def _width(table: Table) -> int:
-    """Characters that the table takes with its intervals."""
+    """Return the width in characters of the table with its intervals."""
     widest = (max(len(table.text(row, column)) for row in table.all_rows) for column in table.columns)
     return sum(widest) + 3 * len(table.columns) + max(map(len, [*table.all_rows, "method"])) + 4
 

@@ -1,7 +1,7 @@
-"""One file per figure: `draw(board)` returns figures by name, or a sentence that says why there is none.
+"""Figures, one per file: `draw(board)` returns figures by name, or a sentence on why there are none.
 
-One style for all (`style.py`): a colour-blind safe palette, and a marker per method, so that a print in grey still
-tells them apart. Vector and bitmap files carry no date, so the same store gives the same bytes.
+All share one style (`style.py`): a palette for colour-blind readers and a marker per method, so that methods can be
+told apart in grey prints too. Vector and bitmap files carry no date, so the same store gives the same bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = (
 
 
 def draw_all(board: Leaderboard) -> tuple[dict[str, Figure], dict[str, str]]:
-    """All figures that the records allow, by name; and for the others the reason, by name."""
+    """Return all figures that the records allow, and for the others the reason, by name."""
     figures: dict[str, Figure] = {}
     reasons: dict[str, str] = {}
     for name in NAMES:

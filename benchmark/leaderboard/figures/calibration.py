@@ -1,4 +1,4 @@
-"""Reliability of the probabilities: how often each came true, over all classes and seeds, at the largest fraction.
+"""Reliability diagrams: predicted against observed frequency, over all classes and seeds, at the largest fraction.
 
 A panel per label set with a line per method, or, where methods are many, a panel per method with a line per label set:
 good methods lie on the diagonal and hide each other.
@@ -40,7 +40,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _figure(panels: dict[str, dict[str, Entry]], look: dict[str, dict[str, Any]], width: float) -> Figure:
-    """One panel per title, one line per name."""
+    """Draw one panel per title and one line per name."""
     figure, axes = grid(len(panels), width, width - 0.2, MOST)
     for axis, (title, entries) in zip(axes, panels.items(), strict=True):
         axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
@@ -56,7 +56,7 @@ def _figure(panels: dict[str, dict[str, Entry]], look: dict[str, dict[str, Any]]
 
 
 def _entries(table: Table) -> dict[str, Entry]:
-    """By row the last column, on recordings as they are, whose records keep bins."""
+    """Return each row's last entry on unperturbed recordings whose records hold bins."""
     entries: dict[str, Entry] = {}
     for row in table.all_rows:
         for column in reversed(table.columns):
@@ -68,7 +68,7 @@ def _entries(table: Table) -> dict[str, Entry]:
 
 
 def _curve(entry: Entry) -> tuple[list[float], list[float]]:
-    """Mean probability and share of positives of each bin with enough predictions, over all seeds."""
+    """Return mean probability and share of positives of each bin with enough predictions, over all seeds."""
     bins: dict[int, list[float]] = {}
     for result in entry.results:
         analysis = result.analysis.get(PART, {"count": [], "mean_probability": [], "share_positive": []})

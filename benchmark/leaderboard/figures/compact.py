@@ -1,7 +1,7 @@
-"""A figure's SVG in a third of its bytes, for a page that holds many: what matplotlib repeats is said once.
+"""Compact SVG for pages with many figures: a third of the bytes, since what matplotlib repeats is written once.
 
-Nothing that is seen changes: coordinates keep a hundredth of a point, and equal styles become classes. The files
-beside the page stay as matplotlib writes them, with the names of their parts for whoever edits them.
+The picture looks the same: coordinates keep a hundredth of a point, and equal styles become classes. The files beside
+the page stay as matplotlib writes them, with the names of their parts, for editing.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _COMMAND = re.compile(r'\s*\b([MLQCz])\b\s*|\s+(?=")')  # of a path; and blanks 
 
 
 def compact(svg: str) -> str:
-    """The same picture, shorter."""
+    """Return a shorter SVG of the same picture."""
     svg = re.sub(r">\s+<", "><", _COMMENT.sub("", _PROLOGUE.sub("", svg)))
     return _classes(_TAG.sub(_shorter, svg))
 
 
 def address(svg: str) -> str:
-    """A data address for ``<img src='...'>``: as an image it can run no script, and its ids stay its own."""
+    """Return a data address for ``<img src='...'>``: an image runs no scripts, and its ids cannot clash."""
     return "data:image/svg+xml," + quote(svg, safe=PLAIN_LETTERS)
 
 
 def _shorter(tag: re.Match[str]) -> str:
-    """Texts between tags are not touched: a method may well be called 1.23456."""
+    """Shorten numbers inside tags only, since a method may be called 1.23456."""
     if "scale(" in tag[0]:  # a factor is no coordinate: its third decimal may be seen
         return tag[0]
     text = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag[0])
@@ -44,7 +44,7 @@ def _shorter(tag: re.Match[str]) -> str:
 
 
 def _classes(svg: str) -> str:
-    """Styles that stand more than once, as classes."""
+    """Replace styles that occur more than once by classes."""
     styles = Counter(_STYLE.findall(svg))
     names = {style: f"s{number}" for number, style in enumerate(name for name, n in styles.items() if n > 1)}
     svg = _STYLE.sub(lambda style: f' class="{names[style[1]]}"' if style[1] in names else style[0], svg)

@@ -44,7 +44,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _scale(axis: Any, costs: list[float], unit: str) -> None:
-    """``5 M``, ``20 ms``; a logarithm over more than a decade, with as many ticks as have room."""
+    """Set the axis of a cost (``5 M``, ``20 ms``): logarithmic over more than a decade, with as many ticks as fit."""
     decades = math.log10(max(costs) / min(costs))
     if decades > 1:
         axis.set_xscale("log")
@@ -54,7 +54,7 @@ def _scale(axis: Any, costs: list[float], unit: str) -> None:
 
 
 def _share_height(axes: list[Any]) -> None:
-    """One range of scores for all panels; not every method has every cost."""
+    """Give all panels the same range of scores, since not every method has every cost."""
     ranges = [axis.get_ylim() for axis in axes]
     for axis in axes:
         axis.set_ylim(min(low for low, _ in ranges), max(high for _, high in ranges))
@@ -70,7 +70,7 @@ def _costs(board: Leaderboard) -> dict[str, dict[str, float]]:
 
 
 def _scores(board: Leaderboard) -> dict[str, float]:
-    """Mean over the questions that every ranked row has answered: else a row would gain by skipping hard ones."""
+    """Return each row's mean over the questions that all ranked rows answered; skipping hard ones gains nothing."""
     rows = set(ranks_by_row(board))
     values: dict[str, list[float]] = {}
     for table in board.tables:

@@ -1,6 +1,6 @@
-"""One line per method and one dot per level (a label fraction, a strength): the form of a figure with many methods.
+"""Figures for many methods: one line per method and one dot per level (a label fraction, a strength).
 
-Seventeen lines through three places cannot be told apart; seventeen names beside three dots each can.
+Seventeen curves over three levels cannot be told apart; seventeen names with three dots each can.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Points = dict[str, dict[float, Entry]]  # row -> level -> entry
 
 
 def many(panels: Sequence[Points]) -> bool:
-    """Whether this form suits: many methods, few levels."""
+    """Whether a figure has many methods and few levels, which this form suits."""
     return len({row for points in panels for row in points}) > MANY and len(levels_of(panels)) <= FEW
 
 
@@ -35,9 +35,9 @@ def levels_of(panels: Sequence[Points]) -> list[float]:
 def draw(
     panels: dict[str, Points], baselines: Sequence[str], metric: str, legend: str, name: Callable[[float], str]
 ) -> Figure:
-    """A panel per title; methods from best to worst at the last level, baselines below a rule.
+    """Draw a panel per title: methods from best to worst at the last level, baselines below a rule.
 
-    `legend` says what the levels are, `name` how one is written.
+    `legend` is the title of the levels, `name` formats one level.
     """
     rows = _order(list(panels.values()), baselines)
     levels = levels_of(list(panels.values()))
@@ -59,7 +59,7 @@ def draw(
 
 
 def _order(panels: list[Points], baselines: Sequence[str]) -> list[str]:
-    """By the mean of the last level over panels; baselines last, in an order of their own."""
+    """Order rows by their mean at the last level over panels; baselines come last, ordered among themselves."""
     scores: dict[str, list[float]] = {}
     sign = 1.0
     for points in panels:

@@ -71,7 +71,7 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
 
 
 def _points(table: Table) -> dots.Points:
-    """By row and fraction, on recordings as they are."""
+    """Return a row's entries on unperturbed recordings by fraction."""
     points: dots.Points = {}
     for row in table.all_rows:
         of_row = (entry for (name, _), entry in table.body.items() if name == row and entry.values)

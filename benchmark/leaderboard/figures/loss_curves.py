@@ -1,4 +1,4 @@
-"""Pre-training losses by epoch, training and validation, one panel per weights that were made for the suite."""
+"""Pre-training and validation losses by epoch, one panel per pre-training of the suite."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _columns(table: Table) -> dict[str, Entry]:
-    """One entry per row: its last column with a result (the largest fraction, as suites list them)."""
+    """Return each row's last entry with a result (the largest fraction, in the order of suites)."""
     columns: dict[str, Entry] = {}
     for row in table.all_rows:
         for column in reversed(table.columns):

@@ -1,4 +1,4 @@
-"""Rank of each method over all questions: a summary, never a test (six tasks can hardly reach 5 %)."""
+"""Rank of each method over all questions: a summary and no test, since six tasks can hardly reach 5 %."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def ranks_by_row(board: Leaderboard) -> dict[str, list[float]]:
-    """Ranks of complete entries within each column; ties share the mean of their ranks."""
+    """Return the ranks of complete entries within each column; ties share the mean of their ranks."""
     from scipy.stats import rankdata
 
     ranks: dict[str, list[float]] = {}

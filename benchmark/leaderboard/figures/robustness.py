@@ -1,4 +1,4 @@
-"""Score under perturbed signals, by strength, and on few leads; the recording as it is stands at strength 0.
+"""Score by strength of perturbation and by number of leads; the unperturbed recording is at strength 0.
 
 A line per method, or, where methods are many, dots per method and a figure per perturbation (`dots.py`).
 """
@@ -32,7 +32,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _panels(table: Table) -> dict[str, Points]:
-    """One panel per perturbation and one for few leads; where the clean entry is there, each panel starts from it."""
+    """Return a panel per perturbation and one for few leads; each starts from the unperturbed entry if there is one."""
     panels: dict[str, Points] = {}
     for (row, _), entry in table.body.items():
         if SIGNAL in entry.variant and entry.values:
@@ -50,7 +50,7 @@ def _panels(table: Table) -> dict[str, Points]:
 
 
 def _clean(table: Table, row: str, like: Entry) -> Entry | None:
-    """The entry of the same question on recordings as they are."""
+    """Return the entry of the same question on unperturbed recordings."""
     variant = {name: value for name, value in like.variant.items() if name != SIGNAL}
     entries = (e for (name, _), e in table.body.items() if name == row and e.variant == variant and e.values)
     return next(entries, None)
@@ -73,7 +73,7 @@ def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figu
 
 
 def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure:
-    """One perturbation: its strengths are the levels, which other perturbations do not share."""
+    """Draw one perturbation; its strengths are the levels, which other perturbations do not share."""
     with styled():
         by_row = {row: points[row] for row in table.all_rows if row in points}
         title = f"{table.title}: {'few leads' if kind == LEADS else kind}"

@@ -1,4 +1,4 @@
-"""The one style of all figures, and how they are saved."""
+"""The style shared by all figures, and saving of figures."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ RC: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Seaborn's white grid with our sizes; nothing leaks into the user's own figures."""
+    """Apply seaborn's white grid with our sizes, without an effect on the user's own figures."""
     with mpl.rc_context(), sns.axes_style("whitegrid"):
         mpl.rcParams.update(RC)
         yield
 
 
 def looks(rows: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each row: twelve of either repeat at different lengths, so the pairs stay apart."""
+    """Return colour and marker of each row; both lists repeat at different lengths, so that pairs stay distinct."""
     palette = sns.color_palette("colorblind", 10)
     return {
         row: {"color": palette[index % len(palette)], "marker": MARKERS[index % len(MARKERS)]}
@@ -58,25 +58,25 @@ def looks(rows: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def rows_of(board: Leaderboard) -> list[str]:
-    """All rows in the order of the suite."""
+    """Return all rows in the order of the suite."""
     return list(dict.fromkeys(entry.row for entry in board.entries))
 
 
 def stamp(figure: Figure, board: Leaderboard) -> None:
-    """Say on the figure itself what the tables say above them: synthetic, partial, incomplete."""
+    """Write the warnings of the tables on the figure: synthetic, partial, incomplete."""
     marks = [line.split(":")[0] for line in board.warnings()]
     if marks:
         figure.text(0.995, 0.005, " · ".join(marks), ha="right", va="bottom", color=WARNING_COLOUR, fontsize=8)
 
 
 def single(width: float, height: float) -> tuple[Figure, Any]:
-    """A figure with one panel. Not through pyplot, which would keep every figure in memory and may open windows."""
+    """Return a figure with one panel. It is made without pyplot, which keeps figures in memory and may open windows."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots()
 
 
 def grid(panels: int, width: float = 3.0, height: float = 2.5, most: int = 4) -> tuple[Figure, list[Any]]:
-    """A figure with that many panels in rows of at most `most`; panels beyond are hidden."""
+    """Return a figure with `count` panels in rows of at most `most`; superfluous panels are hidden."""
     columns = min(panels, most)
     rows = -(-panels // columns)
     figure = Figure(figsize=(width * columns, height * rows + 0.5))
@@ -88,7 +88,7 @@ def grid(panels: int, width: float = 3.0, height: float = 2.5, most: int = 4) ->
 
 
 def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
-    """One legend for all panels, above them, and room for it; `title` above that."""
+    """Draw one legend for all panels above them, and `title` above the legend."""
     handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     lines = -(-len(handles) // LEGEND_COLUMNS) + bool(title)
     columns = min(len(handles), LEGEND_COLUMNS)
@@ -97,13 +97,13 @@ def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
 
 
 def fit(figure: Figure, top: float = 1.0) -> None:
-    """Room for labels and ticks below `top`. Where a layout engine stays behind, each saving draws twice."""
+    """Make room for labels and ticks below `top`, then remove the layout engine, with which each saving draws twice."""
     figure.tight_layout(rect=(0, 0.02, 1, top))
     figure.set_layout_engine(None)
 
 
 def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]]]:
-    """Means, and their distances to both ends of the interval, as ``errorbar`` wants them."""
+    """Return means and their distances to both ends of the interval, as ``errorbar`` takes them."""
     means = [entry.mean for entry in entries]
     bounds = [entry.interval or (entry.mean, entry.mean) for entry in entries]
     below = [mean - low for mean, (low, _) in zip(means, bounds, strict=True)]
@@ -112,7 +112,7 @@ def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]
 
 
 def save(figure: Figure, kind: str) -> bytes:
-    """The file's content as pdf, png or svg, without a date; drawn once per kind, whoever asks."""
+    """Return the figure as pdf, png or svg without a date; each format is drawn once."""
     files = _files.setdefault(figure, {})
     if kind not in files:
         buffer = io.BytesIO()
@@ -126,7 +126,7 @@ def save(figure: Figure, kind: str) -> bytes:
 
 
 def _bounds(figure: Figure) -> Bbox:
-    """What the figure fills, in inches, with a margin; measured once, as each measuring draws the whole figure."""
+    """Return the bounds of the figure's content in inches, with a margin; cached, since measuring draws the figure."""
     if figure not in _boxes:
         canvas = FigureCanvasAgg(figure)
         figure.draw(canvas.get_renderer())

@@ -1,4 +1,4 @@
-"""Zero-shot against linear probing at the largest label fraction: what labels add to what reports taught."""
+"""Zero-shot against linear probing at the largest label fraction: the gain from labels over reports alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _entries(board: Leaderboard, task: str, last: bool) -> dict[tuple[str, str, str], Entry]:
-    """By row, dataset and label set the last or first column with a result."""
+    """Return the last or first entry with a result by row, dataset and label set."""
     entries: dict[tuple[str, str, str], Entry] = {}
     for table in board.tables:
         if table.task != task:
