@@ -93,14 +93,14 @@ class Entry:
 
     @property
     def resampled(self) -> np.ndarray | None:
-        """Return the mean over seeds on each resample of patients, ``(resamples,)``; None unless every seed has them."""
+        """Return the mean over seeds on each resample, ``(resamples,)``; None unless every seed has them."""
         if self._sum is None or self._terms != len(self.results):
             return None
         return self._sum / self._terms
 
     @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Return the 95 % interval over patients: of the mean over seeds if there are resamples, else the mean of bounds."""
+        """Return the 95 % interval over patients: of the mean over seeds with resamples, else the mean of bounds."""
         resampled = self.resampled
         if resampled is not None:
             return interval(resampled)
