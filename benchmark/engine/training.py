@@ -62,7 +62,7 @@ class TrainingError(BenchmarkError):
 
 @dataclass
 class Progress:
-    """Where a training stands; plain numbers, so that a checkpoint can hold it.
+    """Progress of a training, in plain numbers, so that a checkpoint can hold it.
 
     `sums` are the losses of the epoch at work, summed over its batches; `best` is the epoch that `select` prefers.
     """
