@@ -79,7 +79,7 @@ class RawSignal:
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What a dataset is, where it comes from, and what else holds the same recordings."""
+    """Description of a dataset: its origin, its licence, and the collections that hold the same recordings."""
 
     title: str
     source: str
@@ -158,7 +158,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What a method is and what its weights have seen; shown by ``ecgarena show``."""
+    """Description of a method, with the data that its weights have seen; shown by ``ecgarena show``."""
 
     title: str
     paper: str
@@ -173,7 +173,7 @@ class MethodCard:
 
 @dataclass
 class Batch:
-    """What `TrainableMethod.loss` receives; fields that the stage does not have are None."""
+    """The input of `TrainableMethod.loss`; fields that the stage does not have are None."""
 
     ecg: Tensor  # (batch, lead, time), in the form of the method's SignalSpec
     record_ids: Sequence[str]
@@ -207,18 +207,18 @@ class Method(ABC):
     @property
     @abstractmethod
     def signal(self) -> SignalSpec:
-        """The form in which this method wants its signals."""
+        """Return the form in which this method wants its signals."""
 
     @abstractmethod
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """Return features for a probe: ``(batch, lead, time)`` -> ``(batch, dim)``."""
 
     def for_inference(self, precision: str) -> Method:
-        """The form that extracts features, equal up to rounding in `precision`; itself where there is none faster."""
+        """Return the form that extracts features, equal up to rounding in `precision`; itself if none is faster."""
         return self
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The part of a checkpoint that this configuration uses: all of it, unless a method says otherwise."""
+        """Return the part of a checkpoint that this configuration uses: all of it, unless a method overrides this."""
         return state
 
 
@@ -335,11 +335,11 @@ class TaskContext(Protocol):
 
     @property
     def method(self) -> Method:
-        """The method with the cell's weights, in eval mode; built on first use."""
+        """Return the method with the cell's weights, in eval mode; built on first use."""
 
     @property
     def source_dataset(self) -> TaskContext:
-        """The other dataset, of `Task.learns_from`, its test labels as locked as the cell's."""
+        """Return the other dataset, of `Task.learns_from`; its test labels are locked too."""
 
     def labels(self, split: str) -> np.ndarray:
         """Return ``(recording, class)``, 0 or 1, of train or val."""
@@ -404,7 +404,7 @@ class Step:
 
 @dataclass
 class Predictions:
-    """What a task hands to the scorer after every choice is made.
+    """The answer of a task, given to the scorer after every choice is made.
 
     `arrays` hold one row per test recording and are kept beside the record, as are `texts`, a list per name;
     `thresholds` come from validation or are None; `details` go into the record as JSON (choices, trials, subset).
@@ -478,7 +478,7 @@ class Task(ABC):
         return ()
 
     def canonical_form(self) -> Task:
-        """The simplest equal question, so that a grid asks nothing twice (at 100 % every subset seed is the same)."""
+        """Return the canonical form: equal questions are run once (at 100 % every subset seed is the same)."""
         return self
 
     def learns_from(self) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
-"""Write files and folders in one move, so that a kill leaves nothing that a later run takes for complete.
+"""Writing of files and folders in one move, so that a kill leaves nothing that a later run takes for complete.
 
-What a disk refuses is a `DiskError`. What a kill leaves is removed by the next run (`benchmark.leftovers`).
+Failures of a disk are `DiskError`. Leftovers of a kill are removed by the next run (`benchmark.leftovers`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmark.disk import disk_errors
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed."""
+    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed."""
     temporary = temporary_path(path)
     with disk_errors(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def temporary_path(path: Path) -> Path:
-    """Return a name beside `path` that begins with a dot and says which process on which machine is at it."""
+    """Return a name beside `path` that begins with a dot and names the machine and the process that write it."""
     return path.parent / f".{path.stem}.{machine()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
 
 

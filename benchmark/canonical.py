@@ -10,11 +10,11 @@ from typing import Any
 
 CHUNK = 1 << 22  # bytes
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-PLAIN = (str, int, bool, type(None))  # by far the most values: looked at first
+PLAIN = (str, int, bool, type(None))  # by far the most frequent, so checked first
 
 
 def canonical(value: Any) -> Any:
-    """Reduce to plain JSON types; 224, 224.0 and numpy's 224 become the same number."""
+    """Reduce a value to plain JSON types; 224, 224.0 and numpy's 224 become the same number."""
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -38,7 +38,7 @@ def dumps(value: Any) -> str:
 
 
 def digest(value: Any, length: int = 16) -> str:
-    """First `length` hex digits of the SHA-256 of the canonical JSON."""
+    """Return the first `length` hex digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(dumps(value).encode()).hexdigest()[:length]
 
 

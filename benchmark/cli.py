@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def show_error(error: BenchmarkError, verbose: bool) -> int:
-    """Print what went wrong; return the exit code that says so."""
+    """Print an error; return its exit code."""
     if verbose:
         traceback.print_exception(error)
     print(f"ecgarena: {error}", file=sys.stderr)
@@ -90,7 +90,7 @@ def show_error(error: BenchmarkError, verbose: bool) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes options by their whole names alone (``--task`` is not ``--tasks``), and names the nearest one."""
+    """A parser that accepts whole option names alone (``--task`` is not ``--tasks``) and suggests the nearest one."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
@@ -125,12 +125,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def command_line(arguments: Sequence[str] | None) -> str:
-    """The command as one would type it."""
+    """Return the command as a user would type it."""
     return shlex.join(["ecgarena", *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def check_neighbours() -> None:
-    """The four packages have plain names; make sure that no other project's `benchmark` or `tasks` shadows ours."""
+    """Raise `MissingError` where another project's package shadows one of ours, whose names are common words."""
     from importlib.util import find_spec
 
     from benchmark.errors import MissingError

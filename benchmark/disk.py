@@ -1,4 +1,4 @@
-"""Failures of disks and folders, told in one sentence: what is wrong with which path, and what helps.
+"""Failures of disks and folders, described in one sentence each: the path, the fault and the remedy.
 
 Standard library alone: the command line imports this on its way to ``--help``.
 """
@@ -23,7 +23,7 @@ RIGHTS = "change its rights, or choose another home with --home"
 PLACE = "move it away, or choose another home with --home"
 HARDWARE = "look after the disk or its server, or choose a home on another one with --home"
 STAYS = "what is finished is kept"
-WORKER_EXIT = 74  # EX_IOERR: how a worker process ends for want of a disk; its cells are still to do
+WORKER_EXIT = 74  # EX_IOERR: a worker process ended by a failing disk; its cells are still to do
 WORKER_MARK = "ecgarena: disk: "  # begins the line on its standard error that says why
 BROKEN = {  # wherever it happens, no work can go on
     errno.ENOSPC: ("the disk is full", ROOM),
@@ -53,9 +53,9 @@ _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, err
 
 
 def disk_error(error: BaseException, path: Path | str | None = None) -> DiskError | None:
-    """Return `error` as one sentence with path and remedy; None where it is no failure of a disk or folder.
+    """Return `error` as one sentence with path and remedy; None for other errors.
 
-    `path` is what was being written or read, for errors that do not name a file.
+    `path` was being written or read; it stands in for the file in errors that name none.
     """
     if isinstance(error, DiskError):
         return error
@@ -66,8 +66,8 @@ def disk_error(error: BaseException, path: Path | str | None = None) -> DiskErro
 def ends_run(error: BaseException, home: Home) -> DiskError | None:
     """Return the error that ends a whole run; None where `error` is the failure of one cell.
 
-    A full or broken disk ends a run wherever it is. A missing right, or a file in the way, does within `home` alone: a
-    method may read and write elsewhere, and then the fault is its own. What `error` was raised from counts as well.
+    A full or broken disk ends a run wherever it is. A missing right or a file in the way does so only within `home`: a
+    method may read and write elsewhere, and then the fault is its own. Causes of `error` count as well.
     """
     behind: BaseException | None = error
     while behind is not None:
@@ -83,9 +83,9 @@ def ends_run(error: BaseException, home: Home) -> DiskError | None:
 
 @contextmanager
 def disk_errors(path: Path, *also: Path) -> Iterator[None]:
-    """Raise `DiskError` for what goes wrong with `path`, a folder above it, the paths `also`, or an unnamed file.
+    """Raise `DiskError` for failures of `path`, a folder above it, the paths `also`, or an unnamed file.
 
-    An error that names another file passes as it is: it may be that of a method at work.
+    An error that names another file passes unchanged: it may come from a method at work.
     """
     try:
         yield
@@ -98,7 +98,7 @@ def disk_errors(path: Path, *also: Path) -> Iterator[None]:
 
 
 def check_home(home: Home) -> None:
-    """Raise `DiskError` where the home, or a part of it that is there, is no folder that can be read."""
+    """Raise `DiskError` where the home, or an existing part of it, is no readable folder."""
     for folder in home.folders:
         try:
             folder.stat()
@@ -113,7 +113,7 @@ def check_home(home: Home) -> None:
 
 
 def end_worker(error: DiskError | OSError) -> int:
-    """Say why this worker ends, and return its exit code; raise `error` where it is no failure of a disk."""
+    """Say why this worker ends, and return its exit code; raise `error` if it is no failure of a disk."""
     failure = disk_error(error)
     if failure is None:
         raise error
@@ -122,15 +122,15 @@ def end_worker(error: DiskError | OSError) -> int:
 
 
 def failure_of_worker(stderr: Iterable[str]) -> DiskError:
-    """Return what a worker that ended with `WORKER_EXIT` said on its standard error."""
+    """Return the error that a worker which ended with `WORKER_EXIT` wrote to its standard error."""
     lines = [line.removeprefix(WORKER_MARK).strip() for line in stderr if line.startswith(WORKER_MARK)]
     return DiskError(lines[-1] if lines else f"a disk failed a worker process, which could not say more; {STAYS}")
 
 
 def allocate(file: int, size: int) -> None:
-    """Take the room for `size` bytes of an open file, so that a full disk is known before the work is done.
+    """Reserve `size` bytes for an open file, so that a full disk is noticed before the work is done.
 
-    Where the file system cannot do so nothing happens, and the writes will tell.
+    A file system that cannot reserve space is left alone, and the writes will fail instead.
     """
     if size <= 0 or not hasattr(os, "posix_fallocate"):
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 COMPLETE, USAGE, SOME_FAILED, INCOMPLETE, MISSING = 0, 2, 3, 4, 5
 BRIEF = 60  # characters of a wrong value that a message repeats
-INTERRUPTED = 130  # what a shell makes of Ctrl-C
+INTERRUPTED = 130  # a shell's exit code after Ctrl-C
 
 
 class BenchmarkError(Exception):
@@ -23,7 +23,7 @@ class UsageError(BenchmarkError):
 
 
 class LeftOut(UsageError, ValueError):  # noqa: N818 - it reads as what it says
-    """A configuration of a method leaves out the part that was asked for: it has no text model, say."""
+    """A configuration of a method lacks the requested part: it has no text model, say."""
 
 
 class MissingError(BenchmarkError):
@@ -33,7 +33,7 @@ class MissingError(BenchmarkError):
 
 
 class DataError(MissingError):
-    """A dataset's files do not say what they must; names file, field and remedy."""
+    """A dataset's files have missing or wrong content; the message names file, field and remedy."""
 
 
 class DiskError(MissingError):
@@ -49,13 +49,13 @@ class RecordingError(DataError):
 
 
 class TestSetLockedError(BenchmarkError):
-    """A task asked for what only the scorer may see."""
+    """A task asked for data that only the scorer may see."""
 
     __test__ = False  # not a test, whatever pytest makes of the name
 
 
 def brief(value: object) -> str:
-    """A wrong value as a message repeats it: in one line, cut where it is long."""
+    """Return a wrong value for a message: in one line, cut where it is long."""
     try:
         text = repr(value)
     except ValueError:  # a number of more digits than Python prints
@@ -73,14 +73,14 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def check_choice(where: str, field: str, value: str, choices: Iterable[str]) -> None:
-    """Refuse a value that is none of the `choices` ones."""
+    """Refuse a value that is none of `choices`."""
     choices = list(choices)
     if value not in choices:
         raise UsageError(f"{where}: {field} = {value!r} is unknown{did_you_mean(value, choices)}")
 
 
 def no_label_set(dataset: str, name: str, label_sets: Iterable[str]) -> str:
-    """Say that a dataset lacks a label set, or that it has none at all."""
+    """Return the sentence that a dataset lacks a label set, or has none at all."""
     label_sets = list(label_sets)
     if not label_sets:
         return f"{dataset} has no label sets, so no {name!r}: its reports serve pre-training and report generation"
@@ -88,7 +88,7 @@ def no_label_set(dataset: str, name: str, label_sets: Iterable[str]) -> str:
 
 
 def check_choices(where: str, **options: tuple[object, tuple[str, ...]]) -> None:
-    """Raise one `UsageError` for all options, each given as (value, legal values), that are none of theirs."""
+    """Raise one `UsageError` for all options, each as (value, legal values), whose value is not legal."""
     raise_all(
         [
             f"{name} is {value!r}{did_you_mean(str(value), choices)}; it must be {' or '.join(choices)}"

@@ -1,6 +1,6 @@
-"""Texts of others in files of ours: what a spreadsheet, a browser or LaTeX would execute is made plain text.
+"""Foreign texts in our files: anything that a spreadsheet, a browser or LaTeX would execute becomes plain text.
 
-Row labels, titles, notes and errors come from suites, plug-ins and records, which may be anybody's.
+Row labels, titles, notes and errors come from suites, plug-ins and records, which anybody may have written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLAIN = {"&": "&amp;", "<": "&lt;"}
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A CSV with a head, for people and their spreadsheets: a text that begins like a formula gets ``'`` before it."""
+    """Return a CSV with a head, safe in spreadsheets: a text that begins like a formula gets ``'`` before it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(map(_no_formula, columns))
@@ -37,13 +37,13 @@ def _no_formula(value: Any) -> Any:
 
 
 def markdown_text(text: str) -> str:
-    """`text` within a line of Markdown: no HTML, no link, no image, no new cell and no new line.
+    """Return `text` for a line of Markdown: no HTML, no link, no image, no new cell and no new line.
 
-    Code between backticks stays code; what is made plain within it shows as it is written.
+    Code between backticks stays code, and escapes within it are visible.
     """
     return _MARKS.sub(lambda match: _PLAIN.get(match[0], f"\\{match[0]}"), one_line(text))
 
 
 def markdown_row(cells: Sequence[str]) -> str:
-    """A line of a table, of cells that are Markdown already."""
+    """Return a line of a table, from cells that are Markdown already."""
     return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""The layers of `benchmark.api.Layer`: what each needs of a method, and how a sequence of tokens is shortened."""
+"""The layers of `benchmark.api.Layer`: their demands on a method, and the shortening of token sequences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def layer_missing(layer: str, method: type[Method]) -> str | None:
 
 
 def shortened(tokens: Tensor, most: int) -> Tensor:
-    """``(batch, token, dim)`` -> at most `most` tokens, each the mean of neighbours."""
+    """Shorten ``(batch, token, dim)`` to at most `most` tokens, each the mean of neighbours."""
     if tokens.shape[1] <= most:
         return tokens
     from torch.nn.functional import adaptive_avg_pool1d

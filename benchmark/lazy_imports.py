@@ -1,4 +1,4 @@
-"""Packages that build on the harness, imported when a command asks for them: the harness depends on none."""
+"""Packages that build on the harness, imported only when a command needs them: the harness depends on none."""
 
 from __future__ import annotations
 

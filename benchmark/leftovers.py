@@ -1,8 +1,8 @@
-"""Remove what killed runs left half-written in a home, and nothing that another process is at.
+"""Removal of half-written files of killed runs from a home, but of nothing that another process is writing.
 
-A temporary file or folder is named after the machine and the process that writes it (`benchmark.atomic`). On this
-machine it is left over once that process has ended; of another machine, or of older code, which did not say where it
-ran, when nothing in it has changed for a day.
+A temporary file or folder is named after the machine and the process that writes it (`benchmark.atomic`). From
+this machine it is a leftover once that process has ended. From another machine, or from older code, which named no
+machine, it is one when nothing in it has changed for a day.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DAY = 86400.0  # seconds
 
 
 def remove_leftovers(home: Home) -> list[Path]:
-    """Remove what no process is at any more; return what was removed. What cannot be removed stays.
+    """Remove leftovers and return the removed ones; those that cannot be removed stay.
 
-    To be called before this process writes anything itself.
+    Call this before the process writes anything itself.
     """
     return [path for folder in _folders(home) for path in _leftovers(folder) if _removed(path)]
 
@@ -64,7 +64,7 @@ def _is_left_over(entry: os.DirEntry[str]) -> bool:
 
 
 def _last_change(path: Path) -> float:
-    """Return the time of the last change of a file, or of anything in a folder; now, for what has just gone."""
+    """Return the time of the last change of a file, or of anything in a folder; now, if it has just vanished."""
     try:
         inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
         return max(one.lstat().st_mtime for one in (path, *inside))
@@ -80,7 +80,7 @@ def _is_another_at_work(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # somebody else's
+        pass  # it belongs to somebody else
     return True
 
 

@@ -1,7 +1,7 @@
-"""A lock on a name: one run at a time on a cell, while a second one takes the next cell and comes back.
+"""Locks on names: one run at a time works on a cell; a second one takes the next cell and comes back.
 
-The lock is the operating system's, on a file of the home, so that it goes with the process that holds it, however that
-ends. On a file system without locks every run has every cell to itself, and the store keeps the first record.
+The operating system locks a file of the home, and releases it when the process that holds it ends, for whatever
+reason. On a file system without locks no run excludes another from a cell, and the store keeps the first record.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 @contextmanager
 def locked(folder: Path, key: str) -> Iterator[bool]:
-    """Yield whether the lock `key` is ours while this lasts; False where another process is at it."""
+    """Yield whether this process holds the lock `key` within the context; False where another one does."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / key
     handle = _take(path)
@@ -29,7 +29,7 @@ def locked(folder: Path, key: str) -> Iterator[bool]:
         yield True
     finally:
         with suppress(OSError):
-            path.unlink()  # while it is ours: whoever opened it meanwhile sees that it has gone and opens a new one
+            path.unlink()  # while we hold it: a process that opened it meanwhile notices, and opens a new one
         os.close(handle)
 
 

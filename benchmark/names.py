@@ -1,7 +1,7 @@
-"""Names that become parts of paths: which are refused, and how any text becomes one; texts that stay in one line.
+"""Names that are safe as parts of paths: checks, safe forms of any text, and texts that stay in one line.
 
-Names of suites, methods, tasks, datasets and label sets come from files and plug-ins that others wrote. What holds on
-every file system, in a shell and in LaTeX's ``\\input`` is allowed, and nothing else.
+Names of suites, methods, tasks, datasets and label sets come from files and plug-ins that others wrote. Only names that
+work on every file system, in a shell and in LaTeX's ``\\input`` are allowed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u0
 
 
 def name_problem(name: str) -> str:
-    """Say why `name` cannot be part of a path; empty when it can."""
+    """Return the reason why `name` cannot be part of a path; empty when it can."""
     if not name.strip():
         return "it is empty"
     wrong = dict.fromkeys(letter for letter in name if not (letter.isalnum() or letter in MARKS))
@@ -43,7 +43,7 @@ def check_name(name: str, where: str) -> None:
 
 
 def file_name(text: str, most: int = LONGEST) -> str:
-    """`text` as part of a path, at most `most` bytes: as it is where it can be one, else similar with a digest."""
+    """Return `text` as part of a path, at most `most` bytes: unchanged if possible, else similar with a digest."""
     if not name_problem(text) and len(text.encode()) <= most:
         return text
     similar = re.sub(r"[^\w+-]+", "-", text).strip("-+")
@@ -52,7 +52,7 @@ def file_name(text: str, most: int = LONGEST) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks and without characters that steer a terminal or turn the direction of reading."""
+    """Return `text` without line breaks and characters that steer a terminal or turn the direction of reading."""
     return text if text.isprintable() else "".join(map(_harmless, text))
 
 

@@ -1,4 +1,4 @@
-"""Types of options as their annotations say: whether a value fits, how to say what must be given, and its final form.
+"""Types of options by their annotations: checks of values, descriptions for messages, and final forms.
 
 A value comes from TOML or JSON, so lists stand for tuples and 10.0 may stand for 10. An annotation that is no plain
 type (or cannot be resolved) allows what its default's type allows, and anything where that is None.
@@ -26,7 +26,7 @@ PLAIN |= {Path: "a path", type(None): "none"}
 
 @functools.cache
 def option_types(cls: Callable[..., Any]) -> dict[str, Any]:
-    """Map each constructor argument of `cls` to its type; `Any` where nothing is known."""
+    """Map each constructor argument of `cls` to its type; `Any` where the type is unknown."""
     hints = _hints(cls)
     return {
         parameter.name: _with_default(hints.get(parameter.name, Any), parameter.default)
@@ -35,7 +35,7 @@ def option_types(cls: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _hints(cls: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations; one that cannot be resolved (a name imported for type checkers alone) is left out."""
+    """Return the annotations, without those that cannot be resolved (a name imported for type checkers alone)."""
     if "__signature__" in vars(cls):  # a method of another interpreter, of which only defaults are known
         return {}
     constructor: Any = getattr(cls, "__init__") if isinstance(cls, type) else cls  # noqa: B009 (mypy)
@@ -54,7 +54,7 @@ def _with_default(hint: Any, default: Any) -> Any:
 
 
 def _of_default(default: Any) -> Any:
-    """What a default says where no annotation does."""
+    """Return the type that a default implies where there is no annotation."""
     if default is None or default is inspect.Parameter.empty:
         return Any
     if default is dataclasses.MISSING or isinstance(default, tuple | list | dict):
@@ -83,7 +83,7 @@ def _elements_fit(value: list[Any] | tuple[Any, ...], origin: Any, arguments: tu
 
 
 def _is_of(value: Any, hint: Any) -> bool:
-    """Whether a plain value is of a plain type; other types are not looked into."""
+    """Whether a plain value is of a plain type; other types are not examined."""
     if hint is None or hint is type(None):
         return value is None
     if hint is bool or isinstance(value, bool):
@@ -98,7 +98,7 @@ def _is_of(value: Any, hint: Any) -> bool:
 
 
 def description(hint: Any) -> str:
-    """What must be given, for a message: ``a whole number or none``."""
+    """Describe the expected values for a message: ``a whole number or none``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(description(one) for one in arguments))
@@ -120,7 +120,7 @@ def _of_elements(origin: Any, arguments: tuple[Any, ...]) -> str:
 
 
 def converted(value: Any, hint: Any) -> Any:
-    """A fitting value in its final form: 10.0 is 10 where a whole number is meant."""
+    """Return a fitting value in its final form: 10.0 becomes 10 where a whole number is meant."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return converted(value, next((one for one in arguments if fits(value, one)), Any))

@@ -1,5 +1,5 @@
-"""Where things lie: ECGARENA_HOME for what the harness writes, ECGARENA_DATA for original data sets, ECGARENA_WEIGHTS
-for published weights that have to be fetched by hand."""
+"""Folders of the harness: ECGARENA_HOME for its own files, ECGARENA_DATA for original datasets, ECGARENA_WEIGHTS for
+published weights that have to be fetched by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Home:
         return cls(Path(os.environ.get(HOME_VARIABLE) or "runs").absolute())
 
     def command(self, *words: str) -> str:
-        """``ecgarena retry --home FOLDER``, for a shell; without the option where the command looks here anyway."""
+        """Return a shell command, ``ecgarena retry --home FOLDER``; the default home needs no option."""
         option = [] if self == Home.default() else ["--home", str(self.root)]
         return shlex.join(["ecgarena", *words, *option])
 
@@ -52,17 +52,17 @@ class Home:
 
     @property
     def scratch(self) -> Path:
-        """What unfinished cells keep, so that a killed one goes on: a folder per cell, removed when it is done."""
+        """Return the folder for the state of unfinished cells: a subfolder per cell, removed when it is done."""
         return self.root / "scratch"
 
     @property
     def locks(self) -> Path:
-        """A file for each cell at work, locked by the process that is at it."""
+        """Return the folder with a file for each cell at work, locked by its process."""
         return self.root / "locks"
 
     @property
     def decoders(self) -> Path:
-        """Trained report decoders, shared by cells that differ in how they write alone."""
+        """Return the folder of trained report decoders, shared by cells that differ only in how they write."""
         return self.root / "decoders"
 
     @property
@@ -75,14 +75,14 @@ class Home:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The home and all of its parts, whether they are there or not."""
+        """Return the home and all of its parts, existing or not."""
         names = (self.data, self.features, self.pretrained, self.records, self.subsets, self.fingerprints)
         working = (self.scratch, self.locks, self.decoders, self.slurm, self.leaderboards)
         return (self.root, *names, *working)
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have is none."""
+    """Whether there is such a file; False for a name that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -90,7 +90,7 @@ def is_file(path: Path) -> bool:
 
 
 def user_path(text: str) -> Path:
-    """A path as a user writes it: ``~`` is the home folder, and stays where nobody's home is known."""
+    """Return a path as the user wrote it, with ``~`` replaced by the home folder where that is known."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -98,9 +98,9 @@ def user_path(text: str) -> Path:
 
 
 def dataset_root(name: str, folder: Path | None = None) -> Path | None:
-    """The folder with a dataset's original files: `folder`, or ``$ECGARENA_DATA/NAME``, or None if neither is there.
+    """Return the folder of a dataset's original files: `folder`, else ``$ECGARENA_DATA/NAME`` if it exists, else None.
 
-    A `folder` folder is returned as it is, so that its absence becomes an error about that folder.
+    `folder` is returned even where it does not exist, so that the later error names it.
     """
     if folder is not None:
         return folder
@@ -112,6 +112,6 @@ def dataset_root(name: str, folder: Path | None = None) -> Path | None:
 
 
 def weights_file(method: str, file: str) -> Path | None:
-    """``$ECGARENA_WEIGHTS/METHOD/FILE``, whether it is there or not; None if the variable is not set."""
+    """Return ``$ECGARENA_WEIGHTS/METHOD/FILE``, existing or not; None if the variable is not set."""
     base = os.environ.get(WEIGHTS_VARIABLE)
     return Path(base) / method / file if base else None

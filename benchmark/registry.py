@@ -31,7 +31,7 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator: ``@METHODS.register("merl")`` in ``methods/merl.py``."""
+        """Return a class decorator: ``@METHODS.register("merl")`` in ``methods/merl.py``."""
 
         def add(cls: type[T]) -> type[T]:
             check_name(name, f"the name of the {self.kind} {cls.__module__}.{cls.__qualname__}")
@@ -50,11 +50,11 @@ class Registry(Generic[T]):
         return add
 
     def names(self) -> list[str]:
-        """All names, built-in ones and plug-ins, without importing any of them."""
+        """Return all names, built-in ones and plug-ins, without importing any of them."""
         return sorted({*self._files(), *self._plugins(), *self._classes})
 
     def origin(self, name: str) -> str:
-        """Where a name comes from: ``"built-in"``, or the distribution of the plug-in."""
+        """Return the origin of a name: ``"built-in"``, or the distribution of the plug-in."""
         if name in self._files():
             return "built-in"
         plugin = self._plugins().get(name)
@@ -68,7 +68,7 @@ class Registry(Generic[T]):
         return f"{plugin.dist.name} {plugin.dist.version}" if plugin is not None and plugin.dist else ""
 
     def conflicts(self) -> list[str]:
-        """A sentence for each plug-in whose name is taken; nothing is imported."""
+        """Return a sentence for each plug-in whose name is taken; nothing is imported."""
         problems, first = [], dict[str, EntryPoint]()
         for point in entry_points(group=self.group):
             who = f"the {self.kind} {point.name!r} of {_distribution(point)}"
@@ -80,7 +80,7 @@ class Registry(Generic[T]):
         return problems
 
     def registered(self, name: str) -> type[T] | None:
-        """The class called `name` if it is at hand already; nothing is imported."""
+        """Return the class called `name` if it is registered already, else None; nothing is imported."""
         return self._classes.get(name)
 
     def get(self, name: str) -> type[T]:

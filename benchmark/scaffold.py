@@ -1,6 +1,6 @@
-"""Files for a new method, task or dataset: in a checkout at their places, elsewhere as a package of its own.
+"""Files for a new method, task or dataset: in the right places of a checkout, elsewhere as a package of their own.
 
-The templates in ``benchmark/templates`` are whole files that work as they are; `NAME` is all that is filled in.
+The templates in ``benchmark/templates`` are complete, working files; only `NAME` is filled in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEMOS = {"method": "demo", "task": "task_demo"}  # a dataset's own files are nee
 
 
 def plan_files(kind: str, name: str, out: Path | None) -> dict[Path, str]:
-    """Path and text of every file to write; all that is in the way is one `UsageError`."""
+    """Return path and text of every file to write; one `UsageError` lists all obstacles of a kind."""
     root = out if out is not None else Path.cwd()
     problems = _name_problems(kind, name)
     if out is None and not _is_checkout(root):
@@ -45,12 +45,12 @@ def write_files(files: dict[Path, str]) -> None:
 
 
 def class_name(name: str) -> str:
-    """``my_method`` -> ``MyMethod``."""
+    """Return the class name of a snake-case name: ``my_method`` -> ``MyMethod``."""
     return "".join(word.capitalize() for word in name.split("_"))
 
 
 def next_steps(kind: str, name: str, out: Path | None) -> list[str]:
-    """What to type next, in this order."""
+    """Return the commands to type next, in order."""
     steps = [] if out is None else [["pip", "install", "--no-deps", "-e", str(out)]]
     steps.append(["ecgarena", "check", name])
     if kind in DEMOS:

@@ -1,6 +1,6 @@
-"""Standard streams that cost no result: closed ones, a full device, a reader that goes away, letters that are missing.
+"""Robust standard streams: closed ones, a full device, a reader that goes away or missing letters cost no result.
 
-A command does its work, writes its files and returns its exit code whatever becomes of what it prints.
+A command does its work, writes its files and returns its exit code even if its output is lost.
 """
 
 from __future__ import annotations
@@ -77,17 +77,17 @@ class Output:
 
     @property
     def reader_gone(self) -> bool:
-        """Whether nobody reads stdout any more, so that a command that only prints may end."""
+        """Whether stdout has lost its reader, so that a command that only prints may end."""
         return self.stdout is not None and self.stdout.error is not None
 
     @property
     def failure(self) -> OSError | None:
-        """The error that lost a part of stdout or stderr; a reader that went away lost nothing it wanted."""
+        """Return the error that lost a part of stdout or stderr; a reader that went away is no such error."""
         errors = (guard.error for guard in (self.stdout, self.stderr) if guard and guard.error)
         return next((error for error in errors if error.errno != errno.EPIPE), None)
 
     def exit_code(self, code: int) -> int:
-        """`code`, or that of a missing environment where a complete answer did not get out."""
+        """Return `code`, or the code of a missing environment where a complete answer could not be written."""
         return MISSING if code == COMPLETE and self.failure else code
 
 
@@ -95,13 +95,13 @@ _outputs: list[Output] = []  # of the command that runs
 
 
 def reader_gone() -> bool:
-    """Whether the running command prints to nobody (``ecgarena status --watch | head -3``)."""
+    """Whether the output of the running command has lost its reader (``ecgarena status --watch | head -3``)."""
     return any(output.reader_gone for output in _outputs)
 
 
 @contextmanager
 def safe_streams() -> Iterator[Output]:
-    """Guard stdin, stdout and stderr of this process; streams that somebody put in their place stay as they are."""
+    """Guard stdin, stdout and stderr of this process; streams that replace them stay unchanged."""
     _fill_closed_descriptors()
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 (as long as the process)
@@ -121,7 +121,7 @@ def safe_streams() -> Iterator[Output]:
 
 
 def guarded(command: Callable[..., int]) -> Callable[..., int]:
-    """Decorator: run a command within `safe_streams` and let a lost answer show in its exit code."""
+    """Decorate a command: run it within `safe_streams` and show a lost answer in its exit code."""
 
     @functools.wraps(command)
     def run(*arguments: Any) -> int:
@@ -140,7 +140,7 @@ def guarded(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _guard(stream: TextIO | None, own: TextIO | None) -> tuple[TextIO, _Guarded | None]:
-    """`stream` over a guard, and the guard; `stream` as it is where it is none of this process' own."""
+    """Return `stream` over a guard, and the guard; a stream that is not this process's own stays unchanged."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8"), None  # noqa: PTH123 (as long as the process)
     if stream is not own or not isinstance(stream, io.TextIOWrapper):
@@ -160,7 +160,7 @@ def _guard(stream: TextIO | None, own: TextIO | None) -> tuple[TextIO, _Guarded 
 
 
 def _fill_closed_descriptors() -> None:
-    """Open what cron or a daemon closed as /dev/null: else the next file takes the number, and output lands in it."""
+    """Open closed standard descriptors as /dev/null: else the next file would take the number and receive output."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""TOML that a user wrote: files and single values. What no part of a key can be is refused with its place.
+"""TOML from users: files and single values. Values that cannot be part of a key are refused with their place.
 
 TOML knows more than the harness does: dates, NaN, infinity, whole numbers of any length. A value is plain when it is a
 text, a finite number, true or false, or a list or table of these.
@@ -19,7 +19,7 @@ LARGEST = 2**63  # whole numbers beyond fit neither TOML's own definition nor nu
 
 
 def read_toml(path: Path, kind: type[BenchmarkError] = UsageError) -> dict[str, Any]:
-    """Parse a file; raise `kind` with the file's name where it cannot be read. The values may be no plain ones yet."""
+    """Parse a file; raise `kind` with the file's name where it cannot be read. Values may not be plain yet."""
     try:
         return parse_toml(path.read_text("utf-8"))
     except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are kinds of it
@@ -29,7 +29,7 @@ def read_toml(path: Path, kind: type[BenchmarkError] = UsageError) -> dict[str, 
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """As `tomllib.loads`; brackets without end are a ValueError too, as every other mistake."""
+    """Parse as `tomllib.loads` does, but raise ValueError for nesting too deep as well, as for other mistakes."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -41,7 +41,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """Read the right side of ``--set key=value`` as TOML; anything that is no TOML value is a text.
+    """Read the right side of ``--set key=value`` as TOML; anything else is a text.
 
     Raises ValueError for a value that TOML's parser cannot hold: too many digits or brackets.
     """
@@ -53,7 +53,7 @@ def parse_value(text: str) -> Any:
 
 
 def value_problems(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:
-    """A sentence for everything in `value` that is not plain, with its place (``methods.0.config.width``)."""
+    """Yield a sentence for everything in `value` that is not plain, with its place (``methods.0.config.width``)."""
     if not isinstance(value, dict | list):
         if problem := _problem(value):
             yield f"{where}: {problem}"
@@ -69,7 +69,7 @@ def value_problems(value: Any, where: str = "", depth: int = 0) -> Iterator[str]
 
 
 def _problem(value: Any) -> str:
-    """Say why a value that holds no others is not plain; empty when it is."""
+    """Return the reason why a single value is not plain; empty when it is."""
     kind = type(value)
     if kind is str and not _is_text(value):
         return f"{brief(value)} holds half a character (a byte that is no UTF-8)"
@@ -85,7 +85,7 @@ def _problem(value: Any) -> str:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it can be written to a file: Python keeps bytes that are no UTF-8 as halves of characters."""
+    """Whether a text can be written to a file: Python keeps bytes that are no UTF-8 as halves of characters."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -49,7 +49,7 @@ batch_size = 32
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible():
-    """A shell starts its background jobs with SIGINT ignored, and so would the tests of Ctrl-C be, in `make test &`."""
+    """Restore SIGINT, which shells ignore in background jobs, so that the tests of Ctrl-C pass in `make test &`."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -57,7 +57,7 @@ def interruptible():
 
 @pytest.fixture
 def shared() -> Path:
-    """The reference material with real recordings; tests that need it skip where it is absent."""
+    """Return the folder of real reference recordings; tests that need it skip where it is absent."""
     if not (SHARED / "data").is_dir():
         pytest.skip(f"needs the reference material: {SHARED} is not there (set ECGARENA_SHARED)")
     return SHARED
@@ -65,7 +65,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty home, with no dataset folders known."""
+    """Return an empty home, with no dataset folders known."""
     from benchmark.paths import DATA_VARIABLE, HOME_VARIABLE, Home
 
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
@@ -75,7 +75,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def synthetic_home(tmp_path_factory):
-    """A home with the tiny suite's dataset prepared; tests copy from it or only read."""
+    """Return a home with the tiny suite's dataset prepared; tests copy it or only read it."""
     from benchmark.data.store.preparation import prepare
     from benchmark.paths import Home
 
@@ -86,7 +86,7 @@ def synthetic_home(tmp_path_factory):
 
 @pytest.fixture
 def prepared_home(home, synthetic_home):
-    """A home of its own with the tiny suite's dataset prepared."""
+    """Return a separate home with the tiny suite's dataset prepared."""
     import shutil
 
     shutil.copytree(synthetic_home.data, home.data)
@@ -95,7 +95,7 @@ def prepared_home(home, synthetic_home):
 
 @pytest.fixture
 def reseal():
-    """Give the changed files of a store new checksums and its manifest other fields, as if it had been prepared so."""
+    """Update a store's checksums, and set manifest fields, as if it had been prepared with the changed files."""
     import csv
     import json
 
@@ -120,7 +120,7 @@ def reseal():
 
 @pytest.fixture
 def as_prepared_before():
-    """Take away from a store what older versions did not write: checksums, sizes, the manifest's seal, later counts."""
+    """Remove the parts of a store that older versions lacked: checksums, sizes, the manifest's seal, later counts."""
     import json
 
     def work(folder: Path, **fields) -> None:
@@ -189,7 +189,7 @@ def fill():
 
 @pytest.fixture
 def damage():
-    """A function that damages a file in one of the ways in which disks, copies, kills and people do, by a seed."""
+    """Return a function that damages a file, by a seed, as disks, copies, kills and people do."""
     import numpy as np
 
     def apply(path: Path, seed: int) -> str:

@@ -156,7 +156,7 @@ def test_a_home_that_cannot_be_read_is_named():
 
 
 def _as_nobody(action):
-    """The error that an action ends with, for a user without special rights."""
+    """Return the error of an action for a user without special rights."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -196,7 +196,7 @@ def test_a_run_on_a_full_disk_ends_with_one_sentence_and_no_cell_has_failed(
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 1 MB."""
+    """Return the folder of a file system of 1 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True)

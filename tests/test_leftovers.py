@@ -1,4 +1,4 @@
-"""What killed runs left half-written is removed by the next run; what a process is at stays."""
+"""Half-written files of killed runs are removed by the next run; files of running processes stay."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from benchmark.leftovers import DAY, remove_leftovers
 
 @pytest.fixture
 def dead_process():
-    """The number of a process that has ended."""
+    """Return the number of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid

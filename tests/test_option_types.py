@@ -1,4 +1,4 @@
-"""Options by their annotations: what fits, what is said of what does not, and what becomes of what does."""
+"""Options by their annotations: which values fit, messages for the others, and final forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README shows works: the method in one file, and every command's name and options."""
+"""The examples of the README work: the method in one file, and every command's name and options."""
 
 import re
 import shlex

@@ -11,7 +11,7 @@ from benchmark.registry import METHODS, Registry
 
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
-    """A distribution `acme` with one good and one broken method, as pip would install it."""
+    """Install a distribution `acme` with one good and one broken method, as pip would."""
     (tmp_path / "acme_good.py").write_text("from benchmark.testing import FakeMethod\nclass Acme(FakeMethod): pass\n")
     (tmp_path / "acme_bad.py").write_text("import no_such_library\n")
     info = tmp_path / "acme-1.0.dist-info"

@@ -1,4 +1,4 @@
-"""Build a method from its configuration, deterministic in its seed, with its weights or not at all."""
+"""Construction of a method from its configuration: deterministic in the seed, with its weights or not at all."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
     if weights is not None:
         load_weights(method, weights)
     if isinstance(method, torch.nn.Module):
-        # weights also come with the constructor, from wherever its author reads them
+        # a constructor may load weights by itself, so they are checked as well
         values.refuse(values.look_at_method(method), f"the method {name} as built with {config}")
         method.to(device).eval()
     return method
 
 
 def checked_device(device: str | None) -> str:
-    """The device to work on: `device`, or cuda where there is one."""
+    """Return `device` if it can be used; without one, "cuda" where torch sees a GPU, else "cpu"."""
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

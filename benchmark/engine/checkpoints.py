@@ -1,4 +1,4 @@
-"""Weights in files: strict and finite or not at all, written in one move; pickle never without weights_only."""
+"""Weights in files: strict and finite or refused, written in one move; pickle never without weights_only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.weights.torch_files import human
 
 WRAPPERS = ("model_state_dict", "model", "state_dict")  # where a checkpoint may keep its state dict
 SPREAD = 16  # tensors may share their numbers (tied weights, a layer used twelve times): their sizes over the file's
-SMALL = 1 << 20  # bytes that the tensors of a tiny file may have all the same
+SMALL = 1 << 20  # bytes that tensors may have beyond that, so that tiny files pass
 MOST_KEYS = 8  # keys listed per kind of mismatch
 
 
@@ -37,7 +37,7 @@ def load_weights(method: Method, path: Path) -> None:
 
 
 def load_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Load a state dict as `load_weights` does a file; `source` says in errors where it comes from."""
+    """Load a state dict with the checks of `load_weights`; errors name `source` as its origin."""
     own = module.state_dict()
     extra = {key for key in own if key.endswith("_extra_state")}  # its size is its content: not compared
     problems = _list_keys("is missing", [key for key in own if key not in state])

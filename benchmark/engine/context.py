@@ -1,4 +1,4 @@
-"""What a task sees of a cell: signals, reports and labels of train and validation, and of test the signals alone."""
+"""A task's view of a cell: signals, reports and labels of train and validation, but only the signals of test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from benchmark.registry import METHODS
 
 @dataclass(frozen=True)
 class CellInputs:
-    """All that a cell is computed from."""
+    """Everything that a cell is computed from."""
 
     data: PreparedDataset
     rows: LabelledRows
@@ -45,8 +45,8 @@ class CellInputs:
     training: Mapping[str, Any] | None = None  # the suite's options for methods that are trained end to end
     extracted: np.ndarray | None = None  # rows of the dataset that features are computed for; None: all
     condition: SignalCondition = field(default_factory=SignalCondition)
-    source_dataset: CellContext | None = None  # of a task that learns from another dataset
-    scratch: Path | None = None  # the folder of what a killed cell goes on from
+    source_dataset: CellContext | None = None  # for a task that learns from another dataset
+    scratch: Path | None = None  # folder of the state from which a killed cell goes on
 
 
 class CellContext:
@@ -66,19 +66,19 @@ class CellContext:
 
     @property
     def method(self) -> Method:
-        """The method with the cell's weights, built and loaded on first use."""
+        """Return the method with the cell's weights, built and loaded on first use."""
         return self._handle.method
 
     @property
     def source_dataset(self) -> CellContext:
-        """The other dataset that the task learns from (`Task.learns_from`), its test labels as locked as the cell's."""
+        """Return the other dataset that the task learns from (`Task.learns_from`); its test labels are locked too."""
         if self._inputs.source_dataset is None:
             raise BenchmarkError("this task learns from the cell's own dataset; it names no other one")
         return self._inputs.source_dataset
 
     @property
     def cost(self) -> dict[str, float]:
-        """Parameters, FLOPs and seconds per recording of the features that the task has asked for."""
+        """Return parameters, FLOPs and seconds per recording of the features that the task has requested."""
         costs = [stored_cost(path) for path in sorted(self._passes)]
         other = self._inputs.source_dataset
         return merge_costs([*costs, other.cost] if other else costs)
@@ -104,7 +104,7 @@ class CellContext:
         return list(self._data.record_ids[self._rows.rows[split]])
 
     def candidate_reports(self) -> list[str]:
-        """Return the different texts among the reports of test, sorted: nothing says which recording one belongs to."""
+        """Return the distinct test reports, sorted, so that nothing reveals which recording one belongs to."""
         texts: dict[str, str] = {}
         for report in self._data.reports[self._rows.rows["test"]]:
             key = report_key(report)
@@ -112,7 +112,7 @@ class CellContext:
         return [texts[key] for key in sorted(texts) if key]
 
     def subset(self, fraction: float, seed: int, rule: str = "patients") -> tuple[np.ndarray, dict[str, Any]]:
-        """Draw the labelled part of train; its manifest is kept for whoever wants to use it elsewhere.
+        """Draw the labelled part of train, and keep its manifest so that it can be used elsewhere.
 
         Returns ascending positions in train, and a summary of them as JSON. `rule` is "patients" (see `draw`),
         "recordings" (drawn evenly, without regard to patients and labels) or "merl", which draws as MERL's code does
@@ -156,7 +156,7 @@ class CellContext:
         return SplitSignals(self._read_as(split), rows[indices], None if labels is None else labels[indices], spec)
 
     def _read_features(self, split: str, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-        """Everything that one pass over the signals gives, and where in it the split's recordings are."""
+        """Return the features of one pass over the signals, and the rows of the split's recordings in them."""
         rows = self._pass_over(split)
         folder = self._inputs.home.features
         features = cached_features(self._handle, layer, self._read_as(split), rows, folder, self.on_event)
@@ -164,11 +164,11 @@ class CellContext:
         return features, np.searchsorted(rows, self._rows.rows[split])
 
     def _read_as(self, split: str) -> PreparedDataset:
-        """The recordings as this cell's condition has a split read."""
+        """Return the recordings of a split under this cell's signal condition."""
         return self._perturbed if self._condition.holds(split) else self._data
 
     def _pass_over(self, split: str) -> np.ndarray:
-        """The rows of one pass over the signals: those of test alone when the condition is for test alone."""
+        """Return the rows of one pass over the signals: only those of test when the condition is for test alone."""
         if self._condition.holds(split) and not self._condition.holds("train"):
             return self._extracted[self._data.splits[self._extracted] == split]
         return self._extracted
@@ -176,7 +176,7 @@ class CellContext:
     # --- training ---
 
     def fresh_method(self, seed: int) -> Method:
-        """Build a method of its own, to be changed: with the cell's weights, else with random ones from `seed`."""
+        """Build a separate method that may be changed: with the cell's weights, else with random ones from `seed`."""
         return self._handle.fresh(seed)
 
     def train_and_choose(
@@ -195,11 +195,11 @@ class CellContext:
     # --- where work is kept, and how far it is ---
 
     def scratch(self, name: str) -> Path | None:
-        """Return where this cell may keep what a killed run goes on from; None where nothing is kept."""
+        """Return the folder in which this cell may keep its state for a restart; None where nothing is kept."""
         return self._inputs.scratch / name if self._inputs.scratch else None
 
     def decoder_file(self, recipe: Mapping[str, Any]) -> Path:
-        """Return where what was learnt by `recipe` from the cell's train and val is kept for other cells."""
+        """Return the file that shares a decoder trained by `recipe` on the cell's train and val with other cells."""
         rows = [list(map(int, self._rows.rows[split])) for split in ("train", "val")]
         read = self._condition.to_json() if self._condition.holds("train") else None
         data = [self._data.digest, read, digest(rows)]
@@ -207,5 +207,5 @@ class CellContext:
         return self._inputs.home.decoders / f"{self._handle.name}-{digest(parts)}.pt"
 
     def progress(self, text: str, done: int, total: int, values: Mapping[str, float] | None = None) -> None:
-        """Tell how far the work is."""
+        """Report how far the work is."""
         self.on_event(Event("step", text, done, total, dict(values or {})))

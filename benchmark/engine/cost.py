@@ -1,4 +1,4 @@
-"""What features cost per recording: parameters, floating point operations, seconds.
+"""Cost of features per recording: parameters, floating point operations, seconds.
 
 FLOPs are those of matrix products and convolutions in one forward pass of one recording, as torch counts them
 (``torch.utils.flop_counter``, a multiplication and an addition are two); methods that are no torch modules have none.
@@ -17,7 +17,7 @@ from benchmark.external.method import ExternalMethod
 
 
 def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor) -> dict[str, float]:
-    """``parameters`` of the whole method and ``flops`` of `function` on one recording ``(1, lead, time)``."""
+    """Return ``parameters`` of the whole method and ``flops`` of `function` on one recording ``(1, lead, time)``."""
     if isinstance(method, ExternalMethod):  # its operations cannot be counted from here
         return {} if method.parameter_count is None else {"parameters": method.parameter_count}
     if not isinstance(method, torch.nn.Module):
@@ -29,7 +29,7 @@ def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor
 
 
 def merge_costs(costs: list[dict[str, float]]) -> dict[str, float]:
-    """Of several passes over the same recordings: the largest model, all operations, all seconds."""
+    """Merge the costs of several passes: maximum of parameters, sums of FLOPs and seconds."""
     if not costs:
         return {}
     totals = {name: sum(cost.get(name, 0) for cost in costs) for name in ("flops", "feature_seconds")}

@@ -1,4 +1,4 @@
-"""The loss curves of a training as a figure: one panel per loss, training and validation together."""
+"""Figure of a training's loss curves: one panel per loss, training and validation together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(history: list[dict[str, float]], path: Path, title: str, best_epoch: fl
                 panel.axvline(best_epoch, color="0.5", linestyle=":", label="kept")
             panel.set(title=name, xlabel="epoch")
             panel.legend(fontsize="small")
-        for panel in list(panels):  # what is left of the iterator: places without a loss
+        for panel in list(panels):  # the remaining panels have no loss to show
             panel.set_axis_off()
         figure.suptitle(title)
         metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}

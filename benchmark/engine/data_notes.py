@@ -1,4 +1,4 @@
-"""Notes on the data behind a number: recordings without a label, and the warnings of what taught the method."""
+"""Notes on the data behind a number: unlabelled recordings, and the warnings of the training datasets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.planning.plan import Cell
 
 
 def data_notes(cell: Cell, group_data: GroupData) -> list[str]:
-    """Return the notes of a cell on its data, without the warnings of its own dataset."""
+    """Return the notes on a cell's data, without the warnings of its own dataset."""
     data = group_data.data(cell.spec.dataset, cell.spec.dataset_config)
     notes = [data.unlabelled(cell.spec.label_set)]
     for teacher in _teachers(cell, group_data):
@@ -21,7 +21,7 @@ def data_notes(cell: Cell, group_data: GroupData) -> list[str]:
 
 
 def _teachers(cell: Cell, group_data: GroupData) -> list[PreparedDataset]:
-    """Return the prepared datasets that taught the weights or the probe; those of other machines are not here."""
+    """Return the datasets that trained the weights or the probe, as far as they are prepared on this machine."""
     teachers = []
     for exposure in sources_of(cell).exposures:
         if exposure.config is None:

@@ -1,6 +1,6 @@
 """Training on several processes, with the result that one process would have had.
 
-Every process holds the whole method and a shard of each global batch. What makes them one training: losses see
+Every process holds the whole method and a shard of each global batch. They act as one training: losses see
 gathered rows (``methods/nn/gather.py``), BatchNorm takes the statistics of the global batch, gradients are
 averaged once per optimiser step, and every decision (stop, NaN) is taken together. Gradients are averaged here
 and not by torch's DistributedDataParallel, whose buckets are laid out anew after its first step: the sums of a
@@ -45,9 +45,9 @@ def size() -> int:
 
 @contextmanager
 def process_group(device: str) -> Iterator[str]:
-    """Join the processes that torchrun's or submitit's variables describe, if any; yields this one's device.
+    """Join the processes that torchrun's or submitit's variables describe, if any; yield this process's device.
 
-    RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who belongs together, LOCAL_RANK which GPU is ours.
+    RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT describe the group, LOCAL_RANK names our GPU.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield device
@@ -67,7 +67,7 @@ def process_group(device: str) -> Iterator[str]:
 
 
 def everyone(value: T) -> list[T]:
-    """The `value` of every process, by rank."""
+    """Return the `value` of every process, by rank."""
     if not active():
         return [value]
     values: list[Any] = [None] * size()
@@ -76,7 +76,7 @@ def everyone(value: T) -> list[T]:
 
 
 def mean(numbers: Tensor) -> Tensor:
-    """Mean over processes of a tensor that has the same shape on each."""
+    """Return the mean over processes of a tensor that has the same shape on each."""
     if active():
         dist.all_reduce(numbers)
         numbers /= size()
@@ -84,7 +84,7 @@ def mean(numbers: Tensor) -> Tensor:
 
 
 def shard(positions: np.ndarray) -> np.ndarray:
-    """This process's part of a global batch: contiguous, in the order of ranks, as `gather` puts it together again."""
+    """Return this process's part of a global batch: contiguous, in the order of ranks, as `gather` expects it."""
     if len(positions) % size():
         raise UsageError(
             f"a batch of {len(positions)} cannot be divided among {size()} processes; batch_size counts the global "
@@ -119,7 +119,7 @@ def average_gradients(weights: Sequence[nn.Parameter]) -> None:
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Neighbours of one type, up to `BUCKET` elements."""
+    """Yield neighbouring gradients of one type, up to `BUCKET` elements in all."""
     bucket: list[Tensor] = []
     for gradient in gradients:
         full = sum(g.numel() for g in bucket) + gradient.numel() > BUCKET
@@ -133,7 +133,7 @@ def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def global_batch_norm(module: nn.Module) -> Iterator[None]:
-    """While this lasts, BatchNorm layers in train mode see the global batch; on any device.
+    """Let BatchNorm layers in train mode see the global batch within this context, on any device.
 
     torch's own SyncBatchNorm works on GPUs only and replaces the layers, hence the subclasses that methods use.
     """
@@ -148,7 +148,7 @@ def global_batch_norm(module: nn.Module) -> Iterator[None]:
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over processes; backward, the sum of their gradients."""
+    """Sum over processes; its backward pass sums their gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ class _Sum(torch.autograd.Function):
 
 
 def _global_batch_norm(layer: _BatchNorm, x: Tensor) -> Tensor:
-    """``(batch, channel, ...)`` -> the same shape, normalised over the batches of all processes."""
+    """Normalise ``(batch, channel, ...)`` over the batches of all processes."""
     if not layer.training:
         return type(layer).forward(layer, x)
     others = [0, *range(2, x.ndim)]
@@ -187,7 +187,7 @@ def _global_batch_norm(layer: _BatchNorm, x: Tensor) -> Tensor:
 
 
 def refuse_differences(module: nn.Module) -> None:
-    """All processes must start from the same state; a difference would train one method per process."""
+    """Refuse processes that start from different states: each would train a method of its own."""
     if not active():
         return
     total = hashlib.sha256()

@@ -1,7 +1,7 @@
 """Events from a worker process to the one that started it, as JSON lines over the worker's standard output.
 
-The worker keeps that stream for itself: whatever a method or a library prints goes to its standard error, so that no
-printed line is taken for an event.
+The worker keeps that stream for itself: output of methods and libraries goes to its standard error, so that no printed
+line is taken for an event.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def parse_event(line: str) -> Event | None:
 
 
 def forward(line: str, on_event: Callable[[Event], None]) -> None:
-    """Hand on the event of a line; what is none is shown as a note."""
+    """Forward the event of a line; a line that is no event is shown as a note."""
     on_event(parse_event(line) or Event("note", line.rstrip()))

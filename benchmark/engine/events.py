@@ -1,4 +1,4 @@
-"""What a run tells while it works, and two ways to show it: bars on a terminal, plain lines elsewhere.
+"""Events of a run at work, and two ways to show them: bars on a terminal, plain lines elsewhere.
 
 Both write to stderr: stdout is for the result.
 """
@@ -20,7 +20,7 @@ class ParentGoneError(BaseException):
 
 @dataclass(frozen=True)
 class Event:
-    """What happened.
+    """One thing that happened during a run.
 
     `kind` is "note" (text), "step" (done of total in `text`, with named `values`), "begin" (a cell is at work, its key
     is the `status`) or "cell" (a finished one).
@@ -41,11 +41,11 @@ EventSink = Callable[[Event], None]
 
 
 def discard_event(event: Event) -> None:
-    """Tell nobody."""
+    """Ignore an event."""
 
 
 def notes_to(on_event: EventSink) -> Callable[[str], None]:
-    """Return a function that tells a sentence as a note."""
+    """Return a function that sends a sentence as a note."""
     return lambda text: on_event(Event("note", text))
 
 
@@ -76,7 +76,7 @@ class LineReporter:
         self._print(f"{time.strftime('%H:%M:%S')} {describe(event)}")
 
     def _print(self, line: str) -> None:
-        """A reader of the log who goes away, or a closed stream, is no error of the run: it goes on without a log."""
+        """Print a line; when the stream is closed or has no reader, the run goes on without a log."""
         if self.gone:
             return
         try:
@@ -135,7 +135,7 @@ class BarReporter:
 
 
 def naming_row(row: str, method: str, on_event: EventSink) -> EventSink:
-    """Put the row before progress and notes where it is not called as its method: several rows may share one."""
+    """Put the row before progress and notes where its name is not the method's: several rows may share one."""
     if row == method:
         return on_event
 
@@ -161,7 +161,7 @@ def counting_cells(on_event: EventSink, total: int) -> EventSink:
 
 
 def describe(event: Event) -> str:
-    """The event as text; a message of others steers no terminal."""
+    """Return the event as text, without characters that could steer a terminal."""
     text = "\n".join(map(one_line, event.text.split("\n")))
     values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
     if event.kind == "step":
@@ -174,7 +174,7 @@ def describe(event: Event) -> str:
 
 
 def reporter(quiet: bool = False, verbose: bool = False) -> LineReporter | BarReporter:
-    """Bars on a terminal, lines elsewhere."""
+    """Return a reporter: bars on a terminal, lines elsewhere."""
     if not quiet and sys.stderr is not None and sys.stderr.isatty():
         return BarReporter(verbose)
     return LineReporter(quiet=quiet, verbose=verbose)

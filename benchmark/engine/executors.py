@@ -1,4 +1,4 @@
-"""Where jobs run: in this process, or in processes of their own. `Executor` is what slurm/ implements too."""
+"""Executors: groups of cells run in this process or in processes of their own; slurm/ implements `Executor` too."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ STDERR_TAIL = 30  # lines kept of a worker that died
 
 
 class Executor(ABC):
-    """Runs groups of cells; every cell ends as a record in the store, whatever happens to its group."""
+    """A runner of groups of cells; every cell ends as a record in the store, whatever happens to its group."""
 
     @abstractmethod
     def run(self, groups: Sequence[CellGroup], home: Home, device: str, on_event: EventSink) -> Counter[str]:
         """Run all groups and return how many cells ended in which status."""
 
     def not_in_flight(self, cells: Sequence[Cell], home: Home) -> list[Cell]:
-        """Return those of `cells` that are not under way already, queued or running on a cluster."""
+        """Return the `cells` that are not under way already, queued or running on a cluster."""
         return list(cells)
 
 
@@ -112,7 +112,7 @@ class ProcessesExecutor(Executor):
 def _account(
     group: CellGroup, home: Home, start: int, code: int, stderr: list[str], on_event: EventSink
 ) -> Counter[str]:
-    """Count the records that were written since a worker `start`; cells that it left without one failed with it."""
+    """Count the records written since `start` of a worker; cells that it left without one are stored as failed."""
     store, outcomes = Store(home.records), Counter[str]()
     reason = f"the worker ended with exit code {code} before it had finished this cell"
     if code < 0:
@@ -131,7 +131,7 @@ def _account(
 
 
 def executor(name: str, workers: int | None = None, **options: Any) -> Executor:
-    """Return the executor called `name`; `options` go to one that another package brings."""
+    """Return the executor called `name`; `options` go to an executor from another package."""
     choices: dict[str, Callable[[], Executor]] = {
         "inline": InlineExecutor,
         "processes": lambda: ProcessesExecutor(workers),

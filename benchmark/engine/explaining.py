@@ -1,4 +1,4 @@
-"""From this project's number to a published one, a quirk at a time: the steps from a finished cell.
+"""Steps from this project's number to a published one, each changing one detail of the protocol.
 
 Each step is a cell of its own: stored, resumed and cached as any other, under the protocol that its task names.
 """
@@ -29,7 +29,7 @@ def explain(
     """Run every step from the cell to the published protocol and return a row for each, the cell itself first.
 
     `changes` are fields set on every step (epochs, say); `weights` the checkpoint that the cell was made with.
-    Raises `UsageError` for a cell that is not done, whose task has no such steps, or whose weights are others.
+    Raises `UsageError` for a cell that is not done, whose task has no such steps, or that has other weights.
     """
     spec = RunSpec(**record.spec)
     task = TASKS.get(spec.task)(**spec.task_config)
@@ -78,7 +78,7 @@ def _row(change: str, record: RunRecord) -> dict[str, Any]:
 
 
 def _with_differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to each step with a value how far it is from the last one that has one."""
+    """Add to each step its difference from the previous step, skipping steps without a value."""
     last = None
     for row in rows:
         value = row.get("value")

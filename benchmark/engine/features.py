@@ -1,7 +1,7 @@
 """The feature cache: one pass over the signals per (weights, dataset, layer), shared by all cells.
 
 A file is named after the digest of everything that shapes its content, appears in one move and is verified by its
-checksum before a process first uses it. What is damaged is made anew, with a sentence that says so.
+checksum before a process first uses it. A damaged file is made anew, and a sentence says so.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def cached_features(
 ) -> np.memmap:
     """Return ``(len(rows), dim)`` float32, read-only and memory-mapped; the method is built only if it must be.
 
-    A sequence is ``(len(rows), token, dim)``, a short one float16, and written as it comes: it may be larger than the
+    A sequence is ``(len(rows), token, dim)``, a short one float16, and written batch by batch: it may exceed the
     memory. The signal form, being part of the method, is in the handle's identity.
     """
     identity, precision, device = handle.identity, handle.precision, handle.device
@@ -49,7 +49,7 @@ def cached_features(
     with FileLock(path.with_suffix(".lock")):
         if not _is_usable(path, len(rows), notes_to(on_event)):
             start = time.monotonic()
-            plain = handle.method  # its operations can be counted, those of a faster form cannot
+            plain = handle.method  # operations can be counted in this form, but not in a faster one
             ready = plain.for_inference(precision)
             first_look(plain, ready, layer, data, rows, device, precision)
             with atomic_path(path) as temporary:
@@ -61,7 +61,7 @@ def cached_features(
 
 
 def stored_cost(path: Path) -> dict[str, float]:
-    """Return what making a file of the cache took; {} for one that was made before this was kept."""
+    """Return the cost of extracting a cached feature file; {} for a file of older code, which kept none."""
     try:
         cost: dict[str, float] = read_json(path.with_suffix(".json"))[0].get("cost", {})
         return cost
@@ -70,9 +70,9 @@ def stored_cost(path: Path) -> dict[str, float]:
 
 
 def _is_usable(path: Path, rows: int, say: Say) -> bool:
-    """Return whether the features and what is told of them are whole: without the latter a record would lack its cost.
+    """Whether a feature file and the JSON file of its cost are whole: a record needs both.
 
-    Features of older code may have nothing beside them.
+    Features of older code may have no such JSON file.
     """
     beside = path.with_suffix(".json")
     try:
@@ -91,7 +91,7 @@ def _model_cost(method: Method, layer: Layer, data: PreparedDataset, rows: np.nd
 
 
 def cached_signal(identity: dict[str, Any], method: Callable[[], Method], folder: Path, say: Say = log) -> SignalSpec:
-    """Return the form in which a method wants its signals; kept in a file, so as not to build it again to be asked."""
+    """Return the form in which a method wants its signals; cached, so that asking needs no new method."""
     path = folder / f"{identity['method']}-signal-{canonical.digest(identity)}.json"
     return stored_json(path, lambda: asdict(method().signal), _signal, say)
 
@@ -119,7 +119,7 @@ def extract(
 ) -> np.ndarray:
     """Run the method over `rows` in eval mode; raise when it returns anything but finite ``(batch, dim)``.
 
-    (Or ``(batch, token, dim)`` for a sequence.) With a `file` the result is written there as it comes.
+    (Or ``(batch, token, dim)`` for a sequence.) With a `file` the result is written there batch by batch.
     """
     function = _function(method, layer)
     size = BATCH_GPU if on_gpu(device) else max(1, method.cpu_batch_samples // method.signal.samples)

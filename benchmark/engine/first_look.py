@@ -1,6 +1,6 @@
-"""A first look at what a method makes of the data at hand, before all of it is extracted.
+"""A first look at a method's features of a few recordings, before all of them are extracted.
 
-A handful of recordings show what no look at the finished file can: rows that depend on their batch, the same row for
+A few recordings show faults that the finished file would hide: rows that depend on their batch, the same row for
 every recording, imaginary parts that would be dropped, and NaN that the fused form for inference turns into 0.
 """
 
@@ -16,9 +16,9 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.output_checks import agreement_problem, alike_problem, ecg_outputs, output_problem
 from benchmark.errors import BenchmarkError
 
-OUTPUTS = {"features": "ecg_features", "embeddings": "ecg_embeddings"}  # by layer; every other one is made of tokens
+OUTPUTS = {"features": "ecg_features", "embeddings": "ecg_embeddings"}  # by layer; all others are made of tokens
 LOOKED_AT = 3  # recordings
-CANDIDATES = 24  # at most, in search of such that are neither silent nor equal
+CANDIDATES = 24  # recordings searched at most for ones that are neither silent nor equal
 ROUNDING = 1e-4  # of the largest value: as `ecgarena check` allows
 ROUNDING_GPU = 1e-2  # convolutions are TF32 there, of 10 bits, and other sizes of a batch are computed in other orders
 ALIKE = 1e-6  # of the largest value: what differs less between recordings is rounding, not a poor encoder
@@ -30,7 +30,7 @@ def first_look(
 ) -> None:
     """Raise `BenchmarkError` where features of a few of `rows` show that those of all would mean nothing.
 
-    `method` is looked at as it is, and `ready`, its form for inference in `precision`, is compared with it.
+    `method` itself is checked, and `ready`, its form for inference in `precision`, is compared with it.
     """
     name = OUTPUTS.get(layer, "ecg_tokens")
     if not len(rows) or name not in ecg_outputs(method):  # the extraction says so
@@ -58,9 +58,9 @@ def _problem(method: Method, ready: Method, name: str, ecg: Tensor, different: b
 
 
 def _picked(method: Method, data: PreparedDataset, rows: np.ndarray) -> tuple[np.ndarray, Tensor, bool]:
-    """Return rows from all over the data, their recordings, and whether these are different and none is silent.
+    """Return rows from all over the data, their recordings, and whether these differ and none is silent.
 
-    Under a condition nothing is said of them: what it leaves may be what a method does not look at.
+    Under a condition the last is always False: the remaining signal may be what a method ignores.
     """
     candidates = rows[np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).astype(int))]
     apart = max(1, len(candidates) // LOOKED_AT)
@@ -72,7 +72,7 @@ def _picked(method: Method, data: PreparedDataset, rows: np.ndarray) -> tuple[np
                 usable.append((int(row), ecg))
         if len(usable) >= LOOKED_AT:
             break
-    if len(usable) < 2:  # nothing but silence: shapes and NaN can be looked at all the same
+    if len(usable) < 2:  # nothing but silence: shapes and NaN can still be checked
         first = candidates[:LOOKED_AT]
         return first, torch.from_numpy(data.read(first, method.signal)), False
     usable = usable[:LOOKED_AT]

@@ -1,4 +1,4 @@
-"""Whether the weights of a run fit their methods, asked before its first cell: a list of faults, once per row."""
+"""Check of a run's weights against their methods, before its first cell; every row with a fault is listed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prepared datasets and label sets of a job, each opened once, and its contamination gate."""
+"""The prepared datasets and label sets of a group of cells, each opened once, and its contamination gate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.records.spec import RunSpec, datasets_of
 
 
 class GroupData:
-    """Opens on first use; `limit` is the number of recordings per split and label set, None for all."""
+    """Datasets that open on first use; `limit` is the number of recordings per split and label set, None for all."""
 
     def __init__(self, home: Home, limit: int | None) -> None:
         self._home, self._limit = home, limit
@@ -56,7 +56,7 @@ class GroupData:
         return self._truths[key]
 
     def rows(self, data: PreparedDataset) -> np.ndarray:
-        """The rows that features are extracted for: all, or those that any limited label set can name."""
+        """Return the rows that features are extracted for: all, or those of any limited label set."""
         if self._limit is None:
             return np.arange(len(data))
         if not data.manifest["label_sets"]:  # reports alone

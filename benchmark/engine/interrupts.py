@@ -1,4 +1,4 @@
-"""Who ends a run: a person, by Ctrl-C, or the code of a plug-in that must not.
+"""Interrupts: a person may end a run by Ctrl-C, the code of a plug-in may not.
 
 A method that raises `KeyboardInterrupt` or calls `os._exit` would otherwise end the run without a word, and with an
 exit code that says all is well.
@@ -22,7 +22,7 @@ class PluginExitError(Exception):
 
 
 def user_interrupted() -> bool:
-    """Whether SIGINT came while `guarding_the_end` lasted; outside of it every interrupt is taken for one."""
+    """Whether SIGINT came within `guarding_the_end`; outside of it every interrupt counts as one."""
     return _interrupted[0] or not _guarded[0]
 
 
@@ -31,7 +31,7 @@ _guarded = [False]
 
 @contextmanager
 def guarding_the_end() -> Iterator[None]:
-    """While this lasts, only a signal interrupts the run, and `os._exit` raises here instead of ending the process."""
+    """Let only a signal interrupt the run within this context; `os._exit` raises instead of ending the process."""
     process, leave = os.getpid(), os._exit
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT)

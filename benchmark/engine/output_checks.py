@@ -1,4 +1,4 @@
-"""Checks of a method's outputs: the same ones for ``ecgarena check`` and for the first look of every run."""
+"""Checks of a method's outputs, shared by ``ecgarena check`` and the first look of every run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Outputs = dict[str, Callable[[Tensor], Tensor]]
 
 
 def ecg_outputs(method: Method) -> Outputs:
-    """Return everything that this method computes from recordings alone, by name."""
+    """Return the functions by which this method maps recordings to features, by name."""
     outputs: Outputs = {"ecg_features": method.ecg_features}
     if isinstance(method, AlignedMethod):
         outputs["ecg_embeddings"] = method.ecg_embeddings
@@ -27,10 +27,10 @@ def ecg_outputs(method: Method) -> Outputs:
 def output_problem(
     name: str, rows: Tensor, function: Callable[[Tensor], Tensor], ecg: Tensor, tolerance: float
 ) -> str | None:
-    """Return what is wrong with the `rows` that `function` gave for ``(batch, lead, time)``, else None.
+    """Return a sentence on the first fault of the `rows` that `function` gave for ``(batch, lead, time)``, else None.
 
-    Shape, real numbers, finite ones, and for each recording what it gives alone, within `tolerance` of the largest
-    value.
+    Checked are the shape, real and finite numbers, and that each recording alone gives the same row, within
+    `tolerance` of the largest value.
     """
     form = "(batch, token, dim)" if name == "ecg_tokens" else "(batch, dim)"
     if rows.ndim != form.count(",") + 1 or len(rows) != len(ecg):

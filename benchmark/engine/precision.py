@@ -1,4 +1,4 @@
-"""The arithmetic of features and of training: what the device has, the method knows and the user asks for."""
+"""Precision of features and of training, chosen by the device, the method and the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRECISION_VARIABLE = "ECGARENA_PRECISION"  # a variable, so that worker processe
 
 
 def chosen_precision(method: type[Method], device: str) -> str:
-    """Return bf16 where `method` has such a form and the device has the arithmetic, else fp32.
+    """Return bf16 where `method` has such a form and the device multiplies it in hardware, else fp32.
 
     ``ECGARENA_PRECISION=fp32`` (or bf16) overrules the device; a method without a bf16 form stays at fp32.
     """

@@ -1,7 +1,7 @@
-"""Stop a training in good order: its checkpoint is written after the current step, and the same command goes on.
+"""An orderly stop of a training: its checkpoint is written after the current step, and the same command resumes it.
 
 A cluster that is about to end a job sends a signal first. Its handler is `ask_to_stop`, which
-``signal.signal(signal.SIGUSR1, ask_to_stop)`` takes as it is; the training loop looks after every optimiser step.
+``signal.signal(signal.SIGUSR1, ask_to_stop)`` accepts; the training loop checks after every optimiser step.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def asked_to_stop() -> bool:
 
 
 def go_on() -> None:
-    """Forget the request."""
+    """Withdraw the request to stop."""
     _stop_request[0] = False
 
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """While this lasts, `SIGNALS` ask to stop; for the main thread."""
+    """Let `SIGNALS` ask to stop within this context; for the main thread."""
     before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
     try:
         yield

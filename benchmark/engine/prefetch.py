@@ -1,4 +1,4 @@
-"""Keep a GPU busy: batches are read ahead of it, and what it computed is fetched while it computes more.
+"""Pipelines that keep a GPU busy: batches are read ahead, and results are fetched while it computes the next.
 
 On a CPU, whose cores are busy anyway, nothing is read ahead and results are taken at once.
 """
@@ -25,9 +25,9 @@ def on_gpu(device: str) -> bool:
 
 
 def read_ahead(read: Callable[[Item], Value], items: Iterable[Item], device: str) -> Iterator[Value]:
-    """``map(read, items)`` in its order; for a GPU up to `READERS` items ahead, in threads of their own.
+    """Yield ``read(item)`` in the order of `items`; for a GPU up to `READERS` items ahead, in threads.
 
-    `read` must not draw random numbers: those belong to the steps. Its errors are raised where the result is taken.
+    `read` must not draw random numbers: those belong to the steps. Its errors are raised when the result is requested.
     """
     if not on_gpu(device):
         yield from map(read, items)
@@ -44,19 +44,19 @@ def read_ahead(read: Callable[[Item], Value], items: Iterable[Item], device: str
 
 
 def pinned(tensor: Tensor, device: str) -> Tensor:
-    """For a GPU a copy in memory that it can fetch by itself, so that nobody waits for the transfer."""
+    """Return, for a GPU, a copy in pinned memory, so that no step waits for the transfer."""
     return tensor.pin_memory() if on_gpu(device) else tensor
 
 
 def run_pipelined(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor], device: str) -> Iterator[Tensor]:
-    """``function(batch)`` of each batch, without gradients, as float32 on the CPU.
+    """Yield ``function(batch)`` of each batch, without gradients, as float32 on the CPU.
 
     A GPU starts on a batch before the result of the one before it is fetched. Batches should be `pinned`.
     """
     late = 1 if on_gpu(device) else 0  # results that are not fetched yet
     waiting: deque[Tensor] = deque()
     for batch in batches:
-        with torch.inference_mode():  # not around the yield: the caller's own work is none of our business
+        with torch.inference_mode():  # not around the yield: the caller's own work may need gradients
             waiting.append(function(batch.to(device, non_blocking=True)).float())
         if len(waiting) > late:
             yield waiting.popleft().cpu()
@@ -65,6 +65,6 @@ def run_pipelined(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor
 
 
 def _cores() -> int:
-    """Those that this process may use, of which a SLURM job often has fewer than the machine."""
+    """Return the number of cores that this process may use: in a SLURM job often fewer than the machine has."""
     usable = getattr(os, "sched_getaffinity", None)  # Linux alone has it
     return len(usable(0)) if usable else os.cpu_count() or 1

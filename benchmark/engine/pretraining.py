@@ -1,6 +1,6 @@
-"""Pre-train a method on recordings and their reports; the weights are kept under the digest of their recipe.
+"""Pre-training of a method on recordings and their reports; weights are kept under the digest of their recipe.
 
-A killed training goes on from its checkpoint if data, options and code are still the same. Finished weights are held
+A killed training goes on from its checkpoint if data, options and code are still the same. Finished weights are checked
 against the checksum in their card before they are used.
 """
 
@@ -53,7 +53,7 @@ from benchmark.records import provenance
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Finished weights and what made them."""
+    """Finished weights, with the card that describes their training."""
 
     weights: Path
     card: dict[str, Any]
@@ -64,7 +64,7 @@ class Pretrained:
 
 
 class ReportedRecordings:
-    """Recordings of one split, all or those with a report: what pre-training sees. Labels are not within its reach.
+    """Recordings of one split for pre-training, all or those with a report; it cannot reach labels.
 
     Recordings that cannot serve `spec` are left out (`unusable` of them): there is nothing to learn from silence.
     """
@@ -84,16 +84,16 @@ class ReportedRecordings:
         self.rows = np.setdiff1d(candidates, data.unusable(spec), assume_unique=True)
         self.unusable = len(candidates) - len(self.rows)
         self.reports = data.reports[self.rows]
-        self.without = int((inside & ~fit).sum())  # recordings left out for want of a report
+        self.without = int((inside & ~fit).sum())  # recordings left out because they have no report
 
     @property
     def digest(self) -> str:
-        """Of the dataset, which of its recordings these are, and their form."""
+        """Return the digest of the dataset, of the choice of recordings and of their form."""
         return rows_digest(self.data, self.rows, self.spec)
 
     @property
     def texts(self) -> int:
-        """How many different reports there are; recordings with equal ones are no true negatives of each other."""
+        """Return the number of distinct reports; recordings with equal reports are no true negatives of each other."""
         return len(set(map(report_key, self.reports)))
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ def pretrain(
 ) -> Pretrained:
     """Return the weights of a recipe, training them first if need be, from the last checkpoint if there is one.
 
-    On several processes (see `distributed`) all of them call this; the first one looks, writes and reports.
+    On several processes (see `distributed`) all of them call this; the first one reads, writes and reports.
     """
     folder = home.pretrained / weights_folder(method_name, version, config, recipe)
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def pretrain(
 
 
 def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
-    """Return the card of finished weights, None where there are none; damaged ones are set aside, which is said."""
+    """Return the card of finished weights, None without any; damaged ones are set aside with a note."""
     card, weights = folder / CARD, folder / WEIGHTS
     if not (card.exists() and weights.exists()):
         return None
@@ -152,7 +152,7 @@ def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
 
 
 def _file_sha256(path: Path) -> str:
-    """Return the digest of a file, computed once per process as long as the file is the same."""
+    """Return the digest of a file, computed once per process while the file is unchanged."""
     try:
         return _sha256(path, identity_of(path.stat()))
     except OSError as error:
@@ -176,7 +176,7 @@ def _other_data(folder: Path, card: dict[str, Any], data: PreparedDataset) -> Da
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One training at a time; of several processes that train together, the first holds the lock for all."""
+    """Allow one training at a time; the first of several processes that train together holds the lock for all."""
     if distributed.rank():
         yield
         return
@@ -194,7 +194,7 @@ def batch_problem(method: TrainableMethod, recordings: int, batch_size: int) -> 
 
 
 class _Pretraining:
-    """One method on one corpus, and the files that come of it."""
+    """The pre-training of one method on one dataset, and the files that it writes."""
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class _Pretraining:
             raise UsageError(f"{name} cannot be pre-trained so: {problem}")
 
     def run(self, checkpoint_every: float) -> dict[str, Any]:
-        """Train, then write the files; returns the card."""
+        """Train, write the files and return the card."""
         self._announce()
         try:
             self.method.start_pretraining(list(self.corpus.reports))
@@ -258,7 +258,7 @@ class _Pretraining:
         )
 
     def _after_epoch(self, progress: Progress) -> dict[str, float]:
-        """Validation losses, the score to select by if labels may choose; the history so far goes to its file."""
+        """Return validation losses, with the zero-shot score if labels choose the epoch; write the history so far."""
         losses = {}
         if not batch_problem(self.method, len(self.validation), self.options.batch_size):
             losses = mean_losses(self.method, self.validation, self.options, self.device)
@@ -271,7 +271,7 @@ class _Pretraining:
         return losses
 
     def _zero_shot(self) -> float:
-        """The first process alone computes it."""
+        """Compute the zero-shot score on the first process alone."""
         if distributed.rank():
             return 0.0
         assert isinstance(self.method, AlignedMethod)
@@ -308,18 +308,18 @@ class _Pretraining:
             "provenance": provenance.collect(),
         }
         write_json(self.folder / CARD, card, indent=1)
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)  # optimiser state: three times the weights, of no use now
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)  # optimiser state: three times the weights, no longer needed
         return card
 
     def _draw(self, progress: Progress, best_epoch: int) -> None:
-        """The figure is a convenience: without its libraries the weights are as good."""
+        """Draw the loss curves; without the plotting libraries a note says that there is no figure."""
         try:
             curves.draw(progress.history, self.folder / CURVES, f"{self.name} on {self.recipe['dataset']}", best_epoch)
         except ImportError as error:
             self.on_event(Event("note", f"no figure of the loss curves: {error}"))
 
     def _saw(self) -> list[dict[str, str]]:
-        """Which splits of which dataset had a part in the weights, and which: for whoever looks for leaks."""
+        """Return the splits of the dataset that shaped the weights, each with its use, for the contamination gate."""
         dataset = self.recipe["dataset"]
         uses = {"val_loss": "selection by loss", "zero_shot_val": f"selection by labels (zero-shot, prompts {PROMPTS})"}
         saw = [{"dataset": dataset, "split": "train", "use": "signals and reports"}]

@@ -1,4 +1,4 @@
-"""Run the cells of one group: each is predicted, scored and stored; a failure is a record."""
+"""The run of one group of cells: each is predicted, scored and stored; a failure is a record too."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
 from benchmark.registry import TASKS
 
-PAUSE = 0.2  # seconds between two looks at cells that another run is at
+PAUSE = 0.2  # seconds between two checks of cells that another run is working on
 STOPPING = (Preempted, ParentGoneError, DiskError)  # end the run, and are no failure of the cell at work
 
 
 def run_group(group: CellGroup, home: Home, device: str, on_event: EventSink) -> Counter[str]:
     """Run every cell of a group that has no finished record yet; return how many ended in which status.
 
-    Cells that another run is at are waited for. Raises `Preempted` between two cells when asked to stop.
+    Waits for cells that another run is working on. Raises `Preempted` between two cells when asked to stop.
     """
     return _GroupRun(group, home, device, on_event).run()
 
@@ -79,7 +79,7 @@ class _GroupRun:
         return self.outcomes
 
     def _run_free(self, cells: Iterable[Cell]) -> list[Cell]:
-        """Run the cells that no other run is at; return those that one is."""
+        """Run the cells that no other run is working on; return the rest."""
         busy = []
         for cell in cells:
             with locked(self.home.locks, cell.spec.key) as is_ours:
@@ -101,7 +101,7 @@ class _GroupRun:
         return self._run_cell(cell)
 
     def _standing(self, cell: Cell) -> Standing:
-        """Where the cell stands by the data at hand; what cannot be opened fails when the cell is run."""
+        """Return where the cell stands by the data at hand; data that cannot be opened fails later, in the cell."""
         entry = read_entry(self.store.root, cell.spec)
         try:
             return stand(cell, entry, AtHand(self.data.digest_map(cell.spec), code_now))
@@ -154,7 +154,7 @@ class _GroupRun:
         )
 
     def _context(self, spec: RunSpec, scratch: Path) -> CellContext:
-        """What a task sees of the cell's dataset, with the one that it learns from if that is another."""
+        """Return the task's view of the cell's dataset, and of the other one that it learns from, if any."""
         source_dataset = None
         if spec.source is not None:
             place = {name: spec.source[name] for name in ("dataset", "dataset_config", "label_set")}
@@ -178,7 +178,7 @@ class _GroupRun:
         )
 
     def _store_failure(self, cell: Cell, error: BaseException, seconds: float) -> str:
-        """Keep a failed cell as a record with its traceback."""
+        """Store the record of a failed cell, with its traceback."""
         try:
             digests = self.data.digests(cell.spec)
         except Exception:
@@ -190,7 +190,7 @@ class _GroupRun:
         return "failed"
 
     def _in_full_once(self, message: str) -> str:
-        """A list of faults is told whole for the first cell of the group that it fails."""
+        """Return a list of faults in full for the first cell of the group that it fails, then its first line alone."""
         first, *rest = message.splitlines()
         if rest and message in self.reported_failures:
             return f"{first} (told in full above)"
@@ -203,7 +203,7 @@ class _GroupRun:
 
 
 def _raise_if_stopping(error: BaseException, home: Home) -> None:
-    """Raise what ends the whole run: all else, `SystemExit` of a plug-in among it, is the failure of a cell."""
+    """Raise errors that end the whole run; all others, even `SystemExit` of a plug-in, fail a cell alone."""
     if (ending := ends_run(error, home)) is not None:
         raise ending from error
     if isinstance(error, STOPPING) or (isinstance(error, KeyboardInterrupt) and user_interrupted()):

@@ -1,4 +1,4 @@
-"""Zero-shot AUROC on the validation split: what MERL and DERI select their epoch by.
+"""Zero-shot AUROC on the validation split, by which MERL and DERI select their epoch.
 
 It reads validation labels, so weights that were chosen by it are marked in their card and in every table.
 """
@@ -20,7 +20,7 @@ BATCH = 64
 
 
 def zero_shot_val(method: AlignedMethod, data: PreparedDataset, dataset: str, device: str) -> float:
-    """Macro AUROC of each of the dataset's label sets that has prompts, then their mean; `method` in eval mode."""
+    """Return the mean, over the dataset's label sets with prompts, of macro AUROC; `method` is in eval mode."""
     scores = []
     for name in data.manifest["label_sets"]:
         labelled = data.label_set(name)
@@ -40,7 +40,7 @@ def zero_shot_val(method: AlignedMethod, data: PreparedDataset, dataset: str, de
 def _labels_and_scores(
     method: AlignedMethod, data: PreparedDataset, labelled: LabelSet, phrases: list[list[str]], device: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both ``(recording of the validation split, class)``."""
+    """Return labels and scores, both ``(recording of the validation split, class)``."""
     inside = data.splits[labelled.rows] == "val"
     rows, parts = labelled.rows[inside], []
     with torch.inference_mode():

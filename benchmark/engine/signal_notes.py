@@ -1,4 +1,4 @@
-"""Notes on what the recordings could not give a method: the rate it wants, or a signal at all."""
+"""Notes on recordings that fall short of a method's needs: too low a rate, or no usable signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signals of a split, as a training loop or a task reads them."""
+"""The signals of a split, for a training loop or a task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from benchmark.engine.training_identity import rows_digest
 
 
 class SplitSignals:
-    """Recordings of a split as a loop draws them, with their labels; those of test have none."""
+    """Recordings of a split in batches, with their labels; test has none."""
 
     def __init__(self, data: PreparedDataset, rows: np.ndarray, labels: np.ndarray | None, spec: SignalSpec) -> None:
         self.data, self.rows, self.labels, self.spec = data, rows, labels, spec
 
     @property
     def digest(self) -> str:
-        """Of the dataset, the rows, their form and their labels."""
+        """Return the digest of the dataset, the rows, their form and their labels."""
         return rows_digest(self.data, self.rows, self.spec, self.labels)
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from benchmark.weights.files import check_file, read_file
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a state in one move, and to the disk itself: it may stand for days of work."""
+    """Write a state in one move and flush it to the disk: it may hold days of work."""
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:  # given a path, torch hides what a full disk said
             torch.save(state, file)
@@ -25,7 +25,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path, say: Say = log) -> dict[str, Any] | None:
-    """Return a state on the CPU; None where there is none, or none that is whole, which `say` hears."""
+    """Return a state on the CPU; None where the file is absent, or damaged, which `say` reports."""
 
     def check(sealed: bool) -> None:
         if not sealed:

@@ -1,4 +1,4 @@
-"""Train a method on a labelled subset and keep its best epoch by validation."""
+"""Training of a method on a labelled subset; the best epoch by validation is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.api import SupervisedMethod, TaskContext
 from benchmark.engine.training import Progress, train
 from benchmark.planning.training_config import TrainingConfig, number_of_epochs
 
-VALIDATIONS = 5  # at most so many per training: one costs as much as training on the 1 % subset
+VALIDATIONS = 5  # per training at most: one costs as much as training on the 1 % subset
 AT_ONCE = 64  # recordings that are scored in one batch
 
 History = list[dict[str, float]]
@@ -29,8 +29,8 @@ def train_and_choose(
 ) -> tuple[dict[str, np.ndarray], History]:
     """Train `method` on `rows` of train; keep the best of `VALIDATIONS` epochs by `val_score`.
 
-    Returns logits of val and test, and the history of the training. `resumable` means after a kill, and to the same
-    bits.
+    Returns logits of val and test, and the history of the training. With `resumable` a killed training goes
+    on, to the same bits.
     """
     assert isinstance(method, torch.nn.Module)
     signals = context.signals("train", method.signal, rows)

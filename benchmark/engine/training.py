@@ -38,14 +38,14 @@ from benchmark.planning.training_config import (
     steps_per_epoch,
 )
 
-CHECKPOINT_SECONDS = 600.0  # at most so much work is lost by a kill
+CHECKPOINT_SECONDS = 600.0  # a killed run loses at most this much work
 MOST_IDS = 8  # record ids named in an error
 TRAINING, VALIDATION = 0, 1  # streams of random numbers
 SELECTED_BY = {"last": ("", 1), "val_loss": ("val_loss", -1), "zero_shot_val": ("val_zero_shot", 1)}  # column and sign
 
 
 class TrainingData(Protocol):
-    """What the loop draws its batches from; `digest` is that of everything that the batches hold."""
+    """The data from which the loop draws batches; `digest` covers everything that the batches hold."""
 
     @property
     def digest(self) -> str: ...
@@ -53,7 +53,7 @@ class TrainingData(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, positions: np.ndarray) -> Batch:
-        """The examples at `positions`, tensors on the CPU."""
+        """Return the examples at `positions`, tensors on the CPU."""
 
 
 class TrainingError(BenchmarkError):
@@ -62,7 +62,7 @@ class TrainingError(BenchmarkError):
 
 @dataclass
 class Progress:
-    """Where a training stands; plain numbers, so that a checkpoint can hold it.
+    """Progress of a training, in plain numbers, so that a checkpoint can hold it.
 
     `sums` are the losses of the epoch at work, summed over its batches; `best` is the epoch that `select` prefers.
     """
@@ -110,7 +110,7 @@ def train(
 
 
 def mean_losses(method: TrainableMethod, data: TrainingData, config: TrainingConfig, device: str) -> dict[str, float]:
-    """``val_loss`` and its parts in eval mode, in the order of the data, with the same random masks at every call."""
+    """Return ``val_loss`` and its parts in eval mode, in the order of the data, with the same masks at every call."""
     seed_step(config.seed, VALIDATION, 0)
     totals: dict[str, float] = {}
     batches = max(len(data) // config.batch_size, 1)
@@ -135,7 +135,7 @@ def seed_step(seed: int, stream: int, step: int) -> None:
 
 
 class _Training:
-    """One call of `train`: what is fixed, and what changes (`progress`, the best weights so far)."""
+    """The fixed and the changing state of one call of `train` (`progress`, the best weights so far)."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class _Training:
         self.identity = training_identity.of(method, data.digest, config)
 
     def start(self) -> None:
-        """From the checkpoint, if there is one of this very training; on every process from the same state."""
+        """Start from the checkpoint of this very training, if there is one; all processes share the same state."""
         bf16_on_cpu = self.config.precision == "bf16" and torch.device(self.device).type == "cpu"
         if bf16_on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             self._note("this CPU has no bf16 arithmetic, fp32 would be many times faster")
@@ -188,7 +188,7 @@ class _Training:
             self.module.load_state_dict(self.best)
 
     def _epoch(self) -> None:
-        """Go on from where the epoch stands; its mean losses become the last of the history."""
+        """Finish the current epoch and append its mean losses to the history."""
         self.module.train()
         progress, start = self.progress, time.monotonic()
         groups = step_groups(len(self.data), self.config, progress.epoch)
@@ -215,7 +215,7 @@ class _Training:
         return batch
 
     def _step(self, batches: list[Batch]) -> bool:
-        """One optimiser step over `batches`; returns whether any process was asked to stop."""
+        """Take one optimiser step over `batches`; return whether any process was asked to stop."""
         progress, total_steps = self.progress, self.epochs * self.per_epoch
         for options in self.optimiser.param_groups:
             options["lr"] = learning_rate(progress.step, total_steps, self.config) * options.get("scale", 1.0)
@@ -247,7 +247,7 @@ class _Training:
         return bool(stop > 0)
 
     def _not_finite(self, quantity: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:
-        """The error, equal on all processes; recordings with broken signals are named before their neighbours."""
+        """Return the error, equal on all processes; it names recordings with broken signals, else the whole batch."""
         broken = [name for batch in batches for name in _broken(batch)]
         broken = [name for names in distributed.everyone(broken) for name in names]
         ids = [name for batch in batches for name in batch.record_ids]
@@ -263,7 +263,7 @@ class _Training:
         )
 
     def _select(self, losses: dict[str, float]) -> None:
-        """Keep the weights of this epoch if they are the best so far by what is selected by."""
+        """Keep the weights of this epoch if they are the best so far by the selected measure."""
         column, sign = (self.best_by, 1) if self.best_by else SELECTED_BY[self.config.select]
         if not self.best_by and column and column not in losses:
             raise UsageError(f"{self.title}: select = {self.config.select!r} needs validation data, there is none")
@@ -279,7 +279,7 @@ class _Training:
         raise Preempted(f"{self.title}: asked to stop, stopped after step {self.progress.step}; {note}")
 
     def keep(self) -> None:
-        """Write the checkpoint; the first process alone does."""
+        """Write the checkpoint, on the first process alone."""
         self.saved_at = time.monotonic()
         if self.checkpoint is None or distributed.rank():
             return
@@ -293,7 +293,7 @@ class _Training:
         write_state(self.checkpoint, state)
 
     def _resume_from(self, checkpoint: Path) -> None:
-        """Take over the state of a checkpoint; one of another training is set aside, and this one starts anew."""
+        """Resume from the state of a checkpoint; one of another training is set aside, and this one starts anew."""
         state = self._read_state(checkpoint)
         if state is None:
             return
@@ -308,7 +308,7 @@ class _Training:
         self._note(f"resuming after epoch {self.progress.epoch}, step {self.progress.step} from {checkpoint}")
 
     def _read_state(self, checkpoint: Path) -> dict[str, Any] | None:
-        """Return what a checkpoint holds, on every process or on none; the first one looks after a damaged file."""
+        """Return the state in a checkpoint, on every process or on none; the first one sets a damaged file aside."""
         if len(set(distributed.everyone(checkpoint.exists()))) > 1:
             raise UsageError(f"only some processes see {checkpoint}; its folder must be shared by all of them")
         say, first = notes_to(self.on_event), distributed.rank() == 0
@@ -344,7 +344,7 @@ def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, devic
 
 
 def _stacked(parts: dict[str, Tensor]) -> Tensor:
-    """Sum and parts in one tensor, so that reading them waits for the device once."""
+    """Return sum and parts in one tensor, so that reading them waits for the device only once."""
     values = torch.stack([value.detach().float() for value in parts.values()])
     return torch.cat([values.sum().reshape(1), values])
 
@@ -357,6 +357,6 @@ def _to_device(batch: Batch, device: str) -> Batch:
 
 
 def _broken(batch: Batch) -> Iterator[str]:
-    """The recordings of a batch whose signals have NaN or infinite values."""
+    """Yield the recordings of a batch whose signals have NaN or infinite values."""
     finite = torch.isfinite(batch.ecg).flatten(1).all(1).tolist()
     return (str(name) for name, good in zip(batch.record_ids, finite, strict=True) if not good)

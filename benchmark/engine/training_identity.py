@@ -1,5 +1,5 @@
-"""What a training is: its data, options, code and the form of what it trains. Only an equal one may go on from its
-checkpoint, or take its result for its own."""
+"""Identity of a training: its data, options, code and the shapes of its weights. Only a training of equal identity may
+go on from its checkpoint, or use its result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def of(method: nn.Module, data: str, config: TrainingConfig) -> dict[str, Any]:
 
 
 def rows_digest(data: PreparedDataset, rows: np.ndarray, spec: SignalSpec, labels: np.ndarray | None = None) -> str:
-    """Return the digest of recordings as a training sees them: their data, which they are, form and labels."""
+    """Return the digest of the recordings of a training: their data, rows, form and labels."""
     total = hashlib.sha256(f"{data.digest} {spec}".encode())
     total.update(np.ascontiguousarray(rows, "<i8").tobytes())
     if labels is not None:
@@ -42,7 +42,7 @@ def rows_digest(data: PreparedDataset, rows: np.ndarray, spec: SignalSpec, label
 
 
 def difference(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
-    """Return what sets two trainings apart, in words; "" for equal ones. `then` is None where it is not known."""
+    """Return the differences of two trainings in words; "" for equal ones. `then` is None where it is unknown."""
     if then is None:
         return "it does not say which data it was made from"
     other = [name for part, name in PARTS.items() if then.get(part) != now[part]]
@@ -50,5 +50,5 @@ def difference(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
 
 
 def _has_fixed_shape(name: str, value: object) -> bool:
-    """Extra state (a tokeniser, say) has the size of its content."""
+    """Whether a tensor has a fixed shape; extra state (a tokeniser, say) has the size of its content."""
     return isinstance(value, Tensor) and not name.endswith("_extra_state")

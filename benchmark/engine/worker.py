@@ -15,7 +15,7 @@ from benchmark.errors import DiskError
 from benchmark.paths import Home
 from benchmark.planning.plan import CellGroup
 
-ORPHANED = 76  # exit code of a worker whose parent is gone: nobody reads it, it is for a person at a process table
+ORPHANED = 76  # exit code of a worker whose parent is gone; only a person who looks at the processes sees it
 
 
 def main(request: str, device: str, threads: str) -> int:

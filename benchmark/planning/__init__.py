@@ -1,1 +1,1 @@
-"""From a suite to its cells, and where each cell stands; nothing here needs torch."""
+"""Planning: the cells of a suite and where each one stands; nothing in this package needs torch."""

@@ -1,4 +1,4 @@
-"""Make room for what is made anew: records and weights are set aside, never removed."""
+"""Room for new records and weights: old ones are set aside, never removed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from benchmark.records.store import Store
 
 
 def set_aside_rows(plan: Plan, home: Home, rows: Collection[str], weights: bool = False) -> list[str]:
-    """Set aside the records of these rows, and weights that other code trained (`weights`: all of theirs).
+    """Set aside the records of these rows, and weights that other code trained (with `weights`, all weights).
 
-    Returns sentences that say what was moved, and where to.
+    Returns sentences that say what was moved, and to which folder.
     """
     cells = [cell for cell in plan.cells if cell.row in rows]
     store = Store(home.records)
@@ -43,9 +43,9 @@ def set_aside_rows(plan: Plan, home: Home, rows: Collection[str], weights: bool 
 
 
 def make_room(cells: Iterable[Cell], home: Home, now: AtHand) -> None:
-    """Set aside the records that a job on a cluster is to make anew: its supervisor asks only whether there is one.
+    """Set aside the records that a cluster job is to make anew: its supervisor checks only whether a record exists.
 
-    Looked at under the cell's lock, so that a record which another run has just finished stays.
+    Each is checked under the cell's lock, so that a record which another run has just finished stays.
     """
     store = Store(home.records)
     for cell in cells:

@@ -1,4 +1,4 @@
-"""The blocks of a suite one by one: each is checked and completed by itself, before and while a grid is laid out."""
+"""Checks of a suite's blocks, and their completion, one by one, before and while a grid is laid out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmark.registry import DATASETS, METHODS, TASKS
 
 
 def block_errors(suite: Suite, rows: Collection[str], tasks: Collection[str]) -> list[BenchmarkError]:
-    """Check every block by itself; of methods and tasks those in `rows` and `tasks`, or all where none is named."""
+    """Check every block by itself; methods and tasks only if `rows` and `tasks` name them, or are empty."""
     checks: list[Callable[[], object]] = []
     for dataset in suite.datasets:
         checks += [functools.partial(dataset_config, dataset), functools.partial(_check_label_sets, dataset)]
@@ -53,12 +53,12 @@ def _error_of(check: Callable[[], object]) -> BenchmarkError | None:
 
 
 def dataset_config(dataset: DatasetBlock) -> dict[str, Any]:
-    """The options that differ from their defaults."""
+    """Return the options that differ from their defaults."""
     return distinct(DATASETS.get(dataset.name), dataset.config, f"dataset {dataset.name}")
 
 
 def _check_label_sets(dataset: DatasetBlock) -> None:
-    """Refuse label sets that the dataset lacks, and those of a plug-in that no file can be named after."""
+    """Refuse label sets that the dataset lacks, and names from a plug-in that cannot be part of a path."""
     refuse_unknown(dataset, dataset.label_sets)
     for name in dataset.label_sets:
         check_name(name, f"a label set of the dataset {dataset.name}")
@@ -71,7 +71,7 @@ def refuse_unknown(dataset: DatasetBlock, names: Collection[str]) -> None:
 
 
 def label_sets_of(dataset: DatasetBlock, task: TaskBlock) -> list[str]:
-    """The label sets on which the task is asked of the dataset."""
+    """Return the label sets of the dataset on which the task is run."""
     refuse_unknown(dataset, [*dataset.label_sets, *(task.label_sets or [])])
     return [name for name in dataset.label_sets if task.label_sets is None or name in task.label_sets]
 
@@ -88,7 +88,7 @@ def check_rate(conditions: list[SignalCondition], dataset: DatasetBlock, dataset
 
 
 def conditions_of(task: TaskBlock) -> list[SignalCondition]:
-    """The conditions under which signals are read, each once."""
+    """Return the conditions under which signals are read, each once."""
     return list(dict.fromkeys(expand_conditions(task.signal, f"task {task.name}")))
 
 
@@ -98,7 +98,7 @@ def _check_grid(task: TaskBlock) -> None:
 
 
 def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterator[Task]:
-    """The grid of a task: the product over all fields that got a list; equal questions appear once."""
+    """Yield the grid of a task: the product over all fields with a list; equal questions appear once."""
     options = {entry.name: entry for entry in fields(task_class)}  # type: ignore[arg-type]
     wrong = [f"{where} has no field {name!r}{did_you_mean(name, options)}" for name in config if name not in options]
     values = [value if isinstance(value, list) else [value] for value in config.values()]
@@ -119,7 +119,7 @@ def expand(task_class: type[Task], config: dict[str, Any], where: str) -> Iterat
 
 
 def source_of(suite: Suite, question: Task) -> dict[str, Any] | None:
-    """The dataset that a task learns from, in the suite's configuration of it where the suite has it."""
+    """Return the dataset that a task learns from, configured as in the suite where the suite has it."""
     sources = question.learns_from()
     if sources is None:
         return None
@@ -140,7 +140,7 @@ def source_of(suite: Suite, question: Task) -> dict[str, Any] | None:
 
 
 def find_method(name: str, python: str | None) -> type[Method]:
-    """The class called `name`, of another interpreter if one is given."""
+    """Return the method class called `name`, from another interpreter if `python` names one."""
     if python is not None:
         from benchmark.external.method import use_interpreter  # torch: only where it is needed
 
@@ -149,7 +149,7 @@ def find_method(name: str, python: str | None) -> type[Method]:
 
 
 def method_config(method: MethodBlock) -> dict[str, Any]:
-    """The options that differ from their defaults."""
+    """Return the options that differ from their defaults."""
     return distinct(find_method(method.name, method.python), method.config, f"method {method.row}")
 
 
@@ -164,7 +164,7 @@ def _check_absence(method: MethodBlock) -> None:
 
 
 def training_of(method: MethodBlock) -> dict[str, Any] | None:
-    """How a supervised method is trained on the subset: the options that differ from their defaults."""
+    """Return the training options of a supervised method that differ from their defaults; None for other methods."""
     method_class: type[Method] = find_method(method.name, method.python)
     if not issubclass(method_class, SupervisedMethod):
         if method.training is not None:
@@ -176,19 +176,19 @@ def training_of(method: MethodBlock) -> dict[str, Any] | None:
 
 
 def _training_options(options: dict[str, Any], where: str) -> dict[str, Any]:
-    """Those that differ from their defaults; raises where a training cannot run with them."""
+    """Return the options that differ from their defaults; raise where a training cannot run with them."""
     TrainingConfig.from_options(options, where)
     return distinct(TrainingConfig, options, where)
 
 
 def _check_pretraining(method: MethodBlock) -> None:
-    """Refuse wrong training options, whatever is wrong with the dataset beside them."""
+    """Refuse wrong training options, even where the dataset beside them is wrong as well."""
     options = {key: value for key, value in (method.pretrain or {}).items() if key not in ("dataset", "dataset_config")}
     _training_options(options, f"pretrain of {method.row}")
 
 
 def recipe_of(suite: Suite, method: MethodBlock, limit: int | None = None) -> dict[str, Any] | None:
-    """The recipe of weights that are made here, if the row has any."""
+    """Return the recipe of the weights that the suite pre-trains for this row, if any."""
     method_class: type[Method] = find_method(method.name, method.python)
     if method.pretrain is None:
         return None
@@ -215,7 +215,7 @@ def recipe(
     options: dict[str, Any],
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """What makes weights: dataset and training options; part of the key of every cell that uses them."""
+    """Return the recipe of weights: dataset and training options; part of the key of every cell that uses them."""
     if issubclass(method_class, SupervisedMethod) or not issubclass(method_class, TrainableMethod):
         raise UsageError(f"{row} cannot be pre-trained; remove its 'pretrain'")
     dataset_class = DATASETS.get(dataset)

@@ -1,8 +1,8 @@
-"""The contamination gate: was a cell judged by anything that has seen the recordings it is tested on?
+"""The contamination gate: has anything behind a cell's predictions seen the recordings that it is tested on?
 
-Each of the cell's exposures is held against its test split. Cards can prove contamination; clean is only what was
-compared: patient by patient (within one dataset) and signal by signal. `plan` and `run` ask this gate, records keep
-its verdict, and tables repeat it.
+Each exposure of the cell is compared with its test split. Cards can prove contamination; only a comparison can prove
+a cell clean: patient by patient (within one dataset) and signal by signal. `plan` and `run` ask this gate, records
+keep its verdict, and tables repeat it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOST_NAMES = 5  # pairs of equal recordings named in a reason
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is known of one exposure, `name` its dataset or collection; `compared`: recordings were."""
+    """The verdict on one exposure; `name` is its dataset or collection, `compared` means by recordings."""
 
     state: State
     reason: str
@@ -54,7 +54,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Pair:
-    """A tested dataset and one that was seen, both prepared; `subject` begins the sentence about them."""
+    """A tested dataset and an exposed one, both prepared; `subject` begins the sentence about them."""
 
     exposure: Exposure
     subject: str
@@ -68,17 +68,17 @@ class Pair:
 
     @property
     def same_dataset(self) -> bool:
-        """Whether the ids of patients mean the same in both."""
+        """Whether patient ids mean the same in both."""
         return bool(self.data.manifest["dataset"] == self.other.manifest["dataset"])
 
     @property
     def tests(self) -> int:
-        """How many test recordings there are."""
+        """Return the number of test recordings."""
         return int(self.data.manifest["splits"].get("test", 0))
 
 
 class Gate:
-    """Judges cells by cards, and by whatever recordings are prepared under `home`.
+    """The judge of cells, by cards and by the recordings that are prepared under `home`.
 
     A comparison takes seconds, with a million recordings minutes, and is kept. With `quick`, as a plan wants it,
     the long ones are left to the run, and the verdict says so.
@@ -142,11 +142,11 @@ class Gate:
         except (OSError, BenchmarkError):
             if not self._quick:
                 raise
-            return _by_cards(exposure, pair.subject, LEFT_TO_RUN)  # a plan needs no room on the disk
+            return _by_cards(exposure, pair.subject, LEFT_TO_RUN)  # a plan must not need space on the disk
         return Judgement(state, f"{pair.subject} (compared: {result})", exposure.name, compared=True)
 
     def _result(self, pair: Pair) -> tuple[State, str]:
-        """Compare the test split with what was seen, and say in words what both have in common."""
+        """Compare the test split with the exposure, and say in words what both have in common."""
         by_split = shared_recordings(pair.data, "test", pair.other, self._folder)
         shared = together(by_split[split] for split in pair.splits)
         if overlap := _overlap(shared, pair.same_dataset, pair.tests):
@@ -157,9 +157,9 @@ class Gate:
         return ("unknown", f"{result}, but {doubt}") if doubt else ("clean", result)
 
     def _not_located(self, pair: Pair, by_split: Mapping[str, Shared]) -> str:
-        """Return a doubt where one dataset holds the other's recordings and yet they are not found there.
+        """Return a doubt where one dataset should hold the other's recordings but some are not found.
 
-        Then they were shifted or cut elsewhere on the way, and that no signal is equal proves nothing.
+        They were then shifted or cut differently, and the lack of an equal signal proves nothing.
         """
         if pair.related == "contains":
             total, noun, whole = pair.tests, "test recordings", pair.other
@@ -175,7 +175,7 @@ class Gate:
         return f"{missing:,} of the {total:,} {noun} {where}" if missing else ""
 
     def _compare_parts(self, exposure: Exposure, data: PreparedDataset) -> Judgement | None:
-        """Compare what is prepared of a collection that no loader reads: it can prove contamination and no more."""
+        """Compare the prepared parts of a collection without a loader: they can prove contamination and no more."""
         judgements = []
         for name in self._preparations.names():
             part = self._preparations.largest(name) if exposure.name in containers(name) else None
@@ -196,7 +196,7 @@ def _by_cards(exposure: Exposure, subject: str, why: str) -> Judgement:
 
 
 def _join(judgements: list[Judgement]) -> Verdict:
-    """Return the gravest state with all reasons; an unknown one begins with what only cards speak of."""
+    """Return the gravest state with all reasons; those of an unknown one begin with what only cards could tell."""
     judgements = sorted(judgements, key=lambda judgement: -SEVERITY.index(judgement.state))
     state, reasons = judgements[0].state, [judgement.reason for judgement in judgements]
     names = dict.fromkeys(judgement.name for judgement in judgements if judgement.by_cards)
@@ -207,7 +207,7 @@ def _join(judgements: list[Judgement]) -> Verdict:
 
 
 def _overlap(shared: Shared, same_dataset: bool, tested: int) -> str:
-    """Say which test recordings and, within one dataset, how many patients were seen; empty where none was."""
+    """Say which test recordings and, within one dataset, how many patients were seen; "" where none was."""
     parts = []
     if shared.copies:
         pairs = [f"{name} = {other}" for name, other in shared.copies.items()]
@@ -220,7 +220,7 @@ def _overlap(shared: Shared, same_dataset: bool, tested: int) -> str:
 
 
 def _incomplete(exposure: Exposure, other: PreparedDataset) -> str:
-    """Return a doubt where what is prepared here is less than what was seen, or perhaps something else."""
+    """Return a doubt where the prepared data is less than the exposure, or may differ from it."""
     if exposure.here or exposure.digest == other.digest:
         return ""
     expected = DATASETS.get(exposure.name).card.recordings

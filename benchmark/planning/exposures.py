@@ -1,6 +1,6 @@
-"""Everything that taught or chose what a cell is judged by: its exposures, as far as cards and recipes know them.
+"""Exposures of a cell: all data that trained or selected its weights and probe, as far as cards and recipes know it.
 
-These are the recipe of weights made here, the card beside a weights file, the card of a published method, what the
+Sources are the recipe of weights made here, the card beside a weights file, the card of a published method, what the
 suite declares (`trained_on`), and the dataset that a transferred probe learnt from.
 """
 
@@ -23,7 +23,7 @@ CHOICES = {"val_loss": "its weights were chosen by their loss on", "zero_shot_va
 
 @dataclass(frozen=True)
 class Remark:
-    """What is to be said of weights beside their exposures."""
+    """A statement about weights beside their exposures."""
 
     state: State
     reason: str
@@ -40,14 +40,14 @@ NOT_PUBLISHED = Remark(
 
 @dataclass(frozen=True)
 class Sources:
-    """What a cell's weights and its probe have seen, and what is to be said beside it."""
+    """The exposures of a cell's weights and probe, with remarks."""
 
     exposures: tuple[Exposure, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
 
 def sources_of(cell: Cell) -> Sources:
-    """Return what taught or chose what a cell is judged by; reads no recording."""
+    """Return the exposures of a cell, without reading a recording."""
     weights, source = _of_weights(cell), cell.spec.source
     if source is None:
         return weights
@@ -68,7 +68,7 @@ def _of_weights(cell: Cell) -> Sources:
 
 
 def _of_recipe(recipe: Mapping[str, Any], here: bool = False, digest: str | None = None) -> list[Exposure]:
-    """Return what a pre-training reads: training data, and validation data where the epoch was chosen by them."""
+    """Return the data that a pre-training reads: train, and validation where it selected the epoch."""
     parts = {"train": SAW}
     choice = CHOICES.get(recipe["training"].get("select", "last"))
     if choice is not None:
@@ -78,7 +78,7 @@ def _of_recipe(recipe: Mapping[str, Any], here: bool = False, digest: str | None
 
 
 def _of_file(cell: Cell, by_suite: tuple[Exposure, ...]) -> Sources:
-    """Return what weights from a file saw; a method's card speaks of the published ones, told by their checksum."""
+    """Return what weights from a file saw; a method's card describes published weights, known by their checksum."""
     card = METHODS.get(cell.spec.method).card
     published = cell.spec.weights in {weights.sha256 for weights in card.weights.values()}
     if cell.trained_on is not None and not published:

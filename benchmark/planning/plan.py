@@ -1,4 +1,4 @@
-"""Suite -> cells: every question of the grid once, minus the impossible ones, each with its reason."""
+"""The plan of a suite: every question of its grid once, without the impossible ones, which have a reason each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from benchmark.registry import DATASETS, METHODS, TASKS
 
 @dataclass(frozen=True)
 class Cell:
-    """A spec, and what is known of it beside its key: its leaderboard row, all fields of its task, its weights."""
+    """A spec with facts outside its key: its leaderboard row, all fields of its task, its weights."""
 
     spec: RunSpec
     row: str
@@ -50,7 +50,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """``merl linear_probe ptbxl/super fraction=0.01 seed=3 trials=16``"""
+        """Return the name of a cell in messages: ``merl linear_probe ptbxl/super fraction=0.01 seed=3 trials=16``."""
         fields = [f"{key}={value}" for key, value in self.question.items()]
         if self.spec.signal is not None:
             fields.append(f"signal={self.condition}")
@@ -61,7 +61,7 @@ class Cell:
 
     @property
     def condition(self) -> str:
-        """Under which signals are read: ``as recorded``, ``leads I, II``."""
+        """Return the condition under which signals are read: ``as recorded``, ``leads I, II``."""
         return SignalCondition.from_json(self.spec.signal).title
 
 
@@ -85,7 +85,7 @@ class CellGroup:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What tables must know of a task, so that they need not import it."""
+    """Facts about a task that tables need, so that they do not import it."""
 
     primary: str
     protocol: str
@@ -98,7 +98,7 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a suite, each once, and what was skipped. Where the cells stand is `planning.standing`'s to say."""
+    """All cells of a suite, each once, and what was skipped. `planning.standing` says where the cells stand."""
 
     suite: Suite
     cells: tuple[Cell, ...]
@@ -109,7 +109,7 @@ class Plan:
 
     @property
     def limit(self) -> int | None:
-        """Recordings per split."""
+        """Return the number of recordings per split; None for all."""
         return self.cells[0].spec.limit if self.cells else None
 
     @property
@@ -118,7 +118,7 @@ class Plan:
         return [skip for skip in self.skips if skip.task == ALL_TASKS]
 
     def command(self, verb: str, *options: str) -> str:
-        """``ecgarena run path/to/suite.toml --set a=1 ...``, for a shell: what to type to get at this suite again."""
+        """Return the shell command that reaches this suite again: ``ecgarena run path/to/suite.toml --set a=1 ...``."""
         return shlex.join(["ecgarena", verb, *(self.arguments or (self.suite.name,)), *options])
 
 
@@ -177,7 +177,7 @@ def make_plan(
                 problems += [str(error)] if str(error) not in problems else []
                 continue
             if method in suite.methods or method.name in TASKS.get(task.name).baselines:
-                skip_list += reasons  # that a baseline of one task serves no other one is not worth a line
+                skip_list += reasons  # a baseline added for one task needs no line about other tasks
             for cell in laid_out:
                 other = cells.setdefault(cell.spec.key, cell)
                 if other.row != cell.row:
@@ -190,7 +190,7 @@ def make_plan(
 
 
 def _floors(suite: Suite) -> list[MethodBlock]:
-    """The baselines that the tasks want in their tables and the suite does not name."""
+    """Return the baselines that the tasks want in their tables and that the suite does not name."""
     names: dict[str, None] = {}
     for task in suite.tasks:
         with suppress(BenchmarkError):  # a task that cannot be imported is reported where its cells are laid out
@@ -207,20 +207,20 @@ def _check_choice(kind: str, choice: Collection[str], choices: list[str]) -> Non
 def chosen_part(
     methods: Collection[str], rows: Collection[str], tasks: Collection[str], names: Collection[str]
 ) -> tuple[str, ...]:
-    """The options that choose a part of a suite with these rows and tasks; nothing where they leave nothing out."""
+    """Return the options that choose these methods and tasks of a suite; empty where they leave nothing out."""
     parts = (("--methods", methods, rows), ("--tasks", tasks, names))
     return tuple(word for option, some, all_ in parts if some and set(all_) - set(some) for word in (option, *some))
 
 
 class _Questions:
-    """The grid of a task block, laid out once: all methods are asked the same."""
+    """The grid of a task block, laid out once, since it is the same for all methods."""
 
     def __init__(self, task: TaskBlock) -> None:
         self.task = task
 
     @functools.cached_property
     def grid(self) -> list[tuple[Task, dict[str, Any], dict[str, Any]]]:
-        """Each question, all its fields, and those that differ from their defaults."""
+        """Return each question, all its fields, and those that differ from their defaults."""
         where, task_class = f"task {self.task.name}", TASKS.get(self.task.name)
         grid_cells = []
         for question in expand(task_class, self.task.config, where):
@@ -232,13 +232,13 @@ class _Questions:
 def _cells(
     suite: Suite, method: MethodBlock, task: TaskBlock, questions: _Questions, limit: int | None
 ) -> tuple[list[Cell], list[Skip]]:
-    """Lay out the cells of a row and a task, and the reasons for those that there are not."""
+    """Lay out the cells of a row and a task, and the reasons for those that are skipped."""
     shared = _shared(suite, method, task, limit)
     places = [(block.name, name) for block in suite.datasets for name in label_sets_of(block, task)]
     reasons = skip_reasons((question for question, _, _ in questions.grid), method.name, places)
     skip_list = skips(method.row, task.name, reasons, places)
     if len(reasons) == len(questions.grid) * len(places):
-        return [], skip_list  # weights that nobody will use need not be there
+        return [], skip_list  # weights that no cell will use may be missing
     conditions = conditions_of(task)
     card = METHODS.get(method.name).card
     if method.weights and method.if_absent == "skip" and (reason := absence(method.weights, method.name, card)):
@@ -276,7 +276,7 @@ def _weights_folder(spec: RunSpec) -> str | None:
 
 
 def _shared(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | None) -> RunSpec:
-    """Return what the specs of all cells of a method and a task have in common."""
+    """Return a spec with the fields that all cells of a method and a task share."""
     method_class: type[Method] = METHODS.get(method.name)
     task_class: type[Task] = TASKS.get(task.name)
     return RunSpec(

@@ -1,4 +1,4 @@
-"""A plan beside collected records: whoever has the folder makes its tables, without weights, plug-ins or the suite."""
+"""A plan beside collected records: it lets tables be made without weights, plug-ins or the suite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERSION = 1
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
-    """Write the cells, the skipped questions and what tables know of tasks; no path of this machine is among them."""
+    """Write the cells, the skipped questions and the facts about tasks, without any path of this machine."""
     cells = [replace(cell, weights_file=None, python=None) for cell in plan.cells]
     suite = plan.suite.model_dump(mode="json")
     suite["methods"] = [_travelling(block) for block in suite["methods"]]
@@ -51,7 +51,7 @@ def _travelling(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str] = ()) -> Plan | None:
-    """Return the plan beside collected records, of these rows and tasks alone where any are named; None without one.
+    """Return the plan beside collected records, limited to these rows and tasks if any are named; None without one.
 
     Raises `DataError` for a file that is no plan.
     """
@@ -88,7 +88,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
 
 
 def _check_paths(cells: Collection[Cell], path: Path) -> None:
-    """Raise `DataError` where what becomes part of a path is no name that `write_plan` could have written."""
+    """Raise `DataError` for a part of a path that `write_plan` could not have written."""
     parts = {part for cell in cells for part in (cell.spec.task, cell.spec.method, cell.spec.dataset)}
     parts |= {cell.weights_folder for cell in cells if cell.weights_folder is not None}
     wrong = {part: name_problem(part) if isinstance(part, str) else "it is no text" for part in parts}

@@ -1,7 +1,7 @@
-"""Where weights that were trained here lie, and the card that says so.
+"""Folders of weights that this project trained, and their cards.
 
 ``pretrained/<method>-<digest>/`` holds checkpoint.pt (to resume), weights.safetensors, history.csv, curves.svg and
-card.json, which is written last: where it is, the weights are complete.
+card.json, which is written last: a folder with a card has complete weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def weights_folder(method: str, version: int, config: dict[str, Any], recipe: di
 
 
 def weight_options(method: str, config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that shape weights: without `Method.readout_options`, unless these chose the epoch."""
+    """Return the options that shape weights: all but `Method.readout_options`, unless these chose the epoch."""
     if recipe["training"].get("select") == "zero_shot_val":
         return config
     return {name: value for name, value in config.items() if name not in METHODS.get(method).readout_options}

@@ -1,4 +1,4 @@
-"""Questions of a suite that are not asked, each with its reason: told once where it holds everywhere, else by place."""
+"""Skipped questions of a suite, each with its reason: given once where it holds everywhere, else by place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Skip:
 def skip_reason_of(question: Task, method: str, dataset: str, label_set: str) -> str | None:
     """Return why a question is not asked of the method called `method` on that label set, else None.
 
-    The question's own reasons, and those that hold for every task.
+    Considers the reasons of the question itself, and those that hold for every task.
     """
     method_class: type[Method] = METHODS.get(method)
     if issubclass(method_class, BlindMethod) and method not in question.baselines:
@@ -63,7 +63,7 @@ def skips(row: str, task: str, reasons: SkipReasons, places: Sequence[Place]) ->
 
 
 def unmet_label_sets(suite: Suite, task: TaskBlock) -> list[Skip]:
-    """Return what a task's own `label_sets` leave without a single cell."""
+    """Return skips for a task's own `label_sets` that no dataset has, and for datasets that have none of them."""
     if task.label_sets is None:
         return []
     label_sets = {name for dataset in suite.datasets for name in dataset.label_sets}

@@ -1,8 +1,8 @@
-"""The source of a method or task in one digest, so that a change of code is noticed beside the numbers it made.
+"""Digest of the source of a method or task, so that a change of code is noticed beside its numbers.
 
-Digested are the module of the class and every module of ours that it imports, directly or through others; the harness
+It covers the module of the class and every module of ours that it imports, directly or through others; the harness
 around them (reading, training, tables) is not, since its versions are part of keys and protocol. Comments, docstrings
-and line breaks do not count. Of a plug-in its own package is followed, and its distribution is named.
+and line breaks do not count. For a plug-in its own package is followed, and its distribution is named.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _STRUCTURE = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
 
 def cell_code(method: str, task: str) -> dict[str, str]:
-    """Return the digests of a cell's method and task as a record keeps them; of plug-ins their distributions too."""
+    """Return the digests of a cell's method and task, in a record's form; for plug-ins their distributions too."""
     return {**_code("method", METHODS, method), **_code("task", TASKS, task)}
 
 
 def method_code(method: str) -> dict[str, str]:
-    """As `cell_code`, of a method alone: for weights and cached features."""
+    """Return the digests of `cell_code` for a method alone, for weights and cached features."""
     return _code("method", METHODS, method)
 
 
 def changed_parts(then: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Return which parts of the code differ; a part that either side does not know says nothing."""
+    """Return the parts of the code that differ; parts that one side does not know are ignored."""
     return [part for part, digest in then.items() if now.get(part, digest) != digest]
 
 

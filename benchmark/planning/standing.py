@@ -1,4 +1,4 @@
-"""Where a cell stands: the one answer for `status`, `run`, tables, `--strict` and the cluster.
+"""The standing of a cell: the one answer for `status`, `run`, tables, `--strict` and the cluster.
 
 It follows from the cell's record and from what is at hand now: the data that is prepared, the code of method and task,
 and the jobs that are queued or running.
@@ -47,7 +47,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class AtHand:
-    """What a record is held against. Where something is not known, nothing is held against the record."""
+    """The facts that a record is compared with; an unknown fact counts in favour of the record."""
 
     data: Mapping[str, str] = field(default_factory=dict)  # digest of name and options -> digest of the prepared data
     code: Callable[[str, str], Mapping[str, str]] = lambda method, task: {}
@@ -125,7 +125,7 @@ class Standings:
 
     @property
     def finished_cells(self) -> list[Cell]:
-        """Cells with a number that a table shows."""
+        """Return the cells with a number that a table shows."""
         return self.cells(DONE, OUTDATED)
 
     @property
@@ -134,11 +134,11 @@ class Standings:
 
     @property
     def to_run(self) -> list[Cell]:
-        """Cells that a run makes or makes anew, or waits for; failed ones only when it is told to."""
+        """Return the cells that a run makes, makes anew or waits for; failed ones are not among them."""
         return self.cells(STALE, INCOMPLETE, MISSING, QUEUED, RUNNING)
 
     def reasons(self, *states: str) -> dict[str, list[Cell]]:
-        """Return the cells of these states by why they stand so."""
+        """Return the cells in these states, grouped by reason."""
         reasons: dict[str, list[Cell]] = {}
         for standing in self.all:
             if standing.state in states:
@@ -152,9 +152,9 @@ def standings(plan: Plan, store: Store, now: AtHand) -> Standings:
 
 
 def standings_at(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> Standings:
-    """As `standings`, of the records, data and code of a home; records are read again only where they changed.
+    """Return `standings` by the records, data and code of a home; only changed records are read again.
 
-    Cells that a run on this machine is at count as running, beside those `under_way` on a cluster.
+    Cells at work on this machine count as running, beside those `under_way` on a cluster.
     """
     running = dict.fromkeys(keys_held(home.locks), RUNNING)
     index, now = read_index(home), at_hand(plan, home, {**running, **(under_way or {})})

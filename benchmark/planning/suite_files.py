@@ -1,4 +1,4 @@
-"""Where suites lie; apart from `benchmark.planning.suites`, so that listing them needs no library."""
+"""Files of suites, apart from `benchmark.planning.suites`, so that listing them needs no library."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmark.toml_values import read_toml
 
 
 def suite_names() -> list[str]:
-    """Names of the built-in suites."""
+    """Return the names of the built-in suites."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
 def suite_path(name: str) -> Path:
-    """The file of a built-in suite, or the path that was given; `UsageError` when there is none."""
+    """Return the file of a built-in suite, or the path of the user; raise `UsageError` when it does not exist."""
     path = Path(name) if name.endswith(".toml") else _folder() / f"{name}.toml"
     if not is_file(path):
         hint = "" if name.endswith(".toml") else did_you_mean(name, suite_names())
@@ -25,7 +25,7 @@ def suite_path(name: str) -> Path:
 
 
 def suite_name(name_or_path: str) -> str:
-    """Return the name of a suite that was given by name or by path; of a file that is not there its stem."""
+    """Return the name of a suite, given by name or by path; for a missing file its stem."""
     try:
         return str(read_toml(suite_path(name_or_path))["name"])
     except (UsageError, KeyError):

@@ -1,4 +1,4 @@
-"""A suite: which methods meet which tasks on which datasets, as a TOML file that is data and nothing else."""
+"""Suites: methods, tasks and datasets of a comparison, in a TOML file that is pure data."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
 
 
 def _repeated(suite: Suite) -> list[str]:
-    """Rows and datasets that stand twice."""
+    """Return a problem for each row and dataset that appears twice."""
     rows = [method.row for method in suite.methods]
     names = [dataset.name for dataset in suite.datasets]
     return [
@@ -142,7 +142,7 @@ def _assign(raw: dict[str, Any], dotted: str, value: Any) -> Iterator[str]:
 
 
 def _label_of(entry: dict[str, Any]) -> str:
-    """An entry's label, else its name; both may be anything yet."""
+    """Return an entry's label, else its name, as text: both are still unchecked."""
     return str(entry.get("label") or entry.get("name", ""))
 
 

@@ -1,4 +1,4 @@
-"""Options of a training, and what follows from them alone: batches, steps, learning rates."""
+"""Options of a training, with the batches, steps and learning rates that follow from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRECISIONS = ("fp32", "bf16", "auto")
 SCHEDULES = ("cosine", "warm_restarts")
 DECAYS = ("all", "matrices")
 OPTIMISERS = ("adamw", "sgd")
-SELECTIONS = {  # how the epoch was chosen whose weights are kept, as cards and tables say it
+SELECTIONS = {  # how the kept epoch was chosen, in the words of cards and tables
     "last": "the last epoch's",
     "val_loss": "selected by the loss on the validation split of the pre-training data",
     "zero_shot_val": "selected on validation labels (zero-shot AUROC after each epoch)",
@@ -83,7 +83,7 @@ def number_of_epochs(examples: int, config: TrainingConfig) -> int:
 
 
 def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
-    """Linear warm-up, then a half cosine down to 0; or one such half cosine after the other."""
+    """Return the rate at a step: linear warm-up, then a half cosine down to 0, or several in a row."""
     warm = round(config.warmup * steps)
     if step < warm:
         return config.lr * (step + 1) / warm
@@ -95,13 +95,13 @@ def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
 
 
 def shuffled_batches(examples: int, config: TrainingConfig, epoch: int) -> list[np.ndarray]:
-    """Global batches of one epoch; a function of seed and epoch alone, so that a resumed run sees the same ones."""
+    """Return the global batches of an epoch, by seed and epoch alone, so that a resumed run sees the same ones."""
     order = np.random.default_rng([config.seed, epoch]).permutation(examples)
     full = max(examples // config.batch_size, 1)
     return [order[i * config.batch_size : (i + 1) * config.batch_size] for i in range(full)]
 
 
 def step_groups(examples: int, config: TrainingConfig, epoch: int) -> list[list[np.ndarray]]:
-    """The batches of each optimiser step of one epoch."""
+    """Return the batches of each optimiser step of one epoch."""
     batches = shuffled_batches(examples, config, epoch)
     return [batches[start : start + config.accumulate] for start in range(0, len(batches), config.accumulate)]

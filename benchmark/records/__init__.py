@@ -1,1 +1,1 @@
-"""Result records: what a cell asked, what it answered, and where that lies on disk."""
+"""Result records: the question of a cell, its answer, and their files on disk."""

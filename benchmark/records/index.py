@@ -1,7 +1,7 @@
-"""All records in short, for standings and estimates, without reading twice what has not changed.
+"""An index of all records for standings and estimates; unchanged records are not read again.
 
-``HOME/records.index.json`` is a cache and nothing else: an entry holds as long as its record's file has the time of
-change and the size that stand beside it, and whoever removes the cache loses a second.
+``HOME/records.index.json`` is a mere cache: an entry holds as long as its record's file has the time of change and the
+size that the entry names. Removing the cache costs a second.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 def read_index(home: Home) -> dict[str, Entry]:
-    """Return every record by its key, those that cannot be used among them."""
+    """Return an entry for every record by its key, unusable records included."""
     cache = home.root / INDEX
     cached_entries = _cached(cache)
     entries: dict[str, tuple[int, int, Entry]] = {}
@@ -77,7 +77,7 @@ def read_index(home: Home) -> dict[str, Entry]:
 
 
 def read_entry(root: Path, spec: RunSpec) -> Entry | None:
-    """Return one cell's record in short; None where there is none."""
+    """Return the entry of one cell's record; None where there is none."""
     path = record_file(root, spec.task, spec.method, spec.key)
     state = _state(path)
     return None if state is None else _read(path, state[2])
@@ -105,12 +105,12 @@ def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:
     except DamagedFileError as error:
         dismiss(cache, error)
     except (ValueError, TypeError, KeyError):
-        pass  # of older code
+        pass  # a cache of older code
     return {}
 
 
 def _entry(fields: list[Any]) -> Entry:
-    """As it was kept; a cache of another version has another number of fields."""
+    """Return an entry from its cached fields; raise ValueError for the number of fields of another version."""
     if len(fields) != len(Entry._fields):
         raise ValueError(f"{len(fields)} fields")
     entry = Entry(*fields)
@@ -118,13 +118,13 @@ def _entry(fields: list[Any]) -> Entry:
 
 
 def _keep(cache: Path, entries: dict[str, tuple[int, int, Entry]]) -> None:
-    """A home that cannot be written to can still be looked at."""
+    """Write the cache; do nothing in a home that cannot be written to, which can still be read."""
     with suppress(DiskError):
         write_json(cache, {"entries": [[path, time, size, *entry] for path, (time, size, entry) in entries.items()]})
 
 
 def entry_of(record: RunRecord, task: str, method: str, written_ns: int = 0) -> Entry:
-    """Return a record in short."""
+    """Return the entry of a record."""
     error = record.error or {}
     return Entry(
         record.key,
@@ -147,7 +147,7 @@ def entry_of(record: RunRecord, task: str, method: str, written_ns: int = 0) -> 
 
 
 def unusable_entry(task: str, method: str, key: str, error: UnusableRecordError, written_ns: int = 0) -> Entry:
-    """Return what is known of a record that cannot be believed: why."""
+    """Return the entry of a record that cannot be believed, with the reason."""
     return Entry(key, task, method, "unusable", kind="Unusable", message=str(error), written_ns=written_ns)
 
 
@@ -166,7 +166,7 @@ def _read(path: str, written_ns: int) -> Entry:
 
 
 def check_resampled(path: str, record: RunRecord) -> None:
-    """Raise where the resamples beside a record are not those that were written with it."""
+    """Raise `UnusableRecordError` where the resamples beside a record were not written with it."""
     expected = record.files.get(RESAMPLED)
     content = None if expected is None else read_content(path.removesuffix(RECORD) + RESAMPLED)
     if expected is not None and (content is None or hashlib.sha256(content).hexdigest() != expected):

@@ -1,7 +1,7 @@
-"""Names and places of the files of a record; standard library alone, so that a supervisor of jobs may import it.
+"""Names and places of the files of a record; standard library alone, so that a job supervisor may import it.
 
 ``ROOT/TASK/METHOD/KEY/record.json``, with ``predictions.safetensors``, ``resampled.f32`` and ``texts.json`` beside it.
-Names that begin with a dot are no records: folders that are being written, and what was set aside.
+Names that begin with a dot are no records, but folders being written or set aside.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def record_files(root: Path | str) -> Iterator[str]:
 
 
 def aside_folder(root: Path, task: str, method: str, key: str, token: str) -> Path:
-    """Return where a cell's folder goes that is to be replaced but not lost."""
+    """Return the place to which a cell's folder is moved before it is replaced."""
     return root / SET_ASIDE / task / method / f"{key}-{token}"
 
 

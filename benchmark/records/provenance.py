@@ -1,4 +1,4 @@
-"""Where a record comes from: code, versions, hardware. Collected once per process, then reused."""
+"""Provenance of a record: code, versions, hardware. Collected once per process, then reused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CODE_VARIABLE = "ECGARENA_CODE"  # set for workers, so that one run has one answ
 
 @functools.cache
 def code() -> dict[str, Any]:
-    """Version of the harness, its git commit and whether the tree was dirty (None outside a repository)."""
+    """Return the version of the harness, its git commit and whether the tree was dirty (None outside a repository)."""
     inherited = os.environ.get(CODE_VARIABLE)
     if inherited:
         commit, dirty = inherited.split(":")
@@ -32,7 +32,7 @@ def code() -> dict[str, Any]:
 
 
 def export_code() -> None:
-    """Fix the answer of `code` for the processes that this one starts."""
+    """Fix the result of `code` for the processes that this one starts."""
     commit = code()
     dirty = {True: "1", False: "0"}.get(commit["dirty"], "")
     os.environ[CODE_VARIABLE] = f"{commit['git'] or ''}:{dirty}"
@@ -40,7 +40,7 @@ def export_code() -> None:
 
 @functools.cache
 def environment() -> dict[str, Any]:
-    """Versions and hardware; nothing that names a person or a machine."""
+    """Return versions and hardware, but nothing that names a person or a machine."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -56,7 +56,7 @@ def collect(**more: Any) -> dict[str, Any]:
 
 
 def peak_memory_mb() -> int:
-    """Peak resident memory of this process so far, in MB."""
+    """Return the peak resident memory of this process so far, in MB."""
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(kilobytes / (1e6 if sys.platform == "darwin" else 1e3))
 

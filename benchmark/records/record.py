@@ -1,7 +1,7 @@
-"""What is known of a cell after it ran, as JSON: one schema, its text on disk, and what makes a record unusable.
+"""The record of a cell as JSON: one schema, its text on disk, and the checks that make a record unusable.
 
 A record ends with the SHA-256 of everything before it, so that a change by hand or a damaged block is noticed by every
-reader. Records of older code have none; they are held to the whole schema instead.
+reader. Records of older code have none; they are checked against the whole schema instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmark.metrics.ranges import range_of
 Status = Literal["done", "failed"]
 Number = int | float
 _DIGEST = b',\n"sha256": "'  # begins the last line
-SPEC: dict[str, type] = dict.fromkeys(("method", "task", "dataset", "label_set", "protocol"), str)  # always there
+SPEC: dict[str, type] = dict.fromkeys(("method", "task", "dataset", "label_set", "protocol"), str)  # in every record
 SPEC |= dict.fromkeys(("method_config", "task_config", "dataset_config"), dict)
 CHANGED = "it was changed after it was written, or is damaged: its digest is not that of its text"
 
@@ -73,7 +73,7 @@ class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def digests(self) -> tuple[str | None, str | None]:
-        """The data that it was made from: the cell's, and what the task learnt from if that is another."""
+        """Return the digests of the cell's dataset and of the other one that its task learnt from, if any."""
         return self.data_digest, self.source_digest
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ _decode = msgspec.json.Decoder(RunRecord).decode
 
 
 def record_text(record: RunRecord) -> bytes:
-    """Return JSON with a line per field, easy on diffs, and the digest of these lines as the last one."""
+    """Return JSON with a line per field, for short diffs, and the digest of these lines as the last one."""
     lines = (
         f"{json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)}"
         for name, value in sorted(record.to_json().items())
@@ -95,9 +95,9 @@ def record_text(record: RunRecord) -> bytes:
 
 
 def parse_record(content: bytes, key: str | None = None) -> RunRecord:
-    """Decode a record, that of the cell `key` if one is given.
+    """Decode a record; with `key`, only that of this cell is accepted.
 
-    Raises `UnusableRecordError` with the reason where it cannot be believed: the one check that every reader makes.
+    Raises `UnusableRecordError` with the reason where it cannot be believed. Every reader makes this one check.
     """
     has_digest = check_digest(content)
     try:
@@ -122,7 +122,7 @@ def check_digest(content: bytes) -> bool:
 
 
 def check_values(record: RunRecord) -> None:
-    """Raise where a number cannot be, or a part that tables read has another form."""
+    """Raise for an impossible number, and where a part that tables read has another form."""
     for name, value in record.metrics.items():
         low, high = range_of(name)
         if not low <= value <= high:

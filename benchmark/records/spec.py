@@ -1,4 +1,4 @@
-"""What a cell asks: method, task, dataset and label set with their configurations, and the key made of them.
+"""The question of a cell: method, task, dataset and label set with their configurations, and the key made of them.
 
 The key is the digest of the fields that affect the score and of nothing else: device, workers, paths and batch sizes
 of inference never enter it.
@@ -47,7 +47,7 @@ class RunSpec:
         return canonical.digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """Fields that came later are left out at their default, so that older keys hold."""
+        """Return the fields as JSON; later ones are left out at their default, so that older keys hold."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {name: value for name, value in values.items() if value is not None or name not in LATER}
 
@@ -55,7 +55,7 @@ class RunSpec:
 def cost_recipe(
     method_config: dict[str, Any], training: dict[str, Any] | None, task_config: dict[str, Any]
 ) -> tuple[str, str]:
-    """Return digests of what a cell's time hangs on beside its recordings: of its method's options and its task's."""
+    """Return digests of the options that decide a cell's time beside its recordings: its method's and its task's."""
     question = {name: value for name, value in task_config.items() if name not in ("seed", "fraction")}
     return canonical.digest([method_config, training], 8), canonical.digest(question, 8)
 

@@ -1,7 +1,7 @@
 """Records on disk: one folder per cell, written in one move, no shared file.
 
-What lies on disk is the truth. A finished record gives way only to one of other data or other code; what cannot be
-read is set aside before it is replaced, never removed.
+The files on disk are the truth. A finished record gives way only to one of other data or other code. An unreadable one
+is set aside before it is replaced, never removed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Store:
         return Path(cell_folder(self.root, spec.task, spec.method, spec.key))
 
     def read(self, spec: RunSpec) -> RunRecord | None:
-        """Return the record of a cell, None where there is none; raise `UnusableRecordError` for one in the way."""
+        """Return the record of a cell, None where there is none; raise `UnusableRecordError` for an unusable one."""
         content = read_content(record_file(self.root, spec.task, spec.method, spec.key))
         return None if content is None else parse_record(content)
 
@@ -62,9 +62,9 @@ class Store:
         resampled: np.ndarray | None = None,
         texts: Mapping[str, Sequence[str]] | None = None,
     ) -> Path | None:
-        """Store a record with its predictions, resampled metric and texts, where it may take the place.
+        """Store a record with its predictions, resampled metric and texts, unless an existing one must stay.
 
-        Returns the folder to which an unusable record was moved that stood in the way; None where there was none.
+        Returns the folder to which an unusable record in its place was moved; None where there was none.
         """
         final = self.folder(spec)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class Store:
         return np.fromfile(path, "<f4") if path.is_file() else None
 
     def texts(self, spec: RunSpec) -> dict[str, list[str]] | None:
-        """Return a list per name of what the cell wrote (``record_ids``, ``generated``); None where nothing is."""
+        """Return the texts of a cell, a list per name (``record_ids``, ``generated``); None where it has none."""
         path = self.folder(spec) / TEXTS
         if not path.is_file():
             return None
@@ -98,7 +98,7 @@ class Store:
         return content
 
     def set_aside(self, spec: RunSpec) -> Path | None:
-        """Move a cell's folder out of the way; return where it is now, None where there was none."""
+        """Set a cell's folder aside; return its new place, None where there was none."""
         return self._set_aside(self.folder(spec), spec)
 
     def records(self) -> Iterator[RunRecord]:
@@ -112,7 +112,7 @@ class Store:
                 continue
 
     def find(self, key: str) -> RunRecord:
-        """Return the one record whose key begins so; raise `UsageError` when there is none or more than one."""
+        """Return the one record whose key has this beginning; raise `UsageError` for none and for several."""
         paths = [path for path in record_files(self.root) if key and Path(path).parent.name.startswith(key)]
         if len(paths) != 1:
             some = ": " + ", ".join(Path(path).parent.name for path in paths[:5]) if paths else ""
@@ -161,10 +161,10 @@ class Store:
 
 
 def gives_way(existing: RunRecord, record: RunRecord) -> bool:
-    """Whether `record` may take the place of `existing`.
+    """Whether `record` may replace `existing`.
 
     A failed record always gives way. A finished one gives way to one of other data or other code, never to a failure
-    on the same data, nor to one that does not know its data.
+    on the same data or on unknown data.
     """
     if not existing.done:
         return True
@@ -174,7 +174,7 @@ def gives_way(existing: RunRecord, record: RunRecord) -> bool:
 
 
 def read_content(path: str) -> bytes | None:
-    """Return the bytes of a record's file, None where there is none; raise `UnusableRecordError` for other trouble."""
+    """Return the bytes of a record's file, None where there is none; raise `UnusableRecordError` if unreadable."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs more than the reading)
             return file.read()

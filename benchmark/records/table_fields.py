@@ -1,4 +1,4 @@
-"""A record's part in tables and figures: a few dozen of its hundreds of values.
+"""The fields of a record that tables and figures need: a few dozen of its hundreds of values.
 
 Texts and numbers that thousands of records share are kept once, so that 50,000 records fit into a gigabyte.
 """
@@ -27,7 +27,7 @@ TABLE_PARTS = ("single_phrases", "chance", "reliability")  # parts of a record's
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What tables and figures need of a record; the rest of it would fill the memory."""
+    """The part of a record that tables and figures need; whole records would fill the memory."""
 
     key: str
     method: str
@@ -51,18 +51,18 @@ class Result:
     leak: Verdict | None
     provenance: dict[str, Any]
     source: tuple[str, str] | None = None  # another dataset that the task learnt from, and its digest
-    analysis: dict[str, Any] = field(default_factory=dict)  # as much of the record's as notes and figures need
+    analysis: dict[str, Any] = field(default_factory=dict)  # the parts that notes and figures need
     resampled_sha256: str | None = None  # of the resamples beside the record; None: older code kept no digest
     signal: dict[str, Any] | None = None  # the condition under which signals were read; None: as recorded
 
     @property
     def value(self) -> float | None:
-        """The primary metric, or None where it is undefined (the notes say why)."""
+        """Return the primary metric, or None where it is undefined (the notes say why)."""
         return self.metrics.get(self.primary)
 
 
 def read_result(store: Store, spec: RunSpec) -> tuple[Entry | None, Result | None]:
-    """Return a cell's record in short and, where it is finished, what tables need of it; None for what is not there."""
+    """Return the entry of a cell's record and, if finished, its table fields; None for whatever is absent."""
     try:
         content = read_content(record_file(store.root, spec.task, spec.method, spec.key))
         if content is None:
@@ -135,7 +135,7 @@ def _origin(provenance: dict[str, Any]) -> tuple[str | None, bool | None, str | 
 
 @functools.lru_cache(maxsize=1024)
 def _digest(resampling: bytes) -> str:
-    """Return the digest of which resamples were drawn; most records of a suite have the same."""
+    """Return the digest of the choice of resamples; most records of a suite share it."""
     value = msgspec.json.decode(resampling)
     return digest(value) if value else ""
 

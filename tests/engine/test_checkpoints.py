@@ -1,4 +1,4 @@
-"""Weights load whole or not at all."""
+"""Strict loading of weights: whole or not at all."""
 
 import pickle
 

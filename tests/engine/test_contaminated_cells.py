@@ -1,4 +1,4 @@
-"""A plan, the record of the run, and the table say the same of a cell's contamination."""
+"""Contamination of a cell: the plan, the record of the run and the table agree."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from benchmark.registry import DATASETS
 
 
 class Leaky(Synthetic):
-    """A recording of a training patient is also in the test split, under another name and a little louder."""
+    """A dataset with a training recording in the test split, under another name and a little louder."""
 
     def entries(self, root=None):
         entries = super().entries(root)

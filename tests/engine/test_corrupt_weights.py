@@ -1,4 +1,4 @@
-"""Corrupted checkpoints are refused by name, before they take memory; none with NaN or infinity is ever loaded.
+"""Corrupted checkpoints: refused by name before they take memory; none with NaN or infinity is ever loaded.
 
 A property test over 120 random corruptions; ``ECGARENA_FUZZ=10000`` makes it a long one.
 """
@@ -29,7 +29,7 @@ LAYOUTS = ("safetensors", "torch", "legacy torch")
 
 
 class Small(torch.nn.Sequential):
-    """A convolution, a batch norm, a linear layer: kinds of tensors that checkpoints have."""
+    """A method with the usual kinds of tensors: a convolution, a batch norm, a linear layer."""
 
     checkpoint_entries = ()
 
@@ -88,7 +88,7 @@ def fresh():
 
 
 def corrupted(state, kind, layout, path, draw):
-    """Write a checkpoint with one corruption; return the name of the tensor that it is in, "" for one of bytes."""
+    """Write a checkpoint with one corruption; return the name of the damaged tensor, "" for damaged bytes."""
     name = draw.choice([key for key, value in state.items() if value.is_floating_point()])
     changes = {name: OF_TENSORS[kind](state[name], draw)} if kind in OF_TENSORS else {}
     write({**state, **changes}, path, layout)
@@ -172,7 +172,7 @@ def test_every_broken_tensor_is_listed_with_its_counts(state, fresh, tmp_path):
 
 
 class Masked(torch.nn.Module):
-    """Attends to what came before, by a mask of -inf in a buffer, as many transformers keep it."""
+    """A method with causal attention, by a mask of -inf in a buffer, as in many transformers."""
 
     def __init__(self):
         super().__init__()
@@ -204,7 +204,7 @@ def test_weights_that_are_not_finite_are_not_written_either(tmp_path):
 
 
 class ReadsAFile(torch.nn.Module, FakeMethod):
-    """Takes its weights from somewhere, in its constructor."""
+    """A method whose constructor reads its weights from a file."""
 
     def __init__(self):
         super().__init__()
@@ -275,7 +275,7 @@ def test_a_checkpoint_with_all_that_trainings_leave_beside_weights_is_read(tmp_p
 
 
 class Calls:
-    """Pickled as a call."""
+    """An object that is pickled as a call."""
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
@@ -315,7 +315,7 @@ BOMBS = {
 
 
 def resident() -> int:
-    """Most memory that this process has had since `clear_refs`, in bytes."""
+    """Return the peak memory of this process since `clear_refs`, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 

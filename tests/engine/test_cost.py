@@ -1,4 +1,4 @@
-"""What features cost is counted once and kept with each record."""
+"""The cost of features is counted once and kept with each record."""
 
 import pytest
 import torch

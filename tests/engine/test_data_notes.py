@@ -1,4 +1,4 @@
-"""What records and tables say of the data: missing labels, classes that nothing taught, warnings of other data."""
+"""Notes on data in records and tables: missing labels, classes without training data, warnings of other data."""
 
 from dataclasses import replace
 

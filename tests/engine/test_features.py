@@ -1,4 +1,4 @@
-"""The feature cache: one file per identity, whole or absent; what a method returns is checked."""
+"""The feature cache: one file per identity, whole or absent; the output of methods is checked."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ def data(synthetic_home):
 
 
 class Handle:
-    """As much of a `MethodHandle` as the cache uses; `build` is called for each method that it asks for."""
+    """The part of a `MethodHandle` that the cache uses; `build` is called for each method that it requests."""
 
     device = "cpu"
 
@@ -79,7 +79,7 @@ def test_a_crash_while_writing_leaves_nothing(data, tmp_path, monkeypatch):
 
 
 def test_a_cache_that_is_damaged_in_any_way_is_made_anew(data, tmp_path, damage):
-    """Features, what is told of them and the form of the signals: equal results after every damage, and a sentence."""
+    """Features, their cost and the form of the signals: equal results after every damage, and a sentence."""
     rows, seeds = np.arange(9), iter(range(18))
     expected = np.array(cached(data, tmp_path, rows=rows))
     cached_signal(IDENTITY, FakeMethod, tmp_path)
@@ -131,7 +131,7 @@ def test_fingerprints_that_are_damaged_are_made_anew(data, tmp_path, damage, cap
 
 
 class Sequential(FakeMethod, SequenceMethod):
-    """Ten tokens of a tenth of the recording each."""
+    """A method with ten tokens, of a tenth of the recording each."""
 
     def ecg_tokens(self, ecg):
         return ecg.unflatten(-1, (10, -1)).std(-1).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""What would make the numbers of a whole run mean nothing is seen at a few recordings, before any is extracted."""
+"""Faults that would make all numbers of a run meaningless show at a few recordings, before any is extracted."""
 
 from dataclasses import dataclass
 
@@ -80,7 +80,7 @@ FAULTS = [
 
 @dataclass
 class Handle:
-    """As much of a `MethodHandle` as the cache uses."""
+    """The part of a `MethodHandle` that the cache uses."""
 
     method: Method
     device: str = "cpu"
@@ -145,7 +145,7 @@ class Blind(BlindMethod):
 
 
 class SilentButLast(ConditionedDataset):
-    """All recordings are silent but two of them."""
+    """A dataset in which all recordings but those in `loud` are silent."""
 
     def __init__(self, data, loud):
         super().__init__(data, SignalCondition())

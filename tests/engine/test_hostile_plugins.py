@@ -1,4 +1,4 @@
-"""Code of a plug-in that exits, prints what is no text, or raises what is no `Exception` fails its own cells alone."""
+"""Hostile plug-ins: code that exits, prints bytes or raises other than `Exception` fails its own cells alone."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ class Evil(FakeMethod):
 
 @pytest.fixture
 def evil(tmp_path):
-    """A plug-in whose code ends, floods or forges what it should not; its folder for PYTHONPATH."""
+    """Return the folder, for PYTHONPATH, of a plug-in that exits, floods the output or forges events."""
     (tmp_path / "evil.py").write_text(EVIL)
     info = tmp_path / "evil-1.0.dist-info"
     info.mkdir()

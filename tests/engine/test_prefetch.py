@@ -1,6 +1,6 @@
-"""Reading ahead changes when a batch is read, never which, and an error arrives where the batch is taken.
+"""Reading ahead changes when a batch is read, never which one, and errors arrive with the batch.
 
-Where it says "cuda" no GPU is needed: reading is done by threads of the CPU.
+The device "cuda" needs no GPU here: threads of the CPU read the batches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two rows of one method write lines that can be told apart."""
+"""Lines of two rows of one method can be distinguished."""
 
 from benchmark.engine.events import Event, naming_row
 

@@ -1,4 +1,4 @@
-"""Recordings that a method cannot use, and rates below what it wants: silence in every reading, and a note."""
+"""Recordings that a method cannot use, and rates that are too low: silence in every reading, and a note."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ SHORT, FLAT = 2, 5  # rows of the uneven dataset
 
 
 class Uneven(Synthetic):
-    """Of the first recordings one has 5 s only, and one has flat limb leads."""
+    """A dataset whose first recordings include one of only 5 s and one with flat limb leads."""
 
     def read(self, entry, root):
         raw = super().read(entry, root)

@@ -1,4 +1,4 @@
-"""A loss that tells the recordings of a batch apart learns nothing from one alone: such a training is refused."""
+"""A loss that contrasts the recordings of a batch learns nothing from one alone: such a training is refused."""
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ def test_a_batch_of_two_is_trained_and_a_single_validation_recording_is_no_loss(
 
 
 class Pairs(torch.nn.Module, TrainableMethod):
-    """InfoNCE within the batch, by an author who did not think of batches of one."""
+    """A method with InfoNCE within the batch, whose author did not think of batches of one."""
 
     card = MethodCard(title="Pairs", paper="none", licence="none")
     needs_reports = False

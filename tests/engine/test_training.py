@@ -21,7 +21,7 @@ from benchmark.planning.training_config import TrainingConfig, learning_rate, nu
 
 
 class Toy(nn.Module, TrainableMethod):
-    """A little network with dropout and BatchNorm: both have state that a resume must restore."""
+    """A small network with dropout and BatchNorm: both have state that a resume must restore."""
 
     card = MethodCard("toy", "none", "none")
 
@@ -148,7 +148,7 @@ def test_a_kill_within_an_epoch_loses_nothing_that_was_kept(tmp_path):
 
 
 def test_a_signal_stops_after_the_step_with_its_checkpoint(tmp_path):
-    """The handler that a cluster's signal gets; what goes on equals an undisturbed run to the bit."""
+    """With the handler for a cluster's signal; the resumed training equals an undisturbed run to the bit."""
     config = TrainingConfig(epochs=2, batch_size=16, lr=0.01)
     expected = train(toy(), Noise(), config, "toy", discard_event)
 
@@ -174,7 +174,7 @@ def test_a_signal_stops_after_the_step_with_its_checkpoint(tmp_path):
 
 
 def test_the_selected_epoch_survives_a_stop(tmp_path):
-    """val_loss is best in the second epoch: its weights are the ones that come out, interrupted or not."""
+    """val_loss is best in the second epoch: its weights are the result, interrupted or not."""
     scores, states = [3.0, 1.0, 2.0], []
     config = TrainingConfig(epochs=3, batch_size=16, lr=0.01, select="val_loss")
 

@@ -1,4 +1,4 @@
-"""Runs of one suite at once share the work: every cell is run once, and each run ends with the whole of it."""
+"""Simultaneous runs of one suite share the work: each cell is run once, and each run ends with all of them."""
 
 import multiprocessing
 import time
@@ -16,7 +16,7 @@ from benchmark.records.store import Store
 
 
 def run_and_log(suite, home, log, start):
-    """One run in a process of its own; each cell that it computes is a line of the log."""
+    """Run a suite in a process of its own; each cell that it computes is a line of the log."""
     from benchmark.engine.run import _GroupRun
 
     original = _GroupRun._run_cell

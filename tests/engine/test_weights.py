@@ -1,4 +1,4 @@
-"""Weights by path, by hub id and by tag of a card: found and checked, or one error that says what to do."""
+"""Weights by path, by hub id and by tag of a card: located and checked, or one error with a remedy."""
 
 import hashlib
 
@@ -21,7 +21,7 @@ def card(**weights):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """The hub's cache with one file in it, and no network."""
+    """Return the hub's cache with one file in it, without a network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     commit = "0123456789abcdef0123456789abcdef01234567"

@@ -1,4 +1,4 @@
-"""The gate: clean is only what was compared, and test recordings that were seen are found under any name."""
+"""The gate: only a comparison makes a cell clean, and known test recordings are found under any name."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from benchmark.registry import DATASETS
 
 
 class Base(Synthetic):
-    """20 patients; with `moved`, the splits are others: what was validation is test."""
+    """A dataset of 20 patients; with `moved`, the former validation split is test."""
 
     card = DatasetCard("Base", "synthetic", "none", derives_from=("collection",), synthetic=True)
     splits = MappingProxyType({"train": "train", "val": "test", "test": "train"})
@@ -61,7 +61,7 @@ class Cut(Base):
 
 
 class Visits(Base):
-    """First visits; with `moved` the later ones of the same patients, test where the first ones are for training."""
+    """First visits; with `moved`, later visits of the same patients, in test where the first ones are in train."""
 
     splits = Cut.splits
 
@@ -104,7 +104,7 @@ def recipe(dataset, config=None, **training):
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory):
-    """A home where each dataset is prepared once for all tests."""
+    """Return a home in which each dataset is prepared once for all tests."""
     return Home(tmp_path_factory.mktemp("stock"))
 
 

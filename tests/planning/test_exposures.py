@@ -1,4 +1,4 @@
-"""Whatever taught or chose what a cell is judged by is among its exposures."""
+"""Exposures of a cell: all data that trained or selected its weights or its probe."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ def sentences(sources: Sources) -> list[str]:
 
 @pytest.fixture
 def card(monkeypatch):
-    """The card of the method, as a test wants it."""
+    """Return a function that changes fields of the method's card for one test."""
     before = METHODS.get("handcrafted").card
     return lambda **changes: monkeypatch.setattr(METHODS.get("handcrafted"), "card", replace(before, **changes))
 

@@ -1,4 +1,4 @@
-"""Cells that a suite asks for and that do not exist: each reason is told once, with its place where it has one."""
+"""Skipped cells of a suite: each reason is given once, with its place where it has one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A digest of the source changes with what the code does, and with nothing else."""
+"""Digests of source change with the behaviour of the code, and with nothing else."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where a cell stands follows from its record and from what is at hand, and every command says the same."""
+"""The standing of a cell follows from its record, the data and the code, and every command says the same."""
 
 import json
 from pathlib import Path

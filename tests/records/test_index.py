@@ -1,4 +1,4 @@
-"""The cache of all records in short: whatever happens to it, what is read is what lies on disk."""
+"""The index of records: whatever happens to its cache, its entries equal the records on disk."""
 
 import json
 

@@ -33,7 +33,7 @@ def path(store):
 
 
 def verdicts(store):
-    """Why each of the readers does not believe the record; "" where one does."""
+    """Return the reason of each reader against the record; "" where one believes it."""
     try:
         whole = "" if store.read(SPEC) else "none"
     except UnusableRecordError as error:

@@ -1,4 +1,4 @@
-"""The store: one move per cell, finished cells stay, failed ones give way, rubbish counts as not there."""
+"""The store: one move per cell, finished cells stay, failed ones give way, rubbish counts as absent."""
 
 import multiprocessing
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What tables read of a record is what the record says, field by field."""
+"""Table fields equal the fields of the record, one by one."""
 
 from pathlib import Path
 
