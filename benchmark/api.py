@@ -30,6 +30,7 @@ PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
 Crop = Literal["start", "centre"]
+Resampling = Literal["polyphase", "fourier"]
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
 # sequence: the tokens themselves; short_sequence: few of them, each a mean of neighbours (`benchmark.layers`)
 Layer = Literal["features", "embeddings", "tokens", "sequence", "short_sequence"]
@@ -45,6 +46,7 @@ class SignalSpec:
     `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are padded with
     zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz filter before resampling,
     `median_baseline` then takes away a running median over so many seconds, `scaling` is applied last, per recording. A
+    `resampling` is by a polyphase filter or, as ST-MEM does, by the Fourier method. A
     recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
     """
 
@@ -57,6 +59,7 @@ class SignalSpec:
     notch: float | None = None
     median_baseline: float = 0.0
     min_seconds: float = 0.0
+    resampling: Resampling = "polyphase"
 
     @property
     def samples(self) -> int:
@@ -200,6 +203,8 @@ class Method(ABC):
     cpu_batch_samples: int = 40_000  # per lead, in a batch whose features a CPU computes: more leave most CPUs' caches
     # options that do not change training: configurations that differ only here share their weights
     readout_options: ClassVar[tuple[str, ...]] = ()
+    # options whose default changed, at the value that they had before: keys made then stay valid and keep their meaning
+    first_defaults: ClassVar[Mapping[str, Any]] = {}
 
     @property
     @abstractmethod

@@ -140,6 +140,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         replaced: float = 0.5,
         negatives: int = 64,
         negative_model: str | None = None,
+        negative_draw: Literal["even", "frequency"] = "even",
         mem_target: Literal["clean", "masked"] | None = None,
         ets_bias: float = 0.0,
         released: bool = False,
@@ -153,6 +154,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             f"{name} is {share}, it must lie in [0, 1]" for name, share in shares.items() if not 0 <= share <= 1
         ]
         problems += _find_unknown("lead_order", lead_order, LEAD_ORDERS) + _find_unknown("features", features, FEATURES)
+        problems += _find_unknown("negative_draw", negative_draw, ("even", "frequency"))
         problems += [] if mem_target is None else _find_unknown("mem_target", mem_target, ("clean", "masked"))
         if not 0 <= mem_layer <= fusion_layers:
             problems.append(f"mem_layer is {mem_layer}, it must lie in 0..{fusion_layers} (fusion_layers)")
@@ -171,7 +173,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order])
         self.lead_masking, self.mem_ratio, self.mlm_ratio = lead_masking, mem_ratio, mlm_ratio
         self.replaced, self.negatives, self.mem_layer = replaced, negatives, mem_layer
-        self.ets_bias, self.released = ets_bias, released
+        self.negative_draw, self.ets_bias, self.released = negative_draw, ets_bias, released
         self.features = features
         self.mem_target = mem_target or ("masked" if released else "clean")
 
@@ -297,7 +299,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         if not getattr(encoder, "fitted", True):
             encoder.fit(reports)
         corpus = [clean_report(report) for report in reports]
-        self._hard_negatives = HardNegatives(corpus, load_embedding(self.negative_model), self.negatives)
+        embed, by_frequency = load_embedding(self.negative_model), self.negative_draw == "frequency"
+        self._hard_negatives = HardNegatives(corpus, embed, self.negatives, by_frequency)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return four losses of equal weight.

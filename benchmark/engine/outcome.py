@@ -115,8 +115,9 @@ def record_code(spec: RunSpec, weights: Mapping[str, str]) -> dict[str, str]:
 
 def full_config(spec: RunSpec) -> dict[str, Any]:
     """Return all options of a cell, defaults included: for the reader of a record."""
+    method = METHODS.get(spec.method)
     options = {
-        "method": complete(METHODS.get(spec.method), spec.method_config, spec.method),
+        "method": complete(method, from_key(method, spec.method_config), spec.method),
         "dataset": complete(DATASETS.get(spec.dataset), spec.dataset_config, spec.dataset),
     }
     if spec.training is not None:
