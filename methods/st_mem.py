@@ -46,8 +46,8 @@ class STMEM(nn.Module, SequenceMethod, TrainableMethod):
         trained_on=("csn", "code15"),
         note=(
             "Re-implementation; trained_on describes the published weights, whose names the encoder carries. It uses "
-            "no reports. Evaluation reads three crops of 9 s, as the released code does, but averages features in place "
-            "of logits. Pre-training reads the first crop; what the authors' read is not known."
+            "no reports. Evaluation reads three crops of 9 s, as the released code does, but averages features, not "
+            "logits. Pre-training reads the first crop; what the authors' read is not known."
         ),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.api import Predictions, Scores, SignalSpec, Task
 from benchmark.canonical import canonical
-from benchmark.configuration import complete
+from benchmark.configuration import complete, from_key
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.engine.data_notes import data_notes
 from benchmark.engine.group_data import GroupData
