@@ -90,8 +90,10 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are the shares of leads, patches and words that are hidden.
     `replaced` is the share of reports replaced by one of their `negatives` least similar ones. Similarity is that of
-    the embedding of `negative_model`: a hub id or path, ``"hashed"``, or None (flan-t5-small for a text model of the
-    hub, the text model as published for one in a folder, else hashed). `mem_target` is the recording before (``clean``)
+    the embedding of `negative_model`: a hub id or path, ``"hashed"``, ``"words"`` (no signs, so no text looks opposite
+    by a collision), or None (flan-t5-small for a text model of the
+    hub, the text model as published for one in a folder, else hashed). `negative_draw` takes the candidates evenly or by their ``"frequency"`` in the corpus; 0 `negatives`
+    make every other text a candidate. `mem_target` is the recording before (``clean``)
     or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the logits of the
     sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs dissimilar.
     `released` trains as the released code does, see

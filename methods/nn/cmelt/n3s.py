@@ -54,10 +54,10 @@ class HardNegatives:
         self._add([text for text in dict.fromkeys(texts) if text not in self.rows])
         candidates = self.table[[self.rows[text] for text in texts]].long()  # (text, count)
         if self.by_frequency:
-            chosen = torch.multinomial(self.weights[candidates], 1)
+            columns = torch.multinomial(self.weights[candidates], 1)
         else:
-            chosen = torch.randint(candidates.shape[1], (len(texts), 1))
-        return [self.texts[position] for position in candidates.gather(1, chosen)[:, 0].tolist()]
+            columns = torch.randint(candidates.shape[1], (len(texts), 1))
+        return [self.texts[position] for position in candidates.gather(1, columns)[:, 0].tolist()]
 
     def _draw_other(self, text: str) -> str:
         """Return any text of the corpus but this one."""

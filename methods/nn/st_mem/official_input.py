@@ -8,11 +8,13 @@ it. They are a linear map of a crop's samples, and applied as one matrix on what
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+FLAT = 1e-6  # millivolt: a thousandth of what any recorder resolves
 ORDER = 5
 STEPS = 2  # crops of evaluation start at 0, 1/2 and 1 of the spare samples: 0, 125 and 250 of 2,500
 
@@ -36,14 +38,16 @@ class OfficialInput(nn.Module):
 
     def forward(self, crop: Tensor) -> Tensor:
         """Filter and standardise crops ``(batch, lead, samples)``; a flat one becomes 0."""
-        with torch.autocast(crop.device.type, enabled=False):
+        with _full_precision(crop.device.type):
             filtered = crop.float() @ self.matrix
             centred = filtered - filtered.mean((1, 2), keepdim=True)
             spread = centred.square().mean((1, 2), keepdim=True).sqrt()
             return torch.where(spread > FLAT, centred / spread.clamp(min=FLAT), 0).to(crop.dtype)
 
 
-FLAT = 1e-6  # millivolt: a thousandth of what any recorder resolves
+def _full_precision(device: str) -> AbstractContextManager[None]:
+    """Return a context without autocast, on devices that have one."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 @functools.lru_cache(maxsize=4)

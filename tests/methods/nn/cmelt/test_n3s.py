@@ -58,8 +58,8 @@ def test_hashed_words_are_of_length_one_and_alike_where_words_are():
 def test_by_frequency_a_candidate_is_drawn_as_often_as_it_occurs():
     corpus = ["east", *["west"] * 9, "south west", "north"]
     torch.manual_seed(0)
-    drawn = HardNegatives(corpus, on_a_circle, count=2, by_frequency=True)(["east"] * 400)
-    assert set(drawn) == {"west", "south west"} and 330 < drawn.count("west") < 390
+    negatives = HardNegatives(corpus, on_a_circle, count=2, by_frequency=True)(["east"] * 400)
+    assert set(negatives) == {"west", "south west"} and 330 < negatives.count("west") < 390
     every = HardNegatives(corpus, on_a_circle, count=0, by_frequency=True)
     others, new = every(["west"] * 300), every(["unheard of"] * 300)
     assert set(others) == {"east", "south west", "north"} and 200 < new.count("west") < 250

@@ -1,4 +1,4 @@
-"""ST-MEM's own preparation equals the official steps, and each crop is prepared by itself."""
+"""ST-MEM's own preparation equals the official steps, and each crop is filtered by itself."""
 
 import json
 
@@ -20,11 +20,11 @@ def official():
 def test_the_prepared_crop_equals_the_official_one(shared, official):
     golden = json.loads((shared / "golden" / "stmem.json").read_text("utf-8"))["filters_and_scaling"]
     walk = 0.3 * np.cumsum(np.random.RandomState(2).standard_normal((12, 2250)), -1) / 20
-    prepared = official(torch.from_numpy(walk).float()[None])[0].double()
-    assert list(prepared.shape) == golden["shape"]
-    assert prepared.norm().item() == pytest.approx(golden["norm"], rel=1e-5)
-    assert prepared.flatten()[:5].tolist() == pytest.approx(golden["first5"], abs=1e-4)
-    assert prepared.flatten()[-3:].tolist() == pytest.approx(golden["last3"], abs=1e-4)
+    crop = official(torch.from_numpy(walk).float()[None])[0].double()
+    assert list(crop.shape) == golden["shape"]
+    assert crop.norm().item() == pytest.approx(golden["norm"], rel=1e-5)
+    assert crop.flatten()[:5].tolist() == pytest.approx(golden["first5"], abs=1e-4)
+    assert crop.flatten()[-3:].tolist() == pytest.approx(golden["last3"], abs=1e-4)
 
 
 def test_crops_start_at_the_official_places_and_are_filtered_one_by_one(shared, official):
@@ -49,5 +49,5 @@ def test_the_fourier_method_is_scipys():
     from scipy.signal import resample
 
     ecg = np.random.default_rng(0).normal(size=(2, 12, 1000))
-    prepared = adapt(ecg, 100.0, SignalSpec(250.0, 10.0, resampling="fourier"))
-    np.testing.assert_allclose(prepared, resample(ecg, 2500, axis=-1), atol=1e-5)
+    crop = adapt(ecg, 100.0, SignalSpec(250.0, 10.0, resampling="fourier"))
+    np.testing.assert_allclose(crop, resample(ecg, 2500, axis=-1), atol=1e-5)
