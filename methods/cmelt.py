@@ -89,15 +89,13 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     all recordings, and a short training does not change that.
 
     Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are the shares of leads, patches and words that are hidden.
-    `replaced` is the share of reports replaced by one of their `negatives` least similar ones. Similarity is that of
-    the embedding of `negative_model`: a hub id or path, ``"hashed"``, ``"words"`` (no signs, so no text looks opposite
-    by a collision), or None (flan-t5-small for a text model of the
-    hub, the text model as published for one in a folder, else hashed). `negative_draw` takes the candidates evenly or by their ``"frequency"`` in the corpus; 0 `negatives`
-    make every other text a candidate. `mem_target` is the recording before (``clean``)
-    or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the logits of the
-    sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs dissimilar.
-    `released` trains as the released code does, see
-    ``docs/methods-cmelt.md``.
+    `replaced` is the share of reports replaced by one of their `negatives` least similar ones (0: by any other), drawn
+    evenly or by ``"frequency"`` in the corpus (`negative_draw`). Similarity is that of the embedding of
+    `negative_model`: a hub id or path, ``"hashed"``, ``"words"`` (hashed without signs), or None (flan-t5-small for a
+    text model of the hub, the text model as published for one in a folder, else hashed). `mem_target` is the recording
+    before (``clean``) or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the
+    logits of the sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs
+    dissimilar. `released` trains as the released code does, see ``docs/methods-cmelt.md``.
 
     `length_groups` has no effect any more, since texts of similar length are always read together; suites that set it
     stay valid. `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
