@@ -30,6 +30,7 @@ PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
 Crop = Literal["start", "centre"]
+Resampling = Literal["polyphase", "fourier"]
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
 # sequence: the tokens themselves; short_sequence: few of them, each a mean of neighbours (`benchmark.layers`)
 Layer = Literal["features", "embeddings", "tokens", "sequence", "short_sequence"]
@@ -45,6 +46,7 @@ class SignalSpec:
     `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are padded with
     zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz filter before resampling,
     `median_baseline` then takes away a running median over so many seconds, `scaling` is applied last, per recording. A
+    `resampling` is by a polyphase filter or, as ST-MEM does, by the Fourier method. A
     recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
     """
 
@@ -57,6 +59,7 @@ class SignalSpec:
     notch: float | None = None
     median_baseline: float = 0.0
     min_seconds: float = 0.0
+    resampling: Resampling = "polyphase"
 
     @property
     def samples(self) -> int:
@@ -203,6 +206,8 @@ class Method(ABC):
     readout_options: ClassVar[tuple[str, ...]] = ()
     # entries of a checkpoint that hold this method's tensors, where its authors keep several networks in one file
     checkpoint_entries: ClassVar[tuple[str, ...]] = ()
+    # options whose default changed, at the value that they had before: keys made then stay valid and keep their meaning
+    first_defaults: ClassVar[Mapping[str, Any]] = {}
 
     @property
     @abstractmethod
@@ -462,12 +467,15 @@ class Task(ABC):
     protocol: ClassVar[str] = PROTOCOL  # another name marks every table of the task and keeps it out of summaries
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
-    grid_metrics: ClassVar[
-        tuple[str, ...]
-    ] = ()  # metrics that tables show in a grid of their own, the primary among them
+    grid_metrics: ClassVar[tuple[str, ...]] = ()  # shown in a grid beside the table, the primary one among them
     needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
     baselines: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "shown" in vars(cls):
+            raise TypeError(f"{cls.__module__}.{cls.__qualname__}: shown is called grid_metrics since version 0.2.0")
 
     @abstractmethod
     def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:

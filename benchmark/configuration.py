@@ -21,6 +21,16 @@ def options(cls: Callable[..., Any]) -> dict[str, Any]:
     return {parameter.name: parameter.default for parameter in parameters if parameter.kind in plain}
 
 
+def first_defaults(cls: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults that `cls` had when its keys were first made: an option at that value stays out of a key."""
+    return {**options(cls), **getattr(cls, "first_defaults", {})}
+
+
+def from_key(cls: Callable[..., Any], keyed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration that `distinct` shortened: options whose default has changed since are put back."""
+    return {**getattr(cls, "first_defaults", {}), **keyed}
+
+
 def complete(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the whole configuration: defaults overlaid with `values`; one error lists every wrong key and value."""
     defaults, kinds = options(cls), option_types(cls)
@@ -47,13 +57,14 @@ def type_problems(cls: Callable[..., Any], values: Mapping[str, Any], where: str
 
 
 def distinct(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the options that differ from their defaults, canonical: what enters a key.
+    """Return the options that differ from their first defaults, canonical: what enters a key.
 
-    So a new option with a harmless default leaves old keys alone. A changed default changes results under
-    an unchanged key, which is why it must come with a new `version` of the class (a test watches this).
+    So a new option with a harmless default leaves old keys alone. A changed default would change results under an
+    unchanged key. The class therefore names the old one in `first_defaults`, and the new one enters the key as any
+    other value does; or it raises its `version`, which makes all its keys new (a test watches this).
     Options that only say where files lie (`Dataset.locations`) stay out.
     """
-    defaults = options(cls)
+    defaults = first_defaults(cls)
     whole = complete(cls, values, where)
     locations = getattr(cls, "locations", ())
     return {

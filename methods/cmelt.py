@@ -90,13 +90,13 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     all recordings, and a short training does not change that.
 
     Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are the shares of leads, patches and words that are hidden.
-    `replaced` is the share of reports replaced by one of their `negatives` least similar ones. Similarity is that of
-    the embedding of `negative_model`: a hub id or path, ``"hashed"``, or None (flan-t5-small for a text model of the
-    hub, the text model as published for one in a folder, else hashed). `mem_target` is the recording before (``clean``)
-    or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the logits of the
-    sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs dissimilar.
-    `released` trains as the released code does, see
-    ``docs/methods-cmelt.md``.
+    `replaced` is the share of reports replaced by one of their `negatives` least similar ones (0: by any other), drawn
+    evenly or by ``"frequency"`` in the corpus (`negative_draw`). Similarity is that of the embedding of
+    `negative_model`: a hub id or path, ``"hashed"``, ``"words"`` (hashed without signs), or None (flan-t5-small for a
+    text model of the hub, the text model as published for one in a folder, else hashed). `mem_target` is the recording
+    before (``clean``) or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the
+    logits of the sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs
+    dissimilar. `released` trains as the released code does, see ``docs/methods-cmelt.md``.
 
     `length_groups` has no effect any more, since texts of similar length are always read together; suites that set it
     stay valid. `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
@@ -144,6 +144,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         replaced: float = 0.5,
         negatives: int = 64,
         negative_model: str | None = None,
+        negative_draw: Literal["even", "frequency"] = "even",
         mem_target: Literal["clean", "masked"] | None = None,
         ets_bias: float = 0.0,
         released: bool = False,
@@ -157,6 +158,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             f"{name} is {share}, it must lie in [0, 1]" for name, share in shares.items() if not 0 <= share <= 1
         ]
         problems += _find_unknown("lead_order", lead_order, LEAD_ORDERS) + _find_unknown("features", features, FEATURES)
+        problems += _find_unknown("negative_draw", negative_draw, ("even", "frequency"))
         problems += [] if mem_target is None else _find_unknown("mem_target", mem_target, ("clean", "masked"))
         if not 0 <= mem_layer <= fusion_layers:
             problems.append(f"mem_layer is {mem_layer}, it must lie in 0..{fusion_layers} (fusion_layers)")
@@ -175,7 +177,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order])
         self.lead_masking, self.mem_ratio, self.mlm_ratio = lead_masking, mem_ratio, mlm_ratio
         self.replaced, self.negatives, self.mem_layer = replaced, negatives, mem_layer
-        self.ets_bias, self.released = ets_bias, released
+        self.negative_draw, self.ets_bias, self.released = negative_draw, ets_bias, released
         self.features = features
         self.mem_target = mem_target or ("masked" if released else "clean")
 
@@ -301,7 +303,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         if not getattr(encoder, "fitted", True):
             encoder.fit(reports)
         corpus = [clean_report(report) for report in reports]
-        self._hard_negatives = HardNegatives(corpus, load_embedding(self.negative_model), self.negatives)
+        embed, by_frequency = load_embedding(self.negative_model), self.negative_draw == "frequency"
+        self._hard_negatives = HardNegatives(corpus, embed, self.negatives, by_frequency)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return four losses of equal weight.

@@ -58,6 +58,8 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     `released` leaves out the fifth term (`rec_text`), as the released code does. `features`, `embeddings` and `tokens`
     select the outputs for probes, zero-shot and report decoders. They are the official ``"mix"`` (aligned tokens plus
     the text decoded from them), ``"aligned"`` alone, or for features also ``"encoder"`` (the ResNet's 512 channels).
+    `token_mix` says what ``"mix"`` adds to each token: the ``"mean"`` of all decoded tokens, as the release does, or
+    what is decoded at its own of ``"places"``, which was this project's form before.
     `consistent_norm` normalises the aligned tokens at inference too; the release normalises them in training only.
     `sep_token` gives the other decoder's separator to the text decoder as a 106th token; the release's linear-probe
     class does not. `mask_ratio` and `keep_order` define the two views of RME (the release shuffles their tokens).
@@ -69,7 +71,8 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     each report once and needs ``text_dropout_in_train = false``. ``parts = "encoder"`` builds the ResNet alone.
     """
 
-    readout_options = ("features", "embeddings", "tokens", "consistent_norm")
+    readout_options = ("features", "embeddings", "tokens", "token_mix", "consistent_norm")
+    first_defaults: ClassVar[dict[str, str]] = {"token_mix": "places"}
     unused: ClassVar[tuple[str, ...]] = (r"ecg_encoder\.linear\..*", r".*\.c_proj\..*")
     smallest_batch = 2
     card: ClassVar[MethodCard] = MethodCard(
@@ -108,6 +111,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         features: Vector = "mix",
         embeddings: Literal["mix", "aligned"] = "mix",
         tokens: Literal["mix", "aligned"] = "mix",
+        token_mix: Literal["mean", "places"] = "mean",
         text_model: str | None = "ncbi/MedCPT-Query-Encoder",
         text_tokens: int = 256,
         text_padding: Literal["masked", "full"] = "masked",
@@ -122,12 +126,14 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         check_choice("deri", "features", features, ("mix", "aligned", "encoder"))
         check_choice("deri", "embeddings", embeddings, ("mix", "aligned"))
         check_choice("deri", "tokens", tokens, ("mix", "aligned"))
+        check_choice("deri", "token_mix", token_mix, ("mean", "places"))
         check_choice("deri", "text_padding", text_padding, ("masked", "full"))
         check_choice("deri", "parts", parts, PARTS)
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order], scaling)
         self.temperature, self.released, self.keep_order = temperature, released, keep_order
         self.sep_token, self.consistent_norm, self.stride = sep_token, consistent_norm, stride
         self.features, self.embeddings, self.tokens, self.parts = features, embeddings, tokens, parts
+        self.token_mix = token_mix
         self.pad_to = text_tokens if text_padding == "full" else None
         self.ecg_encoder = ResNet1D(encoder, width, len(self.signal.leads), 10 if parts == "all" else 0)
         if parts == "encoder":
@@ -168,12 +174,16 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
         """Return the tokens: ``(batch, lead, time)`` -> ``(batch, 105, embed_dim)``.
 
-        With ``tokens = "mix"`` the text decoded at its place is added to each.
+        With ``tokens = "mix"`` decoded text is added to each: the mean over all that is decoded, the separator's too
+        (``token_mix = "mean"``), or what is decoded at the token's own place (``"places"``).
         """
         tokens = self._encode_for_inference(ecg)
         if self.tokens == "aligned":
             return tokens
-        return tokens + self.project_text(self._decode_text(tokens)[:, : tokens.shape[1]])
+        decoded = self._decode_text(tokens)
+        if self.token_mix == "mean":
+            return tokens + self.project_text(decoded.mean(1, keepdim=True))
+        return tokens + self.project_text(decoded[:, : tokens.shape[1]])
 
     def _pool_tokens(self, ecg: Tensor, kind: Vector) -> Tensor:
         """Return the mean aligned token; for ``mix`` with the mean of the text decoded from the tokens added."""

@@ -42,6 +42,12 @@ class Finding(NamedTuple):
         return not self.good and not self.warning
 
 
+def _json_line(finding: Finding) -> dict[str, Any]:
+    """Return a finding under the keys that scripts know: its name is called "what"."""
+    fields = finding._asdict()
+    return {"what": fields.pop("name"), **fields}
+
+
 def examine(options: argparse.Namespace) -> int:
     """Print the findings here and on one node of each kind in the profile; return 5 if something is wrong."""
     home = home_of(options)
@@ -49,7 +55,7 @@ def examine(options: argparse.Namespace) -> int:
     wrong = 0
     places: dict[str, list[dict[str, Any]]] = {}
     for title, findings in _all_findings(profile, home, options.patience):
-        places[title] = [finding._asdict() for finding in findings]
+        places[title] = [_json_line(finding) for finding in findings]
         wrong += sum(finding.bad for finding in findings)
         if options.json:
             continue

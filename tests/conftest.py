@@ -216,3 +216,22 @@ def damage():
         return kind
 
     return apply
+
+
+@pytest.fixture
+def small_gpt2(tmp_path):
+    """A folder with a random GPT-2 as on the hub: 260 positions, an end of text, no [BOS] and no [PAD]."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    library = Tokenizer(models.BPE())
+    library.pre_tokenizer, library.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
+    library.train_from_iterator(["sinus rhythm.", "atrial fibrillation, left axis deviation."] * 4, trainer)
+    end, size = library.token_to_id("<|endoftext|>"), library.get_vocab_size()
+    folder = tmp_path / "gpt2"
+    PreTrainedTokenizerFast(tokenizer_object=library, eos_token="<|endoftext|>").save_pretrained(folder)
+    config = GPT2Config(vocab_size=size, n_positions=260, n_embd=32, n_layer=1, n_head=2, eos_token_id=end)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder

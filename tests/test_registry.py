@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.api import Task
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS, Registry
 
@@ -77,3 +78,8 @@ def test_no_command_or_group_is_that_of_the_package_ecgbench():
     project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["name"] == "ecgarena" and set(project["scripts"]) == {"ecgarena"}
     assert set(project["entry-points"]) == {"ecgarena.executors"}
+
+
+def test_a_task_that_uses_the_old_name_of_its_grid_is_refused():
+    with pytest.raises(TypeError, match="Old: shown is called grid_metrics since version 0.2.0"):
+        type("Old", (Task,), {"shown": ("auroc_macro",)})

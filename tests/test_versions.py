@@ -1,7 +1,8 @@
 """A changed default changes results under an unchanged key, so it must come with a new version.
 
 `defaults.json` pins each class's version and defaults. New options may be added to it at any time; a changed or
-removed default asks for a raised version first. To write the file anew: python tests/test_versions.py
+removed default asks for a raised version first, or for the old value in the class's `first_defaults`.
+To write the file anew: python tests/test_versions.py
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ import json
 from pathlib import Path
 
 from benchmark.canonical import canonical
-from benchmark.configuration import options
+from benchmark.configuration import first_defaults
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -24,7 +25,7 @@ def current() -> dict[str, dict]:
                 continue
             cls = registry.get(name)
             version = cls.card.version if hasattr(cls, "card") else cls.version
-            result[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(options(cls))}
+            result[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(first_defaults(cls))}
     training = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     return {**result, "training": {"version": 1, "defaults": canonical(training)}}
 

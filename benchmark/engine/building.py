@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmark.api import Method
-from benchmark.configuration import complete
+from benchmark.configuration import complete, from_key
 from benchmark.engine.checkpoints import load_weights, read_state
 from benchmark.errors import MissingError, UsageError
 from benchmark.external.method import ExternalMethod
@@ -42,6 +42,13 @@ def build(name: str, config: dict[str, Any], weights: Path | None = None, device
         values.refuse(values.look_at_method(method), f"the method {name} as built with {config}")
         method.to(device).eval()
     return method
+
+
+def build_from_key(
+    name: str, keyed: dict[str, Any], weights: Path | None = None, device: str = "cpu", seed: int = 0
+) -> Method:
+    """Build a method from the options in a cell's key, which leaves out those at their first defaults."""
+    return build(name, from_key(METHODS.get(name), keyed), weights, device, seed)
 
 
 def checked_device(device: str | None) -> str:

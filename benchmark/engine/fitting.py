@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.canonical import digest
-from benchmark.engine.building import build
+from benchmark.engine.building import build_from_key
 from benchmark.errors import BenchmarkError, MissingError, raise_all
 from benchmark.planning.plan import Cell
 
@@ -24,7 +24,7 @@ def check_weights(cells: Iterable[Cell]) -> None:
     problems = []
     for cell in rows.values():
         try:
-            build(cell.spec.method, cell.spec.method_config, Path(str(cell.weights_file)))
+            build_from_key(cell.spec.method, cell.spec.method_config, Path(str(cell.weights_file)))
         except BenchmarkError as error:
             problems.append(f"{cell.row}: {error}")
     raise_all(problems, "no cell was run, for these weights cannot be used:", MissingError)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.api import Method
-from benchmark.engine.building import build
+from benchmark.engine.building import build_from_key
 from benchmark.engine.precision import chosen_precision
 from benchmark.planning.source_digest import method_code
 from benchmark.registry import METHODS
@@ -30,11 +30,11 @@ class MethodHandle:
     @functools.cached_property
     def method(self) -> Method:
         """The method with its weights, in eval mode on its device."""
-        return build(self.name, self.config, self.weights, self.device)
+        return build_from_key(self.name, self.config, self.weights, self.device)
 
     def fresh(self, seed: int) -> Method:
         """Build a method of its own, to be changed: with the weights, else with random ones from `seed`."""
-        return build(self.name, self.config, self.weights, self.device, seed)
+        return build_from_key(self.name, self.config, self.weights, self.device, seed)
 
     @property
     def precision(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.api import Predictions, Scores, SignalSpec, Task
 from benchmark.canonical import canonical
-from benchmark.configuration import complete
+from benchmark.configuration import complete, from_key
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.engine.data_notes import data_notes
 from benchmark.engine.group_data import GroupData
@@ -115,8 +115,9 @@ def record_code(spec: RunSpec, weights: Mapping[str, str]) -> dict[str, str]:
 
 def full_config(spec: RunSpec) -> dict[str, Any]:
     """Return all options of a cell, defaults included: for the reader of a record."""
+    method = METHODS.get(spec.method)
     options = {
-        "method": complete(METHODS.get(spec.method), spec.method_config, spec.method),
+        "method": complete(method, from_key(method, spec.method_config), spec.method),
         "dataset": complete(DATASETS.get(spec.dataset), spec.dataset_config, spec.dataset),
     }
     if spec.training is not None:

@@ -27,7 +27,7 @@ from benchmark.cache.json_files import read_json, write_json
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine import curves, distributed
-from benchmark.engine.building import build
+from benchmark.engine.building import build_from_key
 from benchmark.engine.checkpoints import save_weights
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.precision import training_precision
@@ -209,7 +209,7 @@ class _Pretraining:
         self.folder, self.name, self.config, self.recipe = folder, name, config, recipe
         self.data, self.on_event, self.device = data, on_event, device
         self.options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
-        method = build(name, config, device=device, seed=self.options.seed)
+        method = build_from_key(name, config, device=device, seed=self.options.seed)
         if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
             raise UsageError(f"{name} cannot be pre-trained")
         if self.options.select == "zero_shot_val" and not isinstance(method, AlignedMethod):

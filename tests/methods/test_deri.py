@@ -152,3 +152,20 @@ def test_an_error_names_the_missing_part():
 def test_lead_orders_hold_the_same_leads():
     assert LEAD_ORDERS["standard"] == LEADS
     assert all(sorted(order) == sorted(LEADS) for order in LEAD_ORDERS.values())
+
+
+def test_a_mixed_token_has_the_mean_of_all_decoded_text_as_released_or_its_own_as_an_option():
+    """The release adds the same projected mean, over the tokens and the separator, to every token."""
+    released, places = tiny(), tiny(token_mix="places")
+    ecg = ecg_of(released)
+    tokens = released.align_tokens(released.encode(ecg))
+    separator = released.decode_e.sep_embedding.expand(len(ecg), 1, -1)
+    decoded = released.decode_t(torch.cat([tokens, separator], 1))
+    assert decoded.shape[1] == tokens.shape[1] + 1
+    torch.testing.assert_close(released.ecg_tokens(ecg) - tokens, projected_mean(released, decoded).expand_as(tokens))
+    torch.testing.assert_close(places.ecg_tokens(ecg), tokens + released.project_text(decoded[:, :-1]))
+    torch.testing.assert_close(released.ecg_tokens(ecg).mean(1), released.ecg_embeddings(ecg))
+
+
+def projected_mean(method, decoded):
+    return method.project_text(decoded.mean(1, keepdim=True))

@@ -9,9 +9,11 @@ from benchmark.engine.building import build
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import ReportedRecordings, pretrain
 from benchmark.engine.training import train
+from benchmark.errors import UsageError
 from benchmark.planning.blocks import recipe
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
+from benchmark.testing import sample_recordings
 
 TINY = {"width": 8, "rate": 100.0, "hidden": 32, "outputs": 16}
 
@@ -116,3 +118,20 @@ def test_st_mem_reads_official_files_by_their_names():
     encoder = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
     for file in (official, {**encoder, "head.weight": torch.zeros(2, 64)}):
         assert features.checkpoint_state(file).keys() == features.state_dict().keys()
+
+
+def test_st_mem_reads_three_crops_and_takes_the_mean_of_their_features():
+    config = {"width": 64, "depth": 1, "patch": 50, "rate": 100.0, "seconds": 9.0, "decoder_depth": 0}
+    method = build("st_mem", config)
+    ecg = sample_recordings(2, method.signal)
+    assert ecg.shape[-1] == 1000 and method.signal.scaling == "millivolt" and method.signal.resampling == "fourier"
+    crops = method.official.crops(ecg, 3)
+    one = build("st_mem", {**config, "preparation": "filter_first"})
+    one.load_state_dict(method.state_dict())
+    with torch.no_grad():
+        expected = torch.stack([one.ecg_features(crop) for crop in crops]).mean(0)
+        torch.testing.assert_close(method.ecg_features(ecg), expected)
+    assert len(crops) == 3 and one.signal.scaling == "zscore_record"
+    with pytest.raises(UsageError) as error:
+        build("st_mem", {**config, "crops": 4, "scaling": "millivolt", "record_seconds": 5.0})
+    assert all(text in str(error.value) for text in ("crops is 4", "scaling = 'millivolt'", "record_seconds is 5"))

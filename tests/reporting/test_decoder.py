@@ -165,31 +165,20 @@ def test_missing_published_weights_are_one_clear_error(monkeypatch):
         make_decoder(DecoderSize("org/no-such-decoder"), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
 
 
-def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(tmp_path):
+def test_a_published_decoder_keeps_its_weights_and_gets_new_tokens(small_gpt2):
     """A GPT-2 saved as on the hub: a vocabulary of 300 with an end of text, no [BOS], no [PAD]."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+    from transformers import GPT2LMHeadModel
 
-    library = Tokenizer(models.BPE())
-    library.pre_tokenizer, library.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    library.train_from_iterator(
-        REPORTS, trainers.BpeTrainer(vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
-    )
-    end = library.token_to_id("<|endoftext|>")
-    PreTrainedTokenizerFast(tokenizer_object=library, eos_token="<|endoftext|>").save_pretrained(tmp_path)
-    size = library.get_vocab_size()
-    config = GPT2Config(vocab_size=size, n_positions=40, n_embd=32, n_layer=1, n_head=2, eos_token_id=end)
-    published = GPT2LMHeadModel(config)
-    published.save_pretrained(tmp_path)
-    decoder = make_decoder(DecoderSize(str(tmp_path), text_tokens=24), REPORTS, torch.zeros(4), torch.ones(4), 3, 0)
+    published = GPT2LMHeadModel.from_pretrained(small_gpt2)
+    size, end = published.config.vocab_size, published.config.eos_token_id
+    decoder = make_decoder(DecoderSize(str(small_gpt2), text_tokens=24), REPORTS, torch.zeros(4), torch.ones(4), 3, 0)
     assert torch.equal(decoder.gpt.transformer.wte.weight[:size], published.transformer.wte.weight)
     assert decoder.gpt.transformer.wte.weight.shape[0] == size + 2 and decoder.tokeniser.eos == end
     learner = Learner(decoder, None, "short_sequence", 64)
     texts, _ = generate_reports(learner, Tokens(2), Decoding("greedy"), "test", discard_event, "cpu")
     assert len(texts) == 2
-    with pytest.raises(UsageError, match=r"text_tokens is 64; .* has 40 positions"):
-        make_decoder(DecoderSize(str(tmp_path)), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
+    with pytest.raises(UsageError, match=r"text_tokens is 300; .* has 260 positions"):
+        make_decoder(DecoderSize(str(small_gpt2), text_tokens=300), REPORTS, torch.zeros(4), torch.ones(4), 3, seed=0)
 
 
 def test_features_of_a_trained_encoder_have_a_scale_that_the_decoder_can_read(prepared_home):

@@ -288,3 +288,20 @@ def test_a_truth_without_reports_is_an_error():
     empty = Truth(["1"], ["1"], np.zeros((1, 0), int), (), [""])
     with pytest.raises(BenchmarkError, match="nothing to compare"):
         SMALL.score(predictions_of(["x"]), empty)
+
+
+def test_deris_released_report_generation_attends_to_one_aligned_vector(world, small_gpt2):
+    """The arm of the suite ptbxl_reports_deri_released, with a small GPT-2 in place of distilgpt2."""
+    suite = load_suite("ptbxl_reports_deri_released")
+    (block,) = [block for block in suite.methods if block.name == "deri"]
+    config = suite.tasks[0].config
+    assert block.config["embeddings"] == "aligned" and config["decoder"] == "distilgpt2"
+    assert (config["epochs"], config["text_tokens"] + 1, config["beams"]) == (2, 257, 3)
+    task = ReportGeneration(**{**config, "decoder": str(small_gpt2), "decoding": "greedy"})
+    size = {"width": 8, "embed_dim": 16, "decoder_heads": 2, "text_model": "none", "embeddings": "aligned"}
+    cell = context(world, "deri", {**RANDOM, **size})
+    before = {name: value.clone() for name, value in cell.method.state_dict().items()}
+    predictions = task.predict(cell)
+    assert predictions.details["sees"] == "embeddings" and predictions.details["tokens_per_recording"] == 1
+    assert len(predictions.details["history"]) == 2
+    assert all(torch.equal(value, before[name]) for name, value in cell.method.state_dict().items()), "it is frozen"

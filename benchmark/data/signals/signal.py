@@ -14,7 +14,7 @@ from typing import get_args
 
 import numpy as np
 
-from benchmark.api import LEADS, Crop, Scaling, SignalSpec
+from benchmark.api import LEADS, Crop, Resampling, Scaling, SignalSpec
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
 from benchmark.errors import did_you_mean, raise_all
 
@@ -102,7 +102,8 @@ def spec_problems(spec: SignalSpec) -> list[str]:
     problems += [f"unknown lead {lead}{did_you_mean(lead, LEADS)}" for lead in unknown]
     problems += [f"lead {lead} stands twice" for lead in doubled]
     problems += [] if spec.leads else ["it names no lead"]
-    for name, value, choices in (("scaling", spec.scaling, get_args(Scaling)), ("crop", spec.crop, get_args(Crop))):
+    kinds = (("scaling", Scaling), ("crop", Crop), ("resampling", Resampling))
+    for name, value, choices in ((name, getattr(spec, name), get_args(kind)) for name, kind in kinds):
         if value not in choices:
             problems.append(f"unknown {name} {value!r}{did_you_mean(str(value), choices)}")
     return problems + _filter_problems(spec)
@@ -153,7 +154,7 @@ def adapt(ecg: np.ndarray, rate: float, spec: SignalSpec) -> np.ndarray:
     ecg = select_leads(ecg, spec.leads)
     ecg = apply_filters(ecg, rate, spec)
     ecg = remove_median(ecg, rate, spec.median_baseline)
-    ecg = resample(ecg, rate, spec.rate)
+    ecg = resample(ecg, rate, spec.rate, spec.resampling)
     ecg = crop(ecg, spec)
     ecg = scale(ecg, spec)
     return pad(ecg, spec.samples).astype(np.float32, copy=False)
@@ -201,15 +202,18 @@ def remove_median(ecg: np.ndarray, rate: float, seconds: float) -> np.ndarray:
     return ecg - np.stack([median_filter(lead, size, mode="constant") for lead in leads]).reshape(ecg.shape)
 
 
-def resample(ecg: np.ndarray, rate: float, target: float) -> np.ndarray:
-    """Resample by polyphase filtering with scipy's default anti-aliasing filter."""
+def resample(ecg: np.ndarray, rate: float, target: float, kind: Resampling = "polyphase") -> np.ndarray:
+    """Resample by polyphase filtering with scipy's default anti-aliasing filter, or by the Fourier method."""
     if rate == target:
         return ecg
-    from scipy.signal import resample_poly
+    from scipy import signal
+
+    if kind == "fourier":  # takes the recording as periodic, so both ends ring
+        return signal.resample(ecg, round(ecg.shape[-1] * target / rate), axis=-1)
 
     ratio = Fraction(target).limit_denominator(10_000) / Fraction(rate).limit_denominator(10_000)
     # padtype "line" keeps a baseline offset from ringing at both ends
-    return resample_poly(ecg, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    return signal.resample_poly(ecg, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
 
 
 def crop(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:

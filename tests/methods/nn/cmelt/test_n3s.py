@@ -2,7 +2,7 @@
 
 import torch
 
-from methods.nn.cmelt.n3s import HardNegatives, embed_hashed_words
+from methods.nn.cmelt.n3s import HardNegatives, embed_hashed_words, embed_words
 
 ANGLES = {"east": 0.0, "north": 90.0, "west": 180.0, "south west": 230.0}
 
@@ -53,3 +53,27 @@ def test_hashed_words_are_of_length_one_and_alike_where_words_are():
     )
     torch.testing.assert_close(same.norm(dim=1), torch.ones(3))
     assert same[0] @ same[1] > 0.99 and abs(same[0] @ other[0]) < 0.5 and empty.isfinite().all()
+
+
+def test_by_frequency_a_candidate_is_drawn_as_often_as_it_occurs():
+    corpus = ["east", *["west"] * 9, "south west", "north"]
+    torch.manual_seed(0)
+    negatives = HardNegatives(corpus, on_a_circle, count=2, by_frequency=True)(["east"] * 400)
+    assert set(negatives) == {"west", "south west"} and 330 < negatives.count("west") < 390
+    every = HardNegatives(corpus, on_a_circle, count=0, by_frequency=True)
+    others, new = every(["west"] * 300), every(["unheard of"] * 300)
+    assert set(others) == {"east", "south west", "north"} and 200 < new.count("west") < 250
+    assert HardNegatives(["x"], on_a_circle, count=0)(["x"]) == ["x"]
+
+
+def test_words_without_signs_never_look_opposite():
+    """With signs, texts without a common word may have a negative similarity by a collision alone."""
+    unlike = [f"a{number}" for number in range(300)]
+    assert (embed_hashed_words(unlike) @ embed_hashed_words(unlike).T).min() < -0.9
+    assert (embed_words(unlike) @ embed_words(unlike).T).min() == 0
+
+
+def test_texts_tied_at_no_common_word_are_all_drawn_from():
+    corpus = [f"a{number}" for number in range(400)]
+    table = HardNegatives(corpus, embed_words, count=8).table
+    assert len(table.unique()) > 350 and torch.equal(table, HardNegatives(corpus, embed_words, count=8).table)
