@@ -81,5 +81,5 @@ def test_no_command_or_group_is_that_of_the_package_ecgbench():
 
 
 def test_a_task_that_uses_the_old_name_of_its_grid_is_refused():
-    with pytest.raises(TypeError, match="Old: shown is called grid_metrics since version 0.2.0"):
+    with pytest.raises(TypeError, match=r"Old: shown is called grid_metrics since version 0.2.0"):
         type("Old", (Task,), {"shown": ("auroc_macro",)})
