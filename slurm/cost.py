@@ -16,7 +16,7 @@ from benchmark.paths import Home, dataset_root
 from benchmark.planning.plan import Plan, group_cells
 from benchmark.planning.standing import standings_at
 from benchmark.records.index import read_index
-from benchmark.records.spec import datasets_of
+from benchmark.records.spec import datasets_of, datasets_of_recipe
 from benchmark.registry import DATASETS, METHODS
 from slurm.estimates import DEFAULTS, Estimates
 from slurm.planner import Layout, lay_out
@@ -128,6 +128,6 @@ def _datasets(plan: Plan) -> list[tuple[str, dict[str, Any]]]:
     for cell in plan.cells:
         places = datasets_of(cell.spec)
         if cell.spec.pretraining:
-            places.append((cell.spec.pretraining["dataset"], cell.spec.pretraining["dataset_config"]))
+            places += datasets_of_recipe(cell.spec.pretraining)
         datasets |= {json.dumps(entry, sort_keys=True): entry for entry in places}
     return list(datasets.values())

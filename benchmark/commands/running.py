@@ -283,14 +283,14 @@ def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> No
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
     from benchmark.errors import DiskError, MissingError
-    from benchmark.records.spec import datasets_of
+    from benchmark.records.spec import datasets_of, datasets_of_recipe
 
     datasets: dict[str, tuple[str, dict[str, Any]]] = {}
     for cell in plan.cells:
         spec = cell.spec
         places = datasets_of(spec)
         if spec.pretraining:
-            places.append((spec.pretraining["dataset"], spec.pretraining["dataset_config"]))
+            places += datasets_of_recipe(spec.pretraining)
         datasets |= {json.dumps(entry, sort_keys=True): entry for entry in places}
     problems = []
     for name, config in datasets.values():

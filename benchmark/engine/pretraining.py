@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from benchmark.engine.building import build_from_key
 from benchmark.engine.checkpoints import save_weights
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.precision import training_precision
-from benchmark.engine.selection import PROMPTS, zero_shot_val
+from benchmark.engine.selection import PROMPTS, LabelledPart, labelled_parts, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.engine.training_identity import rows_digest
 from benchmark.errors import DataError, UsageError
@@ -127,11 +127,27 @@ def pretrain(
         card = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
         if card is None:
             shaping = weight_options(method_name, config, recipe)
-            work = _Pretraining(folder, method_name, shaping, recipe, data, on_event, device)
+            selection = _labels_that_choose(recipe, data, home)
+            work = _Pretraining(folder, method_name, shaping, recipe, data, selection, on_event, device)
             card = work.run(checkpoint_every)
     if card["data_digest"] != data.digest:
         raise _other_data(folder, card, data)
     return Pretrained(folder / WEIGHTS, card)
+
+
+def _labels_that_choose(recipe: Mapping[str, Any], data: PreparedDataset, home: Home) -> list[LabelledPart]:
+    """Return the label sets whose validation split chooses the epoch: those of ``select_on``, or the corpus's own."""
+    if recipe["training"].get("select", "last") != "zero_shot_val":
+        return []
+    if "select_on" not in recipe:
+        return labelled_parts(data, recipe["dataset"], data.manifest["label_sets"])
+    return [
+        part
+        for entry in recipe["select_on"]
+        for part in labelled_parts(
+            open_dataset(entry["dataset"], entry["dataset_config"], home), entry["dataset"], [entry["label_set"]]
+        )
+    ]
 
 
 def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
@@ -203,11 +219,12 @@ class _Pretraining:
         config: dict[str, Any],
         recipe: dict[str, Any],
         data: PreparedDataset,
+        selection: list[LabelledPart],
         on_event: EventSink,
         device: str,
     ) -> None:
         self.folder, self.name, self.config, self.recipe = folder, name, config, recipe
-        self.data, self.on_event, self.device = data, on_event, device
+        self.data, self.selection, self.on_event, self.device = data, selection, on_event, device
         self.options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
         method = build_from_key(name, config, device=device, seed=self.options.seed)
         if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
@@ -275,7 +292,7 @@ class _Pretraining:
         if distributed.rank():
             return 0.0
         assert isinstance(self.method, AlignedMethod)
-        return zero_shot_val(self.method, self.data, self.recipe["dataset"], self.device)
+        return zero_shot_val(self.method, self.selection, self.device)
 
     def _write_history(self, history: list[dict[str, float]]) -> None:
         names = list(dict.fromkeys(name for epoch in history for name in epoch))
@@ -299,6 +316,7 @@ class _Pretraining:
             "recordings": len(self.corpus),
             "different_reports": self.corpus.texts,
             "selection": SELECTIONS[self.options.select],
+            **self._selected_on(),
             "epoch": best_epoch,
             "steps": progress.step,
             "final": progress.history[-1],
@@ -324,5 +342,19 @@ class _Pretraining:
         uses = {"val_loss": "selection by loss", "zero_shot_val": f"selection by labels (zero-shot, prompts {PROMPTS})"}
         saw = [{"dataset": dataset, "split": "train", "use": "signals and reports"}]
         if self.options.select in uses:
-            saw.append({"dataset": dataset, "split": "val", "use": uses[self.options.select]})
+            places = dict.fromkeys(entry["dataset"] for entry in self.recipe.get("select_on", ())) or [dataset]
+            saw += [{"dataset": place, "split": "val", "use": uses[self.options.select]} for place in places]
         return saw
+
+    def _selected_on(self) -> dict[str, Any]:
+        """Return the label sets of other datasets that chose the epoch, with the digests of their data; else {}."""
+        entries = self.recipe.get("select_on")
+        if entries is None:
+            return {}
+        digests = [part.data.digest for part in self.selection]
+        return {
+            "selected_on": [
+                {"dataset": entry["dataset"], "label_set": entry["label_set"], "data_digest": digest}
+                for entry, digest in zip(entries, digests, strict=True)
+            ]
+        }

@@ -5,6 +5,9 @@ It reads validation labels, so weights that were chosen by it are marked in thei
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch.nn.functional import normalize
@@ -19,21 +22,41 @@ PROMPTS = "en+de"
 BATCH = 64
 
 
-def zero_shot_val(method: AlignedMethod, data: PreparedDataset, dataset: str, device: str) -> float:
-    """Return the mean, over the dataset's label sets with prompts, of macro AUROC; `method` is in eval mode."""
-    scores = []
-    for name in data.manifest["label_sets"]:
-        labelled = data.label_set(name)
+class LabelledPart(NamedTuple):
+    """A label set of a prepared dataset, by whose validation split weights are selected, with its prompts."""
+
+    data: PreparedDataset
+    labels: LabelSet
+    phrases: list[list[str]]  # of each class
+
+
+def labelled_parts(data: PreparedDataset, dataset: str, label_sets: Iterable[str]) -> list[LabelledPart]:
+    """Return the label sets of a dataset for which there are prompts and labelled recordings in the validation split.
+
+    Raises `UsageError` where there is none.
+    """
+    parts = []
+    for name in label_sets:
+        labels = data.label_set(name)
         try:
-            phrases = load_prompts(PROMPTS).phrases(dataset, name, labelled.classes)
+            phrases = load_prompts(PROMPTS).phrases(dataset, name, labels.classes)
         except UsageError:
             continue  # no prompts for this label set
-        aurocs = auroc(*_labels_and_scores(method, data, labelled, phrases, device))
-        scores.append(float(np.nanmean(aurocs)))
-    if not scores:
+        if (data.splits[labels.rows] == "val").any():
+            parts.append(LabelledPart(data, labels, phrases))
+    if not parts:
         raise UsageError(
-            f"select = 'zero_shot_val': no label set of {dataset} has prompts ({PROMPTS}); use 'val_loss' or 'last'"
+            f"select = 'zero_shot_val': no label set of {dataset} has prompts ({PROMPTS}) and labelled recordings in "
+            "its validation split; name some of another dataset in select_on, or use 'val_loss' or 'last'"
         )
+    return parts
+
+
+def zero_shot_val(method: AlignedMethod, parts: Sequence[LabelledPart], device: str) -> float:
+    """Return the mean over label sets of the zero-shot macro AUROC on validation; `method` is in eval mode."""
+    scores = [
+        np.nanmean(auroc(*_labels_and_scores(method, part.data, part.labels, part.phrases, device))) for part in parts
+    ]
     return float(np.mean(scores))
 
 

@@ -332,8 +332,8 @@ def _optimiser(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.op
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
     # fused: one pass over all weights, three to four times faster than a pass for each operation
-    betas, decay = (0.9, config.beta2), config.weight_decay
-    return torch.optim.AdamW(groups, lr=config.lr, betas=betas, weight_decay=decay, fused=True)
+    betas, decay = (config.beta1, config.beta2), config.weight_decay
+    return torch.optim.AdamW(groups, lr=config.lr, betas=betas, eps=config.eps, weight_decay=decay, fused=True)
 
 
 def _losses(method: TrainableMethod, batch: Batch, config: TrainingConfig, device: str) -> dict[str, Tensor]:

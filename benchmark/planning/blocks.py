@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -183,7 +183,11 @@ def _training_options(options: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _check_pretraining(method: MethodBlock) -> None:
     """Refuse wrong training options, even where the dataset beside them is wrong as well."""
-    options = {key: value for key, value in (method.pretrain or {}).items() if key not in ("dataset", "dataset_config")}
+    options = {
+        key: value
+        for key, value in (method.pretrain or {}).items()
+        if key not in ("dataset", "dataset_config", "select_on")
+    }
     _training_options(options, f"pretrain of {method.row}")
 
 
@@ -204,7 +208,7 @@ def recipe_of(suite: Suite, method: MethodBlock, limit: int | None = None) -> di
     config = options.pop("dataset_config", configs.get(dataset, {}))
     if not isinstance(config, dict):
         raise UsageError(f"the pretrain table of {method.row}: dataset_config must be a table, it is {brief(config)}")
-    return recipe(method.row, method_class, dataset, config, options, limit)
+    return recipe(method.row, method_class, dataset, config, options, limit, configs)
 
 
 def recipe(
@@ -214,15 +218,59 @@ def recipe(
     dataset_config: dict[str, Any],
     options: dict[str, Any],
     limit: int | None = None,
+    configs: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return the recipe of weights: dataset and training options; part of the key of every cell that uses them."""
+    """Return the recipe of weights: dataset and training options; part of the key of every cell that uses them.
+
+    ``select_on`` among the options names the label sets whose validation split chooses the epoch, such as
+    "ptbxl/super"; `configs` has the options of their datasets.
+    """
     if issubclass(method_class, SupervisedMethod) or not issubclass(method_class, TrainableMethod):
         raise UsageError(f"{row} cannot be pre-trained; remove its 'pretrain'")
     dataset_class = DATASETS.get(dataset)
-    return {
+    where = f"pretrain of {row}"
+    options = dict(options)
+    chosen_by = _label_sets_that_choose(options, configs or {}, where)
+    return chosen_by | {
         "dataset": dataset,
         "dataset_version": dataset_class.card.version,
         "dataset_config": distinct(dataset_class, dataset_config, f"dataset {dataset}"),
-        "training": _training_options(options, f"pretrain of {row}"),
+        "training": _training_options(options, where),
         "limit": limit,
     }
+
+
+def _label_sets_that_choose(
+    options: dict[str, Any], configs: Mapping[str, dict[str, Any]], where: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Remove ``select_on`` from the options of a pre-training; return it with its datasets, {} where there is none."""
+    places = options.pop("select_on", None)
+    if places is None:
+        return {}
+    if options.get("select") != "zero_shot_val":
+        raise UsageError(
+            f"{where}: select_on needs select = 'zero_shot_val'; no other choice of the epoch reads labels"
+        )
+    if not isinstance(places, list) or not places or not all(isinstance(place, str) for place in places):
+        raise UsageError(f'{where}: select_on is a list of label sets such as "ptbxl/super", it is {brief(places)}')
+    entries, problems = [], []
+    for place in dict.fromkeys(places):
+        name, _, label_set = place.partition("/")
+        if name not in DATASETS.names():
+            problems.append(f"{place!r}: no dataset is called {name!r}{did_you_mean(name, DATASETS.names())}")
+            continue
+        cls: type[Dataset] = DATASETS.get(name)
+        if label_set not in cls.label_sets:
+            problems.append(f"{place!r}: {no_label_set(name, label_set, cls.label_sets)}")
+            continue
+        config = distinct(cls, configs.get(name, {}), f"dataset {name}")
+        entries.append(
+            {
+                "dataset": name,
+                "dataset_version": cls.card.version,
+                "dataset_config": config,
+                "label_set": label_set,
+            }
+        )
+    raise_all(problems, f"select_on in {where}:")
+    return {"select_on": entries}

@@ -69,12 +69,15 @@ def _of_weights(cell: Cell) -> Sources:
 
 def _of_recipe(recipe: Mapping[str, Any], here: bool = False, digest: str | None = None) -> list[Exposure]:
     """Return the data that a pre-training reads: train, and validation where it selected the epoch."""
-    parts = {"train": SAW}
+    name, config = recipe["dataset"], recipe["dataset_config"]
+    corpus = Exposure(SAW, name, ("train",), config, here, digest)
     choice = CHOICES.get(recipe["training"].get("select", "last"))
-    if choice is not None:
-        parts["val"] = choice
-    config = recipe["dataset_config"]
-    return [Exposure(how, recipe["dataset"], (split,), config, here, digest) for split, how in parts.items()]
+    if choice is None:
+        return [corpus]
+    if "select_on" not in recipe:
+        return [corpus, Exposure(choice, name, ("val",), config, here, digest)]
+    places = {entry["dataset"]: entry["dataset_config"] for entry in recipe["select_on"]}
+    return [corpus, *(Exposure(choice, place, ("val",), own, here) for place, own in places.items())]
 
 
 def _of_file(cell: Cell, by_suite: tuple[Exposure, ...]) -> Sources:

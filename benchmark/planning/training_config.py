@@ -12,9 +12,13 @@ from benchmark.configuration import complete
 from benchmark.errors import did_you_mean, raise_all
 
 PRECISIONS = ("fp32", "bf16", "auto")
-SCHEDULES = ("cosine", "warm_restarts")
+SCHEDULES = ("cosine", "warm_restarts", "tri_stage")
 DECAYS = ("all", "matrices")
 OPTIMISERS = ("adamw", "sgd")
+OWNERS = {  # options that one optimiser or schedule alone has
+    **dict.fromkeys(("beta1", "beta2", "eps"), "adamw"),
+    **dict.fromkeys(("hold", "first_rate", "last_rate"), "tri_stage"),
+}
 SELECTIONS = {  # how the kept epoch was chosen, in the words of cards and tables
     "last": "the last epoch's",
     "val_loss": "selected by the loss on the validation split of the pre-training data",
@@ -27,10 +31,12 @@ class TrainingConfig:
     """Options of a training; all of them affect the weights, so all of them are part of a cell's key.
 
     `batch_size` counts the global batch, whatever the number of processes. `schedule` "warm_restarts" is the
-    papers' (MERL, DERI: no warm-up, a half cosine that starts again every 5,000 steps). `select` names the epoch
-    whose weights are kept: the last, the best loss on the validation split, or the best zero-shot AUROC there,
-    which reads validation labels and marks the weights. `optimiser` "sgd" has a momentum of 0.9 and `weight_decay` as
-    part of the gradient: SimSiam was published with it and needs it (docs/pretraining.md).
+    papers' (MERL, DERI: no warm-up, a half cosine that starts again every 5,000 steps). "tri_stage" is fairseq's
+    (C-MELT): `warmup` from `first_rate` of the rate, `hold` at the full rate, an exponential fall to `last_rate` of it.
+    `select` names the epoch whose weights are kept: the last, the best loss on the validation split, or the best
+    zero-shot AUROC there or on the label sets of ``select_on``, which marks the weights as chosen by labels.
+    `optimiser` "sgd" has a momentum of 0.9 and `weight_decay` as part of the gradient: SimSiam was published with it
+    and needs it (docs/pretraining.md).
     """
 
     epochs: int = 10
@@ -47,6 +53,12 @@ class TrainingConfig:
     restart_every: int = 5000  # steps, for warm_restarts
     decay: str = "all"  # "matrices": no weight decay on vectors and scalars (norms, biases, temperatures)
     beta2: float = 0.999  # of AdamW
+    beta1: float = 0.9
+    eps: float = 1e-8
+    lowest_lr: float = 0.0  # at the end of a half cosine
+    hold: float = 0.4  # share of the steps
+    first_rate: float = 0.01  # share of lr at the first step of tri_stage
+    last_rate: float = 0.05  # share of lr behind the last step of tri_stage
     select: str = "last"
     optimiser: str = "adamw"
 
@@ -58,10 +70,22 @@ class TrainingConfig:
             f"lr is {self.lr}, it must be positive": self.lr > 0,
             f"warmup is {self.warmup}, it must lie in [0, 1)": 0 <= self.warmup < 1,
             f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
+            f"beta1 is {self.beta1}, it must lie in [0, 1)": 0 <= self.beta1 < 1,
             f"beta2 is {self.beta2}, it must lie in (0, 1)": 0 < self.beta2 < 1,
+            f"eps is {self.eps}, it must be positive": self.eps > 0,
+            f"lowest_lr is {self.lowest_lr}, it must lie in [0, lr]": 0 <= self.lowest_lr <= self.lr,
+            f"hold is {self.hold}, it must lie in [0, 1 - warmup]": self.schedule != "tri_stage"
+            or 0 <= self.hold <= 1 - self.warmup,
+            f"first_rate is {self.first_rate}, it must lie in (0, 1]": 0 < self.first_rate <= 1,
+            f"last_rate is {self.last_rate}, it must lie in (0, 1]": 0 < self.last_rate <= 1,
             f"precision is {self.precision!r}, it must be fp32, bf16 or auto": self.precision in PRECISIONS,
-            f"beta2 is {self.beta2}, but only adamw has one": self.beta2 == type(self).beta2 or self.optimiser != "sgd",
         }
+        for name, owner in OWNERS.items():
+            idle = getattr(self, name) == getattr(type(self), name)
+            message = f"{name} is {getattr(self, name)}, but only {owner} has one"
+            checks[message] = idle or owner in (self.optimiser, self.schedule)
+        if self.schedule == "tri_stage":
+            checks[f"lowest_lr is {self.lowest_lr}, but tri_stage ends at last_rate"] = not self.lowest_lr
         choices = {"schedule": SCHEDULES, "decay": DECAYS, "select": SELECTIONS, "optimiser": OPTIMISERS}
         for name, options in choices.items():
             value = getattr(self, name)
@@ -83,15 +107,29 @@ def number_of_epochs(examples: int, config: TrainingConfig) -> int:
 
 
 def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
-    """Return the rate at a step: linear warm-up, then a half cosine down to 0, or several in a row."""
+    """Return the rate at a step: linear warm-up, then a half cosine down to `lowest_lr`, or several in a row.
+
+    The schedule "tri_stage" is a rise, a constant and an exponential fall.
+    """
     warm = round(config.warmup * steps)
+    if config.schedule == "tri_stage":
+        return config.lr * _tri_stage(step, steps, warm, config)
     if step < warm:
         return config.lr * (step + 1) / warm
     if config.schedule == "warm_restarts":
         part = (step - warm) % config.restart_every / config.restart_every
     else:
         part = (step - warm) / max(steps - warm, 1)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * part))
+    return config.lowest_lr + (config.lr - config.lowest_lr) * 0.5 * (1 + math.cos(math.pi * part))
+
+
+def _tri_stage(step: int, steps: int, warm: int, config: TrainingConfig) -> float:
+    """Return the share of the full rate at a step (tri_stage_lr_scheduler of fairseq)."""
+    if step < warm:
+        return config.first_rate + (1 - config.first_rate) * step / warm
+    hold = round(config.hold * steps)
+    falling = max(step - warm - hold, 0) / max(steps - warm - hold, 1)
+    return math.exp(math.log(config.last_rate) * falling)
 
 
 def shuffled_batches(examples: int, config: TrainingConfig, epoch: int) -> list[np.ndarray]:

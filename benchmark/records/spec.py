@@ -7,6 +7,7 @@ of inference never enter it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -58,6 +59,12 @@ def cost_recipe(
     """Return digests of the options that decide a cell's time beside its recordings: its method's and its task's."""
     question = {name: value for name, value in task_config.items() if name not in ("seed", "fraction")}
     return canonical.digest([method_config, training], 8), canonical.digest(question, 8)
+
+
+def datasets_of_recipe(recipe: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return name and configuration of the dataset that a pre-training reads, and of those that choose its epoch."""
+    choosing = [(entry["dataset"], entry["dataset_config"]) for entry in recipe.get("select_on", ())]
+    return [(recipe["dataset"], recipe["dataset_config"]), *choosing]
 
 
 def datasets_of(spec: RunSpec) -> list[tuple[str, dict[str, Any]]]:
