@@ -98,7 +98,7 @@ def plan(options: argparse.Namespace) -> int:
         print(f"  {line}")
     for group in group_cells(plan.cells):
         for line in _contamination(group, gate):
-            print(f"  leaks: {line}")
+            print(f"  contamination: {line}")
     for skip in plan.skips:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
     return COMPLETE

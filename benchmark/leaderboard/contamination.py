@@ -10,7 +10,7 @@ from benchmark.planning.plan import Cell
 
 
 def contamination_notes(entries: Iterable[Entry]) -> list[str]:
-    """Return lines such as ``ptbxl, leaks: merl contaminated: its weights saw ...``.
+    """Return lines such as ``ptbxl, contamination: merl contaminated: its weights saw ...``.
 
     Records that were made before there was a verdict add nothing.
     """
@@ -21,7 +21,7 @@ def contamination_notes(entries: Iterable[Entry]) -> list[str]:
                 place = (entry.dataset, result.leak["state"], "; ".join(result.leak["reasons"]))
                 rows.setdefault(place, []).append(entry.row)
     return [
-        f"{dataset}, leaks: {', '.join(dict.fromkeys(names))} {state}: {reasons}."
+        f"{dataset}, contamination: {', '.join(dict.fromkeys(names))} {state}: {reasons}."
         for (dataset, state, reasons), names in rows.items()
     ]
 

@@ -54,7 +54,7 @@ def test_plan_run_record_and_table_say_the_same(home, suite, capsys):
     assert verdicts["merl"]["state"] == "contaminated" and verdicts["handcrafted"]["state"] == "clean"
     assert "1 of 14 test recordings have their signal there: 000009_0 = 000000_0" in verdicts["merl"]["reasons"][0]
     for row, verdict in verdicts.items():
-        assert f"leaks: {row} on leaky: {verdict['state']}: {verdict['reasons'][0]}" in printed
-        assert f"leaky, leaks: {row} {verdict['state']}: {verdict['reasons'][0]}" in table
+        assert f"contamination: {row} on leaky: {verdict['state']}: {verdict['reasons'][0]}" in printed
+        assert f"leaky, contamination: {row} {verdict['state']}: {verdict['reasons'][0]}" in table
     assert "CONTAMINATED: merl on leaky" in table
     assert "leaky/groups: handcrafted: recorded at 100 Hz and resampled to 200 Hz" in table  # other notes are there too

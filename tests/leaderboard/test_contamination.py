@@ -18,11 +18,11 @@ def board(plan, store, fill, of_records, now=lambda cell: None):
 def test_tables_repeat_the_verdicts_of_records(plan, store, fill):
     text = markdown(board(plan, store, fill, CONTAMINATED), [])
     assert "CONTAMINATED: random_init on synthetic, handcrafted on synthetic, merl on synthetic" in text
-    assert "synthetic, leaks: random_init, handcrafted, merl contaminated: its weights saw it." in text
+    assert "synthetic, contamination: random_init, handcrafted, merl contaminated: its weights saw it." in text
 
 
 def test_records_from_before_the_gate_say_nothing(plan, store, fill):
-    assert "leaks:" not in markdown(board(plan, store, fill, None), [])
+    assert "contamination:" not in markdown(board(plan, store, fill, None), [])
 
 
 @pytest.mark.parametrize("of_records", [CLEAN, None])
