@@ -139,5 +139,5 @@ def test_a_decoder_must_be_of_the_family_and_say_where_a_text_ends(bare, whole):
 
 def test_what_finds_negatives_is_called_so(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(TextModelMissing, match=r"\(negative_model\) 'org/none' could not .*'hashed' needs"):
+    with pytest.raises(TextModelMissing, match=r"\(negative_model\) 'org/none' could not .*'words' needs"):
         load_embedding("org/none")
