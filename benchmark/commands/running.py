@@ -134,6 +134,7 @@ def run(options: argparse.Namespace) -> int:
     """Prepare data, pre-train, run the missing cells and print the leaderboard."""
     from benchmark.engine.events import Event, counting_cells
     from benchmark.engine.fitting import check_weights
+    from benchmark.engine.joint_pretraining import is_first_process, join_pretraining, pretrain_first, refuse_launcher
     from benchmark.leaderboard.tables import Leaderboard
     from benchmark.planning.anew import set_aside_rows
     from benchmark.planning.plan import group_cells
@@ -143,6 +144,10 @@ def run(options: argparse.Namespace) -> int:
     home, plan = home_of(options), plan_of(options)
     _check_rows(plan, options.again)
     runner = _executor(options, plan)
+    refuse_launcher(options.executor)
+    if not is_first_process():
+        join_pretraining(home, device_of(options))
+        return COMPLETE
     with reporter_of(options) as on_event:
         if not options.dry_run:
             remove_leftovers_of_kills(home, on_event)
@@ -163,7 +168,9 @@ def run(options: argparse.Namespace) -> int:
         busy = f", {elsewhere} under way on the cluster" if elsewhere else ""
         reusable = len(standings.finished_cells)
         on_event(Event("note", f"{len(plan.cells)} cells: {reusable} done before{busy}, {len(cells)} to run"))
-        runner.run(group_cells(cells), home, device_of(options), counting_cells(on_event, len(cells)))
+        groups = group_cells(cells)
+        pretrain_first(groups, home, device_of(options), on_event)
+        runner.run(groups, home, device_of(options), counting_cells(on_event, len(cells)))
     if options.executor in executor_plugins() and not options.wait:
         return COMPLETE
     board = Leaderboard(plan, Store(home.records), at_hand(plan, home))
