@@ -44,10 +44,14 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
     assert style.save(figures["label_efficiency"], "svg") == committed, "draw it again from the records"
 
 
-OWN_INITIALISATION = {  # method of ptbxl_methods -> the row of ptbxl_untrained with its encoder
-    **{name: f"{name}, untrained" for name in ("merl", "deri", "cmelt", "cgdmer", "simclr", "st_mem", "w2v_cmsc_rlm")},
-    **{f"ecg_clip ({loss})": "merl, untrained" for loss in ("InfoNCE", "SigLIP", "CoCa")},
-    **dict.fromkeys(("moco_v3", "barlow_twins", "byol", "simsiam (AdamW)", "simsiam (SGD)"), "simclr, untrained"),
+OWN_INITIALISATION = {  # row of ptbxl_methods -> the row of ptbxl_untrained with its encoder
+    f"{row}, compact, PTB-XL": f"{encoder}, untrained"
+    for row, encoder in {
+        **{name: name for name in ("merl", "deri", "cmelt", "simclr", "st_mem", "w2v_cmsc_rlm")},
+        "cgdmer (after the abstract)": "cgdmer",
+        **{f"ecg_clip ({loss})": "merl" for loss in ("InfoNCE", "SigLIP", "CoCa")},
+        **dict.fromkeys(("moco_v3", "barlow_twins", "byol", "simsiam (AdamW)", "simsiam (SGD)"), "simclr"),
+    }.items()
 }
 
 

@@ -18,10 +18,10 @@ TRAIN, VAL, TEST = 17084, 2146, 2158  # PTB-XL's superclasses, as its card says
 
 @pytest.fixture
 def cells():
-    """The cells of the suite ptbxl by row and task."""
+    """The cells of the suite ptbxl by method and task."""
     groups = {}
     for cell in make_plan(load_suite("ptbxl")).cells:
-        groups.setdefault((cell.row, cell.spec.task), []).append(cell)
+        groups.setdefault((cell.spec.method, cell.spec.task), []).append(cell)
     return groups
 
 
