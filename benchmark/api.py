@@ -30,7 +30,7 @@ PROTOCOL = "frozen-eval-1"  # named and versioned; a table never mixes two
 
 Scaling = Literal["millivolt", "minmax_record", "zscore_record", "zscore_lead"]
 Crop = Literal["start", "centre"]
-Resampling = Literal["polyphase", "fourier"]
+Resampling = Literal["polyphase", "fourier", "linear"]
 # features: the backbone's output; embeddings: pooled, in the space of the texts; tokens: their mean;
 # sequence: the tokens themselves; short_sequence: few of them, each a mean of neighbours (`benchmark.layers`)
 Layer = Literal["features", "embeddings", "tokens", "sequence", "short_sequence"]
@@ -46,7 +46,7 @@ class SignalSpec:
     `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are padded with
     zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz filter before resampling,
     `median_baseline` then takes away a running median over so many seconds, `scaling` is applied last, per recording. A
-    `resampling` is by a polyphase filter or, as ST-MEM does, by the Fourier method. A
+    `resampling` is by a polyphase filter, by the Fourier method (ST-MEM) or by linear interpolation (ECG-FM). A
     recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
     """
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec, TrainableMethod
 from benchmark.registry import METHODS
+from methods.nn.fairseq_files import our_names, without_classifier
 from methods.nn.lead_masking import mask_leads
 from methods.nn.two_views import nt_xent_loss
 from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrastive_loss, mask_spans
@@ -39,7 +40,8 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         licence="MIT",
         note=(
             "Re-implementation. Positives of CMSC are the halves of one recording; other recordings of its patient, "
-            "positives in the paper, are negatives here. It uses no reports."
+            "positives in the paper, are negatives here. Its features for CMSC come from a second pass without hidden "
+            "tokens; the official ones come from the masked pass. It uses no reports."
         ),
     )
 
@@ -135,8 +137,11 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         self.updates += 1
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Add the number of updates, which official files lack."""
-        return {"updates": torch.zeros((), dtype=torch.long), **state}
+        """Add the number of updates, which official files lack; their weight norm may have older or newer names.
+
+        A fine-tuned file lacks what only pre-training reads (`methods.ecg_fm` reads its encoder).
+        """
+        return {"updates": torch.zeros((), dtype=torch.long), **our_names(without_classifier(state))}
 
     def _extract(self, segments: Tensor) -> Tensor:
         """Map segments ``(segment, lead, time)`` to ``(segment, token, channel)``, with a scaled gradient."""

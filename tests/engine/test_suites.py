@@ -17,7 +17,7 @@ def test_the_built_in_suites_can_be_planned():
 
 def test_ptbxl_asks_everything_once():
     plan = make_plan(load_suite("ptbxl"))
-    probes = [cell for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "merl"]
+    probes = [cell for cell in plan.cells if cell.spec.task == "linear_probe" and cell.spec.method == "merl"]
     assert len(probes) == 4 * (5 + 5 + 1)  # at 100 % all seeds draw the same subset
     assert {skip.row for skip in plan.skips} == {"random_init", "handcrafted", "supervised"}
     assert all(skip.task == "zero_shot" and "no space shared" in skip.reason for skip in plan.skips)

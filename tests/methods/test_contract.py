@@ -55,6 +55,8 @@ CASES = {
             "text_model": "small",
         },
     ),
+    "ecg_fm": Case({"width": 32, "depth": 1, "heads": 2}),
+    "melp": Case({"width": 32, "depth": 1, "heads": 2, "embed_dim": 16, "caption_queries": 4}),
     "random_init": Case(RESNET),
     "frequent_report": Case({}),
     "random_report": Case({}),

@@ -203,7 +203,7 @@ def remove_median(ecg: np.ndarray, rate: float, seconds: float) -> np.ndarray:
 
 
 def resample(ecg: np.ndarray, rate: float, target: float, kind: Resampling = "polyphase") -> np.ndarray:
-    """Resample by polyphase filtering with scipy's default anti-aliasing filter, or by the Fourier method."""
+    """Resample by polyphase filtering with scipy's anti-aliasing filter, by Fourier transform or by interpolation."""
     if rate == target:
         return ecg
     from scipy import signal
@@ -211,9 +211,20 @@ def resample(ecg: np.ndarray, rate: float, target: float, kind: Resampling = "po
     if kind == "fourier":  # takes the recording as periodic, so both ends ring
         return signal.resample(ecg, round(ecg.shape[-1] * target / rate), axis=-1)
 
+    if kind == "linear":  # from the first to the last sample, without a filter
+        return _interpolate(ecg, round(ecg.shape[-1] * target / rate))
+
     ratio = Fraction(target).limit_denominator(10_000) / Fraction(rate).limit_denominator(10_000)
     # padtype "line" keeps a baseline offset from ringing at both ends
     return signal.resample_poly(ecg, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+
+
+def _interpolate(ecg: np.ndarray, samples: int) -> np.ndarray:
+    """Interpolate linearly at `samples` equal steps from the first to the last sample, along the last axis."""
+    positions = np.linspace(0, ecg.shape[-1] - 1, samples)
+    left = np.minimum(positions.astype(int), max(ecg.shape[-1] - 2, 0))
+    share = positions - left
+    return ecg[..., left] * (1 - share) + ecg[..., np.minimum(left + 1, ecg.shape[-1] - 1)] * share
 
 
 def crop(ecg: np.ndarray, spec: SignalSpec) -> np.ndarray:
