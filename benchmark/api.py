@@ -232,7 +232,7 @@ class SequenceMethod(Method):
 
     @abstractmethod
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, token, dim)``; the number of tokens is the same for all recordings."""
+        """Map ``(batch, lead, time)`` to ``(batch, token, dim)``; the number of tokens is the same for all recordings."""
 
 
 class AlignedMethod(Method):
@@ -240,14 +240,14 @@ class AlignedMethod(Method):
 
     @abstractmethod
     def ecg_embeddings(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> ``(batch, dim)`` in the shared space."""
+        """Map ``(batch, lead, time)`` to ``(batch, dim)`` in the shared space."""
 
     @abstractmethod
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
         """Texts -> ``(len(texts), dim)`` in the shared space."""
 
     def similarity(self, ecg: Tensor, text: Tensor) -> Tensor:
-        """``(batch, dim), (class, dim)`` -> ``(batch, class)``; cosine unless the method has its own."""
+        """Map ``(batch, dim), (class, dim)`` to ``(batch, class)``; cosine unless the method has its own."""
         from torch.nn.functional import normalize
 
         return normalize(ecg, dim=-1) @ normalize(text, dim=-1).T
@@ -261,7 +261,7 @@ class ReportingMethod(Method):
 
     @abstractmethod
     def write_reports(self, ecg: Tensor) -> list[str]:
-        """``(batch, lead, time)`` -> a report per recording; an empty text where there is nothing to say."""
+        """Map ``(batch, lead, time)`` to a report per recording; an empty text where there is nothing to say."""
 
 
 class BlindMethod(ReportingMethod):
@@ -272,7 +272,7 @@ class BlindMethod(ReportingMethod):
         return SignalSpec(rate=100.0, seconds=1.0)  # the least there is: nobody looks at it
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
-        """One constant: ``(batch, lead, time)`` -> ``(batch, 1)``."""
+        """Return one constant: ``(batch, lead, time)`` -> ``(batch, 1)``."""
         return ecg.new_zeros(len(ecg), 1)
 
 
@@ -303,7 +303,7 @@ class SupervisedMethod(TrainableMethod):
 
     @abstractmethod
     def class_scores(self, ecg: Tensor) -> Tensor:
-        """``(batch, lead, time)`` -> logits ``(batch, class)``."""
+        """Map ``(batch, lead, time)`` to logits ``(batch, class)``."""
 
 
 # --- tasks ---------------------------------------------------------------------------------------
@@ -395,7 +395,7 @@ class TaskContext(Protocol):
         """Return where to keep what was learnt by `recipe` from train and val, for other cells to use."""
 
     def progress(self, text: str, done: int, total: int, values: Mapping[str, float] | None = None) -> None:
-        """Tell whoever waits how far the work is, with named values if there are any."""
+        """Report the progress of the work, with named values if there are any."""
 
 
 @dataclass(frozen=True)
@@ -482,7 +482,7 @@ class Task(ABC):
         """Return why this question is not asked of the method on that label set, in a sentence, else None."""
 
     def reproduction_steps(self) -> tuple[Step, ...]:
-        """How to get from this question to the way in which the field asks it, for ``ecgarena explain``."""
+        """Return the steps from this question to the way in which the field asks it, for ``ecgarena explain``."""
         return ()
 
     def canonical_form(self) -> Task:

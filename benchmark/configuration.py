@@ -47,7 +47,7 @@ def complete(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> 
 
 
 def type_problems(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> list[str]:
-    """A sentence for each value that does not fit its option's type; all keys are options of `cls`."""
+    """Return a sentence for each value that does not fit its option's type; all keys are options of `cls`."""
     kinds = option_types(cls)
     return [
         f"{where}: {key} must be {description(kinds[key])}, it is {brief(value)}"

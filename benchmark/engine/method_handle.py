@@ -43,6 +43,6 @@ class MethodHandle:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What shapes the method's output, for the feature cache: the code of the method among it."""
+        """Identity of the method's output for the feature cache; the method's code is part of it."""
         shaping = {"method": self.name, "version": self.version, "config": self.config}
         return {**shaping, "weights": self.weights_digest, "code": method_code(self.name)}

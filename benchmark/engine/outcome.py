@@ -1,4 +1,4 @@
-"""What becomes of a cell: its whole record, made in one place from what the task said and what surrounded it."""
+"""The record of a cell, made in one place from the output of its task and the circumstances of the run."""
 
 from __future__ import annotations
 

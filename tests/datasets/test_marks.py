@@ -1,4 +1,4 @@
-"""What sets a dataset apart (another's split, faulty labels) stands in every record and under every table."""
+"""Warnings of a dataset (another's split, faulty labels) are in every record and under every table."""
 
 from benchmark.data.store.preparation import open_dataset
 from benchmark.engine.events import discard_event

@@ -75,7 +75,7 @@ class Exposure:
         return cls(how, dataset, (split,) if split in SPLITS and dataset in DATASETS.names() else ())
 
     def __str__(self) -> str:
-        """``its weights saw the train and val splits of ptbxl``"""
+        """Return ``its weights saw the train and val splits of ptbxl``, for example."""
         plural = "s" if len(self.splits) > 1 else ""
         part = f"the {' and '.join(self.splits)} split{plural} of " if self.splits else ""
         return f"{self.how} {part}{self.name}"

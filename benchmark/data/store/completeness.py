@@ -39,7 +39,7 @@ def warning(dataset: str, recordings: int, expected: int) -> str:
 
 
 def warnings_among(notes: Iterable[str]) -> list[str]:
-    """Return those of a record's notes that are such warnings."""
+    """Return the notes that warn of incomplete data."""
     return [note for note in notes if note.startswith(MARK)]
 
 

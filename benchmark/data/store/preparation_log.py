@@ -48,7 +48,7 @@ class Reason:
     count: int = 0
 
     def __str__(self) -> str:
-        """``the header is missing (download it again), of .../40689238.hea first``"""
+        """Return ``the header is missing (download it again), of .../40689238.hea first``, for example."""
         file, problem = _file_and_problem(self.first["problem"])
         return f"{problem}, of {file} first" if file and self.count > 1 else self.first["problem"]
 

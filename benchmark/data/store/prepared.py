@@ -73,7 +73,7 @@ class PreparedDataset:
 
     @property
     def warnings(self) -> list[str]:
-        """What sets this data apart, in sentences: every record made from it keeps them, every table shows them."""
+        """Warnings about this data, as sentences. Every record made from it keeps them, and every table shows them."""
         marks = list(self.manifest.get("marks", []))
         if self.expected is not None and lacking(len(self), self.expected):
             marks.append(warning(self.manifest["dataset"], len(self), self.expected))
@@ -93,7 +93,7 @@ class PreparedDataset:
 
     @functools.cached_property
     def metadata(self) -> pd.DataFrame:
-        """A row per recording: ``device`` (the recorder) and ``language`` (of the report), "" where not known."""
+        """Table of recordings: ``device`` (the recorder) and ``language`` (of the report), "" where not known."""
         import pandas as pd
 
         path = self.path / METADATA
@@ -132,7 +132,7 @@ class PreparedDataset:
         return {}
 
     def label_set(self, name: str) -> LabelSet:
-        """The recordings with at least one positive class, as the field counts them.
+        """Return the recordings with at least one positive class, as the field counts them.
 
         "reports" are all those with a report, and for classes those of every label set (``super/NORM``).
         """
@@ -163,7 +163,7 @@ class PreparedDataset:
         return LabelSet(tuple(f"{name}/{label}" for name in classes for label in classes[name]), rows, matrix)
 
     def _read_labels(self) -> dict[str, np.ndarray]:
-        """Every label matrix, ``(n, class)`` uint8; not kept, for they may be large."""
+        """Read every label matrix, ``(n, class)`` uint8. They are not cached, since they may be large."""
         with np.load(io.BytesIO(read_part(self.path, LABELS, self.manifest))) as arrays:
             return {name: arrays[name] for name in arrays.files}
 
@@ -182,7 +182,7 @@ class PreparedDataset:
         return adc, self._calibrate(adc, rows)
 
     def digital(self, size: int = 512) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and samples of all recordings, in groups of equal length, not verified: for whoever looks for damage."""
+        """Yield rows and samples of all recordings, in groups of equal length, without verifying them."""
         for rows in self.chunks(size):
             yield rows, self._digital(rows)
 
@@ -197,7 +197,7 @@ class PreparedDataset:
 
     @functools.cached_property
     def signals(self) -> VerifiedSignals:
-        """The checksums of the recordings, and which of them were verified here."""
+        """Checksums of the recordings, and which of them were verified by this process."""
         return VerifiedSignals(self.path, self.manifest)
 
     @functools.cached_property
@@ -222,7 +222,7 @@ class PreparedDataset:
         return out
 
     def chunks(self, size: int) -> Iterator[np.ndarray]:
-        """All rows in groups of equal length, at most `size` at a time: what `millivolt` can read at once."""
+        """Yield all rows in groups of equal length and at most `size`, which `millivolt` can read at once."""
         for length in np.unique(self._lengths):
             rows = np.flatnonzero(self._lengths == length)
             for start in range(0, len(rows), size):
@@ -238,7 +238,7 @@ class PreparedDataset:
         return self._unusable[key]
 
     def _flat_in(self, leads: set[str]) -> list[int]:
-        """Rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
+        """Return the rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
         notices = json.loads(read_part(self.path, REPORT, self.manifest))["noticed"]
         flat: dict[str, set[str]] = {}
         for notice in notices:
@@ -256,7 +256,7 @@ class PreparedDataset:
 
     @functools.cached_property
     def _single_gain(self) -> float | None:
-        """The gain that all leads of all recordings share with baseline 0, or None."""
+        """Gain that all leads of all recordings share with baseline 0, or None."""
         return shared_gain(self._calibration[..., 0], self._calibration[..., 1])
 
     @functools.cached_property
