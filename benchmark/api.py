@@ -232,7 +232,7 @@ class SequenceMethod(Method):
 
     @abstractmethod
     def ecg_tokens(self, ecg: Tensor) -> Tensor:
-        """Map ``(batch, lead, time)`` to ``(batch, token, dim)``; the number of tokens is the same for all recordings."""
+        """Map ``(batch, lead, time)`` to ``(batch, token, dim)``; all recordings have the same number of tokens."""
 
 
 class AlignedMethod(Method):

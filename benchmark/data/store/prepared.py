@@ -238,7 +238,7 @@ class PreparedDataset:
         return self._unusable[key]
 
     def _flat_in(self, leads: set[str]) -> list[int]:
-        """Return the rows that are flat in all of `leads`; those flat in all twelve were left out by the preparation."""
+        """Return the rows that are flat in all of `leads`; the preparation left out those flat in all twelve."""
         notices = json.loads(read_part(self.path, REPORT, self.manifest))["noticed"]
         flat: dict[str, set[str]] = {}
         for notice in notices:
