@@ -78,7 +78,7 @@ class Pairs:
 
     @property
     def digest(self) -> str:
-        """Digest of ids and reports; the file name of a decoder covers what the recordings are made of."""
+        """Return the digest of ids and reports; the file name of a decoder covers what the recordings are made of."""
         return digest([self.ids, self.reports])
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class Pairs:
 
     @property
     def texts(self) -> list[str]:
-        """The reports that are not empty."""
+        """Return the reports that are not empty."""
         return [self.reports[row] for row in self.rows]
 
 

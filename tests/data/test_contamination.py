@@ -1,4 +1,4 @@
-"""What cards say of contamination: every relation between two datasets, and when it is a proof."""
+"""Contamination by cards: every relation between two datasets, and when it is a proof."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What plan and record say of contamination, the tables repeat; what is known only since, they say as well."""
+"""Tables repeat the contamination that plan and records state, and add what has become known since."""
 
 import pytest
 
