@@ -60,7 +60,7 @@ def pretrain_first(groups: Sequence[CellGroup], home: Home, device: str, on_even
     if launched_processes() == 1:
         return
     cells = {cell.weights_folder: cell for group in groups for cell in group.cells if cell.weights_folder is not None}
-    with stopping_on_signals(), distributed.process_group(device) as own_device:
+    with distributed.process_group(device) as own_device, stopping_on_signals():
         recipes = distributed.everyone([_shared_recipe(cell) for cell in cells.values()])[0]
         for recipe, folder in zip(recipes, cells, strict=True):
             try:
@@ -73,7 +73,7 @@ def pretrain_first(groups: Sequence[CellGroup], home: Home, device: str, on_even
 
 def join_pretraining(home: Home, device: str) -> None:
     """Train with the first process whatever it trains; for all other processes of a launcher."""
-    with stopping_on_signals(), distributed.process_group(device) as own_device:
+    with distributed.process_group(device) as own_device, stopping_on_signals():  # SIGTERM ends the wait for the others
         no_recipes: list[SharedRecipe] = []
         for recipe in distributed.everyone(no_recipes)[0]:
             _train(recipe, home, own_device, discard_event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from benchmark.engine.building import build_from_key
 from benchmark.engine.checkpoints import save_weights
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.precision import training_precision
-from benchmark.engine.selection import PROMPTS, LabelledPart, labelled_parts, zero_shot_val
+from benchmark.engine.selection import PROMPTS, LabelledPart, parts_of_recipe, selected_on, zero_shot_val
 from benchmark.engine.training import CHECKPOINT_SECONDS, Progress, mean_losses, train
 from benchmark.engine.training_identity import rows_digest
 from benchmark.errors import DataError, UsageError
@@ -47,7 +47,7 @@ from benchmark.planning.pretrained import (
     weights_folder,
 )
 from benchmark.planning.source_digest import method_code
-from benchmark.planning.training_config import SELECTIONS, TrainingConfig
+from benchmark.planning.training_config import SELECTIONS, TrainingConfig, number_of_epochs, number_of_steps
 from benchmark.records import provenance
 
 
@@ -67,6 +67,7 @@ class ReportedRecordings:
     """Recordings of one split for pre-training, all or those with a report; it cannot reach labels.
 
     Recordings that cannot serve `spec` are left out (`unusable` of them): there is nothing to learn from silence.
+    `chosen_by` are the digests of other data whose labels choose the epoch.
     """
 
     def __init__(
@@ -76,10 +77,11 @@ class ReportedRecordings:
         spec: SignalSpec,
         limit: int | None = None,
         needs_reports: bool = True,
+        chosen_by: Sequence[str] = (),
     ) -> None:
         fit = np.array([bool(report.strip()) or not needs_reports for report in data.reports])
         inside = data.splits == split
-        self.data, self.spec = data, spec
+        self.data, self.spec, self.chosen_by = data, spec, chosen_by
         candidates = np.flatnonzero(inside & fit)[:limit]
         self.rows = np.setdiff1d(candidates, data.unusable(spec), assume_unique=True)
         self.unusable = len(candidates) - len(self.rows)
@@ -88,8 +90,9 @@ class ReportedRecordings:
 
     @property
     def digest(self) -> str:
-        """Return the digest of the dataset, of the choice of recordings and of their form."""
-        return rows_digest(self.data, self.rows, self.spec)
+        """Return the digest of the dataset, of the choice of recordings, of their form and of `chosen_by`."""
+        rows = rows_digest(self.data, self.rows, self.spec)
+        return canonical.digest([rows, *self.chosen_by]) if self.chosen_by else rows
 
     @property
     def texts(self) -> int:
@@ -123,31 +126,15 @@ def pretrain(
     folder.mkdir(parents=True, exist_ok=True)
     data = open_dataset(recipe["dataset"], recipe["dataset_config"], home)
     on_event = on_event if distributed.rank() == 0 else discard_event
+    selection = parts_of_recipe(recipe, data, home)
     with _locked(folder):
         card = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
         if card is None:
             shaping = weight_options(method_name, config, recipe)
-            selection = _labels_that_choose(recipe, data, home)
             work = _Pretraining(folder, method_name, shaping, recipe, data, selection, on_event, device)
             card = work.run(checkpoint_every)
-    if card["data_digest"] != data.digest:
-        raise _other_data(folder, card, data)
+    _refuse_other_data(folder, card, data, selection)
     return Pretrained(folder / WEIGHTS, card)
-
-
-def _labels_that_choose(recipe: Mapping[str, Any], data: PreparedDataset, home: Home) -> list[LabelledPart]:
-    """Return the label sets whose validation split chooses the epoch: those of ``select_on``, or the corpus's own."""
-    if recipe["training"].get("select", "last") != "zero_shot_val":
-        return []
-    if "select_on" not in recipe:
-        return labelled_parts(data, recipe["dataset"], data.manifest["label_sets"])
-    return [
-        part
-        for entry in recipe["select_on"]
-        for part in labelled_parts(
-            open_dataset(entry["dataset"], entry["dataset_config"], home), entry["dataset"], [entry["label_set"]]
-        )
-    ]
 
 
 def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
@@ -180,14 +167,21 @@ def _sha256(path: Path, _: tuple[int, ...]) -> str:
     return canonical.file_sha256(path)
 
 
-def _other_data(folder: Path, card: dict[str, Any], data: PreparedDataset) -> DataError:
-    renamed = folder.with_name(f"{folder.name}.{card['data_digest']}")
-    command = shlex.join(["mv", str(folder), str(renamed)])
-    return DataError(
-        f"the weights in {folder} were made from other data (digest {card['data_digest']}) than {data.path} holds now "
-        f"({data.digest}); to train them anew on what it holds now, rename their folder ({command}) and give the "
-        "command again"
-    )
+def _refuse_other_data(
+    folder: Path, card: dict[str, Any], data: PreparedDataset, selection: Sequence[LabelledPart]
+) -> None:
+    """Raise `DataError` where weights were trained on, or chosen by, other data than is prepared now."""
+    entries = card.get("selected_on", ())  # none where the corpus's own labels chose
+    chosen_by = [(part.data, entry["data_digest"]) for part, entry in zip(selection, entries, strict=False)]
+    for place, digest in [(data, card["data_digest"]), *chosen_by]:
+        if digest != place.digest:
+            renamed = folder.with_name(f"{folder.name}.{digest}")
+            command = shlex.join(["mv", str(folder), str(renamed)])
+            raise DataError(
+                f"the weights in {folder} were made from other data (digest {digest}) than {place.path} holds now "
+                f"({place.digest}); to train them anew on what it holds now, rename their folder ({command}) and give "
+                "the command again"
+            )
 
 
 @contextmanager
@@ -233,7 +227,8 @@ class _Pretraining:
             raise UsageError(f"{name} has no zero-shot to select by; use select = 'val_loss' or 'last'")
         self.method = method
         limits = (recipe["limit"], method.needs_reports)
-        self.corpus = ReportedRecordings(data, "train", method.signal, *limits)
+        chosen_by = [entry["data_digest"] for entry in selected_on(recipe, selection).get("selected_on", ())]
+        self.corpus = ReportedRecordings(data, "train", method.signal, *limits, chosen_by)
         self.validation = ReportedRecordings(data, "val", method.signal, *limits)
         if not len(self.corpus):
             unit = "reports" if method.needs_reports else "recordings"
@@ -265,12 +260,13 @@ class _Pretraining:
 
     def _announce(self) -> None:
         corpus, processes = self.corpus, distributed.size()
+        epochs, steps = number_of_epochs(len(corpus), self.options), number_of_steps(len(corpus), self.options)
         self.on_event(
             Event(
                 "note",
                 f"pre-training {self.name} on {len(corpus)} recordings of {self.recipe['dataset']} with {corpus.texts} "
                 f"different reports ({corpus.without} without one and {corpus.unusable} too short or flat left out), "
-                f"{self.options.epochs} epochs" + (f", {processes} processes" if processes > 1 else ""),
+                f"{epochs} epochs, {steps} steps" + (f", {processes} processes" if processes > 1 else ""),
             )
         )
 
@@ -316,7 +312,7 @@ class _Pretraining:
             "recordings": len(self.corpus),
             "different_reports": self.corpus.texts,
             "selection": SELECTIONS[self.options.select],
-            **self._selected_on(),
+            **selected_on(self.recipe, self.selection),
             "epoch": best_epoch,
             "steps": progress.step,
             "final": progress.history[-1],
@@ -345,16 +341,3 @@ class _Pretraining:
             places = dict.fromkeys(entry["dataset"] for entry in self.recipe.get("select_on", ())) or [dataset]
             saw += [{"dataset": place, "split": "val", "use": uses[self.options.select]} for place in places]
         return saw
-
-    def _selected_on(self) -> dict[str, Any]:
-        """Return the label sets of other datasets that chose the epoch, with the digests of their data; else {}."""
-        entries = self.recipe.get("select_on")
-        if entries is None:
-            return {}
-        digests = [part.data.digest for part in self.selection]
-        return {
-            "selected_on": [
-                {"dataset": entry["dataset"], "label_set": entry["label_set"], "data_digest": digest}
-                for entry, digest in zip(entries, digests, strict=True)
-            ]
-        }

@@ -5,8 +5,8 @@ It reads validation labels, so weights that were chosen by it are marked in thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from torch.nn.functional import normalize
 
 from benchmark.api import AlignedMethod
 from benchmark.data.labels.prompts import load_prompts
+from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import LabelSet, PreparedDataset
 from benchmark.errors import UsageError
 from benchmark.metrics.classification import auroc
+from benchmark.paths import Home
 
 PROMPTS = "en+de"
 BATCH = 64
@@ -30,7 +32,7 @@ class LabelledPart(NamedTuple):
     phrases: list[list[str]]  # of each class
 
 
-def labelled_parts(data: PreparedDataset, dataset: str, label_sets: Iterable[str]) -> list[LabelledPart]:
+def labelled_parts(data: PreparedDataset, dataset: str, label_sets: Collection[str]) -> list[LabelledPart]:
     """Return the label sets of a dataset for which there are prompts and labelled recordings in the validation split.
 
     Raises `UsageError` where there is none.
@@ -46,10 +48,38 @@ def labelled_parts(data: PreparedDataset, dataset: str, label_sets: Iterable[str
             parts.append(LabelledPart(data, labels, phrases))
     if not parts:
         raise UsageError(
-            f"select = 'zero_shot_val': no label set of {dataset} has prompts ({PROMPTS}) and labelled recordings in "
-            "its validation split; name some of another dataset in select_on, or use 'val_loss' or 'last'"
+            f"select = 'zero_shot_val': no label set of {dataset} ({', '.join(label_sets) or 'it has none'}) has "
+            f"prompts ({PROMPTS}) and labelled recordings in its validation split; name label sets that have both in "
+            "select_on, or use 'val_loss' or 'last'"
         )
     return parts
+
+
+def parts_of_recipe(recipe: Mapping[str, Any], data: PreparedDataset, home: Home) -> list[LabelledPart]:
+    """Return the label sets whose validation split chooses the epoch: those of ``select_on``, or the corpus's own."""
+    if recipe["training"].get("select", "last") != "zero_shot_val":
+        return []
+    if "select_on" not in recipe:
+        return labelled_parts(data, recipe["dataset"], data.manifest["label_sets"])
+    return [
+        part
+        for entry in recipe["select_on"]
+        for part in labelled_parts(
+            open_dataset(entry["dataset"], entry["dataset_config"], home), entry["dataset"], [entry["label_set"]]
+        )
+    ]
+
+
+def selected_on(recipe: Mapping[str, Any], parts: Sequence[LabelledPart]) -> dict[str, list[dict[str, str]]]:
+    """Return the label sets of other datasets that chose the epoch, with the digests of their data; else {}."""
+    if "select_on" not in recipe:
+        return {}
+    return {
+        "selected_on": [
+            {"dataset": entry["dataset"], "label_set": entry["label_set"], "data_digest": part.data.digest}
+            for entry, part in zip(recipe["select_on"], parts, strict=True)
+        ]
+    }
 
 
 def zero_shot_val(method: AlignedMethod, parts: Sequence[LabelledPart], device: str) -> float:

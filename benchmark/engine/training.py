@@ -34,6 +34,7 @@ from benchmark.planning.training_config import (
     TrainingConfig,
     learning_rate,
     number_of_epochs,
+    number_of_steps,
     step_groups,
     steps_per_epoch,
 )
@@ -158,7 +159,7 @@ class _Training:
         self.device, self.checkpoint, self.checkpoint_every = device, checkpoint, checkpoint_every
         self.best_by = best_by
         self.per_epoch = steps_per_epoch(len(data), config)
-        self.epochs = number_of_epochs(len(data), config)
+        self.epochs, self.steps = number_of_epochs(len(data), config), number_of_steps(len(data), config)
         self.weights = [weight for weight in method.parameters() if weight.requires_grad]
         self.optimiser = _optimiser(groups or _groups(self.weights, config), config)
         self.progress = Progress()
@@ -191,8 +192,9 @@ class _Training:
         """Finish the current epoch and append its mean losses to the history."""
         self.module.train()
         progress, start = self.progress, time.monotonic()
-        groups = step_groups(len(self.data), self.config, progress.epoch)
-        done = progress.step - progress.epoch * self.per_epoch
+        earlier = progress.epoch * self.per_epoch
+        groups = step_groups(len(self.data), self.config, progress.epoch)[: self.steps - earlier]
+        done = progress.step - earlier
         shards = [distributed.shard(positions) for group in groups[done:] for positions in group]
         batches = read_ahead(self._read, shards, self.device)
         for group in groups[done:]:
@@ -216,9 +218,9 @@ class _Training:
 
     def _step(self, batches: list[Batch]) -> bool:
         """Take one optimiser step over `batches`; return whether any process was asked to stop."""
-        progress, total_steps = self.progress, self.epochs * self.per_epoch
+        progress = self.progress
         for options in self.optimiser.param_groups:
-            options["lr"] = learning_rate(progress.step, total_steps, self.config) * options.get("scale", 1.0)
+            options["lr"] = learning_rate(progress.step, self.steps, self.config) * options.get("scale", 1.0)
         seed_step(self.config.seed, TRAINING, progress.step)
         self.optimiser.zero_grad(set_to_none=True)
         values = []
@@ -243,7 +245,7 @@ class _Training:
         progress.step += 1
         for name, value in losses.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value * len(batches)
-        self.on_event(Event("step", self.title, progress.step, total_steps, losses))
+        self.on_event(Event("step", self.title, progress.step, self.steps, losses))
         return bool(stop > 0)
 
     def _not_finite(self, quantity: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:

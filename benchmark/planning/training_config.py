@@ -47,6 +47,7 @@ class TrainingConfig:
     warmup: float = 0.05  # share of the steps
     clip: float = 1.0  # gradient norm; 0: none
     min_steps: int = 0  # small sets get more epochs until they reach this many steps
+    steps: int = 0  # exactly this many, whatever epochs says, so that the last epoch may be a part; 0: whole epochs
     precision: str = "fp32"  # "bf16" (autocast), or "auto": bf16 where the device multiplies it
     seed: int = 0
     schedule: str = "cosine"
@@ -67,6 +68,8 @@ class TrainingConfig:
             f"epochs is {self.epochs}, it must be at least 1": self.epochs >= 1,
             f"batch_size is {self.batch_size}, it must be at least 1": self.batch_size >= 1,
             f"accumulate is {self.accumulate}, it must be at least 1": self.accumulate >= 1,
+            f"steps is {self.steps}, it must be 0 (whole epochs) or more": self.steps >= 0,
+            f"steps is {self.steps} and min_steps {self.min_steps}; keep one": not (self.steps and self.min_steps),
             f"lr is {self.lr}, it must be positive": self.lr > 0,
             f"warmup is {self.warmup}, it must lie in [0, 1)": 0 <= self.warmup < 1,
             f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
@@ -103,7 +106,16 @@ def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
 
 
 def number_of_epochs(examples: int, config: TrainingConfig) -> int:
-    return max(config.epochs, math.ceil(config.min_steps / steps_per_epoch(examples, config)))
+    per_epoch = steps_per_epoch(examples, config)
+    return (
+        math.ceil(config.steps / per_epoch)
+        if config.steps
+        else max(config.epochs, math.ceil(config.min_steps / per_epoch))
+    )
+
+
+def number_of_steps(examples: int, config: TrainingConfig) -> int:
+    return config.steps or number_of_epochs(examples, config) * steps_per_epoch(examples, config)
 
 
 def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:

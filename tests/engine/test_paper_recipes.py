@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cache.json_files import write_json
 from benchmark.data.store.preparation import prepare
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import pretrain
+from benchmark.errors import DataError
 from benchmark.paths import Home
 from benchmark.planning.plan import make_plan
+from benchmark.planning.pretrained import CARD
 from benchmark.planning.suites import load_suite
 from benchmark.testing import write_csn, write_mimic_iv_ecg
 
@@ -31,12 +34,12 @@ SMALL = {  # overrides that shrink networks and batches, and leave the rest of a
 
 
 def request_of(name):
-    """Method, version, configuration and recipe of a suite's row, small, with 4 epochs of 8 recordings a batch."""
+    """Method, version, configuration and recipe of a suite's row, small, with 2 epochs or 7 steps of 8 recordings."""
     suite = load_suite(f"paper_{name}")
     (block,) = [block for block in suite.methods if block.pretrain]
     pretraining = {**block.pretrain, "epochs": 2, "batch_size": 8}
-    if "min_steps" in pretraining:
-        pretraining["min_steps"] = 4
+    if "steps" in pretraining:
+        pretraining["steps"] = 7
     if "select_on" in pretraining:
         pretraining["select_on"] = ["csn/all"]
     small = block.model_copy(update={**SMALL[name], "pretrain": pretraining})
@@ -61,13 +64,25 @@ def mimic_home(tmp_path_factory):
 def test_a_recipe_runs_and_its_card_says_who_chose_the_epoch(mimic_home, name):
     weights = pretrain(*request_of(name), mimic_home, discard_event)
     card = weights.card
-    assert card["steps"] >= 4 and card["synthetic"] is False and card["final"]["loss"] > 0
+    assert card["synthetic"] is False and card["final"]["loss"] > 0
+    assert card["steps"] == 7 if name == "cmelt" else card["steps"] >= 4
     chosen_by_labels = name in ("merl", "deri")
     assert [entry["dataset"] for entry in card["saw"]] == ["mimic_iv_ecg", *(["csn"] if chosen_by_labels else [])]
     assert ("selected on validation labels" in card["selection"]) == chosen_by_labels
     if chosen_by_labels:
         assert [entry["label_set"] for entry in card["selected_on"]] == ["all"]
         assert 0 <= card["final"]["val_zero_shot"] <= 1
+
+
+def test_weights_that_other_labels_chose_are_refused(mimic_home):
+    request = request_of("merl")
+    weights = pretrain(*request, mimic_home, discard_event)
+    path = weights.weights.with_name(CARD)
+    card = path.read_text("utf-8")
+    write_json(path, {**weights.card, "selected_on": [{**weights.card["selected_on"][0], "data_digest": "0" * 16}]})
+    with pytest.raises(DataError, match=r"made from other data \(digest 0{16}\) than .*csn holds now"):
+        pretrain(*request, mimic_home, discard_event)
+    path.write_text(card, "utf-8")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="gloo on loopback needs a POSIX system")

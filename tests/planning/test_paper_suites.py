@@ -7,6 +7,7 @@ import pytest
 from benchmark.cli import main
 from benchmark.configuration import complete
 from benchmark.planning.plan import make_plan
+from benchmark.planning.suite_files import suite_names
 from benchmark.planning.suites import load_suite
 from benchmark.planning.training_config import TrainingConfig, learning_rate
 from benchmark.registry import METHODS
@@ -36,7 +37,7 @@ PUBLISHED = {
         "training": {
             "optimiser": "adamw", "lr": 5e-5, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.98, "eps": 1e-6,
             "schedule": "tri_stage", "warmup": 0.1, "hold": 0.4, "first_rate": 0.01, "last_rate": 0.05,
-            "batch_size": 128, "min_steps": 300_000, "select": "last",
+            "batch_size": 128, "steps": 300_000, "clip": 0.0, "decay": "all", "select": "last",
         },
         "method": {
             "rate": 500.0, "seconds": 10.0, "released": True, "text_model": "google/flan-t5-base",
@@ -57,6 +58,18 @@ def test_a_recipe_is_the_published_one(name):
     assert {key: config[key] for key in published["method"]} == published["method"]
     assert (block.name, block.pretrain["dataset"]) == (name, "mimic_iv_ecg")
     assert block.pretrain.get("select_on") == published["select_on"]
+
+
+def test_rows_of_compact_retrainings_say_so_and_share_no_label_with_the_papers():
+    compact, papers = set(), set()
+    for suite in map(load_suite, suite_names()):
+        for block in suite.methods:
+            if not (block.pretrain and block.pretrain["dataset"] != "synthetic"):
+                continue
+            assert block.row.endswith(", compact, PTB-XL") == (block.pretrain["dataset"] == "ptbxl"), block.row
+            (compact if block.pretrain["dataset"] == "ptbxl" else papers).add(block.row)
+            assert block.name != "cgdmer" or "after the abstract" in block.row
+    assert len(papers) == 4 and compact and not papers & compact
 
 
 def test_cgdmer_has_no_published_recipe_and_its_row_says_so():
@@ -84,6 +97,14 @@ def test_a_suite_costs_itself_with_eight_gpus(name, home, capsys):
     assert any("mimic_iv_ecg" in line for line in cost["missing"])
 
 
+def test_a_dry_run_gives_the_training_eight_processes_on_eight_gpus(home, capsys):
+    pytest.importorskip("submitit")
+    assert main(["run", "paper_merl", "--executor", "slurm", "--profile", "eight_gpus", "--dry-run"]) == 0
+    script = capsys.readouterr().out.partition("# --- features")[0]
+    assert "pretrain merl (paper recipe)" in script
+    assert "--gpus-per-node=8" in script and "--ntasks-per-node=8" in script
+
+
 def test_tri_stage_rises_holds_and_falls():
     config = TrainingConfig(lr=1.0, schedule="tri_stage", warmup=0.1, hold=0.4, first_rate=0.01, last_rate=0.05)
     rates = [learning_rate(step, 1000, config) for step in range(1000)]
@@ -105,6 +126,7 @@ def test_restarts_fall_to_the_lowest_rate():
         ({"schedule": "tri_stage", "warmup": 0.7}, r"hold is 0.4, it must lie in \[0, 1 - warmup\]"),
         ({"optimiser": "sgd", "eps": 1e-6}, "eps is 1e-06, but only adamw has one"),
         ({"lowest_lr": 1.0}, r"lowest_lr is 1.0, it must lie in \[0, lr\]"),
+        ({"steps": 5, "min_steps": 5}, "steps is 5 and min_steps 5; keep one"),
         ({"beta1": 1.0}, r"beta1 is 1.0, it must lie in \[0, 1\)"),
         ({"last_rate": 0.0, "schedule": "tri_stage"}, r"last_rate is 0.0, it must lie in \(0, 1\]"),
     ],
