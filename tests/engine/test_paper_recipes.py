@@ -33,13 +33,13 @@ SMALL = {  # overrides that shrink networks and batches, and leave the rest of a
 }  # fmt: skip
 
 
-def request_of(name):
-    """Method, version, configuration and recipe of a suite's row, small, with 2 epochs or 7 steps of 8 recordings."""
+def request_of(name, epochs=2, steps=7, batch_size=8):
+    """Method, version, configuration and recipe of a suite's row, small, for a few steps."""
     suite = load_suite(f"paper_{name}")
     (block,) = [block for block in suite.methods if block.pretrain]
-    pretraining = {**block.pretrain, "epochs": 2, "batch_size": 8}
+    pretraining = {**block.pretrain, "epochs": epochs, "batch_size": batch_size}
     if "steps" in pretraining:
-        pretraining["steps"] = 7
+        pretraining["steps"] = steps
     if "select_on" in pretraining:
         pretraining["select_on"] = ["csn/all"]
     small = block.model_copy(update={**SMALL[name], "pretrain": pretraining})
@@ -105,13 +105,14 @@ def test_two_processes_train_every_recipe_together(mimic_home, tmp_path):
 
 def train_all(root, file):
     """Train every recipe as one of two processes, and write how many processes each card counts."""
-    from benchmark.engine import distributed
+    from benchmark.engine import curves, distributed
 
+    curves.draw = lambda *_: None  # importing the plotting libraries takes longer than the steps
     home = Home(Path(root))
     processes = {}
     with distributed.process_group("cpu") as device:
         for name in SMALL:
-            method, version, config, recipe = request_of(name)
+            method, version, config, recipe = request_of(name, epochs=1, steps=2, batch_size=32)
             training = {**recipe["training"], "seed": 1}  # weights of their own
             weights = pretrain(method, version, config, {**recipe, "training": training}, home, discard_event, device)
             processes[name] = weights.card["processes"]
