@@ -58,7 +58,8 @@ def print_cost(options: argparse.Namespace) -> int:
     guesses = ", ".join(f"{name} {seconds:g} s" for name, seconds in DEFAULTS.items())
     print(
         f"the time of {layout.measured_cells} cells comes from earlier records, "
-        f"that of {layout.guessed_cells} from defaults ({guesses})"
+        f"that of {layout.guessed_cells} from defaults ({guesses}; "
+        "pretrain at a paper's size: its steps on H200, without reading and validation)"
     )
     for line in missing:
         print(f"missing: {line}")

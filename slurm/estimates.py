@@ -27,6 +27,7 @@ from benchmark.planning.pretrained import CARD, weight_options
 from benchmark.records.index import Entry
 from benchmark.records.spec import RunSpec, cost_recipe
 from benchmark.registry import METHODS
+from slurm.paper_speeds import seconds_of_steps
 from slurm.recordings import Recordings
 
 # seconds, used without measurements: long enough that the first job does not hit its time limit
@@ -84,14 +85,22 @@ class Estimates:
         key = ("features", spec.method, digest(spec.method_config), *kind)
         return self._expect([key], self.recordings.of_pass(spec), "features")
 
-    def pretraining(self, spec: RunSpec) -> Estimate:
-        """Estimate the pre-training of the weights of `spec`."""
+    def pretraining(self, spec: RunSpec, gpus: int = 0) -> Estimate:
+        """Estimate the pre-training of the weights of `spec` on `gpus` that train together.
+
+        Without measurements a training of a paper's size on GPUs takes the time of its steps on H200.
+        """
         recipe = spec.pretraining
         assert recipe is not None
         kind = (self.recordings.is_synthetic(recipe["dataset"]), recipe["limit"] is not None)
         options = weight_options(spec.method, spec.method_config, recipe)
         key = ("pretrain", spec.method, digest([options, recipe["training"]]), *kind)
-        return self._expect([key], self.recordings.of_pretraining(recipe), "pretrain")
+        recordings = self.recordings.of_pretraining(recipe)
+        estimate = self._expect([key], recordings, "pretrain")
+        if estimate.cells or recordings is None or not gpus:
+            return estimate
+        seconds = seconds_of_steps(spec.method, spec.method_config, recipe["training"], recordings, gpus)
+        return estimate if seconds is None else Estimate(seconds, 0)
 
     def _expect(self, keys: list[Hashable], recordings: float | None, stage: str) -> Estimate:
         """Return the estimate from the first key with measurements, scaled to `recordings`."""

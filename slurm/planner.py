@@ -186,8 +186,10 @@ class _Planner:
                 "config": spec.method_config,
                 "recipe": spec.pretraining,
             }
-            seconds = self.estimates.pretraining(spec).seconds
-            unit = Unit("pretrain", cell.row, self._of("pretrain", cell.row), recipe=recipe, seconds=seconds + STARTUP)
+            resources = self._of("pretrain", cell.row)
+            gpus = resources.gpus * resources.nodes
+            seconds = self.estimates.pretraining(spec, gpus).seconds
+            unit = Unit("pretrain", cell.row, resources, recipe=recipe, seconds=seconds + STARTUP)
             self.pretrainings[folder.name] = self._add(unit)
         return frozenset({self.pretrainings[folder.name]})
 
