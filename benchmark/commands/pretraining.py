@@ -43,6 +43,7 @@ def pretrain(options: argparse.Namespace) -> int:
     from benchmark.engine import distributed, pretraining
     from benchmark.engine.preemption import stopping_on_signals
     from benchmark.planning.blocks import recipe
+    from benchmark.records.spec import datasets_of_recipe
 
     assignments = configuration.parse_assignments(options.assignments)
     training = {
@@ -64,6 +65,8 @@ def pretrain(options: argparse.Namespace) -> int:
         if distributed.rank() == 0:
             remove_leftovers_of_kills(home, on_event)
             prepare(options.data, of_data, home, options.root)
+            for name, config_of_choosing in datasets_of_recipe(weights_recipe)[1:]:  # whose labels choose the epoch
+                prepare(name, config_of_choosing, home, None)
         distributed.everyone(None)  # the other processes wait until the data is prepared
         version = method.card.version
         weights = pretraining.pretrain(
