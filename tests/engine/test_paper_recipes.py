@@ -22,8 +22,8 @@ from benchmark.testing import write_csn, write_mimic_iv_ecg
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {  # overrides that shrink networks and batches, and leave the rest of a recipe as it is
-    "merl": {"config": {"width": 8, "embed_dim": 16, "text_model": "tiny"}},
-    "deri": {"config": {"width": 8, "embed_dim": 16, "decoder_heads": 1, "text_model": "tiny", "released": True,
+    "merl": {"config": {"width": 16, "embed_dim": 16, "text_model": "tiny"}},
+    "deri": {"config": {"width": 16, "embed_dim": 16, "decoder_heads": 1, "text_model": "tiny", "released": True,
                         "text_padding": "full", "text_tokens": 128}},
     "cmelt": {"config": {"width": 32, "depth": 1, "heads": 2, "channels": 16, "position_kernel": 8,
                          "position_groups": 2, "fusion_layers": 1, "mem_layer": 0, "decoder_width": 16,
