@@ -59,7 +59,7 @@ def test_zsh_takes_the_function(shell):
 
 
 def test_a_tab_imports_nothing_heavy(ecgarena, tmp_path):
-    line = "ecgarena show me"
+    line = "ecgarena show mer"
     requests = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
     requests["_ARGCOMPLETE_STDOUT_FILENAME"] = str(tmp_path / "offered")
     command = [sys.executable, "-X", "importtime", str(ecgarena)]
