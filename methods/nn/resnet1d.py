@@ -81,12 +81,19 @@ class ResNet1D(Encoder):
 
     def forward(self, ecg: Tensor) -> Tensor:
         """Map ``(batch, lead, time)`` to a feature map ``(batch, 8 * width, count_steps(time))``."""
-        x = ecg.to(self.conv1.weight.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = ecg.to(self.conv1.weight.dtype).unsqueeze(2).contiguous(memory_format=self._layout)
         x = F.relu_(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        if x.requires_grad:
+        if x.requires_grad and self._layout == torch.channels_last:
             x.register_hook(_channels_last)
         return x.squeeze(2).to(ecg.dtype)
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        """Channels last, but for a backward pass of 8 channels: there torch 2.13 crashes with AVX-512."""
+        trains = torch.is_grad_enabled() and any(weight.requires_grad for weight in self.parameters())
+        narrow = self.channels == 8 * MINIMUM_WIDTH
+        return torch.contiguous_format if trains and narrow else torch.channels_last
 
 
 def count_steps(samples: int) -> int:

@@ -1,10 +1,16 @@
 """ResNet-1D, which computes 1-D convolutions as 2-D ones, against plain conv1d."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def reference(net, x):
@@ -59,3 +65,11 @@ def test_the_input_is_left_alone():
     before = ecg.clone()
     net(ecg).sum().backward()
     assert torch.equal(ecg, before)
+
+
+def test_the_narrowest_network_trains_on_whole_recordings():
+    """In a process of its own: with AVX-512 this was a segmentation fault."""
+    code = "import torch; from methods.nn.resnet1d import ResNet1D; "
+    code += "ResNet1D(width=8)(torch.randn(8, 12, 5000)).sum().backward()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
