@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from benchmark.cache.json_files import write_json
+from benchmark.cli import main
 from benchmark.data.store.preparation import prepare
 from benchmark.engine.events import discard_event
-from benchmark.engine.pretraining import pretrain
+from benchmark.engine.pretraining import Pretrained, pretrain
 from benchmark.errors import DataError
 from benchmark.paths import Home
 from benchmark.planning.plan import make_plan
-from benchmark.planning.pretrained import CARD
+from benchmark.planning.pretrained import CARD, WEIGHTS
 from benchmark.planning.suites import load_suite
 from benchmark.testing import write_csn, write_mimic_iv_ecg
 
@@ -83,6 +84,20 @@ def test_weights_that_other_labels_chose_are_refused(mimic_home):
     with pytest.raises(DataError, match=r"made from other data \(digest 0{16}\) than .*csn holds now"):
         pretrain(*request, mimic_home, discard_event)
     path.write_text(card, "utf-8")
+
+
+def test_the_command_pretrain_prepares_the_data_whose_labels_choose(tmp_path, monkeypatch):
+    write_mimic_iv_ecg(tmp_path / "mimic_iv_ecg", patients=4, odd=False)
+    write_csn(tmp_path / "csn", patients=4)
+    monkeypatch.setenv("ECGARENA_DATA", str(tmp_path))
+    weights = Pretrained(tmp_path / WEIGHTS, {"sha256": ""})
+    monkeypatch.setattr("benchmark.engine.pretraining.pretrain", lambda *_: weights)
+    chosen = ["--set", "training.select=zero_shot_val", "--set", 'training.select_on=["csn/all"]']
+    home = Home(tmp_path / "home")
+    assert (
+        main(["pretrain", "merl", "--data", "mimic_iv_ecg", "--home", str(home.root), "--device", "cpu", *chosen]) == 0
+    )
+    assert {path.name for path in home.data.iterdir() if path.is_dir()} >= {"csn", "mimic_iv_ecg"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="gloo on loopback needs a POSIX system")
