@@ -92,10 +92,11 @@ def test_the_command_pretrain_prepares_the_data_whose_labels_choose(tmp_path, mo
     monkeypatch.setenv("ECGARENA_DATA", str(tmp_path))
     weights = Pretrained(tmp_path / WEIGHTS, {"sha256": ""})
     monkeypatch.setattr("benchmark.engine.pretraining.pretrain", lambda *_: weights)
-    chosen = ["--set", "training.select=zero_shot_val", "--set", 'training.select_on=["csn/all"]']
+    selection = ["--set", "training.select=zero_shot_val", "--set", 'training.select_on=["csn/all"]']
     home = Home(tmp_path / "home")
     assert (
-        main(["pretrain", "merl", "--data", "mimic_iv_ecg", "--home", str(home.root), "--device", "cpu", *chosen]) == 0
+        main(["pretrain", "merl", "--data", "mimic_iv_ecg", "--home", str(home.root), "--device", "cpu", *selection])
+        == 0
     )
     assert {path.name for path in home.data.iterdir() if path.is_dir()} >= {"csn", "mimic_iv_ecg"}
 
