@@ -86,10 +86,10 @@ def recordings_of(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root).with_suffix("")) for path in root.rglob("*.hea"))
 
 
-def require_equal(prepared: int, read_by_loop: int, dataset: str) -> None:
+def require_equal(recordings: int, read_by_loop: int, dataset: str) -> None:
     """A ratio counts only where both sides did the same work."""
-    if prepared != read_by_loop:
-        raise SystemExit(f"{dataset}: {prepared} recordings were prepared and {read_by_loop} read by the loop")
+    if recordings != read_by_loop:
+        raise SystemExit(f"{dataset}: {recordings} recordings were prepared and {read_by_loop} read by the loop")
 
 
 def excerpt(source: Path | None, count: int, root: Path) -> Path:
