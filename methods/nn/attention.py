@@ -20,20 +20,23 @@ CHUNK_BYTES = 1 << 20  # of attention weights at a time, so that they stay in a 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """Return ``softmax(q k^T / sqrt(channel)) v``: ``(batch, head, query, channel)`` as `q`.
 
-    `k` and `v` are ``(batch, head, key, channel)``; `mask` ``(batch, key)`` is False at keys that are not read.
-    `dropout` is the share of attention weights that are set to 0.
+    `k` and `v` are ``(batch, head, key, channel)``; `mask` is False at keys that are not read, by all queries
+    ``(batch, key)`` or by each ``(batch, query, key)``. `dropout` is the share of attention weights that are set to 0.
     """
     if q.device.type == "cpu" and q.requires_grad and not dropout and _product_type(q) == torch.bfloat16:
         return _PlainAttention.apply(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask)
     return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=None if mask is None else mask[:, None, None, :], dropout_p=dropout
+        q, k, v, attn_mask=None if mask is None else _for_all_heads(mask), dropout_p=dropout
     )
 
 
-def multi_head_attention(layer: nn.MultiheadAttention, query: Tensor, tokens: Tensor) -> Tensor:
+def multi_head_attention(
+    layer: nn.MultiheadAttention, query: Tensor, tokens: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Return ``layer(query, tokens, tokens)`` without its weights: ``(batch, query, width)``.
 
     For layers of torch's class with equal widths, biases and ``batch_first``; `tokens` is ``(batch, token, width)``.
+    `mask` is that of `attend`.
     """
     width, weight, bias = layer.embed_dim, layer.in_proj_weight, layer.in_proj_bias
     if query is tokens:
@@ -42,7 +45,7 @@ def multi_head_attention(layer: nn.MultiheadAttention, query: Tensor, tokens: Te
         keys_values = F.linear(tokens, weight[width:], bias[width:]).chunk(2, dim=-1)
         projections = (F.linear(query, weight[:width], bias[:width]), *keys_values)
     q, k, v = (x.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for x in projections)
-    mixed = attend(q, k, v, dropout=layer.dropout if layer.training else 0.0)
+    mixed = attend(q, k, v, mask, layer.dropout if layer.training else 0.0)
     return layer.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -72,7 +75,7 @@ class _PlainAttention(torch.autograd.Function):
         for rows in _chunks(weights):
             logits = torch.matmul(q[rows], k[rows].transpose(-1, -2)).mul_(channels**-0.5)
             if mask is not None:
-                logits.masked_fill_(~mask[rows, None, None, :], -torch.inf)
+                logits.masked_fill_(~_for_all_heads(mask[rows]), -torch.inf)
             torch.softmax(logits, -1, out=weights[rows])
             output[rows] = torch.matmul(weights[rows], v[rows])
         ctx.save_for_backward(q, k, v, weights)
@@ -89,6 +92,11 @@ class _PlainAttention(torch.autograd.Function):
             dq[rows] = torch.matmul(inner, k[rows])
             dk[rows] = torch.matmul(inner.transpose(-1, -2), q[rows])
         return dq, dk, dv, None
+
+
+def _for_all_heads(mask: Tensor) -> Tensor:
+    """Return a mask of keys, or of queries and keys, with the dimensions ``(batch, head, query, key)``."""
+    return mask[:, None, None, :] if mask.ndim == 2 else mask.unsqueeze(1)
 
 
 def _chunks(weights: Tensor) -> Iterator[slice]:

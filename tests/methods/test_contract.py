@@ -31,6 +31,7 @@ class Case:
 RESNET = {"width": 8, "rate": 100.0}
 CLIP = {**RESNET, "embed_dim": 16, "text_model": "small"}
 TWO_VIEWS = {**RESNET, "hidden": 32, "outputs": 16}
+MELP = {"width": 32, "depth": 1, "heads": 2, "embed_dim": 16, "caption_queries": 4, "decoder_layers": 1}
 CASES = {
     "cgdmer": Case({"rate": 100.0, "patch_seconds": 0.5, "width": 32, "depth": 1, "heads": 2, "text_model": "small"}),
     "merl": Case({**RESNET, "embed_dim": 16, "text_model": "small"}, (r"ecg_encoder\.linear\..*",)),
@@ -56,7 +57,8 @@ CASES = {
         },
     ),
     "ecg_fm": Case({"width": 32, "depth": 1, "heads": 2}),
-    "melp": Case({"width": 32, "depth": 1, "heads": 2, "embed_dim": 16, "caption_queries": 4}),
+    "melp": Case({**MELP, "text_model": "tiny"}),
+    "melp_adapter": Case(MELP, method="melp"),
     "random_init": Case(RESNET),
     "frequent_report": Case({}),
     "random_report": Case({}),
@@ -114,6 +116,7 @@ LEAVING_OUT = {  # configurations that the documents offer -> what of the contra
         {"ecg_embeddings", "ecg_tokens", "text_embeddings", "loss and gradients"},
     ),
     "cmelt": ({"text_model": "none"}, {"text_embeddings", "loss and gradients"}),
+    "melp": ({"text_model": "none"}, {"text_embeddings", "loss and gradients"}),
     "cgdmer": ({"text_model": "none", "mask_mode": "none"}, {"text_embeddings", "loss and gradients"}),
     "ecg_clip_coca": ({"text_model": "none"}, {"text_embeddings", "loss and gradients"}),
 }
