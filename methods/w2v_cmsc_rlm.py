@@ -28,7 +28,8 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
     Recordings are always processed as two halves, the length of training. `lead_drop` is the probability of each lead
     to be masked in training. `final` is the number of channels in which targets are compared, `entries` and `groups`
     are the size of the codebooks. The temperature of the choice among codes falls from `warm` to `cool` by the factor
-    `cooling` per step.
+    `cooling` per step. With `cmsc_masked` CMSC compares the features of the pass with hidden tokens, as the release
+    does; without it, those of a second pass that sees every token.
     """
 
     updates: Tensor
@@ -41,7 +42,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         note=(
             "Re-implementation. Positives of CMSC are the halves of one recording; other recordings of its patient, "
             "positives in the paper, are negatives here. Its features for CMSC come from a second pass without hidden "
-            "tokens; the official ones come from the masked pass. It uses no reports."
+            "tokens; the official ones come from the masked pass (cmsc_masked = true). It uses no reports."
         ),
     )
 
@@ -72,6 +73,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         diversity: float = 0.1,
         penalty: float = 10.0,
         stem_gradient: float = 0.1,
+        cmsc_masked: bool = False,
     ) -> None:
         super().__init__()
         self._signal = SignalSpec(rate, seconds, scaling=scaling)
@@ -79,6 +81,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         self.negatives, self.temperature = negatives, temperature
         self.warm, self.cool, self.cooling = warm, cool, cooling
         self.diversity, self.penalty, self.stem_gradient = diversity, penalty, stem_gradient
+        self.cmsc_masked = cmsc_masked
         self.feature_extractor = Convolutions(len(self._signal.leads), channels, stem)
         self.layer_norm = nn.LayerNorm(channels)
         self.post_extract_proj = nn.Linear(channels, width)
@@ -119,7 +122,7 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         )
         targets = self.project_q(quantised.codes)
         code_count = self.quantizer.groups * self.quantizer.entries
-        first, second = self._encode(tokens).mean(1).chunk(2)
+        first, second = (masked if self.cmsc_masked else self._encode(tokens)).mean(1).chunk(2)
         return {
             "w2v": contrastive_loss(predicted, targets, self.negatives, self.temperature),
             "diversity": self.diversity * (code_count - quantised.perplexity) / code_count,

@@ -14,7 +14,7 @@ from benchmark.registry import METHODS
 
 CONFIG = {"width": 8, "rate": 100.0}
 PATIENTS = {"patients": 120}
-CONTRASTIVE = {"merl", "deri", "ecg_clip", "cgdmer", "simclr", "moco_v3", "w2v_cmsc_rlm", "barlow_twins"}
+CONTRASTIVE = {"merl", "deri", "ecg_clip", "cgdmer", "simclr", "moco_v3", "w2v_cmsc_rlm", "barlow_twins", "melp"}
 
 
 def learn(home, method, batch_size, limit=None):

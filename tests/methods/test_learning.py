@@ -78,6 +78,11 @@ LONG_CASES = {  # three to fifteen minutes each
         {"width": 64, "depth": 2, "patch": 25, "seconds": 2.5, "decoder_width": 64, "decoder_depth": 1,
          "standardise": False, "mask_ratio": 0.5, "rate": 100.0}, 1200, None, 16, 0.03,
     ),  # 0.07, 0.09, 0.06; with three quarters hidden the loss stays on its plateau
+    "melp": Case(
+        {"width": 64, "depth": 2, "heads": 2, "embed_dim": 64, "channels": 32, "position_kernel": 16,
+         "caption_queries": 16, "decoder_layers": 1, "rate": 100.0, "seconds": 5.0, "text_model": "tiny",
+         "lead_masking": 0.1, "dropout": 0.0}, 1200, None, 16, 0.04, {"lr": 3e-3},
+    ),  # 0.15, 0.18, 0.15; zero-shot 0.74, 0.80, 0.74
     "w2v_cmsc_rlm": Case(
         {"width": 64, "depth": 2, "heads": 2, "channels": 32, "stem": 3, "positions": 16, "position_groups": 4,
          "rate": 100.0, "final": 32, "entries": 40, "dropout": 0.0}, 1200, None, 12, 0.02,

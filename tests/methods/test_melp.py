@@ -116,12 +116,12 @@ def test_a_pair_without_a_sentence_is_left_out_of_the_local_loss():
     torch.manual_seed(0)
     beats, sentences = torch.randn(3, 5, 8), torch.randn(3, 2, 8).requires_grad_()
     present = torch.tensor([[True, True], [False, False], [True, False]])
-    kept = [0, 2]
-    expected = beat_alignment_loss(beats[kept], sentences[kept], present[kept])
+    rows = [0, 2]
+    expected = beat_alignment_loss(beats[rows], sentences[rows], present[rows])
     torch.testing.assert_close(beat_alignment_loss(beats, sentences, present), expected)
-    nothing = beat_alignment_loss(beats, sentences, present & False)
-    nothing.backward()
-    assert nothing.item() == 0 and not sentences.grad.any()
+    empty_loss = beat_alignment_loss(beats, sentences, present & False)
+    empty_loss.backward()
+    assert empty_loss.item() == 0 and not sentences.grad.any()
 
 
 def test_the_caption_loss_asks_for_each_next_word_and_no_padding():
@@ -160,13 +160,13 @@ def test_the_first_loss_is_the_mean_of_both_directions_with_a_learned_scale(meth
 
 
 def test_leads_are_hidden_in_training_alone(method, monkeypatch):
-    seen = []
-    monkeypatch.setattr("methods.melp.mask_leads", lambda ecg, share: seen.append(share) or ecg)
+    shares = []
+    monkeypatch.setattr("methods.melp.mask_leads", lambda ecg, share: shares.append(share) or ecg)
     batch = Batch(sample_recordings(2, method.signal), ["0"] * 2, reports=REPORTS[:2])
     method.loss(batch)
-    assert not seen
+    assert not shares
     method.train().loss(batch)
-    assert seen == [0.5]
+    assert shares == [0.5]
 
 
 def test_without_a_text_model_there_is_no_training():

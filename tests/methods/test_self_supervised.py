@@ -94,6 +94,19 @@ def test_recordings_without_a_report_are_learnt_from(prepared_home, monkeypatch)
     assert len(ReportedRecordings(data, "train", spec, needs_reports=False)) == len(reported)
 
 
+@pytest.mark.parametrize(("masked", "passes"), [(False, 2), (True, 1)])
+def test_cmsc_takes_its_features_from_the_masked_pass_on_request(monkeypatch, masked, passes):
+    sizes = {"width": 32, "depth": 1, "heads": 2, "channels": 16, "positions": 8, "position_groups": 2, "rate": 100.0}
+    method = build("w2v_cmsc_rlm", {**sizes, "final": 16, "entries": 8, "cmsc_masked": masked}, seed=0).eval()
+    outputs, features = [], []
+    encode = method._encode
+    monkeypatch.setattr(method, "_encode", lambda tokens: outputs.append(encode(tokens)) or outputs[-1])
+    monkeypatch.setattr("methods.w2v_cmsc_rlm.nt_xent_loss", lambda *x: features.extend(x[:2]) or x[0].sum())
+    method.loss(Batch(sample_recordings(3, method.signal), ["0"] * 3))
+    assert len(outputs) == passes
+    torch.testing.assert_close(torch.cat(features), outputs[-1].mean(1))  # the masked pass comes first
+
+
 def test_they_pre_train_through_the_harness(prepared_home):
     training = {"epochs": 1, "batch_size": 32}
     corpus = recipe("simclr", METHODS.get("simclr"), "synthetic", {"patients": 120}, training)

@@ -1,7 +1,7 @@
 """MELP's local loss: sentences of a report against the beats of a recording.
 
 It is the local loss of GLoRIA (Huang et al., ICCV 2021, section 3.3): each sentence collects what the beats say about
-it, and a recording fits a report as well as its sentences fit what they collected.
+it, and a recording fits a report as well as its sentences fit what they have found.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def beat_similarity(beats: Tensor, sentences: Tensor, present: Tensor) -> Tensor
     absent = ~present[None, :, :, None]
     products = torch.einsum("rbd,tsd->rtsb", beats, sentences).masked_fill(absent, -torch.inf)
     attention = (SHARPNESS * products.softmax(2)).softmax(3)  # first over sentences, then over beats
-    collected = torch.einsum("rtsb,rbd->rtsd", attention, beats)
-    cosines = F.cosine_similarity(collected, sentences.unsqueeze(0), dim=-1)
+    context = torch.einsum("rtsb,rbd->rtsd", attention, beats)
+    cosines = F.cosine_similarity(context, sentences.unsqueeze(0), dim=-1)
     return PAIR_SCALE * (SENTENCE_SCALE * cosines).masked_fill(~present, -torch.inf).logsumexp(2)
 
 

@@ -27,5 +27,5 @@ def select_entries(state: dict[str, Tensor], text: bool) -> dict[str, Tensor]:
     return {**entries, **_pick(rest, TEXT, UNREAD_TEXT)} if text else entries
 
 
-def _pick(state: dict[str, Tensor], wanted: tuple[str, ...], unread: tuple[str, ...]) -> dict[str, Tensor]:
-    return {name: value for name, value in state.items() if name.startswith(wanted) and not name.startswith(unread)}
+def _pick(state: dict[str, Tensor], prefixes: tuple[str, ...], unread: tuple[str, ...]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name.startswith(prefixes) and not name.startswith(unread)}

@@ -35,7 +35,7 @@ class HubReportTower(HubTextEncoder):
         self.vocab_size = model.config.vocab_size
         self.max_tokens = min(MAX_TOKENS, model.config.max_position_embeddings - 1)
         self.special_ids = tuple(self.tokeniser.all_special_ids)
-        self.full_stops = _known(self.tokeniser.get_vocab())
+        self.full_stops = find_full_stops(self.tokeniser.get_vocab())
         self.pooler = model.pooler = None  # the summary token's state takes its place
         for layer in model.encoder.layer[:frozen]:
             layer.requires_grad_(False)
@@ -71,7 +71,7 @@ class SmallReportTower(SmallTextEncoder):
     @property
     def full_stops(self) -> tuple[int, ...]:
         """Return the tokens that end a sentence; none before there is a tokeniser."""
-        return _known(self.tokeniser.get_vocab()) if self.fitted else ()
+        return find_full_stops(self.tokeniser.get_vocab()) if self.fitted else ()
 
     def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
         """Return ids and mask of the opening and the words, ``(batch, token)`` each."""
@@ -116,5 +116,6 @@ def split_summary(states: Tensor, mask: Tensor) -> TextOutput:
     return TextOutput(states[:, -1], states[:, :-1], mask)
 
 
-def _known(vocabulary: dict[str, int]) -> tuple[int, ...]:
+def find_full_stops(vocabulary: dict[str, int]) -> tuple[int, ...]:
+    """Return the ids of the tokens that end a sentence."""
     return tuple(vocabulary[token] for token in FULL_STOPS if token in vocabulary)
