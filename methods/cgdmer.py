@@ -28,7 +28,7 @@ from benchmark.api import (
 from benchmark.errors import LeftOut, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
 from methods.nn.batch_norm import BatchNorm
-from methods.nn.cgdmer.disentangle import cross_correlation, squared_cosines
+from methods.nn.cgdmer.disentangle import cross_correlation, mean_squared_cosine
 from methods.nn.cgdmer.lead_patches import (
     JointDecoder,
     LeadPatchEncoder,
@@ -315,7 +315,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     def orthogonality_loss(self, ecg: Parts, text: Parts) -> Tensor:
         """Return the penalty on similar parts: shared and specific ones, and optionally both specific ones."""
         assert ecg.specific is not None and text.specific is not None
-        penalty = cross_correlation if self.options["orthogonality"] == "correlation" else _mean_squared_cosine
+        penalty = cross_correlation if self.options["orthogonality"] == "correlation" else mean_squared_cosine
         total = penalty(ecg.specific, ecg.shared) + penalty(text.specific, text.shared)
         return total + self.specific_weight * penalty(ecg.specific, text.specific) if self.specific_weight else total
 
@@ -368,10 +368,6 @@ def _concat_parts(parts: Parts) -> Tensor:
     if parts.specific_tokens is None:
         return parts.shared_tokens
     return torch.cat([parts.specific_tokens, parts.shared_tokens], dim=-1)
-
-
-def _mean_squared_cosine(x: Tensor, y: Tensor) -> Tensor:
-    return squared_cosines(x, y).mean()
 
 
 def _build_text_encoder(text_model: str | None, frozen_layers: int) -> TextEncoder | None:

@@ -205,7 +205,7 @@ def test_validation_losses_repeat_and_leave_the_random_stream_alone():
     assert method.train().loss(batch) != method.loss(batch)
 
 
-def test_parts_of_like_length_give_the_same_losses():
+def test_length_groups_is_still_accepted_and_changes_nothing():
     whole, parts = ready(), ready(length_groups=3)
     parts.load_state_dict(whole.state_dict())
     with torch.no_grad():

@@ -15,6 +15,11 @@ def squared_cosines(x: Tensor, y: Tensor) -> Tensor:
         return F.cosine_similarity(x.float(), y.float(), dim=-1).square()
 
 
+def mean_squared_cosine(x: Tensor, y: Tensor) -> Tensor:
+    """Return the mean of `squared_cosines` over the batch, a scalar."""
+    return squared_cosines(x, y).mean()
+
+
 def cross_correlation(x: Tensor, y: Tensor) -> Tensor:
     """Return ``||X^T Y||_F^2 / dim^2`` of unit rows centred over the global batch; X and Y are ``(batch, dim)``.
 

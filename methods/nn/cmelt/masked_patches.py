@@ -23,10 +23,6 @@ class VisiblePatches(NamedTuple):
         """Which patches are hidden, ``(batch, patch)`` bool."""
         return self.restore >= self.order.shape[1]
 
-    def rows(self, rows: Tensor) -> VisiblePatches:
-        """Select recordings of the batch."""
-        return VisiblePatches(self.order[rows], self.restore[rows])
-
     def select(self, patches: Tensor) -> Tensor:
         """Select the visible patches: ``(batch, patch, width)`` -> ``(batch, visible, width)``."""
         return patches.gather(1, self.order.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))

@@ -27,12 +27,6 @@ class MaskedTextBatch(NamedTuple):
         """Whether each text equals the recording's own report, ``(batch,)`` bool."""
         return self.report_hash == self.text_hash
 
-    def rows(self, rows: Tensor) -> MaskedTextBatch:
-        """Select rows, without the padding that only other rows need."""
-        words = int(self.mask[rows].sum(1).max())
-        ids, mask, labels = (part[rows, :words] for part in (self.ids, self.mask, self.labels))
-        return MaskedTextBatch(ids, mask, labels, self.report_hash[rows], self.text_hash[rows])
-
 
 def clean_report(report: str) -> str:
     """Clean a report as the release does.
