@@ -7,10 +7,10 @@ from typing import Any
 
 from benchmark.errors import UsageError
 from benchmark.inert import markdown_row, markdown_text
-from benchmark.leaderboard.ranking import LEVEL, comparable
+from benchmark.leaderboard.ranking import LEVEL, difference_of
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.metrics.paired import Difference, holm, paired_difference
+from benchmark.metrics.paired import Difference, holm
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
                 pairs.append((f"{table.title}, {column}", first, second))
     if not pairs:
         raise UsageError(f"{a} and {b} have no question that both have answered completely")
-    differences = [_difference(first, second) for _, first, second in pairs]
+    differences = [difference_of(first, second) for _, first, second in pairs]
     corrected = iter(holm([d.p for d in differences if d is not None]))
     return [
         Line(
@@ -59,13 +59,6 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
         )
         for (title, first, second), difference in zip(pairs, differences, strict=True)
     ]
-
-
-def _difference(a: Entry, b: Entry) -> Difference | None:
-    if not comparable(a, b):
-        return None
-    assert a.resampled is not None and b.resampled is not None
-    return paired_difference(a.mean, b.mean, a.resampled, b.resampled)
 
 
 def _movement(a: Entry, b: Entry) -> dict[str, float]:

@@ -110,6 +110,7 @@ def _caption(board: Leaderboard, table: Table) -> str:
     ]
     if any(tested):
         parts.append(f"{TIED}: not separated from the best (paired bootstrap, Holm over the column, {LEVEL:.0%}).")
+        parts.append(f"{table.power().capitalize()}.")
     if not all(tested):
         parts.append("No test against the best where records keep no resamples.")
     if is_transposed(table):

@@ -23,8 +23,8 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
 
 
 def _section(table: Table) -> str:
-    sizes = table.sizes()
-    intro = f"{markdown_text(f'{table.metric}; {sizes}.')}\n\n" if sizes else ""
+    facts = table.facts_line()
+    intro = f"{markdown_text(facts)}\n\n" if facts else ""
     if is_transposed(table):
         intro += TRANSPOSED + "\n\n"
     return f"## {markdown_text(table.title)}\n\n{intro}{_table(table)}"

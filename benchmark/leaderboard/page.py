@@ -21,7 +21,7 @@ from benchmark.leaderboard.figures.compact import address, compact
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.summary import Entry
-from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text
+from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text, spread_text
 from benchmark.records.paths import RECORD
 from benchmark.records.table_fields import Result
 
@@ -72,6 +72,7 @@ class _Entries:
                 "title": f"{row}: {table.title}, {column}",
                 "metric": table.metric,
                 "interval": low_high and [round(bound, 4) for bound in low_high],
+                "spread": spread_text(entry),
                 "p": None if p is None else round(p, 4),
                 "n": first.n if first else {},
                 "missing": entry.missing,
@@ -131,8 +132,7 @@ def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
     return {
         "id": f"table-{number}",
         "title": table.title,
-        "metric": table.metric,
-        "sizes": table.sizes(),
+        "facts": table.facts_line() or table.metric,
         "columns": table.columns,
         "rows": rows,
     }
@@ -156,10 +156,18 @@ def _cell(table: Table, row: str, column: str, entries: _Entries) -> dict[str, A
 def _tip(entry: Entry) -> str:
     if not entry.values:
         return entry_text(entry)
-    parts = [entry_text(entry), f"{len(entry.values)} subset seed{'s' if len(entry.values) > 1 else ''}"]
+    parts = [entry_text(entry), _number_of_cells(entry)]
     sizes = entry.results[0].n
     parts += [f"{name} {sizes[name]}" for name in ("train", "test") if name in sizes]
     return ", ".join(parts)
+
+
+def _number_of_cells(entry: Entry) -> str:
+    """Return ``5 subset seeds``, or ``15 cells of 3 trainings``."""
+    count = len(entry.values)
+    if entry.trainings > 1:
+        return f"{count} cells of {entry.trainings} trainings"
+    return f"{count} subset seed{'s' if count > 1 else ''}"
 
 
 def _pack(content: bytes) -> str:

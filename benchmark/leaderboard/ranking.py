@@ -1,16 +1,18 @@
 """Ranking within a column: the leader, and the rows that are not separated from it.
 
-Rivals are compared with the best of their column on the same resamples of the same patients; Holm's correction runs
-over the rivals of that column. Rows that are not separated at 5 % share the leader's mark.
+Rivals are compared with the best of their column on the same resamples of the same patients, and over the trainings of
+rows that have several. Holm's correction runs over the rivals of that column. Rows that are not separated at 5 % share
+the leader's mark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from benchmark.leaderboard.summary import Entry
-from benchmark.metrics.paired import holm, paired_difference
+from benchmark.metrics.paired import Difference, holm, paired_difference
 
 LEVEL = 0.05
 
@@ -24,6 +26,7 @@ class Ranking:
     tied: frozenset[str] = frozenset()
     tested: bool = False
     p_values: dict[str, float] = field(default_factory=dict)  # corrected, against the best, by row
+    smallest: float | None = None  # difference that Holm's strictest level separates with 80 % power, median rival
 
 
 def rank(entries: Sequence[Entry]) -> Ranking:
@@ -37,22 +40,18 @@ def rank(entries: Sequence[Entry]) -> Ranking:
     best, second = at[0], at[1] if len(at) > 1 else frozenset()
     leader = next(entry for entry in rivals if entry.row in best)
     others = [entry for entry in rivals if entry is not leader]
-    p_values = [_p(leader, entry) for entry in others]
-    if any(p is None for p in p_values):
+    differences = [difference for entry in others if (difference := difference_of(leader, entry)) is not None]
+    if len(differences) < len(others):
         return Ranking(best, second)
-    corrected = dict(zip((entry.row for entry in others), holm([p for p in p_values if p is not None]), strict=True))
+    corrected = dict(zip((entry.row for entry in others), holm([one.p for one in differences]), strict=True))
     tied = frozenset(row for row, p in corrected.items() if p >= LEVEL)
-    return Ranking(best, second, tied | best if tied - best else frozenset(), True, corrected)
+    smallest = median(difference.smallest(LEVEL / len(others)) for difference in differences)
+    return Ranking(best, second, tied | best if tied - best else frozenset(), True, corrected, smallest)
 
 
-def comparable(a: Entry, b: Entry) -> bool:
-    """Whether both have resamples drawn alike from the same recordings."""
-    both = a.resampled is not None and b.resampled is not None
-    return both and a.results[0].resampling == b.results[0].resampling
-
-
-def _p(leader: Entry, rival: Entry) -> float | None:
-    if not comparable(leader, rival):
+def difference_of(a: Entry, b: Entry) -> Difference | None:
+    """Return the paired difference of two entries; None where their resamples are absent or drawn differently."""
+    first, second = a.sample, b.sample
+    if first is None or second is None or a.results[0].resampling != b.results[0].resampling:
         return None
-    assert leader.resampled is not None and rival.resampled is not None
-    return paired_difference(leader.mean, rival.mean, leader.resampled, rival.resampled).p
+    return paired_difference(first, second)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from benchmark.inert import csv_text
+from benchmark.leaderboard.ranking import Ranking
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.metrics.spread import Spread
 
 COLUMNS = (
     *("method", "task", "dataset", "label_set", "variant", "metric", "mean", "sd_over_seeds", "ci95_low", "ci95_high"),
-    *("mark", "p_against_best", "seeds", "missing", "failed", "n_train", "n_test", "synthetic", "partial", "protocol"),
-    *("data_digest", "records", "note"),
+    *("sd_patients", "sd_trainings", "sd_subsets", "sd_rest", "trainings"),
+    *("mark", "p_against_best", "smallest_difference", "seeds", "missing", "failed", "n_train", "n_test"),
+    *("synthetic", "partial", "protocol", "data_digest", "records", "note"),
 )
 
 
@@ -23,15 +26,16 @@ def spreadsheet(board: Leaderboard) -> str:
                 entry = table.body.get((row, column))
                 if entry is not None:
                     mark = "+".join(name for rows, name in marks if row in rows)
-                    lines.append(_line(entry, mark, ranking.p_values.get(row)))
+                    lines.append(_line(entry, mark, ranking, row))
     return csv_text(COLUMNS, ([line[name] for name in COLUMNS] for line in lines))
 
 
-def _line(entry: Entry, mark: str, p: float | None) -> dict[str, object]:
+def _line(entry: Entry, mark: str, ranking: Ranking, row: str) -> dict[str, object]:
     first = entry.results[0] if entry.results else None
     low, high = (entry.interval if entry.values else None) or (None, None)
     numbers = {"mean": entry.mean if entry.values else None, "sd_over_seeds": entry.spread if entry.values else None}
-    numbers |= {"ci95_low": low, "ci95_high": high, "p_against_best": p}
+    numbers |= {"ci95_low": low, "ci95_high": high, "p_against_best": ranking.p_values.get(row)}
+    numbers |= {"smallest_difference": ranking.smallest, **_by_source(entry)}
     return {
         "method": entry.row,
         "task": entry.task,
@@ -40,6 +44,7 @@ def _line(entry: Entry, mark: str, p: float | None) -> dict[str, object]:
         "variant": ";".join(f"{name}={value}" for name, value in entry.variant.items()),
         "metric": first.primary if first else "",
         **{name: "" if value is None else f"{value:.6f}" for name, value in numbers.items()},
+        "trainings": entry.trainings,
         "mark": mark,
         "seeds": len(entry.values),
         "missing": entry.missing,
@@ -53,3 +58,9 @@ def _line(entry: Entry, mark: str, p: float | None) -> dict[str, object]:
         "records": " ".join(result.key for result in entry.results),
         "note": "; ".join(first.notes) if first else "",
     }
+
+
+def _by_source(entry: Entry) -> dict[str, float | None]:
+    """Return the standard deviations of `Spread` as columns."""
+    spread = entry.by_source or Spread(None, None, None, None)
+    return {f"sd_{name}": getattr(spread, name) for name in ("patients", "trainings", "subsets", "rest")}

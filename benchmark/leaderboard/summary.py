@@ -1,4 +1,4 @@
-"""Entries of a table, summarised from records: mean over subset seeds, spread, interval and missing cells."""
+"""Entries of a table, summarised from records: mean over trainings and subsets, spread, interval and missing cells."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 
 from benchmark.data.signals.conditions import AS_RECORDED
 from benchmark.errors import DataError, raise_all
+from benchmark.metrics.paired import Sample
+from benchmark.metrics.spread import Spread, spread_by_source
 from benchmark.metrics.statistics import interval
 from benchmark.planning.plan import Cell, Plan, TaskFacts
 from benchmark.planning.standing import (
@@ -34,7 +36,7 @@ SIGNAL = "signal"  # the variant's name for a condition under which signals were
 
 @dataclass
 class Entry:
-    """One entry of a table: a row's results for one question over all seeds.
+    """One entry of a table: a row's results for one question over all its members and subset seeds.
 
     Numbers are computed once, at their first use; `add` all results before.
     """
@@ -51,14 +53,18 @@ class Entry:
     failures: int = 0
     missing: int = 0
     outdated: int = 0  # of the results: made by other code than is installed now
-    _sum: np.ndarray | None = None  # of the resampled metric over seeds: kept instead of the terms, to save memory
-    _terms: int = 0
+    is_trained: bool = False  # its weights come from a training with a seed: another one would give other numbers
+    members: list[int | None] = field(default_factory=list)  # the member of each result; None: the row has one
+    _sums: dict[int | None, np.ndarray] = field(default_factory=dict)  # of the resampled metric over subset seeds, by
+    _terms: int = 0  # member: kept instead of the terms, to save memory
 
-    def add(self, result: Result, resampled: np.ndarray | None) -> None:
+    def add(self, result: Result, resampled: np.ndarray | None, member: int | None = None) -> None:
         alike = not self.results or self.results[0].resampling == result.resampling
         self.results.append(result)
+        self.members.append(member)
         if resampled is not None and alike:
-            self._sum = resampled.astype(np.float32) if self._sum is None else self._sum + resampled
+            total = self._sums.get(member)
+            self._sums[member] = resampled.astype(np.float32) if total is None else total + resampled
             self._terms += 1
 
     @property
@@ -87,20 +93,63 @@ class Entry:
         return mean(self.values)
 
     @functools.cached_property
+    def grid(self) -> np.ndarray | None:
+        """Return the values ``(members, subset seeds)``; None where cells are absent, undefined or not laid out so."""
+        by_member: dict[int | None, dict[str, float]] = {}
+        for member, result in zip(self.members, self.results, strict=True):
+            if result.value is not None:
+                by_member.setdefault(member, {})[str(result.seed)] = result.value
+        seeds = [sorted(values) for values in by_member.values()]
+        count = sum(map(len, seeds))
+        if not self.complete or count != len(self.results) or any(own != seeds[0] for own in seeds):
+            return None
+        return np.array([[values[seed] for seed in seeds[0]] for values in by_member.values()])
+
+    @functools.cached_property
     def spread(self) -> float | None:
-        """Return the standard deviation over subset seeds; None for a single one."""
-        return stdev(self.values) if len(self.values) > 1 else None
+        """Return the standard deviation over subset seeds, of the mean over members; None for a single one."""
+        if self.trainings == 1:
+            return stdev(self.values) if len(self.values) > 1 else None
+        return _deviation(self.grid, over=1)
+
+    @functools.cached_property
+    def training_spread(self) -> float | None:
+        """Return the standard deviation over trainings, of the mean over subset seeds; None for a single training."""
+        return _deviation(self.grid, over=0) if self.trainings > 1 else None
+
+    @property
+    def trainings(self) -> int:
+        """Return the number of members with a result."""
+        return max(len(set(self.members)), 1)
+
+    @functools.cached_property
+    def by_source(self) -> Spread | None:
+        """Return the spread by source; None for an incomplete entry."""
+        return None if self.grid is None else spread_by_source(self.grid, self.resampled)
 
     @property
     def resampled(self) -> np.ndarray | None:
-        """Return the mean over seeds on each resample, ``(resamples,)``; None unless every seed has them."""
-        if self._sum is None or self._terms != len(self.results):
+        """Return the mean over members and seeds on each resample, ``(resamples,)``; None unless all have them."""
+        if not self._sums or self._terms != len(self.results):
             return None
-        return self._sum / self._terms
+        return np.asarray(np.sum(list(self._sums.values()), axis=0) / self._terms)
+
+    @property
+    def sample(self) -> Sample | None:
+        """Return the numbers that a paired test needs; None where cells are absent or keep no resamples."""
+        mean = self.resampled
+        if mean is None or not self.complete:
+            return None
+        if self.trainings == 1:
+            return Sample.of_one(self.mean, mean)
+        if self.grid is None:
+            return None
+        resampled = np.stack(list(self._sums.values())) / self.grid.shape[1]
+        return Sample(self.mean, self.grid.mean(axis=1), resampled)
 
     @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Return the 95 % interval over patients: of the mean over seeds with resamples, else the mean of bounds."""
+        """Return the 95 % interval over patients: of the mean with resamples, else the mean of bounds."""
         resampled = self.resampled
         if resampled is not None:
             return interval(resampled)
@@ -134,7 +183,7 @@ def summarise(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> tuple[li
         standing, result, resampled = _read(cell, store, now)
         standings_list.append(standing)
         if result is not None:
-            entry.add(result, resampled)
+            entry.add(result, resampled, cell.member)
             entry.outdated += standing.state == OUTDATED
         elif standing.state == FAILED:
             entry.failures += 1
@@ -168,7 +217,16 @@ def _entry(cell: Cell, facts: TaskFacts) -> Entry:
     variant = {name: value for name, value in cell.question.items() if name != SEED}
     if spec.signal is not None:
         variant[SIGNAL] = cell.condition
-    return Entry(cell.row, spec.method, spec.task, spec.dataset, spec.label_set, variant, facts, cell.is_baseline)
+    place = (cell.row, spec.method, spec.task, spec.dataset, spec.label_set)
+    is_trained = spec.pretraining is not None or spec.training is not None or cell.member is not None
+    return Entry(*place, variant, facts, cell.is_baseline, is_trained=is_trained)
+
+
+def _deviation(grid: np.ndarray | None, over: int) -> float | None:
+    """Return the standard deviation over one axis of `Entry.grid`, of the mean over the other."""
+    if grid is None or grid.shape[over] == 1:
+        return None
+    return float(grid.mean(axis=1 - over).std(ddof=1))
 
 
 def _refuse_mixtures(entries: Iterable[Entry]) -> None:

@@ -18,6 +18,7 @@ from benchmark.leaderboard.contamination import contaminated_rows, contamination
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
+from benchmark.metrics.paired import POWER
 from benchmark.names import file_name
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan, TaskFacts
@@ -77,6 +78,17 @@ class Table:
         trained = f"; train {', '.join(parts)}" if any("fraction" in e.variant for e in self.body.values()) else ""
         return f"{_span(test)} recordings in test{trained}"
 
+    def power(self) -> str:
+        """Return ``smallest difference separated in 80 % of cases: 1 %: 0.021, 10 %: 0.012``; empty without a test."""
+        sizes = {column: ranking.smallest for column, ranking in self.rankings.items() if ranking.smallest is not None}
+        texts = [f"{column}: {size:.3f}" if len(self.columns) > 1 else f"{size:.3f}" for column, size in sizes.items()]
+        return f"smallest difference separated in {POWER * 100:.0f} % of cases: {', '.join(texts)}" if texts else ""
+
+    def facts_line(self) -> str:
+        """Return metric, sizes and power in one sentence; empty before the first result."""
+        parts = [self.metric, self.sizes(), self.power()]
+        return f"{'; '.join(part for part in parts if part)}." if parts[1] else ""
+
     def text(self, row: str, column: str, interval: bool = True) -> str:
         """Return ``0.883 ±0.004 [0.870, 0.895] ≈``, or the reason why there is no number."""
         entry = self.body.get((row, column))
@@ -130,18 +142,19 @@ class Leaderboard:
         """Return the number of cells without a finished record."""
         return sum(entry.missing + entry.failures for entry in self.entries)
 
-    def histories(self) -> dict[str, Path]:
-        """Return the file of each pre-trained row's loss curve: beside the records, or in the home of the run."""
-        files: dict[str, Path] = {}
-        for cell in self.plan.cells:
-            if cell.weights_folder is None or cell.row in files:
-                continue
-            for root in (self.store.root, self.store.root.parent):
-                path = Home(root).pretrained / cell.weights_folder / HISTORY
-                if path.is_file():
-                    files[cell.row] = path
-                    break
+    def histories(self) -> dict[str, list[Path]]:
+        """Return the loss curves of each pre-trained row, one file per member: beside the records or in the home."""
+        files: dict[str, list[Path]] = {}
+        for cell in {cell.weights_folder: cell for cell in self.plan.cells if cell.weights_folder}.values():
+            folders = (Home(root).pretrained / str(cell.weights_folder) for root in self._homes)
+            path = next((folder / HISTORY for folder in folders if (folder / HISTORY).is_file()), None)
+            if path is not None:
+                files.setdefault(cell.row, []).append(path)
         return files
+
+    @property
+    def _homes(self) -> tuple[Path, Path]:
+        return self.store.root, self.store.root.parent
 
     def warnings(self) -> list[str]:
         lines = []
@@ -192,6 +205,7 @@ class Leaderboard:
         """Return notes on how to read the tables, then those on single rows."""
         lines = [self._how_to_read(), *self._marks()]
         lines += fixed_fields(self.entries)
+        lines += self._trained_once()
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(ends)]
@@ -207,10 +221,22 @@ class Leaderboard:
         return [*lines, *contamination_notes(self.entries), *sorted(notes), *analysis]
 
     def _how_to_read(self) -> str:
+        slash = "; behind a slash that over trainings" if self._several_trainings else ""
         return (
             f"Protocol {PROTOCOL}. The primary metric on the test split: mean ± standard deviation over label-subset "
-            "seeds (one subset at 100 %); in brackets the 95 % bootstrap interval over patients."
+            f"seeds (one subset at 100 %){slash}; in brackets the 95 % bootstrap interval over patients."
         )
+
+    @functools.cached_property
+    def _several_trainings(self) -> bool:
+        return any(entry.trainings > 1 for entry in self.entries)
+
+    def _trained_once(self) -> list[str]:
+        """Return a note on the rows whose marks say nothing about another training."""
+        rows = dict.fromkeys(e.row for e in self.entries if e.is_trained and e.trainings == 1 and e.results)
+        if not rows:
+            return []
+        return [f"Trained once: {'; '.join(rows)}. Marks hold for these weights; another training may change them."]
 
     def _marks(self) -> list[str]:
         rankings = [ranking for table in self.tables for ranking in table.rankings.values() if ranking.best]
@@ -218,8 +244,10 @@ class Leaderboard:
             return []
         lines = ["Bold: best of its column; underlined: second; incomplete entries take no part."]
         if any(ranking.tested for ranking in rankings):
+            trainings = " and variance between trainings" if self._several_trainings else ""
             lines.append(
-                f"{TIED} cannot be told from the best: paired bootstrap over patients, Holm over the column, 5 %."
+                f"{TIED} cannot be told from the best: paired bootstrap over patients{trainings}, Holm over the "
+                "column, 5 %. The smallest difference is the median rival's, at the strictest level of this correction."
             )
         if not all(ranking.tested for ranking in rankings):
             lines.append(
@@ -276,12 +304,24 @@ def entry_text(entry: Entry, interval: bool = True) -> str:
     if not entry.values:
         return "failed" if entry.failures else "missing" if entry.missing else "undefined"
     text = f"{entry.mean:.3f}"
-    if entry.spread is not None:
-        text += f" ±{entry.spread:.3f}"
+    deviations = [entry.spread] if entry.trainings == 1 else [entry.spread, entry.training_spread]
+    if any(deviation is not None for deviation in deviations):
+        text += f" ±{'/'.join('–' if one is None else f'{one:.3f}' for one in deviations)}"
     if interval and entry.interval is not None:
         text += " [{:.3f}, {:.3f}]".format(*entry.interval)
     absent = entry.missing + entry.failures
-    return f"{text} ({absent} of {absent + len(entry.values)} seeds absent)" if absent else text
+    return f"{text} ({absent} of {absent + len(entry.values)} {_units(entry)} absent)" if absent else text
+
+
+def spread_text(entry: Entry) -> str:
+    """Return ``patients 0.0061, trainings 0.0043, label subsets 0.0032, rest 0.0010``; "" for an incomplete entry."""
+    if entry.by_source is None:
+        return ""
+    return ", ".join(f"{name} {value:.4f}" for name, value in entry.by_source.by_name() if value is not None)
+
+
+def _units(entry: Entry) -> str:
+    return "seeds" if entry.trainings == 1 else "cells"
 
 
 def _tables(entries: list[Entry]) -> Iterator[Table]:

@@ -14,6 +14,7 @@ from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
 from benchmark.errors import BenchmarkError, UsageError, brief, did_you_mean, no_label_set, raise_all
 from benchmark.names import check_name
+from benchmark.planning.members import members
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.planning.weights import HUB
@@ -30,15 +31,18 @@ def block_errors(suite: Suite, rows: Collection[str], tasks: Collection[str]) ->
             checks += [functools.partial(_check_grid, task), functools.partial(conditions_of, task)]
     for method in suite.methods:
         if not rows or method.row in rows:
-            parts = (
-                method_config,
-                training_of,
-                _check_absence,
-                _check_pretraining,
-                functools.partial(recipe_of, suite),
-            )
-            checks += [functools.partial(part, method) for part in parts]
+            checks += _checks_of_row(suite, method)
     return [error for check in checks if (error := _error_of(check)) is not None]
+
+
+def _checks_of_row(suite: Suite, method: MethodBlock) -> list[Callable[[], object]]:
+    """Return the checks of a row; where it has members, of the first one, since they differ in a whole number alone."""
+    try:
+        ((_, member), *_) = members(method)
+    except BenchmarkError:
+        return [functools.partial(members, method)]
+    parts = (method_config, training_of, _check_absence, _check_pretraining, functools.partial(recipe_of, suite))
+    return [functools.partial(part, member) for part in parts]
 
 
 def _error_of(check: Callable[[], object]) -> BenchmarkError | None:

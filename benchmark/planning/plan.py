@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -27,8 +27,9 @@ from benchmark.planning.blocks import (
     source_of,
     training_of,
 )
+from benchmark.planning.members import members
 from benchmark.planning.pretrained import weights_folder
-from benchmark.planning.skips import ALL_TASKS, Skip, skip_reasons, skips, unmet_label_sets
+from benchmark.planning.skips import ALL_TASKS, Skip, SkipReasons, skip_reasons, skips, unmet_label_sets
 from benchmark.planning.suites import MethodBlock, Suite, TaskBlock
 from benchmark.planning.weights import absence, locate
 from benchmark.records.spec import RunSpec
@@ -47,11 +48,14 @@ class Cell:
     python: str | None = None  # the interpreter in which the method runs, if not this one
     weights_folder: str | None = None  # of weights made here: its name in the home's `pretrained`
     is_baseline: bool = False
+    member: int | None = None  # the seed of this training, where the row has several
 
     @property
     def title(self) -> str:
         """Return the name of a cell in messages: ``merl linear_probe ptbxl/super fraction=0.01 seed=3 trials=16``."""
         fields = [f"{key}={value}" for key, value in self.question.items()]
+        if self.member is not None:
+            fields.insert(0, f"training={self.member}")
         if self.spec.signal is not None:
             fields.append(f"signal={self.condition}")
         return " ".join([self.row, self.spec.task, f"{self.spec.dataset}/{self.spec.label_set}", *fields])
@@ -233,24 +237,45 @@ def _cells(
     suite: Suite, method: MethodBlock, task: TaskBlock, questions: _Questions, limit: int | None
 ) -> tuple[list[Cell], list[Skip]]:
     """Lay out the cells of a row and a task, and the reasons for those that are skipped."""
-    shared = _shared(suite, method, task, limit)
     places = [(block.name, name) for block in suite.datasets for name in label_sets_of(block, task)]
     reasons = skip_reasons((question for question, _, _ in questions.grid), method.name, places)
     skip_list = skips(method.row, task.name, reasons, places)
     if len(reasons) == len(questions.grid) * len(places):
         return [], skip_list  # weights that no cell will use may be missing
-    conditions = conditions_of(task)
     card = METHODS.get(method.name).card
     if method.weights and method.if_absent == "skip" and (reason := absence(method.weights, method.name, card)):
         return [], [Skip(method.row, ALL_TASKS, reason)]
     file, weights = locate(method.weights, method.name, card) if method.weights else (None, None)
-    shared = replace(shared, weights=weights)
-    path, folder, cells = str(file) if file else None, _weights_folder(shared), []
+    cell_fields = list(_cell_fields(suite, task, questions, reasons))
+    cells = []
+    for seed, member in members(method):
+        shared = replace(_shared(suite, member, task, limit), weights=weights)
+        facts: dict[str, Any] = {
+            "row": method.row,
+            "weights_file": str(file) if file else None,
+            "trained_on": method.trained_on,
+            "python": method.python,
+            "weights_folder": _weights_folder(shared),
+            "is_baseline": card.is_baseline,
+            "member": seed,
+        }
+        cells += [Cell(replace(shared, **fields), question=values, **facts) for fields, values in cell_fields]
+    return cells, skip_list
+
+
+def _cell_fields(
+    suite: Suite, task: TaskBlock, questions: _Questions, reasons: SkipReasons
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield for each cell of a task that no reason skips its fields of a spec, and all fields of its question."""
+    conditions = conditions_of(task)
     for dataset in suite.datasets:
         dataset_class: type[Dataset] = DATASETS.get(dataset.name)
         check_rate(conditions, dataset, dataset_class)
-        config = dataset_config(dataset)
-        base = replace(shared, dataset=dataset.name, dataset_version=dataset_class.card.version, dataset_config=config)
+        data = {
+            "dataset": dataset.name,
+            "dataset_version": dataset_class.card.version,
+            "dataset_config": dataset_config(dataset),
+        }
         for label_set in label_sets_of(dataset, task):
             classes = tuple(dataset_class.label_sets.get(label_set, ()))
             for number, (question, values, distinct_fields) in enumerate(questions.grid):
@@ -263,10 +288,7 @@ def _cells(
                     "source": source_of(suite, question),
                 }
                 for condition in conditions:
-                    spec = replace(base, **own, signal=condition.to_json())
-                    facts = (path, method.trained_on, method.python, folder, card.is_baseline)
-                    cells.append(Cell(spec, method.row, values, *facts))
-    return cells, skip_list
+                    yield {**data, **own, "signal": condition.to_json()}, values
 
 
 def _weights_folder(spec: RunSpec) -> str | None:

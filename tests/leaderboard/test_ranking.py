@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.metrics.paired import holm, paired_difference
+from benchmark.metrics.paired import Sample, holm, paired_difference
 
 SHARED = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)  # what all methods find hard alike
 OWN = np.random.default_rng(1).normal(0, 0.004, (3, 200)).astype(np.float32)
@@ -56,7 +56,7 @@ def test_resamples_drawn_otherwise_are_not_compared(plan, store, fill):
 def test_paired_difference_agrees_with_the_normal_theory():
     rng = np.random.default_rng(3)
     shared, own = rng.normal(0, 0.05, 20_000), rng.normal(0, 0.01, 20_000)
-    result = paired_difference(0.72, 0.70, 0.72 + shared + own, 0.70 + shared)
+    result = paired_difference(Sample.of_one(0.72, 0.72 + shared + own), Sample.of_one(0.70, 0.70 + shared))
     assert result.value == pytest.approx(0.02)
     assert result.low == pytest.approx(0.02 - 1.96 * 0.01, abs=5e-4)
     assert result.p == pytest.approx(2 * norm.sf(2), abs=4e-3)
@@ -65,10 +65,10 @@ def test_paired_difference_agrees_with_the_normal_theory():
 def test_p_is_symmetric_small_where_it_must_be_and_one_without_resamples():
     rng = np.random.default_rng(0)
     a, b = 0.9 + rng.normal(0, 0.01, 1000), 0.8 + rng.normal(0, 0.01, 1000)
-    p = paired_difference(0.9, 0.8, a, b).p
-    assert p == paired_difference(0.8, 0.9, b, a).p and p < 1e-9
+    p = paired_difference(Sample.of_one(0.9, a), Sample.of_one(0.8, b)).p
+    assert p == paired_difference(Sample.of_one(0.8, b), Sample.of_one(0.9, a)).p and p < 1e-9
     assert max(holm([p] * 500)) < 0.05  # a count of 1,000 resamples, 2 / 1,001 at least, would be lifted to 1
-    assert paired_difference(0.9, 0.1, a * np.nan, b).p == 1.0
+    assert paired_difference(Sample.of_one(0.9, a * np.nan), Sample.of_one(0.1, b)).p == 1.0
 
 
 def test_holm_by_hand():

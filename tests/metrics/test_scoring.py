@@ -12,7 +12,7 @@ from sklearn.metrics import brier_score_loss, f1_score
 from benchmark.api import Truth
 from benchmark.metrics.calibration import expected_calibration_error
 from benchmark.metrics.classification import auroc, macro
-from benchmark.metrics.paired import holm, paired_difference
+from benchmark.metrics.paired import Sample, holm, paired_difference
 from benchmark.metrics.scoring import score_classes
 from benchmark.metrics.statistics import (
     bootstrap_macro_auroc,
@@ -187,20 +187,30 @@ def test_the_paired_test_of_a_mean_agrees_with_scipy():
     hard = rng.normal(size=300)  # what both methods find hard
     a, b = hard + rng.normal(0.03, 0.3, 300), hard + rng.normal(0, 0.3, 300)
     weights = patient_weights([str(i) for i in range(300)], 4000)
-    difference = paired_difference(a.mean(), b.mean(), weights @ a / 300, weights @ b / 300)
+    difference = paired_difference(
+        Sample.of_one(a.mean(), weights @ a / 300), Sample.of_one(b.mean(), weights @ b / 300)
+    )
     assert difference.value == pytest.approx(a.mean() - b.mean())
     assert difference.p == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.03)
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
     assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high), abs=0.006)
-    assert paired_difference(0, 0, np.zeros(99), np.zeros(99)).p == 1
+    assert paired_difference(Sample.of_one(0, np.zeros(99)), Sample.of_one(0, np.zeros(99))).p == 1
 
 
 def test_the_p_value_follows_its_formula_and_needs_two_resamples():
     a, b = np.array([0.82, 0.86, np.nan, 0.81]), np.array([0.80, 0.79, 0.5, 0.80])
-    difference = paired_difference(0.83, 0.80, a, b)
+    difference = paired_difference(Sample.of_one(0.83, a), Sample.of_one(0.80, b))
     error = np.std([0.02, 0.07, 0.01], ddof=1)
     assert difference.p == pytest.approx(2 * stats.norm.sf(0.03 / error))
-    two = paired_difference(0.83, 0.80, a[:2], b[:2])  # two resamples are enough for a standard error
+    two = paired_difference(
+        Sample.of_one(0.83, a[:2]), Sample.of_one(0.80, b[:2])
+    )  # two resamples are enough for a standard error
     assert two.p == pytest.approx(2 * stats.norm.sf(0.03 / np.std([0.02, 0.07], ddof=1)))
-    assert paired_difference(0.83, 0.80, a[:1], b[:1]).p == 1 == paired_difference(0.83, 0.80, a[2:3], b[2:3]).p
-    assert paired_difference(0.9, 0.8, np.full(9, 0.9), np.full(9, 0.8)).p == pytest.approx(0, abs=1e-9)
+    assert (
+        paired_difference(Sample.of_one(0.83, a[:1]), Sample.of_one(0.80, b[:1])).p
+        == 1
+        == paired_difference(Sample.of_one(0.83, a[2:3]), Sample.of_one(0.80, b[2:3])).p
+    )
+    assert paired_difference(
+        Sample.of_one(0.9, np.full(9, 0.9)), Sample.of_one(0.8, np.full(9, 0.8))
+    ).p == pytest.approx(0, abs=1e-9)

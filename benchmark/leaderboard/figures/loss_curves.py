@@ -1,4 +1,4 @@
-"""Pre-training and validation losses by epoch, one panel per pre-training of the suite."""
+"""Pre-training and validation losses by epoch, one panel per row with a line for each of its trainings."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
         return "no weights of this suite were pre-trained here"
     with styled():
         figure, axes = grid(len(histories), most=3)
-        for axis, (row, path) in zip(axes, histories.items(), strict=True):
-            _panel(axis, row, path)
+        for axis, (row, paths) in zip(axes, histories.items(), strict=True):
+            _panel(axis, row, [_lines(path) for path in paths])
         lines = [Line2D([], [], color="black", linestyle=line, label=name) for name, line in LINES.items()]
         figure.legend(handles=lines, loc="upper center", ncols=len(lines), frameon=False)
         fit(figure, top=1 - LEGEND_INCHES / figure.get_figheight())
@@ -35,21 +35,25 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     return {"loss_curves": figure}
 
 
-def _panel(axis, row: str, path: Path) -> None:  # type: ignore[no-untyped-def]
+def _lines(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    columns = [name for name in lines[0] if name != "epoch" and not name.startswith("val_")]
+        return list(csv.DictReader(file))
+
+
+def _panel(axis, row: str, members: list[list[dict[str, str]]]) -> None:  # type: ignore[no-untyped-def]
+    columns = [name for name in members[0][0] if name != "epoch" and not name.startswith("val_")]
     parts = [name for name in columns if name != TOTAL] if len(columns) > 2 else []
     look = looks([TOTAL, *parts])
     for name in [TOTAL, *parts]:
         for prefix, line in (("", LINES["training"]), ("val_", LINES["validation"])):
-            points = [
-                (float(entry["epoch"]), float(entry[prefix + name])) for entry in lines if entry.get(prefix + name)
-            ]
-            if points:
-                every = max(1, len(points) // MARKERS)
-                style = {"linestyle": line, "markersize": 3, "linewidth": 1.2, "markevery": every, **look[name]}
-                axis.plot(*zip(*points, strict=True), label=None if prefix else name, **style)
+            for number, lines in enumerate(members):
+                points = [
+                    (float(entry["epoch"]), float(entry[prefix + name])) for entry in lines if entry.get(prefix + name)
+                ]
+                if points:
+                    every = max(1, len(points) // MARKERS)
+                    style = {"linestyle": line, "markersize": 3, "linewidth": 1.2, "markevery": every, **look[name]}
+                    axis.plot(*zip(*points, strict=True), label=None if prefix or number else name, **style)
     axis.set_xlabel("epoch")
     axis.set_ylabel("loss, mean over batches")
     if parts:  # above the panel: inside it hides curves
