@@ -187,7 +187,7 @@ def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], s
 
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
     """Return the content of each text format by file name."""
-    from benchmark.leaderboard import latex, markdown, page, spreadsheet
+    from benchmark.leaderboard import latex, markdown, page, spreadsheet, summaries
     from benchmark.leaderboard.metric_grid import grids
     from benchmark.leaderboard.metric_grid import spreadsheet as all_metrics
 
@@ -198,6 +198,8 @@ def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats:
         texts[f"{board.name}.csv"] = spreadsheet.spreadsheet(board)
         if metric_grids := list(grids(board)):
             texts[f"{board.name}-metrics.csv"] = all_metrics(metric_grids)
+        if summaries.summary_tables(board):
+            texts[f"{board.name}-summaries.csv"] = summaries.spreadsheet(board)
     if "tex" in formats:
         texts[f"{board.name}.tex"] = latex.tables(board)
         texts[f"{board.name}-document.tex"] = latex.document(board, board.name)

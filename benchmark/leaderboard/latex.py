@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.ranking import LEVEL
+from benchmark.leaderboard.summaries import SummaryTable, summary_tables
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table
 from benchmark.names import one_line
 
@@ -26,6 +27,7 @@ SPECIAL = {
     "±": r"$\pm$",
     "–": "--",
     "×": r"$\times$",
+    "≤": r"$\leq$",
     TIED: r"$\approx$",
     "|": r"\textbar{}",
     "→": r"$\rightarrow$",
@@ -44,7 +46,12 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 def tables(board: Leaderboard) -> str:
     """Return all tables, which need the packages booktabs and graphicx."""
-    return "\n".join(["% \\usepackage{booktabs,graphicx}", *(_table(board, table) for table in board.tables)]) + "\n"
+    return (
+        "\n".join(
+            ["% \\usepackage{booktabs,graphicx}", *(_table(board, table) for table in board.tables), *_summaries(board)]
+        )
+        + "\n"
+    )
 
 
 def document(board: Leaderboard, tables_name: str) -> str:
@@ -85,6 +92,32 @@ def _table(board: Leaderboard, table: Table) -> str:
     )
 
 
+def _summaries(board: Leaderboard) -> list[str]:
+    return [_summary(board, table, number) for number, table in enumerate(summary_tables(board), 1)]
+
+
+def _summary(board: Leaderboard, table: SummaryTable, number: int) -> str:
+    rows = [" & ".join(map(escape, line)) + r" \\" for line in (table.head, *table.lines)]
+    return "\n".join(
+        [
+            r"\begin{table}[htb]",
+            r"\centering\footnotesize",
+            rf"\caption{{{escape(' '.join([f'{table.title}.', table.about, *_plain_warnings(board)]))}}}",
+            rf"\label{{tab:{_name(board.name)}-summary-{number}}}",
+            r"\smallskip",
+            FIT,
+            rf"\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
+            *(r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule"),
+            r"\end{tabular}}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _plain_warnings(board: Leaderboard) -> list[str]:
+    return [line.replace("`", "") for line in board.warnings()]
+
+
 def _line(table: Table, line: Line) -> str:
     return " & ".join([escape(line.title), *(_cell(table, row, column) for row, column in line.places)]) + r" \\"
 
@@ -115,10 +148,14 @@ def _caption(board: Leaderboard, table: Table) -> str:
         parts.append("No test against the best where records keep no resamples.")
     if is_transposed(table):
         parts.append(TRANSPOSED)
-    parts += [line.replace("`", "") for line in board.warnings()]
+    parts += _plain_warnings(board)
     return escape(" ".join(parts))
 
 
 def _label(board: Leaderboard, table: Table) -> str:
     parts = (board.name, table.task, table.dataset, table.label_set)
-    return "-".join("".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in p) for p in parts)
+    return "-".join(map(_name, parts))
+
+
+def _name(text: str) -> str:
+    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.inert import markdown_row, markdown_text
 from benchmark.leaderboard import metric_grid as beside
+from benchmark.leaderboard import summaries
 from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.tables import Leaderboard, Table
@@ -16,6 +17,7 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     parts += [f"> **{markdown_text(line)}**" for line in board.warnings()]
     parts += [_section(table) for table in board.tables]
     parts += [beside.markdown(grid) for grid in beside.grids(board)]
+    parts += [summaries.markdown(table) for table in summaries.summary_tables(board)]
     if published:
         parts.append(_published(published))
     parts.append("## Notes\n\n" + "\n".join(f"- {markdown_text(line)}" for line in board.notes()))

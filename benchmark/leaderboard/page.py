@@ -20,6 +20,7 @@ import jinja2
 from benchmark.leaderboard.figures.compact import address, compact
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.published import Comparison
+from benchmark.leaderboard.summaries import summary_tables
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text, spread_text
 from benchmark.records.paths import RECORD
@@ -41,6 +42,7 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
         notes=board.notes(),
         tied=TIED,
         tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
+        summaries=summary_tables(board),
         published=published,
         figures={name: address(compact(save(figure, "svg").decode("utf-8"))) for name, figure in figures.items()},
         data=_pack(entries.to_json()),

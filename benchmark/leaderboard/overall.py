@@ -1,0 +1,109 @@
+"""Rows over all questions of a task: mean rank and win rate, with intervals from the same resamples as the tables.
+
+A question is a column of a table, read as recorded. On each resample of patients and trainings the rows are ranked anew
+in every question. Questions on different label sets have different patients; their resamples are drawn apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from benchmark.leaderboard.resampled_rows import resampled_values
+from benchmark.leaderboard.summary import SIGNAL, Entry
+from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.metrics.statistics import interval
+
+FEWEST = 2  # rows and questions; of fewer nothing can be summed up
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class RowOverall:
+    """A row's mean rank (1: best) and its win rate: the share of duels with other rows that it wins, ties as half."""
+
+    row: str
+    is_baseline: bool
+    rank: float
+    win_rate: float
+    rank_interval: Bounds | None
+    win_interval: Bounds | None
+
+
+@dataclass(frozen=True)
+class Overall:
+    """All rows of a task that answered every question, the best first, and the rows that did not."""
+
+    task: str
+    questions: int
+    rows: list[RowOverall]
+    left_out: list[str]
+
+
+def overall(board: Leaderboard) -> list[Overall]:
+    """Return the rows over all questions of each task that has enough rows and questions."""
+    by_task = itertools.groupby(board.tables, key=lambda table: table.task)
+    return [result for task, tables in by_task if (result := _of_task(task, list(tables))) is not None]
+
+
+def _of_task(task: str, tables: list[Table]) -> Overall | None:
+    questions = [question for table in tables for question in _questions(table)]
+    rows = list(dict.fromkeys(row for table in tables for row in table.all_rows))
+    baselines = {row for table in tables for row in table.baselines}
+    present = [row for row in rows if all(row in entries and entries[row].complete for entries in questions)]
+    if len(present) < FEWEST or len(questions) < FEWEST:
+        return None
+    ranks, wins = _ranks(np.array([[_signed(entries[row]) for row in present] for entries in questions]))
+    draws = _resampled(questions, present)
+    intervals = [(None, None)] * len(present) if draws is None else _intervals(*_ranks(draws))
+    summaries = [
+        RowOverall(row, row in baselines, float(rank), float(win), *bounds)
+        for row, rank, win, bounds in zip(present, ranks, wins, intervals, strict=True)
+    ]
+    left_out = [row for row in rows if row not in present]
+    return Overall(task, len(questions), sorted(summaries, key=lambda summary: summary.rank), left_out)
+
+
+def _questions(table: Table) -> Iterator[dict[str, Entry]]:
+    """Yield the entries of each column by row, without those on perturbed signals or few leads."""
+    for column in table.columns:
+        entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
+        if not any(SIGNAL in entry.variant for entry in entries.values()):
+            yield entries
+
+
+def _signed(entry: Entry) -> float:
+    """Return the entry's mean, turned so that more is better."""
+    return entry.mean if entry.higher_is_better else -entry.mean
+
+
+def _resampled(questions: list[dict[str, Entry]], rows: list[str]) -> np.ndarray | None:
+    """Return signed numbers ``(question, row, resample)``; None where some entry keeps no resamples, or other ones."""
+    values: list[np.ndarray] = []
+    for entries in questions:
+        if len({entries[row].results[0].resampling for row in rows}) > 1:
+            return None
+        for row in rows:
+            draw = resampled_values(entries[row])
+            if draw is None or (values and draw.shape != values[0].shape):
+                return None
+            values.append(draw if entries[row].higher_is_better else -draw)
+    return np.array(values).reshape(len(questions), len(rows), -1)
+
+
+def _ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean rank and win rate of each row: ``(question, row, ...) -> (row, ...), (row, ...)``.
+
+    A rank counts the rows that are better, and half of those that are equal; so it holds the duels a row has lost.
+    """
+    ranks = rankdata(-values, axis=1).mean(axis=0)
+    return ranks, 1 - (ranks - 1) / (values.shape[1] - 1)
+
+
+def _intervals(ranks: np.ndarray, wins: np.ndarray) -> list[tuple[Bounds | None, Bounds | None]]:
+    return [(interval(rank), interval(win)) for rank, win in zip(ranks, wins, strict=True)]

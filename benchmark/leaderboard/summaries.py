@@ -1,0 +1,93 @@
+"""Tables over many questions, ready to print: rows over all questions of a task, and label savings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.inert import csv_text, markdown_row, markdown_text
+from benchmark.leaderboard.label_savings import NEVER, Saving, Savings, label_savings
+from benchmark.leaderboard.overall import Overall, RowOverall, overall
+from benchmark.leaderboard.tables import Leaderboard
+
+CSV_COLUMNS = ("method", "task", "questions", "quantity", "value", "ci95_low", "ci95_high")
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """A table of texts: `lines` under `head`, with a sentence on how to read it."""
+
+    title: str
+    about: str
+    head: list[str]
+    lines: list[list[str]]
+
+
+def summary_tables(board: Leaderboard) -> list[SummaryTable]:
+    return [*map(_of_rows, overall(board)), *map(_of_savings, label_savings(board))]
+
+
+def _of_rows(result: Overall) -> SummaryTable:
+    about = (
+        f"Mean rank and win rate over {result.questions} questions, with 95 % intervals over patients and trainings. "
+        "The win rate is the share of duels with another row that a row wins."
+    )
+    if result.left_out:
+        about += f" Left out, for want of an answer to some question: {'; '.join(result.left_out)}."
+    head = ["method", "mean rank", "win rate"]
+    return SummaryTable(f"{result.task}: all questions", about, head, [_line(row) for row in result.rows])
+
+
+def _line(row: RowOverall) -> list[str]:
+    name = f"{row.row} (baseline)" if row.is_baseline else row.row
+    rank, win = f"{row.rank:.1f}", f"{row.win_rate * 100:.0f} %"
+    if row.rank_interval and row.win_interval:
+        rank += " [{:.1f}, {:.1f}]".format(*row.rank_interval)
+        win += " [{:.0f}, {:.0f}]".format(*(100 * bound for bound in row.win_interval))
+    return [name, rank, win]
+
+
+def _of_savings(result: Savings) -> SummaryTable:
+    places = list(dict.fromkeys((saving.dataset, saving.label_set) for saving in result.savings))
+    rows = list(dict.fromkeys(saving.row for saving in result.savings))
+    body = {(saving.row, saving.dataset, saving.label_set): saving.text for saving in result.savings}
+    lines = [[row, *(body.get((row, *place), "–") for place in places)] for row in rows]
+    about = (
+        f"The share of labels at which a row's probe reaches {result.goal}, which was trained end to end on all of "
+        "them; 95 % intervals over patients and trainings where records keep resamples."
+    )
+    return SummaryTable(f"{result.task}: label savings", about, ["method", *map("/".join, places)], lines)
+
+
+def markdown(table: SummaryTable) -> str:
+    """Return a section of the leaderboard's Markdown file."""
+    rows = [table.head, *table.lines]
+    texts = [markdown_row([markdown_text(text) for text in row]) for row in rows]
+    texts.insert(1, "|---" * len(table.head) + "|")
+    return f"## {markdown_text(table.title)}\n\n{markdown_text(table.about)}\n\n" + "\n".join(texts)
+
+
+def spreadsheet(board: Leaderboard) -> str:
+    """Return CSV with one line per row and quantity: ``mean rank``, ``win rate``, ``label savings ptbxl/super``."""
+    lines: list[list[object]] = []
+    for result in overall(board):
+        for row in result.rows:
+            place = (row.row, result.task, result.questions)
+            lines.append([*place, "mean rank", *_numbers(row.rank, row.rank_interval)])
+            lines.append([*place, "win rate", *_numbers(row.win_rate, row.win_interval)])
+    for savings in label_savings(board):
+        lines += [[saving.row, savings.task, 1, *_saving_numbers(saving)] for saving in savings.savings]
+    return csv_text(CSV_COLUMNS, lines)
+
+
+def _saving_numbers(saving: Saving) -> list[object]:
+    return [
+        f"label savings {saving.dataset}/{saving.label_set}",
+        *_numbers(saving.share, saving.interval),
+    ]
+
+
+def _numbers(value: float, bounds: tuple[float, float] | None) -> list[str]:
+    """Return the value and its bounds; ``inf`` is a share of labels beyond all of them."""
+    return ["inf" if number == NEVER else f"{number:.6f}" for number in (value, *(bounds or ()))] + (
+        [] if bounds else ["", ""]
+    )

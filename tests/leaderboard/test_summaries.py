@@ -1,0 +1,124 @@
+"""Tables over many questions: mean rank, win rate and label savings."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from benchmark.leaderboard import latex, summaries
+from benchmark.leaderboard.label_savings import crossings
+from benchmark.leaderboard.markdown import markdown
+from benchmark.leaderboard.overall import overall
+from benchmark.leaderboard.resampled_rows import resampled_values
+from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import TaskFacts, make_plan
+from benchmark.planning.suites import load_suite
+from benchmark.records.record import RunRecord
+
+NOISE = np.random.default_rng(0).normal(0, 0.01, (3, 400)).astype(np.float32)
+ROWS = ("random_init", "handcrafted", "merl")
+
+
+def noise(cell):
+    return NOISE[ROWS.index(cell.row)]
+
+
+def value(cell):
+    """Merl leads at 10 %, handcrafted at 100 %; random_init is last in both."""
+    small = cell.question.get("fraction") == 0.1
+    return {"merl": 0.9 if small else 0.8, "handcrafted": 0.7 if small else 0.9, "random_init": 0.5}[cell.row]
+
+
+def test_mean_rank_and_win_rate_by_hand(plan, store, fill):
+    fill(plan, store, value, noise)
+    (result,) = overall(Leaderboard(plan, store))
+    rows = {row.row: row for row in result.rows}
+    assert result.task == "linear_probe" and result.questions == 2 and not result.left_out
+    assert {name: (row.rank, row.win_rate) for name, row in rows.items()} == {
+        "merl": (1.5, 0.75),
+        "handcrafted": (1.5, 0.75),
+        "random_init": (3.0, 0.0),
+    }
+    assert rows["random_init"].rank_interval == (3.0, 3.0)  # far behind on every resample
+    assert rows["random_init"].is_baseline
+
+
+def test_rows_that_are_alike_have_wide_intervals(plan, store, fill):
+    fill(plan, store, lambda cell: 0.8, noise)
+    (result,) = overall(Leaderboard(plan, store))
+    assert all(row.rank == 2 and row.win_rate == 0.5 for row in result.rows)
+    assert all(row.rank_interval == (1.0, 3.0) for row in result.rows)
+
+
+def test_a_row_without_an_answer_is_left_out_and_named(plan, store, fill):
+    fill(
+        plan, store, lambda cell: None if cell.row == "merl" and cell.question.get("seed") == 1 else value(cell), noise
+    )
+    board = Leaderboard(plan, store)
+    (result,) = overall(board)
+    assert result.left_out == ["merl"] and len(result.rows) == 2
+    assert "want of an answer to some question: merl." in markdown(board, [])
+
+
+def test_without_resamples_there_are_no_intervals(plan, store, fill):
+    fill(plan, store, value)
+    (result,) = overall(Leaderboard(plan, store))
+    assert all(row.rank_interval is None for row in result.rows)
+    assert "| merl | 1.5 | 75 % |" in markdown(Leaderboard(plan, store), [])
+
+
+def test_trainings_widen_a_row_by_their_whole_variance():
+    entry = Entry("a", "a", "t", "d", "l", {}, TaskFacts("auroc_macro", "p"))
+    entry._sums = {member: np.full(4000, value) for member, value in enumerate((0.7, 0.8, 0.9))}
+    entry._terms = 3
+    entry.results, entry.members = [result(0.7), result(0.8), result(0.9)], [0, 1, 2]
+    numbers = resampled_values(entry)
+    assert numbers.std() == pytest.approx(0.1 / 3**0.5, rel=0.05) and numbers.mean() == pytest.approx(0.8, abs=0.005)
+
+
+def result(number):
+    class Result:
+        value, seed = number, 0
+
+    return Result()
+
+
+@pytest.mark.parametrize(
+    ("ahead", "share"),
+    [
+        ([0.1, 0.2, 0.3], 0.01),  # ahead from the smallest budget on
+        ([-0.1, 0.1, 0.2], 10**-1.5),  # halfway between 1 % and 10 %, on a logarithmic axis
+        ([-0.2, -0.1, 0.0], 1.0),
+        ([-0.2, -0.1, -0.001], np.inf),
+        ([-0.1, 0.0, -0.1], 0.1),  # the first crossing counts
+    ],
+)
+def test_the_first_crossing_by_hand(ahead, share):
+    assert crossings(np.array([0.01, 0.1, 1.0]), np.array(ahead)[:, None])[0] == pytest.approx(share)
+
+
+def test_label_savings_stand_in_every_format(tiny_suite, store, fill):
+    text = tiny_suite.read_text("utf-8") + '\n[[methods]]\nname = "supervised"\nconfig = { width = 8, rate = 100.0 }\n'
+    tiny_suite.write_text(text, "utf-8")
+    plan = make_plan(load_suite(str(tiny_suite)))
+    fill(plan, store, lambda cell: 0.85 if cell.row == "supervised" else value(cell), lambda cell: NOISE[0])
+    for cell in plan.cells:
+        if cell.row == "supervised":
+            mark_as_trained(store, cell)
+    board = Leaderboard(plan, store)
+    assert "label savings" in markdown(board, []) and r"$\leq$ 10 \%" in latex.tables(board)
+    texts = dict(summaries.summary_tables(board)[-1].lines)
+    assert texts["merl"] == "≤ 10 % [≤ 10 %, ≤ 10 %]" and texts["random_init"] == "> 100 % [> 100 %, > 100 %]"
+    lines = list(csv.DictReader(io.StringIO(summaries.spreadsheet(board))))
+    savings = {line["method"]: line["value"] for line in lines if "label savings" in line["quantity"]}
+    assert savings["random_init"] == "inf" and float(savings["merl"]) == 0.1
+    assert float(savings["handcrafted"]) == pytest.approx(10 ** (-1 + 0.15 / 0.2), abs=1e-6)
+
+
+def mark_as_trained(store, cell):
+    record: RunRecord = store.get(cell.spec)
+    record.details = {"trained": {}}
+    store.set_aside(cell.spec)
+    store.write(cell.spec, record, resampled=np.float32(0.85) + NOISE[0])
