@@ -91,8 +91,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     between the specific parts of both modalities.
 
     `features` selects the input of a probe: the trunk's mean token, the mean of the shared or of the specific encoder,
-    or both. `text_model` is a hub id or path, ``"small"`` or None (in TOML ``"none"``: features and ECG embeddings
-    only). Of a published model the embeddings and the lower `text_frozen_layers` are not trained.
+    or both. `text_model` is a hub id or path, ``"package:NAME"``, ``"small"`` or None (in TOML ``"none"``: features and
+    ECG embeddings only). Of a published model the embeddings and the lower `text_frozen_layers` are not trained.
     """
 
     smallest_batch = 2

@@ -51,7 +51,7 @@ from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
 from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import MaskedWordHead
-from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder
+from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder, in_package
 from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
@@ -92,16 +92,17 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     Corruption: `lead_masking`, `mem_ratio` and `mlm_ratio` are the shares of leads, patches and words that are hidden.
     `replaced` is the share of reports replaced by one of their `negatives` least similar ones (0: by any other), drawn
     evenly or by ``"frequency"`` in the corpus (`negative_draw`). Similarity is that of the embedding of
-    `negative_model`: a hub id or path, ``"hashed"``, ``"words"`` (hashed without signs), or None (flan-t5-small for a
-    text model of the hub, the text model as published for one in a folder, else hashed). `mem_target` is the recording
+    `negative_model`: a hub id or path, ``"package:NAME"``, ``"hashed"``, ``"words"`` (hashed without signs), or None
+    (flan-t5-small for a text model of the hub, the text model as published for one in a folder or package, else
+    hashed). `mem_target` is the recording
     before (``clean``) or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the
     logits of the sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs
     dissimilar. `released` trains as the released code does, see ``docs/methods-cmelt.md``.
 
     `length_groups` has no effect any more, since texts of similar length are always read together; suites that set it
     stay valid. `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
-    encoder's ``class`` token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"small"`` or None
-    (``"none"``); without one there are features, tokens and ECG embeddings only.
+    encoder's ``class`` token, or the ``mean`` of its patches. `text_model` is a hub id or path, ``"package:NAME"``,
+    ``"small"`` or None (``"none"``); without one there are features, tokens and ECG embeddings only.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -384,10 +385,11 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
 
 def _default_negative_model(encoder: TextEncoder | None) -> str:
-    """Return the model that embeds reports for N3S; beside a text model in a folder, none that needs a download."""
+    """Return the model that embeds reports for N3S; beside one in a folder or package, none of the hub."""
     if not isinstance(encoder, HubTextEncoder):
         return "hashed"
-    return encoder.name_or_path if Path(encoder.name_or_path).is_dir() else "google/flan-t5-small"
+    name = encoder.name_or_path
+    return name if in_package(name) or Path(name).is_dir() else "google/flan-t5-small"
 
 
 def _global_mean(losses: Tensor) -> Tensor:

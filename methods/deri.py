@@ -66,9 +66,10 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     `text_padding` ``"masked"`` pads a batch to its longest report and ignores the padding; ``"full"``, as in the
     release, pads to `text_tokens` and decodes the padding like text.
 
-    The rest is as in MERL. `text_model` is a hub id or path, ``"small"`` or None (in TOML ``"none"``: features and ECG
-    embeddings only). `freeze_text` None freezes a published language model and trains a small one. `cache_text` reads
-    each report once and needs ``text_dropout_in_train = false``. ``parts = "encoder"`` builds the ResNet alone.
+    The rest is as in MERL. `text_model` is a hub id or path, ``"package:NAME"``, ``"small"`` or None (in TOML
+    ``"none"``: features and ECG embeddings only). `freeze_text` None freezes a published language model and trains a
+    small one. `cache_text` reads each report once and needs ``text_dropout_in_train = false``. ``parts = "encoder"``
+    builds the ResNet alone.
     """
 
     readout_options = ("features", "embeddings", "tokens", "token_mix", "consistent_norm")
@@ -149,7 +150,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         self.linear1 = SeparatorAttention(self.view_tokens, embed_dim, view_heads)
         self.linear2 = SeparatorAttention(self.view_tokens, embed_dim, view_heads)
         cache = TextCache(tokens=True, pad_to=self.pad_to) if cache_text else None
-        text_width = self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train, cache)
+        text_width = self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train, cache, words=True)
         if self.lm_model is not None:
             self.lm_model.max_tokens = min(self.lm_model.max_tokens, text_tokens)
         depth, rates = (decoder_depth, decoder_heads), (dropout, drop_path)

@@ -22,6 +22,7 @@ from methods.nn.contrastive import clip_loss, siglip_loss
 from methods.nn.ecg_clip.caption import CaptionHead
 from methods.nn.fold import copy_for_inference
 from methods.nn.resnet1d import count_steps
+from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
 
 OBJECTIVES = ("infonce", "siglip", "coca")
@@ -33,8 +34,9 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
     """`objective` is infonce, siglip, or coca: infonce and a captioning head that reads the recording's tokens.
 
     The encoder, its pooling and the text side are MERL's. MERL's second alignment is left out, and the scale of the
-    similarities is learned. `text_model` is a hub id or path, ``"small"`` or None (then there is no text, and no
-    training). `caption_width`, `caption_layers` and `caption_weight` apply to coca alone.
+    similarities is learned. `text_model` is a hub id or path, ``"package:NAME"``, ``"small"`` or None (then there is
+    no text, and no training). A frozen one is read without dropout, and with `cache_text` each report once.
+    `caption_width`, `caption_layers` and `caption_weight` apply to coca alone.
     """
 
     smallest_batch = 2
@@ -60,6 +62,7 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         heads: int = 4,
         text_model: str | None = "ncbi/MedCPT-Query-Encoder",
         freeze_text: bool | None = None,
+        cache_text: bool = False,
         caption_width: int = 256,
         caption_layers: int = 2,
         caption_weight: float = 2.0,
@@ -70,7 +73,8 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         self.objective, self.caption_weight = objective, caption_weight
         self.downconv = nn.Linear(self.ecg_encoder.channels, embed_dim)
         self.att_pool_head = AttentionPool(count_steps(self.signal.samples), embed_dim, heads)
-        self.add_text_model(text_model, embed_dim, freeze_text, text_dropout_in_train=False)
+        cache = TextCache(tokens=False) if cache_text else None
+        self.add_text_model(text_model, embed_dim, freeze_text, False, cache, words=objective == "coca")
         self.log_scale = nn.Parameter(torch.tensor(math.log(10 if objective == "siglip" else 1 / 0.07)))
         self.bias = nn.Parameter(torch.tensor(-10.0)) if objective == "siglip" else None
         self.captions: CaptionHead | None = None

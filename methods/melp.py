@@ -49,10 +49,11 @@ class MELP(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     the vector that its training compares with reports (256), or ``"encoder"``, the mean token (768). The number of
     `queries` follows the file: the published one has 14, a reproduction 12, the code's default 13.
 
-    `text_model` is a hub id or path of a BERT (officially ncbi/MedCPT-Query-Encoder or fuyingw/heart_bert), ``"small"``
-    or None (``"none"``). The first `frozen_layers` of a published one are not trained, its embeddings are. The losses
-    are weighted by `clip_weight`, `caption_weight` and `local_weight`. `lead_masking` is the share of leads that are
-    hidden in training. `rate` is in Hz; `channels`, `position_kernel`, `dropout` and `decoder_layers` are sizes.
+    `text_model` is a hub id or path of a BERT (officially ncbi/MedCPT-Query-Encoder or fuyingw/heart_bert),
+    ``"package:NAME"``, ``"small"`` or None (``"none"``). The first `frozen_layers` of a published one are not trained,
+    its embeddings are. The losses are weighted by `clip_weight`, `caption_weight` and `local_weight`. `lead_masking` is
+    the share of leads that are hidden in training. `rate` is in Hz; `channels`, `position_kernel`, `dropout` and
+    `decoder_layers` are sizes.
     """
 
     lm_model: HubReportTower | SmallReportTower | None

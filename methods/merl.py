@@ -45,9 +45,9 @@ class MERL(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     its stem or tokens (None: the official one, 64 for a ResNet), `patch` the samples of a ViT's token. `rate` is in Hz.
     `scaling` and `lead_order` are the form of the input (officially whole-record min-max and MIMIC's order).
 
-    `text_model` is a hub id or path, ``"small"`` or None (in TOML ``"none"``); without a text model there are features
-    and ECG embeddings only. `freeze_text` None freezes a published language model and trains a small one.
-    `text_dropout_in_train` uses a frozen model's dropout in training, as the release does; without it `cache_text`
+    `text_model` is a hub id or path, ``"package:NAME"``, ``"small"`` or None (in TOML ``"none"``); without a text model
+    there are features and ECG embeddings only. `freeze_text` None freezes a published language model and trains a small
+    one. `text_dropout_in_train` uses a frozen model's dropout in training, as the release does; without it `cache_text`
     reads each report once. ``parts = "encoder"`` builds the encoder alone, for the ``*_encoder.pth`` files.
     """
 

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCHLESS = ("records", "planning", "leaderboard")
 NN = ROOT / "methods" / "nn"
 METHOD_MAY = ("benchmark.api", "benchmark.registry", "benchmark.errors", "methods.nn")
-# one owner loads published language models, for the blocks and for report decoders alike
-BLOCK_MAY = ("benchmark.errors", "benchmark.weights.language_models", "methods.nn")
+# one owner finds and loads published language models, for the blocks and for report decoders alike
+BLOCK_MAY = ("benchmark.errors", "benchmark.weights.language_models", "benchmark.weights.packages", "methods.nn")
 
 
 def imports(path: Path) -> list[tuple[int, str]]:

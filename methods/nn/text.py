@@ -1,4 +1,4 @@
-"""Text encoders with one interface: they map texts to a `TextOutput`.
+"""Text encoders with the interface `TextEncoder`.
 
 `HubTextEncoder` is a published language model (MERL and DERI: ncbi/MedCPT-Query-Encoder). `SmallTextEncoder` is a
 two-layer transformer with its own tokeniser, both learned from the corpus.
@@ -6,17 +6,22 @@ two-layer transformer with its own tokeniser, both learned from the corpus.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.weights.language_models import TextModelMissing as TextModelMissing  # what `HubTextEncoder` raises
 from benchmark.weights.language_models import load_language_model, refuse_missing
+from benchmark.weights.packages import find_package
+from benchmark.weights.packages import gives_vectors_only as gives_vectors_only
+from benchmark.weights.packages import in_package as in_package
 from methods.nn.attention import attend
-from methods.nn.length_groups import apply_by_length
+from methods.nn.sentence_pooling import SentencePooling, read_pooling
+from methods.nn.text_encoder import TextEncoder as TextEncoder
+from methods.nn.text_encoder import TextOutput as TextOutput
+from methods.nn.text_vectors import PackagedVectors
 
 SMALLEST_VOCABULARY = 258
 ALTERNATIVE = "text_model = 'small' (trained from the reports) or 'none' (features only) need no download"
@@ -27,62 +32,20 @@ class TokeniserMissing(RuntimeError):  # noqa: N818
     """A `SmallTextEncoder` was used before it had a corpus or weights."""
 
 
-class TextOutput(NamedTuple):
-    """The output of an encoder for a batch of texts; `mask` is False at padding."""
+def build_text_encoder(
+    text_model: str | None, max_tokens: int = 256, mask_token: bool = False, words: bool = True
+) -> TextEncoder | None:
+    """Build the encoder that a method's option `text_model` names.
 
-    pooled: Tensor  # (batch, width)
-    tokens: Tensor  # (batch, token, width)
-    mask: Tensor  # (batch, token), bool
-
-
-class TextEncoder(nn.Module, ABC):
-    """``encoder(texts) -> TextOutput``; texts are lower-cased and cut at `max_tokens`.
-
-    Masked language modelling works between `tokenise` and `encode`: `mask_id` replaces a hidden token (None: there is
-    no such token), `special_ids` are never hidden, and ids are below `vocab_size`.
-    """
-
-    width: int
-    max_tokens: int
-    vocab_size: int
-    mask_id: int | None
-    special_ids: tuple[int, ...]
-
-    def fit(self, reports: Sequence[str]) -> None:
-        """Receive the training reports once, before the first step."""
-
-    def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
-        """Encode texts, padded to the longest of them or to `pad_to` tokens, whose padding is then encoded too."""
-        ids, mask = self.tokenise(texts, pad_to)
-        return self.encode(ids, mask) if pad_to is None else self.encode_padded(ids, mask)
-
-    @abstractmethod
-    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding."""
-
-    def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``.
-
-        Texts of similar length are encoded together, so that little padding is; the states of padding mean nothing.
-        """
-        pooled, tokens = apply_by_length(
-            lambda mask, ids: self.encode_padded(ids, mask)[:2], mask, ids, by_token=(False, True)
-        )
-        return TextOutput(pooled, tokens, mask)
-
-    @abstractmethod
-    def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """Return the output of `encode` for one dense batch, in which padding is encoded like text but never read."""
-
-
-def build_text_encoder(text_model: str | None, max_tokens: int = 256, mask_token: bool = False) -> TextEncoder | None:
-    """Build the encoder that a method's option `text_model` names: a hub id or path, ``"small"``, or None.
-
-    ``"tiny"`` is a small one for tests. ``"none"`` means None, which TOML cannot express. A published model is cut at
-    `max_tokens`. `mask_token` gives a small one a token for hidden words; published tokenisers have their own.
+    It is a hub id or path, ``"package:NAME"`` of an installed package, ``"small"``, or None. ``"tiny"`` is a small one
+    for tests. ``"none"`` means None, which TOML cannot express. A published model is cut at `max_tokens`. `mask_token`
+    gives a small one a token for hidden words; published tokenisers have their own. Without `words` an encoder will do
+    that gives one vector per text and nothing else.
     """
     if text_model in (None, "none"):
         return None
+    if not words and gives_vectors_only(text_model):
+        return PackagedVectors(text_model)
     sizes = SIZES.get(text_model)
     return HubTextEncoder(text_model, max_tokens) if sizes is None else SmallTextEncoder(**sizes, mask_token=mask_token)
 
@@ -91,11 +54,11 @@ def build_text_encoder(text_model: str | None, max_tokens: int = 256, mask_token
 
 
 class HubTextEncoder(TextEncoder):
-    """A language model by hub id or local path, under its own parameter names (``embeddings.*``, ...).
+    """A language model by hub id, local path or package, under its own parameter names (``embeddings.*``, ...).
 
     `pooled` is the model's pooler output, as MERL uses it, or the state of the first token where the model has no
-    pooler. Weights that a checkpoint lacks are an error, never random; it calls the model by its `role` and names the
-    `alternative`.
+    pooler. A packaged sentence encoder is pooled as its own files say (`read_pooling`). Weights that a checkpoint lacks
+    are an error, never random; it calls the model by its `role` and names the `alternative`.
     """
 
     def __init__(
@@ -104,6 +67,9 @@ class HubTextEncoder(TextEncoder):
         super().__init__()
         self.name_or_path = name_or_path
         model, self.tokeniser = _load(name_or_path, role, alternative)
+        self.pooling = _pooling(name_or_path, role)
+        if self.pooling is not None:
+            model.pooler = None  # no part of a sentence vector: it would be frozen weight without a use
         self._model = (model,)  # in a tuple, since its children are registered below under the official names
         for name, child in model.named_children():
             self.add_module(name, child)
@@ -129,6 +95,8 @@ class HubTextEncoder(TextEncoder):
         """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
         output = self._model[0](input_ids=ids, attention_mask=mask.long())
         states = output.last_hidden_state
+        if self.pooling is not None:
+            return TextOutput(self.pooling(states, mask), states, mask)
         pooled = getattr(output, "pooler_output", None)
         return TextOutput(states[:, 0] if pooled is None else pooled, states, mask)
 
@@ -142,6 +110,10 @@ def _load(name_or_path: str, role: str, alternative: str) -> tuple[Any, Any]:
     if tokeniser.pad_token_id is None:
         raise TextModelMissing(f"{role} {name_or_path!r}: its tokeniser has no token for padding, so it is no encoder")
     return model.float(), tokeniser
+
+
+def _pooling(name_or_path: str, role: str) -> SentencePooling | None:
+    return read_pooling(find_package(name_or_path, role).folder) if in_package(name_or_path) else None
 
 
 def _model_class(config: Any) -> tuple[Any, dict[str, Any]]:

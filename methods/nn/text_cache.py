@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from methods.nn.text import TextEncoder, TextOutput
+from methods.nn.text_encoder import TextEncoder, TextOutput
 
 
 class TextCache:
@@ -37,7 +37,7 @@ class TextCache:
         new_texts = [text for text in dict.fromkeys(texts) if text not in self._pooled]
         if new_texts:
             self._add(encoder, new_texts)
-        device = next(encoder.parameters()).device
+        device = encoder.device
         pooled = torch.stack([self._pooled[text] for text in texts]).to(device)
         if not self.tokens:
             no_tokens = pooled.new_zeros(len(texts), 0, pooled.shape[1])

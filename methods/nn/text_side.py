@@ -43,14 +43,20 @@ class TextSide(nn.Module):
         freeze_text: bool | None = None,
         text_dropout_in_train: bool = True,
         cache: TextCache | None = None,
+        words: bool = False,
     ) -> int:
         """Build the language model and the projector; return the width of the language model.
 
-        `text_model` is a hub id or path, ``"small"`` or None (``"none"``). `freeze_text` None freezes a published model
-        and trains a small one. A frozen model uses dropout in training only with `text_dropout_in_train`; only without
-        it may it have a `cache`. Raises `TextModelMissing` or ValueError.
+        `text_model` is a hub id or path, ``"package:NAME"``, ``"small"`` or None (``"none"``). `freeze_text` None
+        freezes a published model and trains a small one. A frozen model uses dropout in training only with
+        `text_dropout_in_train`; only without it may it have a `cache`. `words` says that the method reads the states of
+        words; vectors alone never change and are always cached. Raises `TextModelMissing` or ValueError.
         """
-        self.lm_model = build_text_encoder(text_model)
+        self.lm_model = build_text_encoder(text_model, words=words)
+        if self.lm_model is not None and not self.lm_model.words:
+            text_dropout_in_train, cache = False, TextCache(tokens=False)
+            if freeze_text is False:
+                raise ValueError(f"text_model = {text_model!r} cannot be trained: leave out freeze_text = false")
         self.freeze_text = text_model not in SIZES if freeze_text is None else freeze_text
         self.text_dropout_in_train = text_dropout_in_train
         self.text_cache = cache

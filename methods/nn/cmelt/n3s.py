@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.nn.text import HubTextEncoder
+from methods.nn.text import HubTextEncoder, gives_vectors_only
+from methods.nn.text_vectors import PackagedVectors
 
 Embed = Callable[[Sequence[str]], Tensor]  # texts -> (text, dim), of length one
 TIE_BREAK = 1e-5
@@ -91,13 +92,15 @@ class HardNegatives:
 def load_embedding(name: str) -> Embed:
     """Return an embedding function: ``"hashed"``, ``"words"``, or the mean word state of a language model.
 
-    The model is given by hub id or path and frozen; vectors have length one.
+    The model is given by hub id, path or package and frozen; vectors have length one.
     """
     if name in WITHOUT_MODEL:
         return WITHOUT_MODEL[name]
-    encoder = HubTextEncoder(
-        name, role="the model that finds cmelt's negatives (negative_model)", alternative="'words' needs no download"
-    ).eval()
+    role = "the model that finds cmelt's negatives (negative_model)"
+    if gives_vectors_only(name):
+        vectors = PackagedVectors(name, role)
+        return lambda texts: F.normalize(vectors(texts).pooled, dim=-1)
+    encoder = HubTextEncoder(name, role=role, alternative="'words' needs no download").eval()
 
     def embed(texts: Sequence[str]) -> Tensor:
         _, states, mask = encoder(texts)

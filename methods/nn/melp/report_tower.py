@@ -88,7 +88,7 @@ class SmallReportTower(SmallTextEncoder):
 
 
 def build_report_tower(text_model: str | None, frozen: int) -> HubReportTower | SmallReportTower | None:
-    """Build what `text_model` names: a hub id or path of a BERT, ``"small"`` or ``"tiny"``, or None (``"none"``)."""
+    """Build what it names: hub id, path or package of a BERT, ``"small"``, ``"tiny"`` or None (``"none"``)."""
     if text_model in (None, "none"):
         return None
     return SmallReportTower(text_model) if text_model in SIZES else HubReportTower(text_model, frozen)
