@@ -235,3 +235,20 @@ def small_gpt2(tmp_path):
     config = GPT2Config(vocab_size=size, n_positions=260, n_embd=32, n_layer=1, n_head=2, eos_token_id=end)
     GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def made_up_packages(tmp_path_factory):
+    """A folder of packages with one made-up package, tiny-text, that holds a language model."""
+    from tests.packaged_models import write_package
+
+    site = tmp_path_factory.mktemp("site-packages")
+    write_package(site)
+    return site
+
+
+@pytest.fixture
+def tiny_text(made_up_packages, monkeypatch):
+    """The option that names the made-up package, which is installed for one test."""
+    monkeypatch.syspath_prepend(str(made_up_packages))
+    return "package:tiny-text"

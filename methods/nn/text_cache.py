@@ -16,6 +16,9 @@ class TextCache:
 
     A pooled vector of MedCPT takes 3 kB and its tokens about 100 kB per text, so methods that need no tokens store
     none. The cache is valid only while the encoder neither trains nor uses dropout; `clear` it when its weights change.
+
+    On a CPU each text is read alone. Beside others its last bits would depend on these, and a resumed training, whose
+    cache is empty, reads a text beside others than an undisturbed one did.
     """
 
     def __init__(self, tokens: bool, pad_to: int | None = None) -> None:
@@ -35,8 +38,9 @@ class TextCache:
     def encode(self, encoder: TextEncoder, texts: Sequence[str]) -> TextOutput:
         """Return the same as ``encoder(texts, pad_to)``; without `tokens` its tokens and mask are empty."""
         new_texts = [text for text in dict.fromkeys(texts) if text not in self._pooled]
-        if new_texts:
-            self._add(encoder, new_texts)
+        together = encoder.device.type != "cpu" or not encoder.words  # vectors of a package depend on no neighbour
+        for group in [new_texts] if together and new_texts else [[text] for text in new_texts]:
+            self._add(encoder, group)
         device = encoder.device
         pooled = torch.stack([self._pooled[text] for text in texts]).to(device)
         if not self.tokens:
