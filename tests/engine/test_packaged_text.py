@@ -1,17 +1,14 @@
 """Pre-training with a text model from a package: read once, resumed to the same bits, named on card and record."""
 
 import pytest
-import torch
 
 from benchmark.configuration import distinct
 from benchmark.engine import pretraining
 from benchmark.engine.events import discard_event
-from benchmark.engine.outcome import _provenance as record_provenance
 from benchmark.engine.pretraining import pretrain
 from benchmark.planning.blocks import recipe
 from benchmark.planning.pretrained import WEIGHTS
 from benchmark.registry import METHODS
-from methods.nn.text import HubTextEncoder
 
 SIZES = {"width": 8, "rate": 100.0, "embed_dim": 16}
 FROZEN = {"text_dropout_in_train": False, "cache_text": True}
