@@ -51,8 +51,10 @@ class TextCache:
         return TextOutput(pooled, states, masks)
 
     def _add(self, encoder: TextEncoder, texts: list[str]) -> None:
-        # tensors made in inference mode could not be used in a later training step
-        with torch.inference_mode(False), torch.no_grad():
+        # tensors made in inference mode could not be used in a later training step; and a text that training in bf16
+        # and zero-shot share must not depend on which of them came first
+        whole = torch.autocast(encoder.device.type, enabled=False)
+        with torch.inference_mode(False), torch.no_grad(), whole:
             output = encoder(texts, self.pad_to)
         for i, text in enumerate(texts):
             self._pooled[text] = output.pooled[i].cpu().clone()
