@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -51,7 +50,7 @@ from methods.nn.gather import gather
 from methods.nn.lead_masking import mask_leads
 from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import MaskedWordHead
-from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder, in_package
+from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder
 from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
@@ -94,10 +93,10 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     evenly or by ``"frequency"`` in the corpus (`negative_draw`). Similarity is that of the embedding of
     `negative_model`: a hub id or path, ``"package:NAME"``, ``"hashed"``, ``"words"`` (hashed without signs), or None
     (flan-t5-small for a text model of the hub, the text model as published for one in a folder or package, else
-    hashed). `mem_target` is the recording
-    before (``clean``) or after lead masking (``masked``); None is clean unless `released`. `ets_bias` is added to the
-    logits of the sigmoid loss: SigLIP's bias, but fixed. Officially there is none, and the first steps make all pairs
-    dissimilar. `released` trains as the released code does, see ``docs/methods-cmelt.md``.
+    hashed). `mem_target` is the recording before (``clean``) or after lead masking (``masked``); None is clean unless
+    `released`. `ets_bias` is added to the logits of the sigmoid loss: SigLIP's bias, but fixed. Officially there is
+    none, and the first steps make all pairs dissimilar. `released` trains as the released code does, see
+    ``docs/methods-cmelt.md``.
 
     `length_groups` has no effect any more, since texts of similar length are always read together; suites that set it
     stay valid. `features` selects the input of a probe: ``pooled`` (official), ``projected`` (before its tanh), the
@@ -388,8 +387,7 @@ def _default_negative_model(encoder: TextEncoder | None) -> str:
     """Return the model that embeds reports for N3S; beside one in a folder or package, none of the hub."""
     if not isinstance(encoder, HubTextEncoder):
         return "hashed"
-    name = encoder.name_or_path
-    return name if in_package(name) or Path(name).is_dir() else "google/flan-t5-small"
+    return encoder.name_or_path if encoder.at_hand else "google/flan-t5-small"
 
 
 def _global_mean(losses: Tensor) -> Tensor:

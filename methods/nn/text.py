@@ -7,6 +7,7 @@ two-layer transformer with its own tokeniser, both learned from the corpus.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +15,8 @@ from torch import Tensor, nn
 
 from benchmark.weights.language_models import TextModelMissing as TextModelMissing  # what `HubTextEncoder` raises
 from benchmark.weights.language_models import load_language_model, refuse_missing
-from benchmark.weights.packages import find_package
+from benchmark.weights.packages import find_package, in_package
 from benchmark.weights.packages import gives_vectors_only as gives_vectors_only
-from benchmark.weights.packages import in_package as in_package
 from methods.nn.attention import attend
 from methods.nn.sentence_pooling import SentencePooling, read_pooling
 from methods.nn.text_encoder import TextEncoder as TextEncoder
@@ -66,6 +66,7 @@ class HubTextEncoder(TextEncoder):
     ) -> None:
         super().__init__()
         self.name_or_path = name_or_path
+        self.at_hand: bool = in_package(name_or_path) or Path(name_or_path).is_dir()  # nothing of it is downloaded
         model, self.tokeniser = _load(name_or_path, role, alternative)
         self.pooling = _pooling(name_or_path, role)
         if self.pooling is not None:
