@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import shlex
 import sys
 import traceback
@@ -103,6 +102,8 @@ class Parser(argparse.ArgumentParser):
         return options, unknown
 
     def _nearest(self, word: str) -> str:
+        import difflib
+
         near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, n=1)
         return f" (did you mean {near[0]!r}?)" if near and word.startswith("--") else ""
 

@@ -9,7 +9,6 @@ import errno
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,4 +169,5 @@ def _of_system(error: OSError) -> tuple[int, str | None]:
 
 
 def _temporary_folder() -> str:
-    return tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp"
+    tempfile = sys.modules.get("tempfile")  # it may name another folder only where it was imported
+    return getattr(tempfile, "tempdir", None) or os.environ.get("TMPDIR") or "/tmp"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 COMPLETE, USAGE, SOME_FAILED, INCOMPLETE, MISSING = 0, 2, 3, 4, 5
@@ -66,6 +65,8 @@ def brief(value: object) -> str:
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return ``" (did you mean 'merl'?)"``, or the list of known names when nothing is near."""
     choices = sorted(choices)
+    import difflib  # takes a while, for an error that ends the command
+
     near = difflib.get_close_matches(name, choices, n=1)
     if near:
         return f" (did you mean {near[0]!r}?)"

@@ -9,15 +9,17 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
+from benchmark.lazy_imports import entry_points
 from benchmark.names import check_name
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from benchmark.api import Dataset, Method, Task
 
 T = TypeVar("T")
@@ -69,8 +71,9 @@ class Registry(Generic[T]):
 
     def conflicts(self) -> list[str]:
         """Return a sentence for each plug-in whose name is taken; nothing is imported."""
-        problems, first = [], dict[str, EntryPoint]()
-        for point in entry_points(group=self.group):
+        problems: list[str] = []
+        first: dict[str, EntryPoint] = {}
+        for point in entry_points(self.group):
             who = f"the {self.kind} {point.name!r} of {_distribution(point)}"
             if point.name in self._files():
                 problems.append(f"{who} is hidden by the built-in one; its author must rename it")
@@ -100,7 +103,7 @@ class Registry(Generic[T]):
         return sorted({path.stem for path in files if not path.stem.startswith("_")})
 
     def _plugins(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+        return {point.name: point for point in entry_points(self.group)}
 
     def _load_file(self, name: str) -> type[T]:
         module = f"{self.package}.{name}"
