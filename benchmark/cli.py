@@ -23,6 +23,7 @@ from benchmark.commands import (
     probing,
     reports,
     running,
+    tuning,
 )
 from benchmark.commands.options import add_verbose
 from benchmark.disk import disk_error
@@ -35,6 +36,7 @@ GROUPS = (
     data,
     pretraining,
     running,
+    tuning,
     discarding,
     cluster,
     probing,

@@ -66,6 +66,11 @@ class Home:
         return self.root / "decoders"
 
     @property
+    def tuning(self) -> Path:
+        """Return the folder of trials: ``SUITE/DIGEST/trial-000.json``, and the weights of those at work."""
+        return self.root / "tuning"
+
+    @property
     def slurm(self) -> Path:
         return self.root / "slurm"
 
@@ -77,7 +82,7 @@ class Home:
     def folders(self) -> tuple[Path, ...]:
         """Return the home and all of its parts, existing or not."""
         names = (self.data, self.features, self.pretrained, self.records, self.subsets, self.fingerprints)
-        working = (self.scratch, self.locks, self.decoders, self.slurm, self.leaderboards)
+        working = (self.scratch, self.locks, self.decoders, self.tuning, self.slurm, self.leaderboards)
         return (self.root, *names, *working)
 
 

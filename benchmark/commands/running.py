@@ -25,6 +25,7 @@ from benchmark.commands.options import (
     reporter_of,
 )
 from benchmark.commands.probing import explain_cell
+from benchmark.commands.tuning import refuse_untuned, tuning_json, tuning_lines
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, did_you_mean, raise_all
 from benchmark.lazy_imports import executor_plugins
 from benchmark.names import one_line
@@ -89,7 +90,7 @@ def plan(options: argparse.Namespace) -> int:
             state: [{"key": cell.spec.key, "cell": cell.title, "leak": gate.verdict(cell).to_json()} for cell in cells]
             for state, cells in states.items()
         }
-        print_json(overview | {"skipped": [vars(skip) for skip in plan.skips]})
+        print_json(overview | {"skipped": [vars(skip) for skip in plan.skips]} | tuning_json(options, home))
         return COMPLETE
     print(_counts(standings))
     for group in group_cells(standings.to_run):
@@ -101,6 +102,8 @@ def plan(options: argparse.Namespace) -> int:
             print(f"  contamination: {line}")
     for skip in plan.skips:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
+    for line in tuning_lines(options, home):
+        print(f"  tuning: {line}")
     return COMPLETE
 
 
@@ -142,6 +145,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.records.store import Store
 
     home, plan = home_of(options), plan_of(options)
+    refuse_untuned(plan)
     _check_rows(plan, options.again)
     runner = _executor(options, plan)
     refuse_launcher(options.executor)
@@ -286,19 +290,24 @@ def _print_failures(standings: Standings, records: Path, most: int = 10) -> None
 
 
 def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> None:
-    """Prepare every dataset that cells or pre-training need; report all missing ones in one error."""
+    """Prepare every dataset that cells or pre-training need."""
+    from benchmark.records.spec import datasets_of, datasets_of_recipe
+
+    places: list[tuple[str, dict[str, Any]]] = []
+    for cell in plan.cells:
+        places += datasets_of(cell.spec)
+        if cell.spec.pretraining:
+            places += datasets_of_recipe(cell.spec.pretraining)
+    prepare_datasets(places, home, root, on_event)
+
+
+def prepare_datasets(places: list[tuple[str, dict[str, Any]]], home: Home, root: Path | None, on_event: Any) -> None:
+    """Prepare datasets, each by name and options; report all missing ones in one error."""
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
     from benchmark.errors import DiskError, MissingError
-    from benchmark.records.spec import datasets_of, datasets_of_recipe
 
-    datasets: dict[str, tuple[str, dict[str, Any]]] = {}
-    for cell in plan.cells:
-        spec = cell.spec
-        places = datasets_of(spec)
-        if spec.pretraining:
-            places += datasets_of_recipe(spec.pretraining)
-        datasets |= {json.dumps(entry, sort_keys=True): entry for entry in places}
+    datasets = {json.dumps(entry, sort_keys=True): entry for entry in places}
     problems = []
     for name, config in datasets.values():
 

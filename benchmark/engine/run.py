@@ -67,7 +67,7 @@ class _GroupRun:
             self.data.data(first.dataset, first.dataset_config)
             self.handle = self._method_handle()
         except BaseException as error:
-            _raise_if_stopping(error, self.home)
+            raise_if_stopping(error, self.home)
             for cell in self.group.cells:
                 self.outcomes[self._store_failure(cell, error, 0.0)] += 1
             return self.outcomes
@@ -130,7 +130,7 @@ class _GroupRun:
             arrays = {**predictions.arrays, **scores.per_recording}
             aside = self.store.write(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
         except BaseException as error:
-            _raise_if_stopping(error, self.home)
+            raise_if_stopping(error, self.home)
             return self._store_failure(cell, error, time.monotonic() - start)
         shutil.rmtree(scratch, ignore_errors=True)
         self._tell_aside(cell, aside)
@@ -202,7 +202,7 @@ class _GroupRun:
             self.on_event(Event("note", f"{cell.title}: a record that could not be used was moved to {aside}"))
 
 
-def _raise_if_stopping(error: BaseException, home: Home) -> None:
+def raise_if_stopping(error: BaseException, home: Home) -> None:
     """Raise errors that end the whole run; all others, even `SystemExit` of a plug-in, fail a cell alone."""
     if (ending := ends_run(error, home)) is not None:
         raise ending from error

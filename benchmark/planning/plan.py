@@ -6,7 +6,7 @@ import functools
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from benchmark.api import Dataset, Method, Task
@@ -27,10 +27,12 @@ from benchmark.planning.blocks import (
     source_of,
     training_of,
 )
+from benchmark.planning.choices import with_choices
 from benchmark.planning.members import members
 from benchmark.planning.pretrained import weights_folder
 from benchmark.planning.skips import ALL_TASKS, Skip, SkipReasons, skip_reasons, skips, unmet_label_sets
 from benchmark.planning.suites import MethodBlock, Suite, TaskBlock
+from benchmark.planning.tuning import tuning_errors
 from benchmark.planning.weights import absence, locate
 from benchmark.records.spec import RunSpec
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -110,6 +112,7 @@ class Plan:
     tasks: Mapping[str, TaskFacts]
     arguments: tuple[str, ...] = ()  # the suite as the user gave it: its name or path, and ``--set`` options
     part: tuple[str, ...] = ()  # ``--methods`` and ``--tasks`` as given, where they leave out a part of the suite
+    untuned: Mapping[str, str] = field(default_factory=dict)  # why tuned rows of the part have no cell, by row
 
     @property
     def limit(self) -> int | None:
@@ -150,13 +153,16 @@ def make_plan(
     arguments: Collection[str] = (),
 ) -> Plan:
     """Lay out the grid. Every mistake in the suite's names and options is reported at once."""
+    errors_of_tuning = tuning_errors(suite, methods)
+    original, choices = suite, with_choices(suite, arguments)
+    suite = choices.suite
     rivals = [*suite.methods, *_floors(suite)]
     _check_choice("methods", methods, [method.row for method in rivals])
     task_names = [task.name for task in suite.tasks]
     _check_choice("tasks", tasks, task_names)
     cells: dict[str, Cell] = {}
     skip_list: list[Skip] = []
-    errors = block_errors(suite, methods, tasks)
+    errors = [*block_errors(suite, methods, tasks), *errors_of_tuning]
     problems = list(dict.fromkeys(map(str, errors)))
     missing = any(isinstance(error, MissingError) for error in errors)
     per_task = [_Questions(task) for task in suite.tasks]
@@ -164,6 +170,9 @@ def make_plan(
         skip_list += unmet_label_sets(suite, task) if not tasks or task.name in tasks else []
     for method in rivals:
         if methods and method.row not in methods:
+            continue
+        if reason := choices.reason_of(method.row):
+            skip_list.append(Skip(method.row, ALL_TASKS, reason))
             continue
         try:
             find_method(method.name, method.python)
@@ -190,7 +199,10 @@ def make_plan(
     raise_all(problems, f"the suite {suite.name} cannot be planned:", MissingError if missing else UsageError)
     facts = {name: TaskFacts.of(TASKS.get(name)) for name in dict.fromkeys(cell.spec.task for cell in cells.values())}
     part = chosen_part(methods, [method.row for method in rivals], tasks, task_names)
-    return Plan(suite, tuple(cells.values()), tuple(dict.fromkeys(skip_list)), facts, tuple(arguments), part)
+    untuned = {row: reason for row, reason in choices.untuned.items() if not methods or row in methods}
+    return Plan(
+        original, tuple(cells.values()), tuple(dict.fromkeys(skip_list)), facts, tuple(arguments), part, untuned
+    )
 
 
 def _floors(suite: Suite) -> list[MethodBlock]:

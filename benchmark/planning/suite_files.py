@@ -9,10 +9,12 @@ from benchmark.errors import UsageError, brief, did_you_mean
 from benchmark.paths import is_file
 from benchmark.toml_values import read_toml
 
+CHOICES = ".choice.toml"  # the end of a file beside a suite: what `ecgarena tune` chose for its rows
+
 
 def suite_names() -> list[str]:
     """Return the names of the built-in suites."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return sorted(path.stem for path in _folder().glob("*.toml") if not path.name.endswith(CHOICES))
 
 
 def suite_path(name: str) -> Path:

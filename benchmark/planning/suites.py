@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from benchmark.errors import brief, did_you_mean, raise_all
 from benchmark.names import name_problem, one_line
+from benchmark.planning.choice_files import attach_choices
 from benchmark.planning.suite_files import suite_path
 from benchmark.toml_values import read_toml, value_problems
 
@@ -38,10 +39,34 @@ class TaskBlock(Block):
     signal: list[dict[str, Any]] = Field(default=[{}], min_length=1)
 
 
+class TuneBlock(Block):
+    """Terms that all tuned rows of a suite share (see `planning.tuning`): the same budget, sampler and judge for each.
+
+    A trial trains for the first of `rungs`. One in `reduction` of the trials trains anew for the next, and so on.
+    """
+
+    trials: int = Field(ge=1)
+    rungs: list[int] = Field(min_length=1)  # lengths of a training, in ascending order
+    unit: Literal["steps", "recordings"] = "steps"  # of `rungs`; recordings make large and small batches cost the same
+    reduction: int = Field(default=3, ge=2)
+    sampler: Literal["tpe", "random"] = "tpe"
+    batch: int = Field(default=4, ge=1)  # trials that the sampler draws before it sees their scores
+    seed: int = Field(default=0, ge=0)
+    choose: Literal["val_labels", "val_loss", "val_retrieval"]
+    label_sets: list[str] | None = None  # "ptbxl/super", ... for val_labels; default: all of the suite
+
+
+class RowTuneBlock(Block):
+    """The search space of a tuned row: ``pretrain.OPTION`` or ``config.OPTION`` -> a range or a list of values."""
+
+    space: dict[str, Any] = Field(min_length=1)
+
+
 class MethodBlock(Block):
     """One row of the leaderboard. `weights` names a checkpoint (see `planning.weights`), `pretrain` makes one.
 
-    `python` is the interpreter of another environment, in which the method runs (see `benchmark.external`).
+    `python` is the interpreter of another environment, in which the method runs (see `benchmark.external`). A row with
+    `tune` takes its values from the suite's file of choices, which `load_suite` puts into `choice`.
     """
 
     name: str
@@ -53,6 +78,9 @@ class MethodBlock(Block):
     pretrain: dict[str, Any] | None = None  # dataset, and options of benchmark.planning.training_config
     python: str | None = None
     training: dict[str, Any] | None = None  # for methods trained end to end on the labelled subset
+    tune: RowTuneBlock | None = None
+    choice: dict[str, Any] | None = None  # an entry of the file of choices; never part of a suite's own file
+    recipe: Literal["as published"] | None = None  # what tables say of the row, where its paper's recipe is followed
 
     @field_validator("label")
     @classmethod
@@ -78,6 +106,7 @@ class Suite(Block):
     datasets: list[DatasetBlock] = Field(min_length=1)
     tasks: list[TaskBlock] = Field(min_length=1)
     methods: list[MethodBlock] = Field(min_length=1)
+    tune: TuneBlock | None = None
 
     @field_validator("name")
     @classmethod
@@ -96,6 +125,7 @@ def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
     raw = read_toml(path)
     problems = [problem for key, value in (overrides or {}).items() for problem in _assign(raw, key, value)]
     problems += value_problems(raw)
+    problems += attach_choices(raw, path)
     try:
         suite = Suite.model_validate(raw)
         problems += _repeated(suite)
@@ -150,7 +180,12 @@ def _explain(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         key = str(fault["loc"][-1])
-        blocks: dict[str, type[Block]] = {"datasets": DatasetBlock, "tasks": TaskBlock, "methods": MethodBlock}
+        blocks: dict[str, type[Block]] = {
+            "datasets": DatasetBlock,
+            "tasks": TaskBlock,
+            "methods": MethodBlock,
+            "tune": TuneBlock,
+        }
         block = blocks.get(str(fault["loc"][0]), Suite)
         return f"{where} is no key{did_you_mean(key, block.model_fields)}"
     if fault["type"] == "missing":

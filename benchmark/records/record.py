@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -85,10 +86,14 @@ _decode = msgspec.json.Decoder(RunRecord).decode
 
 
 def record_text(record: RunRecord) -> bytes:
+    return signed_text(record.to_json())
+
+
+def signed_text(fields: Mapping[str, Any]) -> bytes:
     """Return JSON with a line per field, for short diffs, and the digest of these lines as the last one."""
     lines = (
         f"{json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)}"
-        for name, value in sorted(record.to_json().items())
+        for name, value in sorted(fields.items())
     )
     body = ("{\n" + ",\n".join(lines)).encode("utf-8", "replace")  # a message may hold half a character
     return body + _DIGEST + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'

@@ -1,0 +1,203 @@
+"""``tune``: equal tuning of a suite's rows, and the file of choices that `run` is pinned to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import configuration
+from benchmark.commands.options import (
+    add_device,
+    add_home,
+    add_json,
+    add_quiet,
+    add_set,
+    device_of,
+    home_of,
+    print_json,
+    remove_leftovers_of_kills,
+    reporter_of,
+)
+from benchmark.commands.trial_tables import cost_line, row_json, row_lines
+from benchmark.errors import COMPLETE, SOME_FAILED, UsageError, did_you_mean, raise_all
+from benchmark.paths import HOME_VARIABLE, Home
+
+if TYPE_CHECKING:
+    from benchmark.engine.tuning import Search
+    from benchmark.planning.plan import Plan
+    from benchmark.planning.suites import Suite
+    from benchmark.planning.tuning import RowTuning
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = commands.add_parser("tune", help="choose the options of a suite's rows, with the same budget for each")
+    sub.add_argument("suite", help="name of a suite, or path of a .toml file")
+    sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
+    add_set(sub, "change the suite, as in tune.trials=4")
+    sub.add_argument("--workers", type=int, default=1, help="processes that share the trainings (default: 1)")
+    sub.add_argument("--retry-failed", action="store_true", help="run trials again that failed in an earlier call")
+    sub.add_argument(
+        "--again", nargs="+", default=[], metavar="ROW", help="tune these rows anew; their trials are set aside"
+    )
+    sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGARENA_DATA)")
+    sub.add_argument("--dry-run", action="store_true", help="print where the trials stand and run nothing")
+    add_device(sub)
+    add_home(sub)
+    add_json(sub)
+    add_quiet(sub)
+    sub.set_defaults(function=tune)
+
+
+def tune(options: argparse.Namespace) -> int:
+    """Run the trials that are missing, write the choices, and print both."""
+    from benchmark.engine import tuning as engine
+    from benchmark.engine.preemption import stopping_on_signals
+    from benchmark.planning.choice_files import choice_path
+    from benchmark.planning.suite_files import suite_path
+
+    suite, rows = _tunings(options)
+    home, path = home_of(options), choice_path(suite_path(options.suite))
+    if options.dry_run:
+        return _report([engine.look(row, home) for row in rows], options, None)
+    if options.workers < 1:
+        raise UsageError(f"--workers is {options.workers}, it must be at least 1")
+    _refuse_to_replace(rows, options, path)
+    _begin(suite, rows, options, home)
+    searches: dict[str, Search] = {}
+
+    def finish(search: Search) -> None:
+        searches[search.tuning.row] = search
+        entry = engine.choice_of(search)
+        if entry is not None:
+            engine.keep_choice(entry, path, suite.name, home)
+
+    with stopping_on_signals(), _helpers(options, home), reporter_of(options) as on_event:
+        engine.tune(rows, home, device_of(options), on_event, finish)
+    return _report([searches[row.row] for row in rows], options, path)
+
+
+def _tunings(options: argparse.Namespace) -> tuple[Suite, list[RowTuning]]:
+    from benchmark.planning.suites import load_suite
+    from benchmark.planning.tuning import tunings
+
+    suite = load_suite(options.suite, configuration.parse_assignments(options.assignments))
+    rows = tunings(suite, options.methods)
+    if not rows:
+        raise UsageError(f"the suite {suite.name} has no row with a 'tune' table (docs/tuning.md shows one)")
+    names = [row.row for row in rows]
+    raise_all(
+        [f"no row {row!r} in this call{did_you_mean(row, names)}" for row in options.again if row not in names],
+        "--again:",
+    )
+    return suite, rows
+
+
+def _refuse_to_replace(rows: list[RowTuning], options: argparse.Namespace, path: Path) -> None:
+    """Refuse to replace choices of the suite as it stands by those of a suite that ``--set`` changed."""
+    if not options.assignments:
+        return
+    others = [row.row for row in rows if row.block.choice and row.block.choice["tuning"] != row.digest]
+    problems = [f"{row}: {path.name} has its choice by another search" for row in others]
+    raise_all(problems, "--set would replace choices; copy the suite to a file of another name and tune that:")
+
+
+def _begin(suite: Suite, rows: list[RowTuning], options: argparse.Namespace, home: Home) -> None:
+    """Prepare the data, and set aside what is to be run anew."""
+    from benchmark.commands.running import prepare_datasets
+    from benchmark.engine import tuning as engine
+    from benchmark.engine.events import Event
+
+    with reporter_of(options) as on_event:
+        remove_leftovers_of_kills(home, on_event)
+        prepare_datasets([place for row in rows for place in row.datasets], home, options.root, on_event)
+        for row in rows:
+            search, count = engine.look(row, home), 0
+            if row.row in options.again:
+                count = engine.set_all_aside(search, home)
+            elif options.retry_failed:
+                count = engine.set_failures_aside(search, home)
+            if count:
+                on_event(Event("note", f"{row.row}: {count} trials set aside, to be run anew"))
+
+
+@contextmanager
+def _helpers(options: argparse.Namespace, home: Home) -> Iterator[None]:
+    """Let more processes with the same command share the trainings; they end with this one."""
+    if options.workers == 1:
+        yield
+        return
+    from benchmark.engine.run import limit_threads
+    from benchmark.records import provenance
+
+    threads = max(1, (os.cpu_count() or 1) // options.workers)
+    limit_threads(threads)
+    provenance.export_code()
+    environment = {**os.environ, HOME_VARIABLE: str(home.root), "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "benchmark", "tune", options.suite, "--quiet"]
+    command += ["--methods", *options.methods] if options.methods else []
+    command += [word for pair in options.assignments for word in ("--set", pair)]
+    command += ["--device", options.device] if options.device else []
+    helpers = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(options.workers - 1)
+    ]
+    try:
+        yield
+    finally:
+        for helper in helpers:
+            helper.terminate()
+        for helper in helpers:
+            helper.wait()
+
+
+def refuse_untuned(plan: Plan) -> None:
+    """Refuse to run tuned rows whose values are not chosen yet, or were chosen in another search."""
+    from benchmark.errors import MissingError
+
+    raise_all([f"{row}: {why}" for row, why in plan.untuned.items()], "rows without their values:", MissingError)
+
+
+def tuning_lines(options: argparse.Namespace, home: Home) -> list[str]:
+    """Return a line on the tuning of each tuned row for `plan`: what it costs, and how far it is."""
+    return [f"{search.tuning.row}: {cost_line(search)}" for search in _searches(options, home)]
+
+
+def tuning_json(options: argparse.Namespace, home: Home) -> dict[str, Any]:
+    """Return the same for scripts; {} where no row is tuned."""
+    searches = [row_json(search, None) for search in _searches(options, home)]
+    keys = ("row", "tuning", "measure", "budget")
+    return {"tuning": [{key: search[key] for key in keys} for search in searches]} if searches else {}
+
+
+def _searches(options: argparse.Namespace, home: Home) -> list[Search]:
+    from benchmark.planning.suites import load_suite
+    from benchmark.planning.tuning import tunings
+
+    suite = load_suite(options.suite, configuration.parse_assignments(options.assignments))
+    rows = [row for row in tunings(suite) if not options.methods or row.row in options.methods]
+    if not rows:
+        return []
+    from benchmark.engine.tuning import look
+
+    return [look(row, home) for row in rows]
+
+
+def _report(searches: list[Search], options: argparse.Namespace, path: Path | None) -> int:
+    """Print the trials of each row and what was chosen; return the exit code."""
+    from benchmark.engine.tuning import choice_of
+
+    choices = [choice_of(search) if search.progress.finished else None for search in searches]
+    if options.json:
+        print_json([row_json(search, choice) for search, choice in zip(searches, choices, strict=True)])
+    else:
+        for search, choice in zip(searches, choices, strict=True):
+            print("\n".join(row_lines(search, choice)))
+        if path is not None and any(choices):
+            print(f"written: {path}")
+    failed = path is not None and any(choice is None for choice in choices)
+    return SOME_FAILED if failed else COMPLETE

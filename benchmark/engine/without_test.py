@@ -1,0 +1,51 @@
+"""A prepared dataset without its test split: what chooses among trials gets this and nothing else.
+
+No label, report or id of the test split can be had from it, and reading a test recording is an error. So test data
+cannot reach a choice, whatever the code that scores trials does.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.data.store.prepared import LabelSet, PreparedDataset
+from benchmark.errors import TestSetLockedError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXTS = ("record_id", "patient_id", "report", "sex")  # columns of the table that say something about a recording
+
+
+class WithoutTest(PreparedDataset):
+    """The training and validation splits of a prepared dataset, under the same row numbers."""
+
+    def __init__(self, data: PreparedDataset) -> None:
+        super().__init__(data.path)
+        self.digest = data.digest
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        """Table of recordings; of those of the test split it has no more than their place in the file."""
+        table = super().table.copy()
+        table.loc[table["split"] == "test", list(TEXTS)] = ""
+        table.loc[table["split"] == "test", "age"] = np.nan
+        return table
+
+    @functools.cached_property
+    def _is_test(self) -> np.ndarray:
+        return np.asarray(self.splits == "test", bool)
+
+    def label_set(self, name: str) -> LabelSet:
+        """Return the recordings of a label set that lie in train or val."""
+        whole = super().label_set(name)
+        outside = ~self._is_test[whole.rows]
+        return LabelSet(whole.classes, whole.rows[outside], whole.matrix[outside])
+
+    def _digital(self, rows: np.ndarray) -> np.ndarray:
+        if self._is_test[np.asarray(rows, np.intp)].any():
+            raise TestSetLockedError("tuning asked for a recording of the test split; it may read train and val alone")
+        return super()._digital(rows)
