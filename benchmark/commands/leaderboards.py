@@ -136,6 +136,7 @@ def collect(options: argparse.Namespace) -> int:
     for name in {cell.weights_folder for cell in standings.finished_cells if cell.weights_folder}:
         # the card and the loss curve of the weights, not the weights
         _copy(home.pretrained / name, Home(options.out).pretrained / name, (CARD, HISTORY, CURVES))
+    collect_trials(plan, home, options.out)
     write_plan(plan, options.out)
     print(f"{len(standings.finished_cells)} of {len(plan.cells)} records in {options.out}")
     return exit_code_of(standings, plan, options)
@@ -151,6 +152,16 @@ def _check_room(plan: Plan, folder: Path) -> None:
             f"{folder} holds records of more than {' '.join(plan.part)}, and their plan: collect the whole suite "
             "there, or this part in another folder"
         )
+
+
+def collect_trials(plan: Plan, home: Home, out: Path) -> None:
+    """Copy the records of the trials by which the plan's tuned rows were chosen."""
+    rows = {cell.row for cell in plan.cells} | {skip.row for skip in plan.skips}
+    for block in plan.suite.methods:
+        if block.choice is not None and block.row in rows and block.row not in plan.untuned:
+            part = Path(plan.suite.name) / block.choice["tuning"]
+            names = tuple(path.name for path in (home.tuning / part).glob("trial-*.json"))
+            _copy(home.tuning / part, Home(out).tuning / part, names)
 
 
 def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:

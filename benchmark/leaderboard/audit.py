@@ -38,6 +38,7 @@ def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
 def _not_finished(plan: Plan, standings: Standings) -> Iterator[str]:
     """Return a sentence per state and reason of the cells that are not done."""
     command = plan.command("run", *plan.part)
+    yield from (f"{row} has no cells: {why}" for row, why in plan.untuned.items())
     states = [state for state in dict.fromkeys(standing.state for standing in standings.all) if state != DONE]
     remedy = {OUTDATED: f"{command} --again ROW", FAILED: f"{command} --retry-failed"}
     for state in states:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from benchmark.inert import csv_text
 from benchmark.leaderboard.ranking import Ranking
+from benchmark.leaderboard.recipes import COLUMNS as RECIPE_COLUMNS
+from benchmark.leaderboard.recipes import recipe_cells
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.metrics.spread import Spread
@@ -17,6 +19,9 @@ COLUMNS = (
 
 
 def spreadsheet(board: Leaderboard) -> str:
+    """Return the text of the file; how options were chosen has columns where the suite says so."""
+    recipes = recipe_cells(board.plan.suite)
+    columns = (*COLUMNS, *RECIPE_COLUMNS) if recipes else COLUMNS
     lines = []
     for table in board.tables:
         for column in table.columns:
@@ -26,8 +31,8 @@ def spreadsheet(board: Leaderboard) -> str:
                 entry = table.body.get((row, column))
                 if entry is not None:
                     mark = "+".join(name for rows, name in marks if row in rows)
-                    lines.append(_line(entry, mark, ranking, row))
-    return csv_text(COLUMNS, ([line[name] for name in COLUMNS] for line in lines))
+                    lines.append({**_line(entry, mark, ranking, row), **recipes.get(row, {})})
+    return csv_text(columns, ([line.get(name, "") for name in columns] for line in lines))
 
 
 def _line(entry: Entry, mark: str, ranking: Ranking, row: str) -> dict[str, object]:

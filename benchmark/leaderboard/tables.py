@@ -17,6 +17,7 @@ from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
 from benchmark.leaderboard.ranking import Ranking, rank
+from benchmark.leaderboard.recipes import recipe_notes
 from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
 from benchmark.metrics.paired import POWER
 from benchmark.names import file_name
@@ -205,6 +206,7 @@ class Leaderboard:
         """Return notes on how to read the tables, then those on single rows."""
         lines = [self._how_to_read(), *self._marks()]
         lines += fixed_fields(self.entries)
+        lines += recipe_notes(self.plan.suite, self._rows)
         lines += self._trained_once()
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
@@ -219,6 +221,11 @@ class Leaderboard:
         }
         analysis = sensitivity_notes(self.entries) + chance_notes(self.entries)
         return [*lines, *contamination_notes(self.entries), *sorted(notes), *analysis]
+
+    @property
+    def _rows(self) -> set[str]:
+        """Return the rows of the plan, those that are skipped among them."""
+        return {entry.row for entry in self.entries} | {skip.row for skip in self.plan.skips}
 
     def _how_to_read(self) -> str:
         slash = "; behind a slash that over trainings" if self._several_trainings else ""

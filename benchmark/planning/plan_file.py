@@ -30,6 +30,7 @@ def write_plan(plan: Plan, folder: Path) -> None:
         "tasks": {name: _task_table(facts) for name, facts in plan.tasks.items()},
         "part": plan.part,
         "skipped": [vars(skip) for skip in plan.skips],
+        **({"untuned": dict(plan.untuned)} if plan.untuned else {}),
     }
     lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
     head = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -84,6 +85,7 @@ def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str
         tuple(skip for skip in skip_list if is_wanted(skip.row, skip.task)),
         facts,
         part=(*content.get("part", ()), *chosen_part(methods, rows, tasks, set(facts))),
+        untuned={row: why for row, why in content.get("untuned", {}).items() if not methods or row in methods},
     )
 
 

@@ -78,7 +78,7 @@ def _parameter(name: str, form: Any, method_class: type[Method]) -> Parameter:
     if owner not in (PRETRAIN, CONFIG) or not option:
         raise UsageError(f"{brief(name)} is no parameter: write {PRETRAIN}.lr, or {CONFIG}.OPTION for the method's own")
     cls: Callable[..., Any] = TrainingConfig if owner == PRETRAIN else method_class
-    if owner == PRETRAIN and option in UNSEARCHABLE:
+    if option == "seed" or (owner == PRETRAIN and option in UNSEARCHABLE):
         raise UsageError(f"{name} cannot be searched: {UNSEARCHABLE[option]}")
     if option not in options(cls):
         raise UsageError(f"{name}: there is no such option{did_you_mean(option, options(cls))}")
@@ -145,6 +145,8 @@ def space_problems(block: MethodBlock, method_class: type[Method], table: TuneBl
         return ["it has no 'pretrain' table, and tuning chooses how weights are pre-trained; remove its 'tune'"]
     if not issubclass(method_class, TrainableMethod):
         return ["its method cannot be pre-trained; remove its 'tune'"]
+    if isinstance(block.config.get("seed"), list):
+        return ["config.seed is a list; several trainings of a tuned row are a list in pretrain.seed"]
     try:
         space = parameters(block, method_class)
     except UsageError as error:
