@@ -49,6 +49,8 @@ def row_lines(search: Search, choice: dict[str, Any] | None) -> Iterator[str]:
     tuning = search.tuning
     yield f"{tuning.row}: {cost_line(search)}"
     yield f"  chosen by {tuning.measure}"
+    if tuning.own is None:
+        yield "  the row's own values lie outside of its space, so no trial has them"
     yield from _table(search)
     for number, trial in sorted(search.trials.items()):
         if trial.error:

@@ -65,6 +65,8 @@ def tune(options: argparse.Namespace) -> int:
     home, path = home_of(options), choice_path(suite_path(options.suite))
     if options.dry_run:
         return _report([engine.look(row, home) for row in rows], options, None)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("a launcher started several processes; trials train in one each: use --workers instead")
     if options.workers < 1:
         raise UsageError(f"--workers is {options.workers}, it must be at least 1")
     _refuse_to_replace(rows, options, path)

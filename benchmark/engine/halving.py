@@ -70,7 +70,7 @@ def progress(tuning: RowTuning, trials: Mapping[int, Trial]) -> Progress:
         survivors = entrants if last else _promoted(tuning, trials, entrants, rung + 1)
         for number in entrants:
             is_open = number in survivors and not last
-            state.states[number] = trials[number].state if trials[number].error else "open" if is_open else "pruned"
+            state.states[number] = "failed" if trials[number].error else "open" if is_open else "pruned"
         if last:
             _finish(tuning, trials, entrants, state)
     return state

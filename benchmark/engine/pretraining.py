@@ -118,6 +118,7 @@ def pretrain(
     on_event: EventSink,
     device: str = "cpu",
     checkpoint_every: float = CHECKPOINT_SECONDS,
+    with_curves: bool = True,
 ) -> Pretrained:
     """Return the weights of a recipe, training them first if need be, from the last checkpoint if there is one.
 
@@ -132,7 +133,7 @@ def pretrain(
         card = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
         if card is None:
             shaping = weight_options(method_name, config, recipe)
-            work = _Pretraining(folder, method_name, shaping, recipe, data, selection, on_event, device)
+            work = _Pretraining(folder, method_name, shaping, recipe, data, selection, on_event, device, with_curves)
             card = work.run(checkpoint_every)
     _refuse_other_data(folder, card, data, selection)
     return Pretrained(folder / WEIGHTS, card)
@@ -217,8 +218,10 @@ class _Pretraining:
         selection: list[LabelledPart],
         on_event: EventSink,
         device: str,
+        with_curves: bool,
     ) -> None:
         self.folder, self.name, self.config, self.recipe = folder, name, config, recipe
+        self.with_curves = with_curves
         self.data, self.selection, self.on_event, self.device = data, selection, on_event, device
         self.options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
         method = build_from_key(name, config, device=device, seed=self.options.seed)
@@ -299,7 +302,8 @@ class _Pretraining:
         assert isinstance(self.method, torch.nn.Module)
         self._write_history(progress.history)
         best_epoch = int(progress.best.get("epoch", progress.epoch))
-        self._draw(progress, best_epoch)
+        if self.with_curves:
+            self._draw(progress, best_epoch)
         save_weights(self.method, self.folder / WEIGHTS)
         card = {
             "method": self.name,

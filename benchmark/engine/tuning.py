@@ -192,7 +192,7 @@ class _RowAtWork:
         start = time.monotonic()
         home = TrialHome(self.home.root, self._weights)
         identity = training.method, training.version, training.config, training.recipe
-        pretrained = pretrain(*identity, home, self.on_event, self.device)
+        pretrained = pretrain(*identity, home, self.on_event, self.device, with_curves=False)
         method, version, config, _ = identity
         card = pretrained.card
         handle = MethodHandle(

@@ -45,7 +45,7 @@ def recipe_notes(suite: Suite, rows: Collection[str]) -> list[str]:
 
 def _tuned_note(block: MethodBlock) -> str:
     choice = block.choice or {}
-    values = ", ".join(f"{name.partition('.')[2]} = {value}" for name, value in choice["values"].items())
+    values = ", ".join(f"{name.partition('.')[2]} = {value}" for name, value in sorted(choice["values"].items()))
     own = ", the row's own values" if choice.get("is_own") else ""
     failures = f", {choice['failed']} failed" if choice.get("failed") else ""
     return (
