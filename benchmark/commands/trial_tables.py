@@ -57,6 +57,9 @@ def row_lines(search: Search, choice: dict[str, Any] | None) -> Iterator[str]:
             yield f"  trial {number} failed: {str(trial.error['message']).splitlines()[0]}"
     for number, reason in search.unusable.items():
         yield f"  trial {number} does not count: {reason}"
+    if search.outdated:
+        numbers = ", ".join(map(str, search.outdated))
+        yield f"  other code of the method than is installed made the trials {numbers}; --again makes all anew"
     if choice is not None:
         values = ", ".join(f"{name} = {value}" for name, value in choice["values"].items())
         seconds = sum(trial.seconds for trial in search.trials.values())

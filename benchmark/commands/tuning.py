@@ -25,7 +25,7 @@ from benchmark.commands.options import (
     reporter_of,
 )
 from benchmark.commands.trial_tables import cost_line, row_json, row_lines
-from benchmark.errors import COMPLETE, SOME_FAILED, UsageError, did_you_mean, raise_all
+from benchmark.errors import COMPLETE, SOME_FAILED, DiskError, UsageError, did_you_mean, raise_all
 from benchmark.paths import HOME_VARIABLE, Home
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def tune(options: argparse.Namespace) -> int:
     if options.workers < 1:
         raise UsageError(f"--workers is {options.workers}, it must be at least 1")
     _refuse_to_replace(rows, options, path)
+    _check_folder(path)
     _begin(suite, rows, options, home)
     searches: dict[str, Search] = {}
 
@@ -85,6 +86,7 @@ def tune(options: argparse.Namespace) -> int:
 
 
 def _tunings(options: argparse.Namespace) -> tuple[Suite, list[RowTuning]]:
+    from benchmark.planning.plan import make_plan
     from benchmark.planning.suites import load_suite
     from benchmark.planning.tuning import tunings
 
@@ -93,6 +95,7 @@ def _tunings(options: argparse.Namespace) -> tuple[Suite, list[RowTuning]]:
     if not rows:
         raise UsageError(f"the suite {suite.name} has no row with a 'tune' table (docs/tuning.md shows one)")
     names = [row.row for row in rows]
+    make_plan(suite, names)  # every mistake in these rows, in the tasks and in the datasets is reported now
     raise_all(
         [f"no row {row!r} in this call{did_you_mean(row, names)}" for row in options.again if row not in names],
         "--again:",
@@ -107,6 +110,12 @@ def _refuse_to_replace(rows: list[RowTuning], options: argparse.Namespace, path:
     others = [row.row for row in rows if row.block.choice and row.block.choice["tuning"] != row.digest]
     problems = [f"{row}: {path.name} has its choice by another search" for row in others]
     raise_all(problems, "--set would replace choices; copy the suite to a file of another name and tune that:")
+
+
+def _check_folder(path: Path) -> None:
+    """Raise where the choice could not be written at the end."""
+    if not os.access(path.parent, os.W_OK):
+        raise DiskError(f"{path.name} belongs beside the suite, and {path.parent} cannot be written to: copy the suite")
 
 
 def _begin(suite: Suite, rows: list[RowTuning], options: argparse.Namespace, home: Home) -> None:

@@ -27,17 +27,20 @@ from benchmark.engine.outcome import error_of
 from benchmark.engine.precision import training_precision
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.pretraining import pretrain
-from benchmark.engine.run import PAUSE, raise_if_stopping
+from benchmark.engine.run import raise_if_stopping
 from benchmark.engine.trial_scores import Weights, judge
 from benchmark.errors import MissingError
 from benchmark.locks import locked
 from benchmark.paths import Home
 from benchmark.planning.choice_files import write_choice
+from benchmark.planning.source_digest import changed_parts, method_code
 from benchmark.planning.tuning import RowTuning, TrialTraining
 from benchmark.records import provenance
 from benchmark.records.record import UnusableRecordError
 from benchmark.records.trials import Trial, TrialStore, changed_inputs, trials_digest
 from benchmark.registry import METHODS
+
+WAIT = 1.0  # seconds between two looks at trainings that other processes are at
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ class Search:
     trials: dict[int, Trial]
     progress: Progress
     unusable: dict[int, str]
+
+    @property
+    def outdated(self) -> list[int]:
+        """Return the trials that other code of the method made than is installed; they count nevertheless."""
+        now = method_code(self.tuning.block.name)
+        return [
+            number
+            for number, trial in sorted(self.trials.items())
+            if any(changed_parts(rung["code"], now) for rung in trial.rungs)
+        ]
 
 
 def look(tuning: RowTuning, home: Home) -> Search:
@@ -125,7 +138,7 @@ def tune(
             if row.run_one(search):
                 break
         else:
-            time.sleep(PAUSE)
+            time.sleep(WAIT)
 
 
 class _RowAtWork:

@@ -18,7 +18,7 @@ from benchmark.toml_values import read_toml
 
 HEAD = """\
 # Written by `ecgarena tune`: the values of the suite's tuned rows, and how they were chosen. `ecgarena run` takes them
-# from here. Only recordings and steps count as cost here, so that the file is the same on every machine.
+# from here. Its cost is counted in recordings; times and machines stand in the records of the trials.
 """
 FORM = {"row": str, "tuning": str, "values": dict}  # entries without them are refused
 

@@ -17,9 +17,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.api import REPORTS, Dataset, Method
+from benchmark.api import REPORTS, Method
 from benchmark.canonical import digest
-from benchmark.errors import BenchmarkError, UsageError, did_you_mean, no_label_set, raise_all
+from benchmark.errors import BenchmarkError, UsageError, did_you_mean, raise_all
 from benchmark.planning.blocks import find_method, method_config, recipe_of
 from benchmark.planning.pretrained import weights_folder
 from benchmark.planning.search_space import Parameter, own_values, parameters, space_problems, with_values
@@ -165,7 +165,14 @@ def _places(suite: Suite) -> list[Place]:
         return []
     places = [Place(block.name, block.config, name) for block in suite.datasets for name in block.label_sets]
     names = suite.tune.label_sets
-    return [place for place in places if (place.name in names if names is not None else place.label_set != REPORTS)]
+    if names is not None:
+        return [place for place in places if place.name in names]
+    return [place for place in places if place.label_set != REPORTS and not _is_number(place)]
+
+
+def _is_number(place: Place) -> bool:
+    """Whether a label set is a number of each recording in place of classes, which the judge does not learn."""
+    return place.label_set in getattr(DATASETS.get(place.dataset), "targets", ())
 
 
 def tunings(suite: Suite, rows: Collection[str] = ()) -> list[RowTuning]:
@@ -238,9 +245,4 @@ def _label_set_problems(suite: Suite) -> list[str]:
             for name in names
             if name not in label_sets
         ]
-    problems = [] if label_sets else ["choose = 'val_labels' needs a label set, and the suite has none"]
-    for block in suite.datasets:
-        cls: type[Dataset] = DATASETS.get(block.name)
-        wrong = [name for name in block.label_sets if name not in cls.label_sets and name != REPORTS]
-        problems += [no_label_set(block.name, name, cls.label_sets) for name in wrong]
-    return problems
+    return [] if _places(suite) else ["choose = 'val_labels' needs a label set, and the suite has none"]

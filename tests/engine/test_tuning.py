@@ -102,6 +102,12 @@ def test_what_is_kept_of_a_trial_says_what_it_tried_scored_and_cost(tuned_home, 
     assert choice_after(row, tuned_home) == undisturbed  # nothing is left to train
 
 
+def test_trials_of_other_code_are_named(tuned_home, monkeypatch):
+    assert tuning.look(row_of(), tuned_home).outdated == []
+    monkeypatch.setattr(tuning, "method_code", lambda name: {"method": "f" * 16})
+    assert tuning.look(row_of(), tuned_home).outdated == [0, 1]
+
+
 def test_poisoned_test_data_changes_no_choice(prepared_home, undisturbed, monkeypatch):
     """Labels, reports and signals of the test split are replaced in all that any code reads."""
     plain = {name: getattr(PreparedDataset, name) for name in ("label_set", "_digital")}
