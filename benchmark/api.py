@@ -95,11 +95,27 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
+class Target:
+    """A number that a dataset gives for its recordings, such as an age or an interval.
+
+    A value outside of `low` to `high` cannot be used, nor one that is missing or infinite: such recordings are counted
+    and left out. `outside` says what a value beyond the range means, where the dataset uses one as a code.
+    """
+
+    unit: str
+    low: float
+    high: float
+    about: str = ""
+    outside: str = ""
+
+
+@dataclass(frozen=True)
 class RecordingEntry:
     """One recording in a dataset's index: everything but its signal.
 
     `labels` maps a label set to the positive classes; a recording without a positive class in a
-    label set does not belong to that set. `locator` is whatever `Dataset.read` needs.
+    label set does not belong to that set. `targets` maps a target to its number as the files have it, codes for unknown
+    values included. `locator` is whatever `Dataset.read` needs.
     """
 
     record_id: str
@@ -114,6 +130,7 @@ class RecordingEntry:
     language: str | None = None  # of the report: "de", "en" ... or None
     problem: str = ""  # what the index already says against it; such a recording is counted, named and never read
     excluded: bool = False  # the problem is a rule of the loader (a report too short), nothing is missing or broken
+    targets: Mapping[str, float] = field(default_factory=dict)
 
 
 class Dataset(ABC):
@@ -121,6 +138,9 @@ class Dataset(ABC):
 
     card: ClassVar[DatasetCard]
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]]  # label set -> its classes, in the field's order
+    # these two lie beside the store, outside of its digest: a dataset may gain some without being prepared anew
+    further_label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    targets: ClassVar[Mapping[str, Target]] = {}
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
     expected: int | None = None  # recordings with these options; None: those on the card without what is excluded
@@ -128,6 +148,16 @@ class Dataset(ABC):
     locations: ClassVar[tuple[str, ...]] = ()  # options that say where files lie; they never enter a key
     needs_root: ClassVar[bool] = True  # False: the dataset is generated, there is nothing to download
     remedy: ClassVar[str] = ""  # how to get the files
+
+    @classmethod
+    def all_label_sets(cls) -> dict[str, tuple[str, ...]]:
+        """Return the classes of every label set, whether it is part of the store or lies beside it."""
+        return {**cls.label_sets, **cls.further_label_sets}
+
+    @classmethod
+    def places(cls) -> tuple[str, ...]:
+        """Return what a suite may name among its `label_sets`: every label set and every target."""
+        return (*cls.all_label_sets(), *cls.targets)
 
     @abstractmethod
     def entries(self, root: Path | None) -> Iterable[RecordingEntry]:
@@ -264,8 +294,8 @@ class ReportingMethod(Method):
         """Map ``(batch, lead, time)`` to a report per recording; an empty text where there is nothing to say."""
 
 
-class BlindMethod(ReportingMethod):
-    """A baseline of report generation: it writes without a look at the recording, so there is nothing to probe."""
+class ConstantMethod(Method):
+    """A baseline that never looks at a recording, so there is nothing to probe."""
 
     @property
     def signal(self) -> SignalSpec:
@@ -274,6 +304,10 @@ class BlindMethod(ReportingMethod):
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """Return one constant: ``(batch, lead, time)`` -> ``(batch, 1)``."""
         return ecg.new_zeros(len(ecg), 1)
+
+
+class BlindMethod(ConstantMethod, ReportingMethod):
+    """A baseline of report generation: it writes without a look at the recording."""
 
 
 class TrainableMethod(Method):
@@ -333,6 +367,7 @@ class TaskContext(Protocol):
     dataset: str
     label_set: str
     classes: tuple[str, ...]
+    target: Target | None  # in place of classes, where the label set is a number
     method_name: str
     method_class: type[Method]
     device: str  # as torch names it
@@ -348,6 +383,9 @@ class TaskContext(Protocol):
 
     def labels(self, split: str) -> np.ndarray:
         """Return ``(recording, class)``, 0 or 1, of train or val."""
+
+    def target_values(self, split: str) -> np.ndarray:
+        """Return the numbers of train or val, ``(recording,)`` float64 in the target's unit."""
 
     def reports(self, split: str) -> list[str]:
         """Return the reports of train or val as the dataset has them."""
@@ -369,6 +407,9 @@ class TaskContext(Protocol):
 
     def subset(self, fraction: float, seed: int, rule: str = "patients") -> tuple[np.ndarray, dict[str, Any]]:
         """Draw the labelled part of train: ascending positions in it, and a summary for ``details["subset"]``."""
+
+    def first_of_each_class(self, count: int, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw `count` examples of every class from train, in the order of `subset`: ascending positions, a summary."""
 
     def fresh_method(self, seed: int) -> Method:
         """Return a method of its own, to be changed: with the cell's weights, else with random ones from `seed`."""
@@ -434,6 +475,8 @@ class Truth:
     reports: Sequence[str]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)  # "sex" -> a text per recording, "" for unknown
     label_set: str = ""  # ptbxl/super
+    target: Target | None = None  # in place of classes, where the label set is a number
+    values: np.ndarray | None = None  # (recording,) float64, in the target's unit
 
 
 @dataclass
@@ -468,6 +511,7 @@ class Task(ABC):
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
     grid_metrics: ClassVar[tuple[str, ...]] = ()  # shown in a grid beside the table, the primary one among them
+    predicts_numbers: ClassVar[bool] = False  # True: it is asked of a dataset's targets, and of no classes
     needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
     baselines: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder

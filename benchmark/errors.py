@@ -80,12 +80,14 @@ def check_choice(where: str, field: str, value: str, choices: Iterable[str]) -> 
         raise UsageError(f"{where}: {field} = {value!r} is unknown{did_you_mean(value, choices)}")
 
 
-def no_label_set(dataset: str, name: str, label_sets: Iterable[str]) -> str:
-    """Return the sentence that a dataset lacks a label set, or has none at all."""
-    label_sets = list(label_sets)
+def no_label_set(dataset: str, name: str, label_sets: Iterable[str], targets: Iterable[str] = ()) -> str:
+    """Return the sentence that a dataset lacks a label set or target, or has no label sets at all."""
+    label_sets, targets = list(label_sets), list(targets)
     if not label_sets:
-        return f"{dataset} has no label sets, so no {name!r}: its reports serve pre-training and report generation"
-    return f"{dataset} has no label set {name!r}{did_you_mean(name, label_sets)}"
+        numbers = f", its targets are {', '.join(targets)}" if targets else ""
+        reports = "its reports serve pre-training and report generation"
+        return f"{dataset} has no label sets, so no {name!r}: {reports}{numbers}"
+    return f"{dataset} has no label set {name!r}{did_you_mean(name, [*label_sets, *targets])}"
 
 
 def check_choices(where: str, **options: tuple[object, tuple[str, ...]]) -> None:

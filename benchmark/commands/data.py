@@ -80,7 +80,7 @@ def prepare_data(options: argparse.Namespace) -> int:
             lambda text: on_event(Event("note", text)),
         )
     manifest = data.manifest
-    unlabelled = [note for name in manifest["label_sets"] if (note := data.unlabelled(name))]
+    unlabelled = [note for name in data.places if (note := data.unlabelled(name))]
     notices = [*data.warnings, *unlabelled, *read_preparation_log(data).summary()]
     if options.json:
         summary = {name: manifest.get(name) for name in ("recordings", "rate", "splits", "split_digest")}

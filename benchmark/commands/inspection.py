@@ -104,7 +104,10 @@ def _describe(kind: str, name: str, registry: Registry[Any]) -> dict[str, Any]:
         "options": {o: None if d is inspect.Parameter.empty else canonical(d) for o, d in options.items()},
         "required": [o for o, d in options.items() if d is inspect.Parameter.empty],
     }
-    return description | ({"label_sets": dict(cls.label_sets)} if hasattr(cls, "label_sets") else {})
+    if kind != "dataset":
+        return description
+    targets = {target: dataclasses.asdict(about) for target, about in cls.targets.items()}
+    return description | {"label_sets": cls.all_label_sets(), "targets": targets}
 
 
 def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
@@ -123,17 +126,25 @@ def _show_class(kind: str, name: str, registry: Registry[Any]) -> None:
                 _show_weights(value)
             elif value not in ((), {}, ""):
                 print(f"  {field.name}: {value}")
-    if hasattr(cls, "label_sets"):
-        print(
-            "\nlabel sets:"
-            if cls.label_sets
-            else "\nlabel sets: none, its reports serve pre-training and report generation"
-        )
-        for label_set, classes in cls.label_sets.items():
-            print(f"  {label_set}: {len(classes)} classes: {', '.join(classes)}")
+    if kind == "dataset":
+        _show_places(cls)
     print("\noptions:")
     for option, default in configuration.options(cls).items():
         print(f"  {option}" + ("" if default is inspect.Parameter.empty else f" = {default!r}"))
+
+
+def _show_places(dataset: Any) -> None:
+    """Print label sets with their classes, and targets with unit and range."""
+    none = " none, its reports serve pre-training and report generation"
+    print(f"\nlabel sets:{'' if dataset.all_label_sets() else none}")
+    for label_set, classes in dataset.all_label_sets().items():
+        print(f"  {label_set}: {len(classes)} classes: {', '.join(classes)}")
+    if dataset.targets:
+        print("\ntargets (numbers):")
+    for name, target in dataset.targets.items():
+        about = f"; {target.about}" if target.about else ""
+        outside = f"; {target.outside}" if target.outside else ""
+        print(f"  {name}: {target.low:g} to {target.high:g} {target.unit}{about}{outside}")
 
 
 def _show_weights(weights: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def _task(cls: Any) -> str:
 
 def _dataset(cls: Any) -> str:
     """Return what it holds, its label sets and the licence."""
-    return SEPARATOR.join([_first_line(cls), ", ".join(cls.label_sets) or "reports alone", cls.card.licence])
+    return SEPARATOR.join([_first_line(cls), ", ".join(cls.places()) or "reports alone", cls.card.licence])
 
 
 def _suite(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,28 +295,44 @@ def _prepare_all(plan: Plan, home: Home, root: Path | None, on_event: Any) -> No
     from benchmark.records.spec import datasets_of, datasets_of_recipe
 
     places: list[tuple[str, dict[str, Any]]] = []
+    label_sets: dict[str, dict[str, None]] = {}  # the label sets and targets of each dataset
     for cell in plan.cells:
-        places += datasets_of(cell.spec)
+        own, *_ = datasets = datasets_of(cell.spec)
+        label_sets.setdefault(json.dumps(own, sort_keys=True), {})[cell.spec.label_set] = None
+        places += datasets
         if cell.spec.pretraining:
             places += datasets_of_recipe(cell.spec.pretraining)
-    prepare_datasets(places, home, root, on_event)
+    prepare_datasets(places, home, root, on_event, label_sets)
 
 
-def prepare_datasets(places: list[tuple[str, dict[str, Any]]], home: Home, root: Path | None, on_event: Any) -> None:
-    """Prepare datasets, each by name and options; report all missing ones in one error."""
+def prepare_datasets(
+    places: list[tuple[str, dict[str, Any]]],
+    home: Home,
+    root: Path | None,
+    on_event: Any,
+    label_sets: Mapping[str, Iterable[str]] | None = None,
+) -> None:
+    """Prepare datasets, each by name and options; report all missing ones in one error.
+
+    So it is with `label_sets` that an older store lacks, by the dataset's name and options as JSON.
+    """
     from benchmark.data.store.preparation import prepare
     from benchmark.engine.events import Event
     from benchmark.errors import DiskError, MissingError
 
     datasets = {json.dumps(entry, sort_keys=True): entry for entry in places}
     problems = []
-    for name, config in datasets.values():
+    for key, (name, config) in datasets.items():
 
         def progress(done: int, total: int, name: str = name) -> None:
             on_event(Event("step", f"preparing {name}", done, total))
 
         try:
-            prepare(name, config, home, root / name if root and DATASETS.get(name).needs_root else None, progress)
+            data = prepare(
+                name, config, home, root / name if root and DATASETS.get(name).needs_root else None, progress
+            )
+            for label_set in (label_sets or {}).get(key, ()):
+                data.refuse_absent(label_set)
         except DiskError:
             raise
         except BenchmarkError as error:

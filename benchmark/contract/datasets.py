@@ -62,11 +62,16 @@ def dataset_checks(dataset: Dataset, write: Callable[[Path], None] | None = None
         assert not shared, f"entries: patient {shared[0]!r} is in {len(splits[shared[0]])} splits, {len(shared)} are so"
 
     def labels() -> None:
+        label_sets = dataset.all_label_sets()
+        both = set(label_sets) & set(dataset.targets)
+        assert not both, f"targets: {sorted(both)} is a label set as well (Dataset.targets)"
         for entry in entries():
             for label_set, classes in entry.labels.items():
-                assert label_set in dataset.label_sets, f"{entry.record_id}: no label set {label_set!r} (label_sets)"
-                unknown = set(classes) - set(dataset.label_sets[label_set])
+                assert label_set in label_sets, f"{entry.record_id}: no label set {label_set!r} (label_sets)"
+                unknown = set(classes) - set(label_sets[label_set])
                 assert not unknown, f"{entry.record_id}: {label_set} has no class {sorted(unknown)} (label_sets)"
+            undeclared = set(entry.targets) - set(dataset.targets)
+            assert not undeclared, f"{entry.record_id}: no target {sorted(undeclared)} (Dataset.targets)"
 
     def signals() -> None:
         for entry in readable():

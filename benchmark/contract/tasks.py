@@ -134,7 +134,7 @@ class _Trial:
 
         if dataset == "synthetic":
             return LabelledRows.of(self.data, label_set, None)
-        classes = DATASETS.get(dataset).label_sets.get(label_set)
+        classes = DATASETS.get(dataset).all_label_sets().get(label_set)
         assert classes is not None, f"the dataset {dataset} has no label set {label_set!r} (Task.learns_from)"
         own = LabelledRows.of(self.data, "conditions", None)
         columns = np.arange(len(classes)) % len(own.classes)
@@ -177,6 +177,9 @@ def _recordings() -> tuple[tempfile.TemporaryDirectory[str], PreparedDataset]:
 
 def _label_sets(task: Task) -> Iterator[tuple[str, str]]:
     """Yield the label sets to try the task on: a synthetic one first, then those of all other datasets."""
+    if task.predicts_numbers:
+        yield from (("synthetic", target) for target in DATASETS.get("synthetic").targets)
+        return
     yield "synthetic", "conditions" if task.needs_labels else REPORTS
     for dataset in DATASETS.names():
         if dataset != "synthetic":

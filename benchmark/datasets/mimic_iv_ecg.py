@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
+from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry, Target
 from benchmark.data.formats.csv_index import CsvFile, RowIndex
 from benchmark.data.formats.tables import WrongCells
 from benchmark.data.formats.wfdb_reader import read_wfdb
@@ -25,6 +25,24 @@ RECORDS, REPORTS = "record_list.csv", "machine_measurements.csv"
 RECORD_COLUMNS = ("subject_id", "study_id", "path")
 REPORT_COLUMNS = ("subject_id", "study_id", "cart_id")
 REPORT_COLUMN = re.compile(r"report_(\d+)")
+WAVES = {"p": "the P wave", "qrs": "the QRS complex", "t": "the T wave"}
+ABSENT = 29999  # how the machine writes that it did not measure
+AXIS = "as the machine measures it; 29999 stands for none"
+TARGETS = {
+    "rr_interval": Target("ms", 200, 3000, "mean interval between beats", "29999 stands for none"),
+    "p_duration": Target("ms", 20, 300, "p_end - p_onset"),
+    "pr_interval": Target("ms", 50, 600, "qrs_onset - p_onset"),
+    "qrs_duration": Target("ms", 30, 400, "qrs_end - qrs_onset"),
+    "qt_interval": Target("ms", 150, 900, "t_end - qrs_onset"),
+    **{f"{wave}_axis": Target("degrees", -180, 360, f"frontal axis of {name}, {AXIS}") for wave, name in WAVES.items()},
+}
+INTERVALS = {  # end and onset in the table
+    "p_duration": ("p_end", "p_onset"),
+    "pr_interval": ("qrs_onset", "p_onset"),
+    "qrs_duration": ("qrs_end", "qrs_onset"),
+    "qt_interval": ("t_end", "qrs_onset"),
+}
+COLUMNS = ("rr_interval", "p_onset", "p_end", "qrs_onset", "qrs_end", "t_end", "p_axis", "qrs_axis", "t_axis")
 VAL, TEST = 0.02, 0.02  # shares of the patients; MERL holds out 2 % of the recordings
 
 
@@ -39,6 +57,7 @@ class MIMICIVECG(Dataset):
         recordings=800035,
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    targets: ClassVar[Mapping[str, Target]] = TARGETS
     rate = 500.0
     remedy = f"download MIMIC-IV-ECG 1.0 from physionet.org/content/mimic-iv-ecg/1.0: {RECORDS}, {REPORTS} and files/"
 
@@ -71,12 +90,14 @@ class MIMICIVECG(Dataset):
         self, patient: int, study: int, path: str, row: list[str] | None, reports: CsvFile, columns: Sequence[int]
     ) -> RecordingEntry:
         report, cart, problem, excluded = "", None, "", False
+        numbers: dict[str, float] = {}
         if row is None:
             problem = f"{REPORTS} has no row with its study_id"
         elif row[reports.column("subject_id")].strip().removesuffix(".0") != str(patient):
             problem = f"{REPORTS} gives its study_id to another subject_id"
         else:
             cart = real_report(row[reports.column("cart_id")]).strip().removesuffix(".0") or None
+            numbers = measurements(row, reports.header)
             report, words = clean_report([row[column] for column in columns])
             if words < self.min_words:
                 problem, excluded = f"its report has fewer than {self.min_words} words", True
@@ -91,7 +112,28 @@ class MIMICIVECG(Dataset):
             language="en",
             problem=problem,
             excluded=excluded,
+            targets=numbers,
         )
+
+
+def measurements(row: Sequence[str], header: Sequence[str]) -> dict[str, float]:
+    """Return the targets of a row of the machine's table; those that it lacks, or that are no number, are absent."""
+    cells = dict(zip(header, row, strict=False))
+    numbers = {name: value for name in COLUMNS if (value := _number(cells.get(name, ""))) is not None}
+    intervals = {
+        name: numbers[end] - numbers[onset]
+        for name, (end, onset) in INTERVALS.items()
+        if end in numbers and onset in numbers
+    }
+    return {name: value for name, value in {**numbers, **intervals}.items() if name in TARGETS}
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if value == ABSENT else value
 
 
 def report_columns(reports: CsvFile) -> list[int]:

@@ -1,8 +1,10 @@
 """PTB-XL 1.0.3: 21,799 recordings of 10 s from 18,869 patients, with reports and SCP-ECG statements.
 
 Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset", Scientific Data 2020,
-doi 10.13026/kfzx-aw45. Four label sets as the field uses them (Strodthoff et al., IEEE JBHI 2021), the
-classes and members as in MERL's files; folds 1-8 train, 9 validation, 10 test, disjoint in patients.
+doi 10.13026/kfzx-aw45. Six label sets of its classic benchmark (Strodthoff et al., IEEE JBHI 2021), of which super,
+sub, form and rhythm have the classes and members of MERL's files; folds 1-8 train, 9 validation, 10 test, disjoint in
+patients. Beside the store lie all 71 statements and the 44 diagnostic ones, what the tables say of patients and signal
+quality, and the age as a number.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from math import isnan
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
+from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry, Target
 from benchmark.data.formats.tables import BROKEN, Row, WrongCells, not_empty, read_table, whole_number, zero_or_one
 from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.reports.language import report_language
 from benchmark.errors import UsageError
 from benchmark.registry import DATASETS
 
+QUALITY_FLAGS = ("baseline_drift", "static_noise", "burst_noise", "electrodes_problems")
 RECORD_COLUMNS = (
     "ecg_id",
     "patient_id",
@@ -31,6 +34,10 @@ RECORD_COLUMNS = (
     "strat_fold",
     "filename_lr",
     "filename_hr",
+    "heart_axis",
+    "infarction_stadium1",
+    "infarction_stadium2",
+    *QUALITY_FLAGS,
 )
 STATEMENT_COLUMNS = ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass")
 SEXES = {"0": "male", "1": "female"}
@@ -47,6 +54,27 @@ CLASSES = {
         *("NT", "STE", "NST", "PVC", "INVT", "LVOLT"),
     ),
     "rhythm": (*("SVARR", "BIGU", "STACH", "SARRH", "SBRAD", "TRIGU", "AFIB", "SR", "SVTAC", "PSVT", "AFLT", "PACE"),),
+}
+# the statements in the order of scp_statements.csv, without the underscores that fill up their names
+DIAGNOSTIC = (
+    *("NDT", "NST", "DIG", "LNGQT", "NORM", "IMI", "ASMI", "LVH", "LAFB", "ISC", "IRBBB", "1AVB", "IVCD", "ISCAL"),
+    *("CRBBB", "CLBBB", "ILMI", "LAO/LAE", "AMI", "ALMI", "ISCIN", "INJAS", "LMI", "ISCIL", "LPFB", "ISCAS", "INJAL"),
+    *("ISCLA", "RVH", "ANEUR", "RAO/RAE", "EL", "WPW", "ILBBB", "IPLMI", "ISCAN", "IPMI", "SEHYP", "INJIN", "INJLA"),
+    *("PMI", "3AVB", "INJIL", "2AVB"),
+)
+NO_DIAGNOSIS = (
+    *("ABQRS", "PVC", "STD", "VCLVH", "QWAVE", "LOWT", "NT", "PAC", "LPR", "INVT", "LVOLT", "HVOLT", "TAB", "STE"),
+    *("PRC(S)", "SR", "AFIB", "STACH", "SARRH", "SBRAD", "PACE", "SVARR", "BIGU", "AFLT", "SVTAC", "PSVT", "TRIGU"),
+)
+STADIUMS = ("Stadium I", "Stadium I-II", "Stadium II", "Stadium II-III", "Stadium III")
+UNFLAGGED = "clean"  # a recording without any remark on its quality is an example of none of the flags
+FURTHER = {
+    "all": (*DIAGNOSTIC, *NO_DIAGNOSIS),
+    "diag": DIAGNOSTIC,
+    "sex": ("female", "male"),
+    "heart_axis": ("MID", "LAD", "ALAD", "RAD", "ARAD", "AXL", "AXR", "SAG"),
+    "infarction_stadium": STADIUMS,
+    "quality": (UNFLAGGED, *QUALITY_FLAGS),
 }
 
 
@@ -65,9 +93,16 @@ class PTBXL(Dataset):
             "sub": (17084, 2146, 2158),
             "form": (7197, 901, 880),
             "rhythm": (16832, 2100, 2098),
+            "all": (17418, 2183, 2198),
+            "diag": (17084, 2146, 2158),
+            "age": (17201, 2141, 2164),
         },
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = CLASSES
+    further_label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = FURTHER
+    targets: ClassVar[Mapping[str, Target]] = {
+        "age": Target("years", 0, 89, "of the patient", f"everybody over 89 is coded {OVER_89}")
+    }
     remedy = "download PTB-XL 1.0.3 from physionet.org/content/ptb-xl/1.0.3 and keep its layout"
 
     def __init__(self, rate: int = 100) -> None:
@@ -93,18 +128,49 @@ class PTBXL(Dataset):
 
     def _entry(self, row: Row, classes_of: Mapping[str, Mapping[str, str]], column: str) -> RecordingEntry:
         codes: dict[str, float] = row.cell("scp_codes", lambda text: _codes(text, classes_of["known"]), {})
+        sex, years = row.cell("sex", _sex, None), row.cell("age", _years, None)
+        labels = {name: positive_classes(codes, classes_of[name], CLASSES[name]) for name in CLASSES}
         return RecordingEntry(
             record_id=str(row.cell("ecg_id", whole_number, 0)),
             patient_id=str(row.cell("patient_id", whole_number, 0)),  # stored as a float
             split=row.cell("strat_fold", lambda text: split_of_fold(whole_number(text)), ""),
-            labels={name: positive_classes(codes, classes_of[name], CLASSES[name]) for name in CLASSES},
+            labels={**labels, **further_labels(row, codes, sex)},
             report=row["report"],
             locator=row.cell(column, not_empty, ""),
-            age=row.cell("age", _age, None),
-            sex=row.cell("sex", _sex, None),
+            age=90.0 if years == OVER_89 else years,
+            sex=sex,
             device=" ".join(row["device"].split()) or None,
             language=report_language(row["report"]),
+            targets={} if years is None else {"age": years},
         )
+
+
+def further_labels(row: Row, codes: Mapping[str, float], sex: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the positive classes of a recording in the label sets beside the store.
+
+    A stadium that is unknown is none. Remarks on quality name leads; that there is one makes the flag positive.
+    """
+    statements = {code.strip("_") for code in codes}
+    axis = row.cell("heart_axis", lambda text: _one_of(text, FURTHER["heart_axis"]), "")
+    stadiums = {row.cell(f"infarction_stadium{number}", _stadium, "") for number in (1, 2)}
+    flags = tuple(flag for flag in QUALITY_FLAGS if row[flag].strip(" ,"))
+    return {
+        **{name: tuple(code for code in FURTHER[name] if code in statements) for name in ("all", "diag")},
+        "sex": (sex,) if sex else (),
+        "heart_axis": (axis,) if axis else (),
+        "infarction_stadium": tuple(stadium for stadium in STADIUMS if stadium in stadiums),
+        "quality": flags or (UNFLAGGED,),
+    }
+
+
+def _one_of(text: str, choices: Sequence[str]) -> str:
+    if text and text not in choices:
+        raise ValueError(f"is {text[:40]!r}, it must be one of {', '.join(choices)} or empty")
+    return text
+
+
+def _stadium(text: str) -> str:
+    return "" if text == "unknown" else _one_of(text, STADIUMS)
 
 
 def _codes(text: str, statements: Mapping[str, str]) -> dict[str, float]:
@@ -120,13 +186,13 @@ def _codes(text: str, statements: Mapping[str, str]) -> dict[str, float]:
     return codes
 
 
-def _age(text: str) -> float | None:
-    """Parse an age in years; everybody over 89 is 90, an empty cell None."""
+def _years(text: str) -> float | None:
+    """Parse an age as the table has it, `OVER_89` for everybody over 89; an empty cell is None."""
     try:
-        age = float(text or "nan")
+        years = float(text or "nan")
     except ValueError:
         raise ValueError(f"is {text[:40]!r}, it must be a number of years") from None
-    return 90.0 if age == OVER_89 else None if isnan(age) else age
+    return None if isnan(years) else years
 
 
 def _sex(text: str) -> str | None:

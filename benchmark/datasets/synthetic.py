@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordingEntry
+from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordingEntry, Target
 from benchmark.data.synthetic.diagnoses import CONDITIONS
 from benchmark.data.synthetic.synthesis import UNITS_PER_MILLIVOLT, Floats, Visit, synthesize
 from benchmark.data.synthetic.wording import ENGLISH, GERMAN, write_report
@@ -85,6 +85,10 @@ class Synthetic(Dataset):
     )
     needs_root = False
     label_sets = {"conditions": tuple(CONDITIONS), "groups": tuple(GROUPS)}  # noqa: RUF012
+    targets = {  # noqa: RUF012
+        "heart_rate": Target("beats/min", 20, 250, "mean rate that the signal was made with"),
+        "age": Target("years", 0, 95, "of the patient, whose signal hardly shows it"),
+    }
 
     def __init__(
         self, rate: float = 100, patients: int = 700, seed: int = 0, seconds: float = 10, german: float = 0.0
@@ -135,6 +139,7 @@ class Synthetic(Dataset):
                 age=float(int(age)),
                 sex=sex,
                 language="de" if language is GERMAN else "en",
+                targets={"heart_rate": visit.rate, "age": float(int(age))},
             )
             age = min(age + rng.uniform(0, 2), 95.0)
 

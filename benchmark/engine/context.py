@@ -14,7 +14,7 @@ from benchmark.cache.json_files import keep_json
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.labels.merl_subset import merl_subset
-from benchmark.data.labels.subsets import SUBSET_RULES, Subset, draw, draw_recordings
+from benchmark.data.labels.subsets import SUBSET_RULES, Subset, draw, draw_recordings, first_of_each_class
 from benchmark.data.reports.report_texts import report_key
 from benchmark.data.signals.conditions import ConditionedDataset, SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
@@ -60,6 +60,7 @@ class CellContext:
         self._extracted = np.arange(len(self._data)) if inputs.extracted is None else inputs.extracted
         self._passes: set[Path] = set()  # files of the feature cache that the task has asked for
         self.dataset, self.label_set, self.classes = inputs.dataset, inputs.label_set, inputs.rows.classes
+        self.target = inputs.rows.target
         self.method_name, self.device = inputs.handle.name, inputs.handle.device
         self.method_class: type[Method] = METHODS.get(inputs.handle.name)
         self.on_event = inputs.on_event
@@ -93,6 +94,14 @@ class CellContext:
             )
         return self._rows.labels[split]
 
+    def target_values(self, split: str) -> np.ndarray:
+        """Return the numbers of train or val, ``(recording,)`` float64, in the order of `features`."""
+        if split == "test":
+            raise TestSetLockedError("the numbers of test are for the scorer alone; a task returns its predictions")
+        if self._rows.values is None:
+            raise UsageError(f"{self._rows.name} has classes and no numbers")
+        return self._rows.values[split]
+
     def reports(self, split: str) -> list[str]:
         """Return the reports of train or val as the dataset has them, in the order of `labels`."""
         if split == "test":
@@ -120,20 +129,29 @@ class CellContext:
         """
         check_choice("a label subset", "rule", rule, SUBSET_RULES)
         ids = self._data.record_ids[self._rows.rows["train"]]
-        subset = self._draw(rule, ids, fraction, seed)
-        name = f"{self.dataset}-{self.label_set}-{fraction:g}-seed{seed}-{subset.digest}.json"
-        path = self._inputs.home.subsets / name
-        keep_json(path, subset.manifest(ids), notes_to(self.on_event))
+        return self._keep(self._draw(rule, ids, fraction, seed), ids, f"{fraction:g}")
+
+    def first_of_each_class(self, count: int, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw `count` examples of every class from train, and keep their manifest as `subset` does."""
+        rows = self._rows.rows["train"]
+        ids, patients = self._data.record_ids[rows], self._data.patient_ids[rows]
+        subset = first_of_each_class(ids, patients, self._rows.labels["train"], self.classes, count, seed)
+        return self._keep(subset, ids, f"{count}-of-each")
+
+    def _keep(self, subset: Subset, ids: Sequence[str], size: str) -> tuple[np.ndarray, dict[str, Any]]:
+        """Keep the manifest of a subset; return its rows and its summary."""
+        name = f"{self.dataset}-{self.label_set}-{size}-seed{subset.seed}-{subset.digest}.json"
+        keep_json(self._inputs.home.subsets / name, subset.manifest(ids), notes_to(self.on_event))
         return subset.rows, subset.summary()
 
     def _draw(self, rule: str, ids: Sequence[str], fraction: float, seed: int) -> Subset:
-        labels = self._rows.labels["train"]
+        labels, classes = self._rows.subset_labels()
         if rule == "merl":
-            return merl_subset(self.dataset, self.label_set, ids, labels, self.classes, fraction)
+            return merl_subset(self.dataset, self.label_set, ids, labels, classes, fraction)
         if rule == "recordings":
-            return draw_recordings(ids, labels, self.classes, fraction, seed)
+            return draw_recordings(ids, labels, classes, fraction, seed)
         patients = self._data.patient_ids[self._rows.rows["train"]]
-        return draw(ids, patients, labels, self.classes, fraction, seed)
+        return draw(ids, patients, labels, classes, fraction, seed)
 
     # --- what the method makes of recordings ---
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.errors import UsageError
 from benchmark.paths import Home
 from benchmark.planning.contamination import Gate
-from benchmark.records.spec import RunSpec, datasets_of
+from benchmark.records.spec import RunSpec, datasets_of, values_key
 
 
 class GroupData:
@@ -33,14 +36,20 @@ class GroupData:
             self._data[key] = open_dataset(name, config, self._home)
         return self._data[key]
 
-    def digests(self, spec: RunSpec) -> tuple[str | None, str | None]:
+    def digests(self, spec: RunSpec) -> tuple[str | None, str | None, str | None]:
         """Return the digests of the data at hand, in the form of `RunRecord.digests`."""
-        target, *other = (self.data(*dataset).digest for dataset in datasets_of(spec))
-        return target, other[0] if other else None
+        own, *other = (self.data(*dataset).digest for dataset in datasets_of(spec))
+        values = self.data(spec.dataset, spec.dataset_config).values_digest(spec.label_set)
+        return own, other[0] if other else None, values
 
     def digest_map(self, spec: RunSpec) -> dict[str, str]:
         """Return the digests of the data at hand, in the form of `planning.standing.AtHand.data`."""
         return {digest(list(dataset)): self.data(*dataset).digest for dataset in datasets_of(spec)}
+
+    def values_map(self, spec: RunSpec) -> dict[str, str]:
+        """Return the digest of the cell's values, in the form of `planning.standing.AtHand.values`."""
+        values = self.data(spec.dataset, spec.dataset_config).values_digest(spec.label_set)
+        return {values_key(spec): values} if values else {}
 
     def view(self, data: PreparedDataset, label_set: str) -> LabelledRows:
         key = (str(data.path), label_set)
@@ -59,10 +68,21 @@ class GroupData:
         """Return the rows that features are extracted for: all, or those of any limited label set."""
         if self._limit is None:
             return np.arange(len(data))
-        if not data.manifest["label_sets"]:  # reports alone
-            return np.sort(np.concatenate([np.flatnonzero(data.splits == split)[: self._limit] for split in SPLITS]))
         key = str(data.path)
         if key not in self._rows:
-            views = [self.view(data, name) for name in data.manifest["label_sets"]]
-            self._rows[key] = np.unique(np.concatenate([view.rows[split] for view in views for split in SPLITS]))
+            self._rows[key] = np.unique(np.concatenate(list(self._limited_parts(data))))
         return self._rows[key]
+
+    def _limited_parts(self, data: PreparedDataset) -> Iterator[np.ndarray]:
+        """Yield the rows of every limited label set and target, split by split."""
+        views = [self.view(data, name) for name in data.manifest["label_sets"]]
+        if not views:  # reports alone
+            yield from (np.flatnonzero(data.splits == split)[: self._limit] for split in SPLITS)
+        views += [view for name in data.supplement.names if (view := self._view_if_any(data, name)) is not None]
+        yield from (view.rows[split] for view in views for split in SPLITS)
+
+    def _view_if_any(self, data: PreparedDataset, name: str) -> LabelledRows | None:
+        """Return the recordings of a label set beside the store, None where a split has none: other cells go on."""
+        with suppress(UsageError):
+            return self.view(data, name)
+        return None

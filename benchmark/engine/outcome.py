@@ -44,7 +44,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
     spec = cell.spec
     data = group_data.data(spec.dataset, spec.dataset_config)
     view = group_data.view(data, spec.label_set)
-    data_digest, source_digest = group_data.digests(spec)
+    data_digest, source_digest, values_digest = group_data.digests(spec)
     sizes = {split: len(rows) for split, rows in view.rows.items()}
     subset = predictions.details.get("subset") or {}
     return RunRecord(
@@ -66,6 +66,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
         analysis=scores.analysis,
         data_digest=data_digest,
         source_digest=source_digest,
+        values_digest=values_digest,
         leak=_verdict(group_data, cell),
         synthetic=any(group_data.data(*dataset).synthetic for dataset in datasets_of(spec)),
         partial=spec.limit is not None,
@@ -80,7 +81,7 @@ def failed_record(
     cell: Cell,
     error: Mapping[str, str],
     seconds: float,
-    digests: tuple[str | None, str | None] = (None, None),
+    digests: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> RunRecord:
     """Return the record of a cell that failed; `error` has its kind, message and traceback."""
     spec = cell.spec
@@ -92,6 +93,7 @@ def failed_record(
         error=dict(error),
         data_digest=digests[0],
         source_digest=digests[1],
+        values_digest=digests[2],
         partial=spec.limit is not None,
         provenance=provenance.collect(),
         seconds=round(seconds, 3),

@@ -104,7 +104,8 @@ class _GroupRun:
         """Return where the cell stands by the data at hand; data that cannot be opened fails later, in the cell."""
         entry = read_entry(self.store.root, cell.spec)
         try:
-            return stand(cell, entry, AtHand(self.data.digest_map(cell.spec), code_now))
+            now = AtHand(self.data.digest_map(cell.spec), code_now, values=self.data.values_map(cell.spec))
+            return stand(cell, entry, now)
         except Exception:
             return Standing(cell, "missing", entry=entry)
 
@@ -182,7 +183,7 @@ class _GroupRun:
         try:
             digests = self.data.digests(cell.spec)
         except Exception:
-            digests = (None, None)
+            digests = (None, None, None)
         fault = error_of(error)
         aside = self.store.write(cell.spec, failed_record(cell, fault, seconds, digests))
         self._tell_aside(cell, aside)

@@ -236,6 +236,8 @@ def _refuse_mixtures(entries: Iterable[Entry]) -> None:
         for result in entry.results:
             if result.source is not None:
                 digests.setdefault(result.source[0], set()).add(result.source[1])
+            if result.values_digest is not None:
+                digests.setdefault(f"{entry.dataset}/{entry.label_set}", set()).add(result.values_digest)
     problems = [
         f"{dataset}: records from {len(digests_here)} different preparations ({', '.join(sorted(digests_here))}); "
         "run the suite again, which makes the stale ones anew"

@@ -69,8 +69,9 @@ def _check_label_sets(dataset: DatasetBlock) -> None:
 
 
 def refuse_unknown(dataset: DatasetBlock, names: Collection[str]) -> None:
-    own = DATASETS.get(dataset.name).label_sets
-    wrong = [no_label_set(dataset.name, name, own) for name in names if name not in own and name != REPORTS]
+    cls: type[Dataset] = DATASETS.get(dataset.name)
+    unknown = [name for name in names if name not in cls.places() and name != REPORTS]
+    wrong = [no_label_set(dataset.name, name, cls.all_label_sets(), cls.targets) for name in unknown]
     raise_all(wrong, "label_sets:")
 
 

@@ -289,7 +289,7 @@ def _cell_fields(
             "dataset_config": dataset_config(dataset),
         }
         for label_set in label_sets_of(dataset, task):
-            classes = tuple(dataset_class.label_sets.get(label_set, ()))
+            classes = dataset_class.all_label_sets().get(label_set, ())
             for number, (question, values, distinct_fields) in enumerate(questions.grid):
                 if (number, (dataset.name, label_set)) in reasons:
                     continue

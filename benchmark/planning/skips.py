@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.api import REPORTS, BlindMethod, Method, Task
+from benchmark.api import REPORTS, ConstantMethod, Method, Task
 from benchmark.planning.suites import Suite, TaskBlock
-from benchmark.registry import METHODS
+from benchmark.registry import DATASETS, METHODS
 
 ALL_ROWS = "all methods"  # the row of a reason that no method has a part in
 ALL_TASKS = "all tasks"  # the task of a reason that no task has a part in: the row's weights are not there
@@ -31,8 +31,14 @@ def skip_reason_of(question: Task, method: str, dataset: str, label_set: str) ->
     Considers the reasons of the question itself, and those that hold for every task.
     """
     method_class: type[Method] = METHODS.get(method)
-    if issubclass(method_class, BlindMethod) and method not in question.baselines:
+    if issubclass(method_class, ConstantMethod) and method not in question.baselines:
         return "it never looks at a recording"
+    is_number = label_set in DATASETS.get(dataset).targets
+    if is_number != question.predicts_numbers:
+        about = "a number" if is_number else "no number"
+        return (
+            f"it {'predicts numbers' if question.predicts_numbers else 'is about classes'}, and {label_set} is {about}"
+        )
     reason = question.skip_reason(method_class, dataset, label_set)
     if reason is None and label_set == REPORTS and question.needs_labels:
         return f"it learns from labels, and the label set {REPORTS!r} is all recordings with a report"

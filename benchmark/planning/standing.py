@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from benchmark.canonical import digest
 from benchmark.data.labels.contamination import Verdict
 from benchmark.data.store.preparation import open_dataset
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import BenchmarkError, MissingError
 from benchmark.locks import keys_held
 from benchmark.paths import Home
@@ -21,7 +23,7 @@ from benchmark.planning.contamination import Gate
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.source_digest import cell_code, changed_parts
 from benchmark.records.index import Entry, read_entry, read_index
-from benchmark.records.spec import datasets_of
+from benchmark.records.spec import datasets_of, values_key
 from benchmark.records.store import Store
 
 DONE = "done"  # finished, from the data and by the code at hand
@@ -53,6 +55,7 @@ class AtHand:
     code: Callable[[str, str], Mapping[str, str]] = lambda method, task: {}
     under_way: Mapping[str, str] = field(default_factory=dict)  # key -> queued or running
     contamination: Callable[[Cell], Verdict | None] = lambda cell: None
+    values: Mapping[str, str] = field(default_factory=dict)  # `values_key` -> digest of what lies beside a store
 
 
 RECORDS_ALONE = AtHand()  # records of somebody else, or of another time, are what they were
@@ -60,19 +63,34 @@ RECORDS_ALONE = AtHand()  # records of somebody else, or of another time, are wh
 
 def at_hand(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> AtHand:
     """Return the data that is prepared under `home`, its contamination gate, and the code of this installation."""
-    return AtHand(data_digests(plan, home), code_now, under_way or {}, Gate(home, quick=True).verdict)
+    verdict = Gate(home, quick=True).verdict
+    return AtHand(data_digests(plan, home), code_now, under_way or {}, verdict, values_digests(plan, home))
 
 
 def data_digests(plan: Plan, home: Home) -> dict[str, str]:
     """Return the digests of the plan's datasets that are prepared; those that are not have no entry."""
-    digests = {}
+    return {key: data.digest for key, data in _stores(plan, home).items()}
+
+
+def values_digests(plan: Plan, home: Home) -> dict[str, str]:
+    """Return the digests of the plan's label sets and targets that lie beside a prepared store, by `values_key`."""
+    stores, digests = _stores(plan, home), {}
+    places = {(cell.spec.dataset, digest(cell.spec.dataset_config), cell.spec.label_set): cell for cell in plan.cells}
+    for cell in places.values():
+        data = stores.get(digest([cell.spec.dataset, cell.spec.dataset_config]))
+        if data is not None and (values := data.values_digest(cell.spec.label_set)):
+            digests[values_key(cell.spec)] = values
+    return digests
+
+
+def _stores(plan: Plan, home: Home) -> dict[str, PreparedDataset]:
+    """Return the plan's datasets that are prepared, by the digest of their name and options."""
+    stores = {}
     datasets = {digest(list(dataset)): dataset for cell in plan.cells for dataset in datasets_of(cell.spec)}
     for key, (name, config) in datasets.items():
-        try:
-            digests[key] = open_dataset(name, config, home).digest
-        except MissingError:
-            continue
-    return digests
+        with suppress(MissingError):
+            stores[key] = open_dataset(name, config, home)
+    return stores
 
 
 @functools.lru_cache(maxsize=4096)
@@ -111,6 +129,10 @@ def other_data(cell: Cell, entry: Entry, now: AtHand) -> str:
         digest_here = now.data.get(digest([name, config]))
         if digest_here is not None and digest_here != then:
             return f"it was made from other data of {name} ({then}) than is prepared now ({digest_here})"
+    values = now.values.get(values_key(cell.spec)) if now.values else None
+    if values is not None and values != entry.values:
+        place = f"{cell.spec.dataset}/{cell.spec.label_set}"
+        return f"it was made from other values of {place} ({entry.values}) than are prepared now ({values})"
     return ""
 
 

@@ -26,7 +26,8 @@ class Entry(NamedTuple):
     """A record in short.
 
     `kind` and `message` are those of a failure, or say why a record is `unusable`; `data` and `source` are digests of
-    datasets, `recordings` those of train, validation and test together.
+    datasets, `values` is that of a label set or target beside its store, `recordings` counts train, validation and test
+    together.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     partial: bool = False
     written_ns: int = 0  # time of writing
     recipe: tuple[str, str] = ("", "")  # see `spec.cost_recipe`
+    values: str | None = None
 
     @property
     def done(self) -> bool:
@@ -143,6 +145,7 @@ def entry_of(record: RunRecord, task: str, method: str, written_ns: int = 0) -> 
         record.synthetic,
         record.partial,
         written_ns,
+        values=record.values_digest,
     )
 
 

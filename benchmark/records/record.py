@@ -59,6 +59,7 @@ class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
     data_digest: str | None = None
     leak: Verdict | None = None  # of the contamination gate
     source_digest: str | None = None  # of the dataset that the task learnt from, if it is another
+    values_digest: str | None = None  # of a label set or target beside the store, which `data_digest` does not cover
     synthetic: bool = False
     partial: bool = False
     n: dict[str, int] = {}  # recordings of train subset, val and test
@@ -73,9 +74,9 @@ class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
         return self.status == "done"
 
     @property
-    def digests(self) -> tuple[str | None, str | None]:
-        """Return the digests of the cell's dataset and of the other one that its task learnt from, if any."""
-        return self.data_digest, self.source_digest
+    def digests(self) -> tuple[str | None, str | None, str | None]:
+        """Return the digests of the cell's dataset, of the other one that its task learnt from, and of its values."""
+        return self.data_digest, self.source_digest, self.values_digest
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as they are, plain JSON, without the digest of the text."""

@@ -71,3 +71,8 @@ def datasets_of(spec: RunSpec) -> list[tuple[str, dict[str, Any]]]:
     """Return name and configuration of the cell's dataset, and of the other one that its task learns from."""
     source = [(spec.source["dataset"], spec.source["dataset_config"])] if spec.source else []
     return [(spec.dataset, spec.dataset_config), *source]
+
+
+def values_key(spec: RunSpec) -> str:
+    """Return the digest that names the cell's label set where digests of values at hand are listed."""
+    return canonical.digest([spec.dataset, spec.dataset_config, spec.label_set])

@@ -22,7 +22,12 @@ from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store, read_content
 
 SEED = "seed"  # the field over which an entry averages
-TABLE_PARTS = ("single_phrases", "chance", "reliability")  # parts of a record's analysis that notes and figures need
+TABLE_PARTS = (
+    "single_phrases",
+    "chance",
+    "reliability",
+    "unit",
+)  # parts of a record's analysis that notes and figures need
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Result:
     analysis: dict[str, Any] = field(default_factory=dict)  # the parts that notes and figures need
     resampled_sha256: str | None = None  # of the resamples beside the record; None: older code kept no digest
     signal: dict[str, Any] | None = None  # the condition under which signals were read; None: as recorded
+    values_digest: str | None = None  # of a label set or target that lies beside its store
 
     @property
     def value(self) -> float | None:
@@ -117,6 +123,7 @@ def _result(record: RunRecord) -> Result:
         provenance=_provenance(*_origin(record.provenance)),
         source=other,
         signal=record.spec.get("signal"),
+        values_digest=record.values_digest,
         analysis={name: record.analysis[name] for name in TABLE_PARTS if name in record.analysis},
     )
 

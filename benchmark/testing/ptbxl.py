@@ -71,6 +71,13 @@ def write_ptbxl(root: Path, patients: int = 40, seed: int = 0) -> int:
                 "strat_fold": folds[entry.split] if entry.split != "train" else 1 + number % 8,
                 "filename_lr": name,
                 "filename_hr": name.replace("records100", "records500").replace("_lr", "_hr"),
+                "heart_axis": ("", "MID", "LAD")[number % 3],
+                "infarction_stadium1": ("", "unknown", "Stadium II", "Stadium III")[number % 4],
+                "infarction_stadium2": "",
+                "baseline_drift": " , V6" if number % 5 == 0 else "",
+                "static_noise": " , I-AVR,  " if number % 7 == 0 else "",
+                "burst_noise": "alles" if number % 11 == 0 else "",
+                "electrodes_problems": "",
             }
         )
     pd.DataFrame(rows).to_csv(root / "ptbxl_database.csv", index=False)

@@ -98,7 +98,7 @@ def test_counts_are_those_on_the_card(home, tmp_path):
     write_ptbxl(tmp_path / "ptbxl", patients=30)
     data = prepare("ptbxl", {}, home, tmp_path / "ptbxl")
     result = problems(data, PTBXL())["counts"]
-    assert len(result) == 14 and any("recordings are indexed, 21799 expected" in problem for problem in result)
+    assert len(result) == 23 and any("recordings are indexed, 21799 expected" in problem for problem in result)
     assert any("super: train has" in problem and "17084 expected" in problem for problem in result)
 
 

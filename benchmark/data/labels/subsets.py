@@ -97,6 +97,35 @@ def draw_recordings(
     return Subset.of(rows, record_ids, labels, classes, fraction, seed)
 
 
+def first_of_each_class(
+    record_ids: Sequence[str],
+    patient_ids: Sequence[str],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    count: int,
+    seed: int,
+) -> Subset:
+    """Draw `count` recordings of every class, each of another patient, in the order of the patients of `draw`.
+
+    So the examples of few are among those of more, and those of a class come first in every subset that has them. A
+    recording with several classes may serve each of them. A class with fewer patients gives all that it has.
+    """
+    if count < 1:
+        raise ValueError(f"at least one example of a class is drawn, not {count}")
+    patients, patient_of = np.unique(np.asarray(patient_ids, dtype=str), return_inverse=True)
+    order, _ = patient_order(patient_of, labels, len(patients), seed)
+    place = np.empty(len(patients), np.int64)
+    place[order] = np.arange(len(patients))
+    rows: set[int] = set()
+    for column in labels.T:
+        positives = np.flatnonzero(column)
+        _, first = np.unique(patient_of[positives], return_index=True)  # one recording of each patient
+        examples = positives[first]
+        rows.update(examples[np.argsort(place[patient_of[examples]], kind="stable")][:count].tolist())
+    positions = np.array(sorted(rows), np.int64)
+    return Subset.of(positions, record_ids, labels, classes, len(positions) / len(record_ids), seed)
+
+
 def _prefix(sizes: np.ndarray, target: float) -> int:
     """Return how many of the first patients, with `sizes` recordings each, hold `target` recordings (at least one)."""
     return int(np.searchsorted(np.cumsum(sizes), max(round(target), 1))) + 1

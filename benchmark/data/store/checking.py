@@ -23,6 +23,7 @@ from benchmark.data.store.completeness import warnings_among
 from benchmark.data.store.integrity import SIGNALS, changed_parts
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.source_files import check_originals
+from benchmark.errors import DataError
 
 AGAIN = "remove the store and run 'ecgarena data prepare' again"
 MOST_NAMES = 8  # recordings named per finding
@@ -68,6 +69,7 @@ def check(data: PreparedDataset, dataset: Dataset, root: Path | None = None) -> 
         "files": lambda: check_files(data),
         "tables": lambda: check_tables(data, dataset),
         "patients": lambda: check_patients(data),
+        "supplement": lambda: check_supplement(data, dataset),
         "counts": lambda: check_counts(data, dataset),
         "labels": lambda: check_labels(data),
         "signals": lambda: check_signals(data),
@@ -132,6 +134,30 @@ def check_tables(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     return [Finding(problem, AGAIN) for problem in problems]
 
 
+def check_supplement(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
+    """Read what lies beside the store, and compare it with what the loader declares."""
+    supplement, count = data.supplement, len(data)
+    names = (*dataset.further_label_sets, *dataset.targets)
+    findings = []
+    if not supplement.fits(type(dataset)):
+        absent = ", ".join(name for name in names if name not in supplement.names)
+        problem = f"the store lacks {absent}" if absent else f"{supplement.folder} is of an older loader"
+        findings.append(Finding(f"{problem}; 'ecgarena data prepare' adds it from the original tables", wrong=False))
+    for name in supplement.names:
+        try:
+            values = supplement.values(name)
+        except DataError as error:
+            findings.append(Finding(str(error), f"remove {supplement.folder} and prepare again"))
+            continue
+        numbers = values[np.isfinite(values)]
+        if len(values) != count:
+            findings.append(Finding(f"{name} has {len(values)} rows, the store {count} recordings", AGAIN))
+        elif name in supplement.targets and (not numbers.size or numbers.min() == numbers.max()):
+            problem = f"{name} has no usable value" if not numbers.size else f"{name} is {numbers[0]:g} in all recordings"
+            findings.append(Finding(f"{problem}: there is nothing to predict", wrong=False))
+    return findings
+
+
 def check_patients(data: PreparedDataset) -> list[Finding]:
     """Check that no patient is in two splits."""
     shared = data.table.groupby("patient_id")["split"].nunique()
@@ -152,7 +178,9 @@ def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
     findings += [Finding(warning, INCOMPLETE) for warning in warnings_among(data.warnings)]
     sizes = {} if options else dataset.card.sizes
     for name, expected in sizes.items():
-        counts = Counter(data.splits[data.label_set(name).rows])
+        if name not in data.places:
+            continue  # `check_supplement` says so
+        counts = Counter(data.splits[data.rows_of(name)])
         for split, size in zip(SPLITS, expected, strict=True):
             if counts[split] != size:
                 findings.append(Finding(f"{name}: {split} has {counts[split]} recordings, {size} expected", INCOMPLETE))
@@ -162,7 +190,7 @@ def check_counts(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
 def check_labels(data: PreparedDataset) -> list[Finding]:
     """Report classes without a positive in train, val or test, and recordings outside a label set."""
     findings = []
-    for name in data.manifest["label_sets"]:
+    for name in (*data.manifest["label_sets"], *data.supplement.label_sets):
         labels = data.label_set(name)
         if note := data.unlabelled(name):
             findings.append(Finding(note, wrong=False))

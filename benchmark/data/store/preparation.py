@@ -27,6 +27,7 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
 from benchmark.data.store.recording_index import Index, write_index
 from benchmark.data.store.store_writer import LEFT_OUT, StoreWriter
+from benchmark.data.store.supplement import write_supplement
 from benchmark.errors import DataError, MissingError, UsageError, raise_all
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS
@@ -88,7 +89,9 @@ def prepare(
 ) -> PreparedDataset:
     """Return the prepared dataset, preparing it first if necessary; safe to call from several processes.
 
-    The result does not depend on `workers`. `say` receives messages: the disk space needed, a preparation resumed.
+    A store that was prepared before its loader had some label set or target gets these from the original tables, as far
+    as the tables are at hand; its digest stays. The result does not depend on `workers`. `say` receives messages: the
+    disk space needed, a preparation resumed.
     """
     if workers < 1:
         raise UsageError(f"a preparation needs at least one worker, not {workers}")
@@ -99,18 +102,34 @@ def prepare(
     target = prepared_path(name, config, home)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target, say):
-        if (target / MANIFEST).is_file():
-            return open_dataset(name, config, home)
-        dataset = cls(**options)
-        root = _require_root(name, dataset, root)
-        partial = target.with_name(f"{target.name}.partial")  # if it exists, a killed run left it: we hold the lock
-        partial.mkdir(exist_ok=True)
-        made_from = {"format": store.FORMAT, "dataset": name, "version": cls.card.version, "config": config}
-        with _room(partial):
-            _prepare(dataset, root, partial, made_from, workers, progress, say)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        if not (target / MANIFEST).is_file():
+            dataset = cls(**options)
+            root = _require_root(name, dataset, root)
+            partial = target.with_name(f"{target.name}.partial")  # if it exists, a killed run left it: we hold the lock
+            partial.mkdir(exist_ok=True)
+            made_from = {"format": store.FORMAT, "dataset": name, "version": cls.card.version, "config": config}
+            with _room(partial):
+                _prepare(dataset, root, partial, made_from, workers, progress, say)
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+        data = open_dataset(name, config, home)
+        if not data.supplement.fits(cls):
+            _add_supplement(data, cls(**options), root, say)
     return open_dataset(name, config, home)
+
+
+def _add_supplement(data: PreparedDataset, dataset: Dataset, root: Path | None, say: Say) -> None:
+    """Give the store what its loader declares beside it; say so where the original tables are not at hand."""
+    name = data.manifest["dataset"]
+    absent = [place for place in (*dataset.further_label_sets, *dataset.targets) if place not in data.places]
+    folder = dataset_root(name, root) if dataset.needs_root else None
+    if dataset.needs_root and (folder is None or not folder.is_dir()):
+        lack = f"lacks {', '.join(absent)}" if absent else "has the supplement of an older loader"
+        say(f"{data.path} {lack}; set ECGARENA_DATA to the folder that holds {name}/ to have it added")
+        return
+    say(f"writing {', '.join(absent or data.supplement.names)} beside the store, whose digest stays")
+    with _room(data.path):
+        write_supplement(data.path, data.path / store.RECORDS, data.digest, dataset, dataset.entries(folder))
 
 
 def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:

@@ -7,6 +7,7 @@ records.csv      one row per recording: ids, split, age, sex, report, offset and
 metadata.csv     the recorder and the language of the report of each recording; with a checksum of its own
 labels.npz       per label set a (n, class) uint8 matrix
 preparation.json what was left out and what was noticed, by file
+supplement/      label sets and targets outside of the digest (see `supplement`)
 manifest.json    configuration, counts, classes, one digest of signals, calibration, records and labels, and size and
                  checksum of every file and of its own fields; written last
 """
@@ -23,13 +24,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.api import LEADS, REPORTS, SignalSpec
+from benchmark.api import LEADS, REPORTS, Dataset, SignalSpec, Target
 from benchmark.data.labels.demographics import OLDEST
 from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
 from benchmark.data.store.completeness import lacking, warning
 from benchmark.data.store.integrity import SIGNALS, VerifiedSignals, read_manifest, read_part, verified
-from benchmark.errors import DataError, UsageError, no_label_set
+from benchmark.data.store.supplement import Supplement, left_out
+from benchmark.errors import DataError, MissingError, UsageError, no_label_set
+from benchmark.registry import DATASETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +53,15 @@ class LabelSet:
     classes: tuple[str, ...]
     rows: np.ndarray
     matrix: np.ndarray
+
+
+@dataclass(frozen=True)
+class TargetValues:
+    """The recordings with a usable number: `rows` into the dataset (k,), `values` (k,) float64 in the target's unit."""
+
+    target: Target
+    rows: np.ndarray
+    values: np.ndarray
 
 
 class PreparedDataset:
@@ -139,14 +151,64 @@ class PreparedDataset:
         classes: Mapping[str, list[str]] = self.manifest["label_sets"]
         if name == REPORTS:
             return self._with_report(classes)
-        if name not in classes:
-            raise UsageError(no_label_set(self.manifest["dataset"], name, classes))
-        matrix = self._read_labels()[name]
+        if name in classes:
+            order, matrix = tuple(classes[name]), self._read_labels()[name]
+        else:
+            self.refuse_absent(name)
+            order, matrix = self.supplement.label_sets[name], self.supplement.values(name)
         rows = np.flatnonzero(matrix.any(axis=1))
-        return LabelSet(tuple(classes[name]), rows, matrix[rows])
+        return LabelSet(order, rows, matrix[rows])
+
+    @functools.cached_property
+    def supplement(self) -> Supplement:
+        """Label sets and targets beside the store, with digests of their own."""
+        return Supplement(self.path, self.digest)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return the names of all label sets and targets at hand."""
+        return (*self.manifest["label_sets"], *self.supplement.label_sets, *self.supplement.targets)
+
+    def is_target(self, name: str) -> bool:
+        return name in self.supplement.targets
+
+    def target(self, name: str) -> TargetValues:
+        """Return the recordings with a usable number; raise as `label_set` does."""
+        self.refuse_absent(name)
+        values = self.supplement.values(name)
+        rows = np.flatnonzero(np.isfinite(values))
+        return TargetValues(self.supplement.targets[name], rows, values[rows])
+
+    def rows_of(self, name: str) -> np.ndarray:
+        """Return the rows of the recordings that belong to a label set, or have a usable number of a target."""
+        return self.target(name).rows if self.is_target(name) else self.label_set(name).rows
+
+    def refuse_absent(self, name: str) -> None:
+        """Raise `UsageError` for a name that the dataset lacks, `MissingError` for one that the store lacks."""
+        if name in self.places or name == REPORTS:
+            return
+        dataset = self.manifest["dataset"]
+        if dataset not in DATASETS.names():
+            raise UsageError(no_label_set(dataset, name, self.places))
+        loader: type[Dataset] = DATASETS.get(dataset)
+        if name not in loader.places():
+            raise UsageError(no_label_set(dataset, name, loader.all_label_sets(), loader.targets))
+        raise MissingError(
+            f"{self.path} was prepared before {dataset} had {name!r}; 'ecgarena data prepare {dataset}' adds it from "
+            "the original tables (set ECGARENA_DATA to their folder, or pass --root) and leaves the rest as it is"
+        )
+
+    def values_digest(self, name: str) -> str | None:
+        """Return the digest of a label set or target beside the store; None where the store's own covers it."""
+        return self.supplement.digest(name)
 
     def unlabelled(self, name: str) -> str:
-        """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or ""."""
+        """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or "".
+
+        Of a target it says how many have no usable number, and why.
+        """
+        if self.is_target(name):
+            return self._not_usable(name)
         if name not in self._sizes:  # counted once: every cell asks, and labels are read anew each time
             self._sizes[name] = len(self.label_set(name).rows)
         without, all_of_it = len(self) - self._sizes[name], f"of {len(self):,} recordings"
@@ -154,6 +216,13 @@ class PreparedDataset:
             return ""
         lacked = "report and are left out" if name == REPORTS else f"label in {name} and are left out of it"
         return f"{without:,} {all_of_it} have no {lacked}"
+
+    def _not_usable(self, name: str) -> str:
+        counts = self.supplement.counts(name)
+        if not counts:
+            return ""
+        reasons = left_out(counts, self.supplement.targets[name])
+        return f"{sum(counts.values()):,} of {len(self):,} recordings have no usable {name} and are left out: {reasons}"
 
     def _with_report(self, classes: Mapping[str, list[str]]) -> LabelSet:
         rows = np.flatnonzero([bool(report.strip()) for report in self.reports])

@@ -71,7 +71,7 @@ def check_sums(root: Path) -> list[FindingFields]:
 def _stored_labels(data: PreparedDataset) -> list[dict[str, set[str]]]:
     """Return the positive classes of each recording, by label set."""
     by_row: list[dict[str, set[str]]] = [{} for _ in range(len(data))]
-    for name in data.manifest["label_sets"]:
+    for name in (*data.manifest["label_sets"], *data.supplement.label_sets):
         labels = data.label_set(name)
         for row, positives in zip(labels.rows, labels.matrix.astype(bool), strict=True):
             by_row[row][name] = {label for label, positive in zip(labels.classes, positives, strict=True) if positive}
@@ -95,5 +95,7 @@ def _compare(
         return UNREADABLE
     digital = data.digital_and_millivolt(np.array([row]))[0][0]
     same = (entry.split, entry.patient_id) == (data.splits[row], data.patient_ids[row])
-    same = same and {name: set(classes) for name, classes in entry.labels.items() if classes} == labels
+    of_entry = {name: set(classes) for name, classes in entry.labels.items() if classes}
+    at_hand = (*data.manifest["label_sets"], *data.supplement.label_sets)
+    same = same and {name: classes for name, classes in of_entry.items() if name in at_hand} == labels
     return None if same and np.array_equal(raw.adc[lead_positions(raw.leads)], digital) else OTHER
