@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.api import BlindMethod, Method
+from benchmark.api import ConstantMethod, Method
 from benchmark.data.signals.conditions import ConditionedDataset
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.output_checks import agreement_problem, alike_problem, ecg_outputs, output_problem
@@ -49,7 +49,7 @@ def _problem(method: Method, ready: Method, name: str, ecg: Tensor, different: b
     plain = function(ecg)
     if problem := output_problem(name, plain, function, ecg, ROUNDING_GPU if gpu else ROUNDING):
         return problem
-    if different and not isinstance(method, BlindMethod) and (problem := alike_problem(name, plain, ALIKE)):
+    if different and not isinstance(method, ConstantMethod) and (problem := alike_problem(name, plain, ALIKE)):
         return problem
     if ready is method:
         return None

@@ -24,6 +24,7 @@ class Line:
     p_corrected: float | None
     higher_is_better: bool
     classes: dict[str, float]  # AUROC of a - b by class
+    metric: str = ""  # for readers, with its unit
 
     @property
     def winner(self) -> str:
@@ -42,10 +43,11 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
         for column in table.columns:
             first, second = table.body.get((a, column)), table.body.get((b, column))
             if first and second and first.complete and second.complete:
-                pairs.append((f"{table.title}, {column}", first, second))
+                metric = "" if table.facts.higher_is_better else f" ({table.metric})"
+                pairs.append((f"{table.title}, {column}{metric}", table.metric, first, second))
     if not pairs:
         raise UsageError(f"{a} and {b} have no question that both have answered completely")
-    differences = [difference_of(first, second) for _, first, second in pairs]
+    differences = [difference_of(first, second) for *_, first, second in pairs]
     corrected = iter(holm([d.p for d in differences if d is not None]))
     return [
         Line(
@@ -56,8 +58,9 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
             next(corrected) if difference is not None else None,
             first.higher_is_better,
             _movement(first, second),
+            metric,
         )
-        for (title, first, second), difference in zip(pairs, differences, strict=True)
+        for (title, metric, first, second), difference in zip(pairs, differences, strict=True)
     ]
 
 

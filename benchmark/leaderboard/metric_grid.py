@@ -50,12 +50,18 @@ def _mean(entry: Entry, metric: str) -> float | None:
 
 def markdown(grid: MetricGrid) -> str:
     """Return a section of the leaderboard's Markdown file."""
-    head = ["method", *(markdown_text(name.replace("_", " ")) for name in grid.metrics)]
+    head = ["method", *(markdown_text(_title(grid.table, name)) for name in grid.metrics)]
     lines = [markdown_row(head), markdown_row(["---"] * len(head))]
     for row, values in grid.rows.items():
         name = markdown_text(row) + (" *(baseline)*" if row in grid.table.baselines else "")
         lines.append(markdown_row([name, *("–" if value is None else f"{value:.3f}" for value in values)]))
     return f"## {markdown_text(grid.title)}\n\n" + "\n".join(lines)
+
+
+def _title(table: Table, metric: str) -> str:
+    """Return a metric's name for readers; one with a unit, or of which less is better, says so."""
+    facts = table.facts
+    return table.metric if metric == facts.primary and not facts.higher_is_better else metric.replace("_", " ")
 
 
 def spreadsheet(metric_grids: list[MetricGrid]) -> str:

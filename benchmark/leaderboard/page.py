@@ -143,16 +143,21 @@ def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
 def _cell(table: Table, row: str, column: str, entries: _Entries) -> dict[str, Any]:
     entry = table.body.get((row, column))
     if entry is None:
-        return {"text": "–", "order": -1, "entry": None, "mark": "", "tied": False, "tip": ""}
+        return {"text": "–", "order": _last(table), "entry": None, "mark": "", "tied": False, "tip": ""}
     mark = "best" if table.is_best(row, column) else "second" if table.is_second(row, column) else ""
     return {
         "text": entry_text(entry, interval=False),
-        "order": f"{entry.mean:.6f}" if entry.values else "-1",
+        "order": f"{entry.mean:.6f}" if entry.values else _last(table),
         "entry": entries.add(table, row, column, entry),
         "mark": mark,
         "tied": row in table.rankings[column].tied,
         "tip": _tip(entry),
     }
+
+
+def _last(table: Table) -> str:
+    """Return the value by which an entry without a number is sorted: as the worst, whichever way is better."""
+    return "-1" if table.facts.higher_is_better else "999999999"
 
 
 def _tip(entry: Entry) -> str:

@@ -28,7 +28,11 @@ from benchmark.planning.standing import DONE, INCOMPLETE, OUTDATED, RECORDS_ALON
 from benchmark.records.spec import PROTOCOL
 from benchmark.records.store import Store
 
-METRICS = {"auroc_macro": "macro AUROC", "rouge_l": "ROUGE-L"}  # for readers; other metrics go by their name
+METRICS = {
+    "auroc_macro": "macro AUROC",
+    "rouge_l": "ROUGE-L",
+    "mae": "MAE",
+}  # for readers; other metrics go by their name
 TIED = "≈"  # behind an entry that cannot be told from the best of its column
 
 
@@ -106,9 +110,13 @@ class Table:
 
     @property
     def metric(self) -> str:
-        """Return the primary metric's name for readers; empty before the first result."""
-        name = next((entry.results[0].primary for entry in self.body.values() if entry.results), "")
-        return METRICS.get(name, name.replace("_", " "))
+        """Return the primary metric for readers, ``MAE in years, lower is better``; empty before the first result."""
+        result = next((entry.results[0] for entry in self.body.values() if entry.results), None)
+        if result is None:
+            return ""
+        name = METRICS.get(result.primary, result.primary.replace("_", " "))
+        unit = f" in {result.analysis['unit']}" if "unit" in result.analysis else ""
+        return f"{name}{unit}" + ("" if result.higher_is_better else ", lower is better")
 
 
 class Leaderboard:

@@ -8,7 +8,14 @@ SHARES = (  # lie from 0 to 1, as do all metrics whose names begin so ("auroc_ma
     "auroc", "auprc", "f1", "brier", "ece", "accuracy", "precision", "recall", "sensitivity", "specificity",
     "bleu", "rouge", "meteor", "exact", "distinct", "clinical", "label_", "self_",
 )  # fmt: skip
-OTHERS = {"cider": (0.0, 10.0), "median_rank": (1.0, math.inf), "length_ratio": (0.0, math.inf)}
+OTHERS = {
+    "mae": (0.0, math.inf),
+    "r2": (-math.inf, 1.0),
+    "spearman": (-1.0, 1.0),
+    "cider": (0.0, 10.0),
+    "median_rank": (1.0, math.inf),
+    "length_ratio": (0.0, math.inf),
+}
 SLACK = 1e-6  # records are rounded to six digits
 
 

@@ -96,10 +96,11 @@ class TaskFacts:
     primary: str
     protocol: str
     grid_metrics: tuple[str, ...] = ()
+    higher_is_better: bool = True
 
     @classmethod
     def of(cls, task: type[Task]) -> TaskFacts:
-        return cls(task.primary, task.protocol, tuple(task.grid_metrics))
+        return cls(task.primary, task.protocol, tuple(task.grid_metrics), task.higher_is_better)
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,9 @@ def check_supplement(data: PreparedDataset, dataset: Dataset) -> list[Finding]:
         if len(values) != count:
             findings.append(Finding(f"{name} has {len(values)} rows, the store {count} recordings", AGAIN))
         elif name in supplement.targets and (not numbers.size or numbers.min() == numbers.max()):
-            problem = f"{name} has no usable value" if not numbers.size else f"{name} is {numbers[0]:g} in all recordings"
+            problem = (
+                f"{name} has no usable value" if not numbers.size else f"{name} is {numbers[0]:g} in all recordings"
+            )
             findings.append(Finding(f"{problem}: there is nothing to predict", wrong=False))
     return findings
 

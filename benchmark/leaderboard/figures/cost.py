@@ -24,7 +24,7 @@ UNITS = {"feature_seconds": "s"}
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
     costs = _costs(board)
     names = [name for name in COSTS if sum(bool(row_costs.get(name)) for row_costs in costs.values()) > 1]
-    scores = _scores(board)
+    metric, scores = _scores(board)
     if not names or not scores:
         return "fewer than two methods have records that keep a cost"
     look = looks(rows_of(board))
@@ -37,7 +37,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
             _scale(axis, [row_costs[name] for row_costs in costs.values() if row_costs.get(name)], UNITS.get(name, ""))
             axis.set_xlabel(COSTS[name])
         _share_height(axes)
-        axes[0].set_ylabel("mean of the primary metric")
+        axes[0].set_ylabel(f"mean of {metric}")
         legend_above(figure, axes)
         stamp(figure, board)
     return {"cost": figure}
@@ -69,14 +69,22 @@ def _costs(board: Leaderboard) -> dict[str, dict[str, float]]:
     return costs
 
 
-def _scores(board: Leaderboard) -> dict[str, float]:
-    """Return each row's mean over the questions that all ranked rows answered; skipping hard ones gains nothing."""
+def _scores(board: Leaderboard) -> tuple[str, dict[str, float]]:
+    """Return a metric and each row's mean over the questions that all ranked rows answered in it.
+
+    Skipping hard ones gains nothing. Of several metrics the one with most such questions is drawn, the first of equals:
+    an error in years and an AUROC have no mean.
+    """
     rows = set(ranks_by_row(board))
-    values: dict[str, list[float]] = {}
+    values: dict[str, dict[str, list[float]]] = {}
     for table in board.tables:
         for column in table.columns:
             entries = {row: e for (row, name), e in table.body.items() if name == column and e.complete}
             if rows and rows <= set(entries):
+                of_metric = values.setdefault(table.metric, {})
                 for row in rows:
-                    values.setdefault(row, []).append(entries[row].mean)
-    return {row: mean(scores) for row, scores in values.items()}
+                    of_metric.setdefault(row, []).append(entries[row].mean)
+    if not values:
+        return "", {}
+    metric = max(values, key=lambda name: len(next(iter(values[name].values()))))
+    return metric, {row: mean(scores) for row, scores in values[metric].items()}

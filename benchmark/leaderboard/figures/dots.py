@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from scipy.stats import rankdata
 
 from benchmark.leaderboard.figures.style import MARKERS, grid, legend_above, with_errors
 from benchmark.leaderboard.summary import Entry
@@ -33,13 +34,17 @@ def levels_of(panels: Sequence[Points]) -> list[float]:
 
 
 def draw(
-    panels: dict[str, Points], baselines: Sequence[str], metric: str, legend: str, name: Callable[[float], str]
+    panels: dict[str, Points],
+    baselines: Sequence[str],
+    metrics: Sequence[str],
+    legend: str,
+    name: Callable[[float], str],
 ) -> Figure:
     """Draw a panel per title: methods from best to worst at the last level, baselines below a rule.
 
-    `legend` is the title of the levels, `name` formats one level.
+    `metrics` are those of the panels, `legend` is the title of the levels, `name` formats one level.
     """
-    rows = _order(list(panels.values()), baselines)
+    rows = _order(list(panels.values()), baselines, len(set(metrics)) == 1)
     levels = levels_of(list(panels.values()))
     width = 3.4 if len(panels) > 1 else 4.5  # names take room beside the first panel
     figure, axes = grid(len(panels), width, height=LINE * len(rows) + ENDS, most=2)
@@ -53,21 +58,24 @@ def draw(
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.set_yticks(range(len(rows)), rows if place % 2 == 0 else [""] * len(rows))
         axis.set_title(title)
-        axis.set_xlabel(metric)
+        axis.set_xlabel(metrics[place])
     legend_above(figure, axes, title=legend)
     return figure
 
 
-def _order(panels: list[Points], baselines: Sequence[str]) -> list[str]:
-    """Order rows by their mean at the last level over panels; baselines come last, ordered among themselves."""
+def _order(panels: list[Points], baselines: Sequence[str], one_metric: bool) -> list[str]:
+    """Order rows by their mean at the last level over panels; baselines come last, ordered among themselves.
+
+    Where panels have several metrics, such as errors in years and in milliseconds, the mean is that of ranks.
+    """
     scores: dict[str, list[float]] = {}
-    sign = 1.0
     for points in panels:
-        for row, by_level in points.items():
-            last = by_level[max(by_level)]
-            sign = 1.0 if last.higher_is_better else -1.0
-            scores.setdefault(row, []).append(last.mean)
-    return sorted(scores, key=lambda row: (row in baselines, -sign * mean(scores[row])))
+        last = {row: by_level[max(by_level)] for row, by_level in points.items()}
+        better = {row: entry.mean if entry.higher_is_better else -entry.mean for row, entry in last.items()}
+        ranks = dict(zip(better, rankdata(list(better.values())), strict=True))
+        for row in better:
+            scores.setdefault(row, []).append(better[row] if one_metric else float(ranks[row]))
+    return sorted(scores, key=lambda row: (row in baselines, -mean(scores[row])))
 
 
 def _shift(index: int, count: int) -> float:

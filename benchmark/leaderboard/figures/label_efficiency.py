@@ -35,14 +35,17 @@ def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
     with styled():
         if dots.many(list(panels.values())):
             baselines = {row for table in tables for row in table.baselines}
-            figure = dots.draw(panels, sorted(baselines), tables[0].metric, SHARE, _percent)
+            metrics = [table.metric for table in tables]
+            figure = dots.draw(panels, sorted(baselines), metrics, SHARE, _percent)
             stamp(figure, board)
             return figure
         figure, axes = grid(len(tables))
         look = looks(rows_of(board))
         for axis, table in zip(axes, tables, strict=True):
             _panel(axis, table, look)
-        axes[0].set_ylabel(tables[0].metric)
+        for place, (axis, table) in enumerate(zip(axes, tables, strict=True)):
+            if not place or table.metric != tables[place - 1].metric:
+                axis.set_ylabel(table.metric)
         legend_above(figure, axes)
         stamp(figure, board)
     return figure

@@ -78,7 +78,7 @@ def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure
         by_row = {row: points[row] for row in table.all_rows if row in points}
         title = f"{table.title}: {'few leads' if kind == LEADS else kind}"
         legend = LEADS if kind == LEADS else "strength"
-        figure = dots.draw({title: by_row}, table.baselines, table.metric, legend, lambda level: f"{level:g}")
+        figure = dots.draw({title: by_row}, table.baselines, [table.metric], legend, lambda level: f"{level:g}")
         stamp(figure, board)
     return figure
 
