@@ -18,6 +18,11 @@ from benchmark.registry import DATASETS
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("ECGARENA_SHARED") or ROOT.parent / "shared")
 
+DIAGNOSTIC = (
+    "NDT NST DIG LNGQT NORM IMI ASMI LVH LAFB ISC IRBBB 1AVB IVCD ISCAL CRBBB CLBBB ILMI LAO/LAE AMI ALMI ISCIN INJAS "
+    "LMI ISCIL LPFB ISCAS INJAL ISCLA RVH ANEUR RAO/RAE EL WPW ILBBB IPLMI ISCAN IPMI SEHYP INJIN INJLA PMI 3AVB INJIL "
+    "2AVB"
+)
 # written out here, not read from the loaders: a class that vanishes from both sides must be seen
 LABEL_SETS = {
     ("ptbxl", "super"): "HYP NORM MI CD STTC",
@@ -25,6 +30,9 @@ LABEL_SETS = {
     "ILBBB IRBBB PMI RVH IVCD",
     ("ptbxl", "form"): "PAC DIG HVOLT STD LPR QWAVE VCLVH NDT TAB LOWT ABQRS LNGQT PRC(S) NT STE NST PVC INVT LVOLT",
     ("ptbxl", "rhythm"): "SVARR BIGU STACH SARRH SBRAD TRIGU AFIB SR SVTAC PSVT AFLT PACE",
+    ("ptbxl", "diag"): DIAGNOSTIC,
+    ("ptbxl", "all"): f"{DIAGNOSTIC} ABQRS PVC STD VCLVH QWAVE LOWT NT PAC LPR INVT LVOLT HVOLT TAB STE PRC(S) SR AFIB "
+    "STACH SARRH SBRAD PACE SVARR BIGU AFLT SVTAC PSVT TRIGU",
     ("cpsc2018", "rhythm"): "AFIB VPC NORM 1AVB CRBBB STE PAC CLBBB STD",
     ("csn", "all"): "AQW UW SR WPW 2AVB AT VB ARS STTC SA STE VPB TWO STTU ALS APB 2AVB1 PRIE CCR CR AF AVB QTIE LBBB "
     "VEB SVT RBBB 1AVB STDD MI AFIB TWC PWC ERV RVH LVH ST JEB",
@@ -104,6 +112,34 @@ def test_a_code_means_what_its_label_set_says() -> None:
     assert prompts.phrases("ptbxl", "super", ["STTC"]) != prompts.phrases("ptbxl", "sub", ["STTC"])
     [rows] = prompts.phrases("csn", "all", ["AF"])
     assert all("flutter" in text for text in rows), "in CSN, AF is flutter and AFIB fibrillation"
+
+
+@pytest.mark.parametrize("name", ["en", "de"])
+def test_a_statement_with_a_class_of_its_own_elsewhere_has_that_class_phrases(name: str) -> None:
+    document = json.loads((ROOT / "tasks" / "prompts" / f"ecgarena_{name}.json").read_text("utf-8"))
+    classes = document["classes"]["ptbxl"]
+    assert all(isinstance(phrases, str) for phrases in classes["all"].values()), "two owners of one phrase"
+    assert not [code for code, phrases in classes["diag"].items() if code in classes["form"] and phrases[:5] != "form/"]
+    prompts = load_prompts(name)
+    for label_set in ("form", "rhythm", "diag"):
+        codes = list(prompts.classes["ptbxl"][label_set])
+        assert prompts.phrases("ptbxl", "all", codes) == prompts.phrases("ptbxl", label_set, codes)
+
+
+def test_a_class_that_names_another_one_has_its_phrases_and_the_same_digest(tmp_path: Path) -> None:
+    document, written_out = small(), small()
+    document["classes"]["ptbxl"]["all"] = {"MI": "super/MI", "A/B": "all/MI"}
+    written_out["classes"]["ptbxl"]["all"] = dict.fromkeys(("MI", "A/B"), ["old infarct", "infarction"])
+    one, other = load_prompts(write(tmp_path, document)), load_prompts(write(tmp_path, written_out, "b.json"))
+    assert one.phrases("ptbxl", "all", ["A/B"]) == [["old infarct", "infarction"]] and one.digest == other.digest
+
+
+def test_a_name_of_no_class_and_a_circle_are_refused_together(tmp_path: Path) -> None:
+    document = small()
+    document["classes"]["ptbxl"]["all"] = {"MI": "super/M", "CD": "all/X", "X": "all/CD"}
+    text = refusal(write(tmp_path, document))
+    assert "classes.ptbxl.all.MI: there is no class 'super/M' in ptbxl" in text
+    assert "classes.ptbxl.all.CD: names itself: all/CD -> all/X -> all/CD" in text
 
 
 def test_phrases_come_in_the_order_asked_for() -> None:

@@ -2,14 +2,15 @@
 
 A set is a JSON file: the project's own are in ``tasks/prompts`` and are named by their language
 (``en``, ``de``), any other is given by its path; ``en+de`` joins sets. A flat file ``{"CODE": "text"}``,
-the format of MERL's prompts, holds for every dataset and label set.
+the format of MERL's prompts, holds for every dataset and label set. A class may name another one of its dataset in
+place of phrases (``"AFIB": "rhythm/AFIB"``): then it has the phrases of that class, which alone owns them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -112,7 +113,7 @@ def _read(path: Path) -> PromptSet:
     document, faults = _parse(path)
     flat = not {*TEXT_FIELDS, "classes"} & document.keys()
     if not faults:
-        faults = _flat_faults(document) if flat else _faults(document)
+        faults = _flat_faults(document) if flat else _faults(document) or list(_reference_faults(document["classes"]))
     raise_all(faults, f"{path} is not a valid prompt set:")
     if flat:
         table = {code: (text,) for code, text in document.items()}
@@ -147,14 +148,22 @@ def _merge(parts: Sequence[PromptSet]) -> Classes:
     return union
 
 
-def _freeze(classes: dict[str, dict[str, dict[str, list[str]]]]) -> Classes:
+def _freeze(classes: dict[str, dict[str, dict[str, list[str] | str]]]) -> Classes:
     return {
         dataset: {
-            label_set: {code: tuple(phrases) for code, phrases in table.items()}
+            label_set: {code: tuple(_phrases(label_sets, phrases)) for code, phrases in table.items()}
             for label_set, table in label_sets.items()
         }
         for dataset, label_sets in classes.items()
     }
+
+
+def _phrases(label_sets: Mapping[str, Mapping[str, list[str] | str]], phrases: list[str] | str) -> list[str]:
+    """Return the phrases of a class, those of the class that it names in their place."""
+    while isinstance(phrases, str):  # `_reference_faults` has found no circle
+        label_set, _, code = phrases.partition("/")
+        phrases = label_sets[label_set][code]
+    return phrases
 
 
 def _digest(content: object) -> str:
@@ -202,7 +211,27 @@ def _class_faults(node: object, where: str, levels: Sequence[str]) -> list[str]:
     return [fault for key, child in node.items() for fault in _class_faults(child, f"{where}.{key}", levels[1:])]
 
 
+def _reference_faults(classes: dict[str, dict[str, dict[str, list[str] | str]]]) -> Iterator[str]:
+    """Return a sentence for each class that names another one which is not there, or names itself in the end."""
+    for dataset, label_sets in classes.items():
+        for label_set, table in label_sets.items():
+            for code, phrases in table.items():
+                path = [f"{label_set}/{code}"]
+                while isinstance(phrases, str):
+                    if phrases in path:
+                        yield f"classes.{dataset}.{label_set}.{code}: names itself: {' -> '.join([*path, phrases])}"
+                        break
+                    path.append(phrases)
+                    other, _, name = phrases.partition("/")
+                    if name not in label_sets.get(other, {}):
+                        yield f"classes.{dataset}.{label_set}.{code}: there is no class {phrases!r} in {dataset}"
+                        break
+                    phrases = label_sets[other][name]
+
+
 def _phrase_faults(phrases: object, where: str) -> list[str]:
+    if isinstance(phrases, str) and _is_text(phrases):
+        return []  # the name of another class
     if not isinstance(phrases, list) or not phrases:
         return [f"{where}: must be a list of phrases, not {_kind(phrases)}"]
     faults, earlier = [], set()
