@@ -263,9 +263,15 @@ def column_title(entry: Entry, names: list[str]) -> str:
             parts += [str(entry.variant.get(SIGNAL, AS_RECORDED))] if SIGNAL in entry.variant or not parts else []
             continue
         value = entry.variant[name]
-        text = f"{value:.0%}".replace("%", " %") if name == "fraction" else str(value)
+        text = _value_title(name, value)
         if name == names[0]:
             parts.append(text)
         elif text != "none":
             parts.append(f"{name} {text}")
     return ", ".join(parts) or entry.facts.primary
+
+
+def _value_title(name: str, value: Any) -> str:
+    if name == "shots":
+        return f"{value} per class"
+    return f"{value:.0%}".replace("%", " %") if name == "fraction" else str(value)

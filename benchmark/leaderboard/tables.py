@@ -80,7 +80,11 @@ class Table:
             train = {result.n["train"] for entry in entries for result in entry.results if "train" in result.n}
             if train:
                 parts.append(f"{column}: {_span(train)}")
-        trained = f"; train {', '.join(parts)}" if any("fraction" in e.variant for e in self.body.values()) else ""
+        trained = (
+            f"; train {', '.join(parts)}"
+            if any({"fraction", "shots"} & e.variant.keys() for e in self.body.values())
+            else ""
+        )
         return f"{_span(test)} recordings in test{trained}"
 
     def power(self) -> str:

@@ -32,7 +32,7 @@ def bootstrap(values: ArrayLike, predictions: ArrayLike, weights: NDArray[np.int
 
     A recording counts as often as its weight says. Raises as `score` does.
     """
-    truth, guesses = _checked(values, predictions)
+    truth, guesses = _validate(values, predictions)
     columns = [_Ranks(truth), _Ranks(guesses)]
     step = max(1, CHUNK // len(truth))
     parts = [_chunk(truth, guesses, columns, weights[start : start + step]) for start in range(0, len(weights), step)]
@@ -86,7 +86,7 @@ class _Ranks:
         return np.asarray((sums[:, self.below] + sums[:, self.upto] + 1) / 2)
 
 
-def _checked(values: ArrayLike, predictions: ArrayLike) -> tuple[Floats, Floats]:
+def _validate(values: ArrayLike, predictions: ArrayLike) -> tuple[Floats, Floats]:
     truth, guesses = np.asarray(values, np.float64), np.asarray(predictions, np.float64)
     if truth.ndim != 1 or truth.shape != guesses.shape or not truth.size:
         raise BenchmarkError(f"a prediction per value is needed, got {guesses.shape} for {truth.shape}")

@@ -129,7 +129,7 @@ def test_a_statement_with_a_class_of_its_own_elsewhere_has_that_class_phrases(na
 def test_a_class_that_names_another_one_has_its_phrases_and_the_same_digest(tmp_path: Path) -> None:
     document, written_out = small(), small()
     document["classes"]["ptbxl"]["all"] = {"MI": "super/MI", "A/B": "all/MI"}
-    written_out["classes"]["ptbxl"]["all"] = dict.fromkeys(("MI", "A/B"), ["old infarct", "infarction"])
+    written_out["classes"]["ptbxl"]["all"] = {code: ["old infarct", "infarction"] for code in ("MI", "A/B")}
     one, other = load_prompts(write(tmp_path, document)), load_prompts(write(tmp_path, written_out, "b.json"))
     assert one.phrases("ptbxl", "all", ["A/B"]) == [["old infarct", "infarction"]] and one.digest == other.digest
 
