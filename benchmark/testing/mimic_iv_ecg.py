@@ -31,8 +31,9 @@ def write_mimic_iv_ecg(
     """Write both tables and ``files/``; return the study ids in the order of the record list.
 
     The two tables have different orders of rows. With `odd`, recordings are odd by position: 0 has no report at all, 1
-    a short one, 2 no row among the reports, 3 lacks every sample of a lead, 4 some samples of one. `samples` shortens
-    the recordings. `same_signal` writes a single file for all rows, for tests that need very many.
+    a short one, 2 no row among the reports, 3 lacks every sample of a lead, 4 some samples of one. Every third has no P
+    wave for the machine, which then writes 29999. `samples` shortens the recordings. `same_signal` writes a single file
+    for all rows, for tests that need very many.
     """
     dataset = Synthetic(rate=500, patients=patients, seed=seed)
     root.mkdir(parents=True, exist_ok=True)
@@ -60,13 +61,20 @@ def write_mimic_iv_ecg(
         lines = _lines(entry, number if odd else 99)
         if not odd or number != 2:
             cells = [*lines, *[""] * report_columns][:report_columns]
-            reports.append([subject, study, 6_000_000 + number % 3, time, *cells, *[""] * len(MEASUREMENTS)])
+            reports.append([subject, study, 6_000_000 + number % 3, time, *cells, *_measurements(entry, number)])
     names = [f"report_{column}" for column in range(report_columns)]
     np.random.default_rng(seed).shuffle(reports)
     head = ["subject_id", "study_id", "cart_id", "ecg_time", *names, *MEASUREMENTS]
     _write(root / "machine_measurements.csv", head, reports)
     _write(root / "record_list.csv", ["subject_id", "study_id", "file_name", "ecg_time", "path"], records)
     return studies
+
+
+def _measurements(entry: RecordingEntry, number: int) -> list[object]:
+    """Return the machine's numbers in the order of `MEASUREMENTS`."""
+    p_onset, p_end, p_axis = (29999, 29999, 29999) if number % 3 == 0 else (40, 140, 50 + number % 20)
+    rr = round(60000 / entry.targets["heart_rate"])
+    return ["0.005-150 Hz", "60 Hz notch", rr, p_onset, p_end, 200, 290 + number % 7, 580, p_axis, 30 - number % 60, 45]
 
 
 def _lines(entry: RecordingEntry, number: int) -> list[str]:

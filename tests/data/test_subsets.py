@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.labels.subsets import FLOOR_FRACTION, Subset, draw, draw_recordings
+from benchmark.data.labels.strata import strata
+from benchmark.data.labels.subsets import FLOOR_FRACTION, Subset, draw, draw_recordings, first_of_each_class
 
 
 def population(records=2000, classes=6, seed=0):
@@ -161,3 +162,41 @@ def test_where_one_percent_has_no_room_the_floor_takes_one_patient_per_label_and
 def test_the_draw_where_there_is_no_room_is_part_of_the_protocol_too():
     rows = [draw(*single(np.tile(np.eye(5), (4, 1))), 0.01, seed).rows.tolist() for seed in range(4)]
     assert rows == [[2, 5, 6, 8, 14], [5, 11, 12, 14, 18], [7, 14, 15, 16, 18], [3, 9, 12, 15, 16]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_examples_of_few_are_among_those_of_more_and_come_first_in_subsets(seed):
+    ids, patients, labels, classes = population(seed=seed)
+    few, more = (first_of_each_class(ids, patients, labels, classes, count, seed) for count in (2, 8))
+    assert set(few.rows) < set(more.rows)
+    ten = set(draw(ids, patients, labels, classes, 0.1, seed).rows)
+    for column, name in enumerate(classes):
+        assert few.positives[name] >= 2 and more.positives[name] >= min(8, len(set(patients[labels[:, column] == 1])))
+        if sum(labels[row, column] for row in ten) >= 20:
+            assert sum(int(labels[row, column]) for row in few.rows if row in ten) >= 2
+
+
+def test_examples_of_a_class_are_of_different_patients_and_a_rare_class_gives_what_it_has():
+    labels = np.array([[1, 0]] * 6 + [[0, 1]] * 2)
+    patients = ["a", "a", "a", "b", "c", "d", "e", "e"]
+    subset = first_of_each_class([f"r{i}" for i in range(8)], patients, labels, ["x", "y"], 3, 0)
+    assert subset.positives == {"x": 3, "y": 1} and len({patients[row] for row in subset.rows}) == 4
+    with pytest.raises(ValueError, match="at least one example"):
+        first_of_each_class(["r"], ["p"], np.ones((1, 1)), ["x"], 0, 0)
+
+
+def test_strata_of_a_number_are_its_deciles_and_equal_values_stay_together():
+    random = np.random.default_rng(0)
+    values = random.normal(60, 15, 1000)
+    matrix, names = strata(values, "years")
+    assert (
+        matrix.sum(axis=1).tolist() == [1] * 1000
+        and set(matrix.sum(axis=0).tolist()) <= {99, 100, 101}
+        and len(names) == 10
+    )
+    assert names[0].endswith("years") and names[0].startswith(f"{values.min():g} to ")
+    places = matrix.argmax(axis=1)
+    assert all(values[places == low].max() < values[places == low + 1].min() for low in range(9))
+    repeated = np.array([1.0] * 50 + [2.0] * 50)
+    assert strata(repeated, "mm")[1] == ("1 to 1 mm", "2 to 2 mm")
+    assert strata(np.full(7, 3.0), "mm")[0].shape == (7, 1) and strata(np.array([4.0]), "mm")[0].tolist() == [[1]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.data.store.preparation import prepare, read_preparation_log
-from benchmark.datasets.mimic_iv_ecg import MIMICIVECG, clean_report
+from benchmark.datasets.mimic_iv_ecg import MIMICIVECG, clean_report, measurements
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.errors import DataError, UsageError
 from benchmark.testing import write_mimic_iv_ecg
@@ -52,6 +52,32 @@ def test_the_store_and_what_was_left_out(tree, home):
         data.manifest["label_sets"] == {}
         and prepare("mimic_iv_ecg", {"min_words": 0}, home, root).manifest["left_out"] == 1
     )
+
+
+def test_the_machines_measurements_are_targets_and_29999_is_none(tree, home):
+    root, studies = tree
+    data = prepare("mimic_iv_ecg", {}, home, root)
+    place = list(data.record_ids).index(str(studies[4]))
+    for name, value in {
+        "pr_interval": 160,
+        "p_duration": 100,
+        "qrs_duration": 94,
+        "qt_interval": 380,
+        "t_axis": 45,
+    }.items():
+        assert data.supplement.values(name)[place] == value, name
+    third = list(data.record_ids).index(str(studies[3]))
+    assert np.isnan(data.supplement.values("pr_interval")[third]) and np.isnan(data.supplement.values("p_axis")[third])
+    assert data.supplement.values("rr_interval")[third] > 300
+    assert set(data.supplement.counts("p_axis")) == {"missing"} and not data.supplement.counts("t_axis")
+
+
+def test_measurements_that_are_no_numbers_are_absent():
+    header = ["rr_interval", "p_onset", "qrs_onset", "qrs_end"]
+    assert measurements(["", "29999", "200", "x"], header) == {}
+    assert measurements(["812", "40", "200", "290.0"], header) == {
+        "rr_interval": 812, "pr_interval": 160, "qrs_duration": 90,
+    }  # fmt: skip
 
 
 def test_native_lead_order_is_put_right(tree, home):

@@ -49,6 +49,36 @@ def test_real_sizes_patients_and_oddities(real):
     assert next(entry for entry in real if entry.record_id == "1").labels["form"] == ("LVOLT",)  # likelihood 0 counts
 
 
+def test_the_real_statements_are_those_of_the_classic_benchmark(real):
+    """71 statements in `all` and 44 in `diag`; Strodthoff et al., IEEE JBHI 2021, table II has the same counts."""
+    further = PTBXL.further_label_sets
+    assert len(further["all"]) == len(set(further["all"])) == 71 and len(further["diag"]) == 44
+    assert set(further["all"]) == set(further["diag"]) | set(CLASSES["form"]) | set(CLASSES["rhythm"])
+    assert set(further["diag"]) & set(CLASSES["form"]) == {"NDT", "NST", "DIG", "LNGQT"}
+    for name, sizes in {"all": (17418, 2183, 2198), "diag": SIZES["sub"]}.items():
+        members = [entry.split for entry in real if entry.labels[name]]
+        assert tuple(members.count(split) for split in ("train", "val", "test")) == sizes
+    counts = Counter(code for entry in real for code in entry.labels["all"])
+    assert counts["SR"] == 16748 and counts["NORM"] == 9514 and min(counts.values()) == 10, counts
+    for entry in real:  # what was there before follows from the statements
+        assert set(entry.labels["form"]) | set(entry.labels["rhythm"]) <= set(entry.labels["all"])
+        assert bool(entry.labels["diag"]) == bool(entry.labels["super"])
+
+
+def test_the_real_categories_and_the_censored_ages(real):
+    counts = Counter(
+        label for entry in real for name in ("sex", "heart_axis", "quality") for label in entry.labels[name]
+    )
+    assert (counts["male"], counts["female"], counts["MID"], counts["SAG"]) == (11354, 10445, 7687, 3)
+    assert counts["static_noise"] == 3260 and counts["burst_noise"] == 612 and counts["electrodes_problems"] == 30
+    assert all(entry.labels["quality"] for entry in real), "a recording without remark is an example as well"
+    stadiums = [entry.labels["infarction_stadium"] for entry in real if entry.labels["infarction_stadium"]]
+    assert len(stadiums) == 2182 and max(map(len, stadiums)) == 2, "unknown is no stadium"
+    ages = [entry.targets["age"] for entry in real]
+    assert ages.count(300) == 293 and max(age for age in ages if age != 300) == 89
+    assert sum(entry.split == "test" and entry.targets["age"] <= 89 for entry in real) == 2164
+
+
 def test_real_devices_and_languages(real):
     assert len({entry.device for entry in real}) == 11 and all("  " not in entry.device for entry in real)
     counts = Counter(entry.language for entry in real)

@@ -62,6 +62,7 @@ CASES = {
     "random_init": Case(RESNET),
     "frequent_report": Case({}),
     "random_report": Case({}),
+    "training_mean": Case({}),
     "supervised": Case(RESNET),
     "handcrafted": Case({}),
     "ecg_clip": Case(CLIP),
