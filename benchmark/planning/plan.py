@@ -182,7 +182,7 @@ def make_plan(
             problems += [str(error)] if str(error) not in problems else []
             continue
         for task, questions in zip(suite.tasks, per_task, strict=True):
-            if tasks and task.name not in tasks:
+            if (tasks and task.name not in tasks) or not _takes_part(suite, method, task):
                 continue
             try:
                 laid_out, reasons = _cells(suite, method, task, questions, limit)
@@ -190,8 +190,7 @@ def make_plan(
                 missing = missing or isinstance(error, MissingError)
                 problems += [str(error)] if str(error) not in problems else []
                 continue
-            if method in suite.methods or method.name in TASKS.get(task.name).baselines:
-                skip_list += reasons  # a baseline added for one task needs no line about other tasks
+            skip_list += reasons
             for cell in laid_out:
                 other = cells.setdefault(cell.spec.key, cell)
                 if other.row != cell.row:
@@ -214,6 +213,11 @@ def _floors(suite: Suite) -> list[MethodBlock]:
             names |= dict.fromkeys(TASKS.get(task.name).baselines)
     present = {method.name for method in suite.methods}
     return [MethodBlock(name=name) for name in names if name not in present]
+
+
+def _takes_part(suite: Suite, method: MethodBlock, task: TaskBlock) -> bool:
+    """Whether a row is asked a task's questions: a baseline that a task adds is for that task alone."""
+    return method in suite.methods or method.name in TASKS.get(task.name).baselines
 
 
 def _check_choice(kind: str, choice: Collection[str], choices: list[str]) -> None:
