@@ -14,7 +14,7 @@ from benchmark.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
 METRICS = ("mae", "r2", "spearman")
-CHUNK = 2**19  # recordings x resamples worked on at once
+CHUNK = 2**17  # recordings x resamples worked on at once: 1 MB an array, so that they stay in the cache
 
 
 def score(values: ArrayLike, predictions: ArrayLike) -> dict[str, float]:
@@ -43,31 +43,23 @@ def _chunk(truth: Floats, guesses: Floats, ranks: list[_Ranks], weights: NDArray
     w = weights.astype(np.float64)
     total = w.sum(axis=1)
     centred = truth - truth.mean()  # against cancellation: only differences matter
-    squares, sums = w @ centred**2, w @ centred
-    variance = squares - sums**2 / total
-    varies = _differ(truth, w)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(varies, 1 - (w @ (truth - guesses) ** 2) / variance, np.nan)
-    both = varies & _differ(guesses, w)
-    correlation = _correlation(ranks[0].under(w), ranks[1].under(w), w, total)
-    return {"mae": w @ np.abs(truth - guesses) / total, "r2": r2, "spearman": np.where(both, correlation, np.nan)}
-
-
-def _differ(values: Floats, w: Floats) -> NDArray[np.bool_]:
-    """Whether the values with a weight are not all the same, per resample."""
-    present = w > 0
-    highest = np.where(present, values, -np.inf).max(axis=1)
-    return np.asarray(highest > np.where(present, values, np.inf).min(axis=1))
-
-
-def _correlation(a: Floats, b: Floats, w: Floats, total: Floats) -> Floats:
-    """Return Pearson's correlation of two ``(resamples, n)`` under weights; NaN or infinite where one is constant."""
+    errors = truth - guesses
+    sums, squares, absolute, squared = (w @ np.stack([centred, centred**2, np.abs(errors), errors**2], axis=1)).T
     middle = (total + 1)[:, None] / 2  # the mean of all ranks, ties or not
-    a, b = a - middle, b - middle
-    products = np.einsum("rn,rn,rn->r", w, a, b)
+    first, second = (column.under(w) - middle for column in ranks)
+    weighted = w * first
+    spread = np.einsum("rn,rn->r", weighted, first)  # of ranks, in exact halves: 0 where all values are the same
+    products = np.einsum("rn,rn->r", weighted, second)
+    other = np.einsum("rn,rn->r", np.multiply(w, second, out=weighted), second)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.sqrt(np.einsum("rn,rn,rn->r", w, a, a) * np.einsum("rn,rn,rn->r", w, b, b))
-        return np.asarray(products / scale)
+        r2 = 1 - squared / (squares - sums**2 / total)
+        correlation = products / np.sqrt(spread * other)
+    varies = spread > 0
+    return {
+        "mae": absolute / total,
+        "r2": np.where(varies, r2, np.nan),
+        "spearman": np.where(varies & (other > 0), correlation, np.nan),
+    }
 
 
 class _Ranks:
@@ -78,12 +70,15 @@ class _Ranks:
         ascending = values[self.order]
         self.below = np.searchsorted(ascending, values, side="left")
         self.upto = np.searchsorted(ascending, values, side="right")
+        self.distinct = bool((self.upto - self.below == 1).all())
 
     def under(self, w: Floats) -> Floats:
         """Return ranks from 1 under weights ``(resamples, n)``; equal values share the mean of their ranks."""
         sums = np.zeros((len(w), w.shape[1] + 1))
-        np.cumsum(w[:, self.order], axis=1, out=sums[:, 1:])
-        return np.asarray((sums[:, self.below] + sums[:, self.upto] + 1) / 2)
+        np.cumsum(np.take(w, self.order, axis=1), axis=1, out=sums[:, 1:])
+        if self.distinct:
+            return np.asarray(np.take(sums, self.below, axis=1) + (w + 1) / 2)
+        return np.asarray((np.take(sums, self.below, axis=1) + np.take(sums, self.upto, axis=1) + 1) / 2)
 
 
 def _validate(values: ArrayLike, predictions: ArrayLike) -> tuple[Floats, Floats]:
