@@ -50,7 +50,7 @@ def test_real_sizes_patients_and_oddities(real):
 
 
 def test_the_real_statements_are_those_of_the_classic_benchmark(real):
-    """71 statements in `all` and 44 in `diag`; Strodthoff et al., IEEE JBHI 2021, table II has the same counts."""
+    """71 statements in `all` and 44 in `diag`; Strodthoff et al., IEEE JBHI 2021, has the same counts."""
     further = PTBXL.further_label_sets
     assert len(further["all"]) == len(set(further["all"])) == 71 and len(further["diag"]) == 44
     assert set(further["all"]) == set(further["diag"]) | set(CLASSES["form"]) | set(CLASSES["rhythm"])
