@@ -17,8 +17,8 @@ from benchmark.metrics.subgroups import RESAMPLES as FEWER
 
 PRIMARY = "mae"
 REASONS = {
-    "r2": "test has one value alone",
-    "spearman": "the values of test, or its predictions, are all the same",
+    "r2": "the numbers of test are all the same",
+    "spearman": "the numbers of test, or the predictions (as of a constant baseline), are all the same",
 }
 
 

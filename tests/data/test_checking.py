@@ -127,7 +127,7 @@ def test_originals_are_compared(home, tmp_path, monkeypatch, capsys):
     code = main(["data", "check", "ptbxl", "--originals", "--root", str(root)])
     out = capsys.readouterr().out
     assert code == 5 and "1 recordings of the store are not in the original tables" in out
-    assert "1 recordings differ from their original files in signal, split, patient or labels: 2" in out
+    assert "1 recordings differ from their original files in signal, split, patient, labels or numbers: 2" in out
     assert "1 original files are missing, cut short or disagree with the checksums of their headers: 1" in out
     assert "4 files disagree with SHA256SUMS.txt" in out and "(note) 1 files of SHA256SUMS.txt are not there" in out
     assert main(["data", "check", "ptbxl", "--originals", "--root", str(tmp_path / "none")]) == 5

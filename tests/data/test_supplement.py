@@ -11,6 +11,7 @@ from benchmark.cli import main
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.checking import check
 from benchmark.data.store.preparation import open_dataset, prepare
+from benchmark.data.store.source_files import check_originals
 from benchmark.data.store.supplement import usable
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
@@ -201,6 +202,19 @@ def test_tables_of_other_recordings_are_refused(tree, home):
     with pytest.raises(DataError, match="recording 1 is not among them in its place"):
         prepare("ptbxl", {}, home, tree)
     assert not (data.path / "supplement").exists() and not list(data.path.glob(".supplement*"))
+
+
+def test_the_check_of_original_files_compares_numbers_and_further_labels(tree, home):
+    import pandas as pd
+
+    data = prepare("ptbxl", {}, home, tree)
+    assert check_originals(data, PTBXL(), tree) == []
+    table = pd.read_csv(tree / "ptbxl_database.csv", dtype=str, keep_default_na=False)
+    table.loc[table["ecg_id"] == "2", "age"] = "77.5"
+    table.loc[table["ecg_id"] == "4", "heart_axis"] = "SAG"
+    table.to_csv(tree / "ptbxl_database.csv", index=False)
+    [(problem, _, names, count, wrong)] = check_originals(data, PTBXL(), tree)
+    assert wrong and count == 2 and names == ("2", "4") and "labels or numbers" in problem
 
 
 def test_a_recording_that_was_left_out_has_no_row_beside_the_store(tree, home):

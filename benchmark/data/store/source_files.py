@@ -14,12 +14,13 @@ import numpy as np
 from benchmark.api import Dataset, RecordingEntry
 from benchmark.data.signals.signal import lead_positions
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.store.supplement import usable
 from benchmark.errors import BenchmarkError, RecordingError
 
 SUMS = "SHA256SUMS.txt"
 MOST_NAMES = 8
 GONE_NOTE = "recordings of the store are not in the original tables"
-OTHER = "recordings differ from their original files in signal, split, patient or labels"
+OTHER = "recordings differ from their original files in signal, split, patient, labels or numbers"
 UNREADABLE = "original files are missing, cut short or disagree with the checksums of their headers"
 AGAIN = "the original files changed since the preparation, or the store did: prepare again"
 PROBLEMS = {GONE_NOTE: AGAIN, OTHER: AGAIN, UNREADABLE: "download them again"}  # with their remedies
@@ -35,8 +36,10 @@ def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list
         return [*findings, (str(error), dataset.remedy, (), 0, True)]
     names: dict[str, list[str]] = {problem: [] for problem in PROBLEMS}
     labels = _stored_labels(data)
+    numbers = {name: data.supplement.values(name) for name in data.supplement.targets}
     for row, record_id in enumerate(data.record_ids):
-        problem = _compare(data, row, entries.get(record_id), dataset, root, labels[row])
+        own = {name: float(values[row]) for name, values in numbers.items()}
+        problem = _compare(data, row, entries.get(record_id), dataset, root, labels[row], own)
         if problem:
             names[problem].append(str(record_id))
     faults = [(problem, names[problem], remedy) for problem, remedy in PROBLEMS.items() if names[problem]]
@@ -85,6 +88,7 @@ def _compare(
     dataset: Dataset,
     root: Path,
     labels: dict[str, set[str]],
+    numbers: dict[str, float],
 ) -> str | None:
     """Return which of PROBLEMS a recording has, or None."""
     if entry is None:
@@ -98,4 +102,6 @@ def _compare(
     of_entry = {name: set(classes) for name, classes in entry.labels.items() if classes}
     at_hand = (*data.manifest["label_sets"], *data.supplement.label_sets)
     same = same and {name: classes for name, classes in of_entry.items() if name in at_hand} == labels
+    usable_now = {name: usable(entry.targets.get(name), data.supplement.targets[name])[0] for name in numbers}
+    same = same and all(np.array_equal(value, numbers[name], equal_nan=True) for name, value in usable_now.items())
     return None if same and np.array_equal(raw.adc[lead_positions(raw.leads)], digital) else OTHER
