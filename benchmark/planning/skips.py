@@ -34,11 +34,10 @@ def skip_reason_of(question: Task, method: str, dataset: str, label_set: str) ->
     if issubclass(method_class, ConstantMethod) and method not in question.baselines:
         return "it never looks at a recording"
     is_number = label_set in DATASETS.get(dataset).targets
-    if is_number != question.predicts_numbers:
-        about = "a number" if is_number else "no number"
-        return (
-            f"it {'predicts numbers' if question.predicts_numbers else 'is about classes'}, and {label_set} is {about}"
-        )
+    if is_number and not question.predicts_numbers:
+        return f"{label_set} is a number, and it predicts none"
+    if question.predicts_numbers and not is_number:
+        return f"it predicts numbers, and {label_set} is none"
     reason = question.skip_reason(method_class, dataset, label_set)
     if reason is None and label_set == REPORTS and question.needs_labels:
         return f"it learns from labels, and the label set {REPORTS!r} is all recordings with a report"

@@ -151,10 +151,8 @@ def test_a_suite_asks_numbers_of_targets_and_classes_of_label_sets(suite):
     rows = ("random_init", "training_mean", "handcrafted")
     assert places == {("random_init", "ridge", "groups"), *((row, "regression_probe", "heart_rate") for row in rows)}
     reasons = {(skip.row, skip.task): skip.reason for skip in plan.skips}
-    assert reasons["random_init", "ridge"] == "synthetic/heart_rate: it is about classes, and heart_rate is a number"
-    assert (
-        reasons["random_init", "regression_probe"] == "synthetic/groups: it predicts numbers, and groups is no number"
-    )
+    assert reasons["random_init", "ridge"] == "synthetic/heart_rate: heart_rate is a number, and it predicts none"
+    assert reasons["random_init", "regression_probe"] == "synthetic/groups: it predicts numbers, and groups is none"
     assert len(plan.cells) == 1 + 3 * 3
 
 
