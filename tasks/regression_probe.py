@@ -21,7 +21,7 @@ from benchmark.registry import TASKS
 @TASKS.register("regression_probe")
 @dataclass(frozen=True)
 class RegressionProbe(FrozenFeatureTask):
-    """Use `fraction` of the training numbers, drawn with `seed`, and features of `layer`; 25 penalties are tried."""
+    """Use `fraction` of the training numbers, drawn with `seed`, and features of `layer`; 37 penalties are tried."""
 
     layer: Layer = "features"
 

@@ -15,8 +15,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.probes.logistic import ProbeBasis, Standardiser
 from benchmark.probes.ridge import ridge_scores
 
-# times n, the mean eigenvalue of X'X, from strong to weak
-PENALTIES = tuple(float(value) for value in np.geomspace(1e4, 1e-4, 25))
+# times n, the mean eigenvalue of X'X, from strong to weak: the weakest is least squares but for rounding
+PENALTIES = tuple(float(value) for value in np.geomspace(1e4, 1e-8, 37))
 DECIMALS = 6  # of the objective; below that rounding decides, and ties go to the stronger penalty
 
 Split = tuple[ArrayLike, ArrayLike]  # features (n, d), numbers (n,)
