@@ -114,13 +114,13 @@ class Table:
 
     @property
     def metric(self) -> str:
-        """Return the primary metric for readers, ``MAE in years, lower is better``; empty before the first result."""
+        """Return the primary metric for readers, ``MAE in years (lower is better)``; empty before the first result."""
         result = next((entry.results[0] for entry in self.body.values() if entry.results), None)
         if result is None:
             return ""
         name = METRICS.get(result.primary, result.primary.replace("_", " "))
         unit = f" in {result.analysis['unit']}" if "unit" in result.analysis else ""
-        return f"{name}{unit}" + ("" if result.higher_is_better else ", lower is better")
+        return f"{name}{unit}" + ("" if result.higher_is_better else " (lower is better)")
 
 
 class Leaderboard:

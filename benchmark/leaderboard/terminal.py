@@ -17,7 +17,7 @@ def show(board: Leaderboard) -> None:
     """Print all tables, warnings and notes, in letters that stdout can show."""
     console = Console(highlight=False)
     for table in board.tables:
-        metric = "" if table.facts.higher_is_better else f" ({table.metric})"
+        metric = "" if table.facts.higher_is_better else f": {table.metric}"
         grid = RichTable(title=_text(table.title + metric), title_justify="left")
         roomy = _width(table) <= console.width
         for column in ("method", *table.columns):

@@ -77,14 +77,14 @@ def test_the_smallest_error_is_bold_the_next_underlined_and_a_close_one_tied(boa
     assert ranking.p_values["random_init"] < 0.05
     text = markdown(board, [])
     assert "**4.000 [" in text and "<ins>4.020 [" in text and "**36.000" not in text
-    assert "MAE in years, lower is better; 30 recordings in test" in text
-    assert "MAE in beats/min, lower is better; " in text and "macro AUROC; 30 recordings" in text
+    assert "MAE in years (lower is better); 30 recordings in test" in text
+    assert "MAE in beats/min (lower is better); " in text and "macro AUROC; 30 recordings" in text
     assert table_of(board, "groups").rankings["100 %"].best == {"merl"}
 
 
 def test_the_grid_of_further_metrics_says_the_unit_of_the_error_alone(board):
     grids = list(beside.grids(board))
-    assert "| method | MAE in beats/min, lower is better | r2 |" in beside.markdown(grids[0])
+    assert "| method | MAE in beats/min (lower is better) | r2 |" in beside.markdown(grids[0])
     assert grids[0].metrics == ("mae", "r2")
 
 
@@ -94,20 +94,20 @@ def test_the_winner_of_a_comparison_has_the_smaller_error(board):
     assert {line.winner for line in comparison.compare(board, "random_init", "merl")} == {"b"}
     text = comparison.markdown(lines, "merl", "random_init")
     assert "merl better: 6, random\\_init better: 0" in text or "merl better: 6, random_init better: 0" in text
-    assert "100 % (MAE in years, lower is better)" in text and "100 % (macro AUROC" not in text
+    assert "100 %, MAE in years (lower is better)" in text and "100 %, macro AUROC" not in text
 
 
 def test_differences_in_different_units_share_no_axis(board):
     figure = difference.draw(board, comparison.compare(board, "merl", "random_init"), "merl", "random_init")
     labels = [axis.get_xlabel() for axis in figure.axes]
-    assert len(labels) == 3 and any("in MAE in years, lower is better" in label for label in labels)
+    assert len(labels) == 3 and any("in MAE in years (lower is better)" in label for label in labels)
     rows = [len(axis.get_yticks()) for axis in figure.axes]
     assert rows == [2, 2, 2]
 
 
 def test_latex_and_spreadsheet_mark_the_smallest_error(board):
     text = latex.tables(board)
-    assert r"\textbf{4.000" in text and "MAE in years, lower is better on 30 test recordings" in text
+    assert r"\textbf{4.000" in text and "MAE in years (lower is better) on 30 test recordings" in text
     rows = list(csv.DictReader(io.StringIO(spreadsheet.spreadsheet(board))))
     marks = {
         row["method"]: row["mark"] for row in rows if row["label_set"] == "age" and "fraction=1;" in row["variant"]
@@ -120,7 +120,7 @@ def test_the_page_sorts_what_is_missing_behind_the_largest_error(board, tmp_path
     table.body.pop(("merl", "10 %"))
     text = page.page(board, [], {}, tmp_path)
     [absent] = re.findall(r'data-order="(\d{4,})"', text)
-    assert float(absent) > 1e6 and "MAE in years, lower is better; " in text
+    assert float(absent) > 1e6 and "MAE in years (lower is better); " in text
     assert page._last(table_of(board, "groups")) == "-1"
 
 
@@ -143,7 +143,7 @@ def test_the_mean_beside_a_cost_is_of_one_metric(board):
 def test_panels_of_label_efficiency_name_their_units(board):
     figures = label_efficiency.draw(board)
     labels = [axis.get_ylabel() for axis in figures["label_efficiency-regression_probe"].axes]
-    assert labels == ["MAE in beats/min, lower is better", "MAE in years, lower is better"]
+    assert labels == ["MAE in beats/min (lower is better)", "MAE in years (lower is better)"]
     assert [axis.get_ylabel() for axis in figures["label_efficiency-ridge"].axes] == ["macro AUROC"]
 
 
@@ -159,8 +159,8 @@ def test_many_methods_are_ordered_by_rank_where_units_differ(board):
 def test_the_terminal_says_which_way_is_better(board, capsys):
     show(board)
     text = " ".join(capsys.readouterr().out.split())
-    assert "regression_probe: synthetic / age (MAE in years, lower is better)" in text
-    assert "ridge: synthetic / groups (" not in text
+    assert "regression_probe: synthetic / age: MAE in years (lower is better)" in text
+    assert "ridge: synthetic / groups:" not in text
 
 
 def test_records_of_other_values_share_no_table(plan, board):

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmark.leaderboard.comparison import Line
-from benchmark.leaderboard.figures.style import fit, grid, single, stamp, styled
+from benchmark.leaderboard.figures.style import fit, stamp, styled
 from benchmark.leaderboard.tables import Leaderboard
 
 
@@ -18,11 +18,9 @@ def draw(board: Leaderboard, lines: list[Line], a: str, b: str) -> Figure:
         panels.setdefault(line.metric, []).append(line)
     marks = "filled circle: separated after Holm, diamond: not separated or not tested"
     with styled():
-        if len(panels) == 1:
-            figure, axis = single(6.5, 1.2 + 0.24 * len(lines))
-            axes = [axis]
-        else:
-            figure, axes = grid(len(panels), 6.5, 1.2 + 0.24 * max(map(len, panels.values())), most=1)
+        sizes = [1.2 + 0.24 * len(of_metric) for of_metric in panels.values()]
+        figure = Figure(figsize=(6.5, sum(sizes)))
+        axes = figure.subplots(len(sizes), squeeze=False, height_ratios=sizes)[:, 0]
         for axis, (metric, of_metric) in zip(axes, panels.items(), strict=True):
             _panel(axis, of_metric)
             unit = f" in {metric}" if len(panels) > 1 or not of_metric[0].higher_is_better else ""
