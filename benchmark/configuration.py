@@ -75,8 +75,8 @@ def distinct(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> 
     }
 
 
-def parse_assignments(pairs: list[str]) -> dict[str, Any]:
-    """Turn ``["a.b=1", "c=x"]`` into ``{"a.b": 1, "c": "x"}``; one error lists all that no option can be."""
+def parse_assignments(pairs: list[str], option: str = "--set") -> dict[str, Any]:
+    """Turn ``["a.b=1", "c=x"]`` into ``{"a.b": 1, "c": "x"}``; one error of `option` lists all that none can be."""
     parsed: dict[str, Any] = {}
     problems = []
     for pair in pairs:
@@ -89,5 +89,5 @@ def parse_assignments(pairs: list[str]) -> dict[str, Any]:
         except ValueError as error:
             problems.append(f"{key}: {error}")
     problems += [problem for key, value in parsed.items() for problem in value_problems({key: value})]
-    raise_all(problems, "--set:", UsageError)
+    raise_all(problems, f"{option}:", UsageError)
     return parsed

@@ -20,7 +20,7 @@ def ran(prepared_home, tiny_suite, capsys):
 
 def test_run_then_status_then_leaderboard(ran, tiny_suite, capsys, tmp_path):
     code, out, home = ran
-    assert code == 0 and "linear_probe: synthetic / groups" in out and "SYNTHETIC" in out
+    assert code == 0 and "Linear probe on synthetic groups" in out and "SYNTHETIC" in out
     assert main(["status", str(tiny_suite)]) == 0
     assert main(["plan", str(tiny_suite)]) == 0
     assert "10 cells: 10 done, 0 failed, 0 to do" in capsys.readouterr().out
@@ -33,7 +33,9 @@ def test_run_then_status_then_leaderboard(ran, tiny_suite, capsys, tmp_path):
 
 def test_collected_records_make_the_same_leaderboard(ran, tiny_suite, tmp_path):
     home = ran[2]
+    (tiny_suite.parent / "presentation.toml").write_text('suites = ["tiny"]\ndecimals = 3\n')
     assert main(["collect", str(tiny_suite), "--out", str(tmp_path / "kept")]) == 0
+    assert (tmp_path / "kept" / "presentation.toml").is_file(), "tables look the same from there"
     arguments = ["leaderboard", str(tiny_suite), "--records", str(tmp_path / "kept"), "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
     assert (tmp_path / "out" / "tiny.md").read_bytes() == (home.leaderboards / "tiny.md").read_bytes()

@@ -18,6 +18,7 @@ from benchmark.commands.options import (
     print_json,
     records_of,
 )
+from benchmark.commands.presenting import add_presentation, presentation_of, published_of
 from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, UsageError, did_you_mean, raise_all
 from benchmark.names import file_name
 from benchmark.paths import Home
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from benchmark.planning.plan import Plan
 
 TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
+TABLES = ("main", "classes", "subgroups")
 
 
 class NotStrictError(BenchmarkError):
@@ -50,6 +52,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument(
         "--strict", action="store_true", help="refuse missing cells, mixed protocols or data, double claims"
     )
+    sub.add_argument(
+        "--tables",
+        default="main",
+        help=f"any of {', '.join(TABLES)}: the last two in files of their own (default: main)",
+    )
+    add_presentation(sub)
     sub.set_defaults(function=leaderboard)
     sub = commands.add_parser("compare", help="two rows of a suite: paired differences per question")
     sub.add_argument("a", help="a row of the suite")
@@ -76,12 +84,13 @@ def leaderboard(options: argparse.Namespace) -> int:
     from benchmark.leaderboard.tables import Leaderboard
 
     formats = _formats(options.format, (*TEXTS, *FIGURES))
+    tables = _formats(options.tables, TABLES, "--tables")
     plan, store, now = records_of(options)
     if options.strict:
         problems = audit(plan, store, now)
         raise_all(problems, f"--strict: the leaderboard of {plan.suite.name} is refused:", NotStrictError)
-    board = Leaderboard(plan, store, now)
-    write_leaderboard(board, options.out or home_of(options).leaderboards, formats, show=True)
+    board = Leaderboard(plan, store, now, presentation_of(options, plan), published_of(options))
+    write_leaderboard(board, options.out or home_of(options).leaderboards, formats, tables)
     return exit_code_of(board.standings, plan, options)
 
 
@@ -121,7 +130,11 @@ def _write_comparison(
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write a self-contained store: records of finished cells, cards and loss curves of weights made here, the plan."""
+    """Write a self-contained store: records of finished cells, cards and loss curves of weights made here, the plan.
+
+    A presentation beside the suite comes along, so that tables look the same from there.
+    """
+    from benchmark.leaderboard.presentation import FILE as PRESENTATION
     from benchmark.planning.plan_file import write_plan
     from benchmark.planning.pretrained import CARD, CURVES, HISTORY
     from benchmark.planning.standing import standings_at
@@ -138,6 +151,7 @@ def collect(options: argparse.Namespace) -> int:
         _copy(home.pretrained / name, Home(options.out).pretrained / name, (CARD, HISTORY, CURVES))
     collect_trials(plan, home, options.out)
     write_plan(plan, options.out)
+    _copy(Path(options.suite).parent, options.out, (PRESENTATION,) if options.suite.endswith(".toml") else ())
     print(f"{len(standings.finished_cells)} of {len(plan.cells)} records in {options.out}")
     return exit_code_of(standings, plan, options)
 
@@ -172,15 +186,18 @@ def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
             write_bytes(target / name, (source / name).read_bytes())
 
 
-def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], show: bool) -> None:
-    """Write the requested formats into `out`; figures go into a folder of their own."""
+def write_leaderboard(
+    board: Leaderboard, out: Path, formats: tuple[str, ...], tables: tuple[str, ...] = ("main",)
+) -> None:
+    """Print the tables and write the requested formats into `out`; figures go into a folder of their own."""
     from benchmark.atomic import write_bytes, write_text
     from benchmark.leaderboard import published, terminal
 
-    beside = published.beside(board.entries, published.load())
+    beside = published.beside(board.tables, published.load())
     figures, reasons = _figures(board) if {"html", *FIGURES} & set(formats) else ({}, {})
     lines = [f"no figure {name}: {reason}" for name, reason in reasons.items()]
-    for name, text in _texts(board, beside, figures, out, formats).items():
+    texts = _texts(board, beside, figures, out, formats) if "main" in tables else {}
+    for name, text in (texts | _breakdowns(board, formats, tables)).items():
         write_text(out / name, text)
         lines.append(f"written: {out / name}")
     for kind in formats:
@@ -191,32 +208,42 @@ def write_leaderboard(board: Leaderboard, out: Path, formats: tuple[str, ...], s
             for name, figure in figures.items():
                 write_bytes(folder / f"{file_name(name)}.{kind}", save(figure, kind))
             lines.append(f"written: {folder}: {len(figures)} figures as {kind}")
-    if show:  # last, so that a failing terminal loses no file
-        terminal.show(board)
+    terminal.show(board)  # last, so that a failing terminal loses no file
     print("\n".join(lines))
 
 
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
     """Return the content of each text format by file name."""
-    from benchmark.leaderboard import latex, markdown, page, spreadsheet, summaries
-    from benchmark.leaderboard.metric_grid import grids
-    from benchmark.leaderboard.metric_grid import spreadsheet as all_metrics
+    from benchmark.leaderboard import latex, markdown, page, spreadsheet, summaries, wide_table
 
     texts = {}
     if "md" in formats:
         texts[f"{board.name}.md"] = markdown.markdown(board, beside)
     if "csv" in formats:
         texts[f"{board.name}.csv"] = spreadsheet.spreadsheet(board)
-        if metric_grids := list(grids(board)):
-            texts[f"{board.name}-metrics.csv"] = all_metrics(metric_grids)
         if summaries.summary_tables(board):
             texts[f"{board.name}-summaries.csv"] = summaries.spreadsheet(board)
     if "tex" in formats:
         texts[f"{board.name}.tex"] = latex.tables(board)
-        texts[f"{board.name}-document.tex"] = latex.document(board, board.name)
+        texts[f"{board.name}-wide.tex"] = wide_table.wide_tables(board)
+        texts[f"{board.name}-document.tex"] = latex.document([f"{board.name}-wide", board.name])
     if "html" in formats:
         texts[f"{board.name}.html"] = page.page(board, beside, figures, out)
     return texts
+
+
+def _breakdowns(board: Leaderboard, formats: tuple[str, ...], tables: tuple[str, ...]) -> dict[str, str]:
+    """Return the tables by class and by subgroup by file name; the page shows them behind each number."""
+    from benchmark.leaderboard import breakdown_tables
+
+    makers = {"md": breakdown_tables.markdown, "csv": breakdown_tables.spreadsheet, "tex": breakdown_tables.latex}
+    return {
+        f"{board.name}-{kind}.{ending}": make(board, kind)
+        for kind in tables
+        if kind != "main"
+        for ending, make in makers.items()
+        if ending in formats
+    }
 
 
 def _figures(board: Any) -> tuple[dict[str, Any], dict[str, str]]:
@@ -226,8 +253,12 @@ def _figures(board: Any) -> tuple[dict[str, Any], dict[str, str]]:
     return draw_all(board)
 
 
-def _formats(text: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+def _formats(text: str, choices: tuple[str, ...], option: str = "--format") -> tuple[str, ...]:
     formats = tuple(part.strip() for part in text.split(",") if part.strip())
-    wrong = [f"{part!r} is no format{did_you_mean(part, choices)}" for part in formats if part not in choices]
-    raise_all(wrong, "--format:")
+    wrong = [
+        f"{part!r} is no {'format' if option == '--format' else 'table'}{did_you_mean(part, choices)}"
+        for part in formats
+        if part not in choices
+    ]
+    raise_all(wrong, f"{option}:")
     return formats

@@ -25,6 +25,7 @@ from benchmark.commands.options import (
     remove_leftovers_of_kills,
     reporter_of,
 )
+from benchmark.commands.presenting import presentation_of
 from benchmark.commands.probing import explain_cell
 from benchmark.commands.tuning import refuse_untuned, tuning_json, tuning_lines
 from benchmark.errors import COMPLETE, INCOMPLETE, SOME_FAILED, BenchmarkError, did_you_mean, raise_all
@@ -178,8 +179,8 @@ def run(options: argparse.Namespace) -> int:
         runner.run(groups, home, device_of(options), counting_cells(on_event, len(cells)))
     if options.executor in executor_plugins() and not options.wait:
         return COMPLETE
-    board = Leaderboard(plan, Store(home.records), at_hand(plan, home))
-    write_leaderboard(board, home.leaderboards, ("md", "csv"), show=True)
+    board = Leaderboard(plan, Store(home.records), at_hand(plan, home), presentation_of(options, plan))
+    write_leaderboard(board, home.leaderboards, ("md", "csv"))
     if options.explain:
         weights_files = {cell.spec.key: cell.weights_file for cell in plan.cells}
         weights = next((file for key, file in weights_files.items() if file and key.startswith(options.explain)), None)

@@ -10,6 +10,7 @@ from benchmark.inert import markdown_row, markdown_text
 from benchmark.leaderboard.ranking import LEVEL, difference_of
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.leaderboard.words import p_text
 from benchmark.metrics.paired import Difference, holm
 
 
@@ -104,7 +105,9 @@ def _cells(line: Line, a: str, b: str) -> list[str]:
     difference = line.difference
     numbers = [f"{line.a:.3f}", f"{line.b:.3f}", f"{line.a - line.b:+.3f}"]
     numbers += (
-        [f"{difference.low:+.3f} to {difference.high:+.3f}", f"{line.p_corrected:.3f}"] if difference else ["–", "–"]
+        [f"{difference.low:+.3f} to {difference.high:+.3f}", p_text(line.p_corrected)]
+        if difference is not None and line.p_corrected is not None
+        else ["–", "–"]
     )
     return [line.title, *numbers, {"a": a, "b": b}.get(line.winner, line.winner)]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from benchmark.api import PROTOCOL
 from benchmark.leaderboard.summary import Entry, varying
-from benchmark.planning.plan import TaskFacts
+from benchmark.leaderboard.words import options_words, task_words
+from benchmark.planning.plan import Plan, TaskFacts
 
 
 def protocol_mark(task: TaskFacts) -> str:
@@ -22,13 +23,19 @@ def protocol_warnings(entries: list[Entry]) -> list[str]:
     ]
 
 
-def fixed_fields(entries: list[Entry]) -> list[str]:
-    """Return the fields of each task that no column names: ``linear_probe: trials 16, layer features.``"""
+def fixed_fields(entries: list[Entry], plan: Plan) -> list[str]:
+    """Return the fields of each task that no column names and the suite sets: ``Linear probe: trials 64.``
+
+    Fields at their defaults are left out; the CSV has them all.
+    """
     lines = []
     for task in dict.fromkeys(entry.task for entry in entries):
         of_task = [entry for entry in entries if entry.task == task]
         varying_fields = varying(of_task)
-        constants = {name: value for name, value in of_task[0].variant.items() if name not in varying_fields}
+        choices = {name for cell in plan.cells if cell.spec.task == task for name in cell.spec.task_config}
+        constants = {
+            name: value for name, value in of_task[0].variant.items() if name in choices and name not in varying_fields
+        }
         if constants:
-            lines.append(f"{task}: " + ", ".join(f"{name} {value}" for name, value in constants.items()) + ".")
+            lines.append(f"{task_words(task)}: {options_words(constants)}.")
     return lines

@@ -13,7 +13,8 @@ import numpy as np
 
 from benchmark.leaderboard.resampled_rows import resampled_values
 from benchmark.leaderboard.summary import SIGNAL, Entry
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
 
 FIELD = "fraction"
 NEVER = math.inf

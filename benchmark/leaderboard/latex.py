@@ -5,10 +5,23 @@ Captions state protocol, data, seeds and test, so that each table is complete by
 
 from __future__ import annotations
 
-from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
-from benchmark.leaderboard.ranking import LEVEL
+from collections.abc import Iterable, Sequence
+
+from benchmark.leaderboard.layout import (
+    TRANSPOSED,
+    Line,
+    baseline_lines,
+    head,
+    is_transposed,
+    lines,
+    published_lines,
+)
+from benchmark.leaderboard.published_rows import HEADING
 from benchmark.leaderboard.summaries import SummaryTable, summary_tables
-from benchmark.leaderboard.tables import TIED, Leaderboard, Table
+from benchmark.leaderboard.table import TIED, Table
+from benchmark.leaderboard.table_facts import reading, recordings
+from benchmark.leaderboard.tables import Leaderboard
+from benchmark.leaderboard.words import capital
 from benchmark.names import one_line
 
 SPECIAL = {
@@ -39,26 +52,25 @@ SPECIAL = {
     "Ü": r"\"U",
     "ß": r"\ss{}",
     "é": r"\'e",
+    "²": "$^2$",
 }
+PACKAGES = r"\usepackage{booktabs,graphicx}\usepackage[table]{xcolor}"
+OWN_ROW = r"\rowcolor{black!10}"
 # a table as wide as it is, or as the line where it would stick out
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def tables(board: Leaderboard) -> str:
-    """Return all tables, which need the packages booktabs and graphicx."""
-    return (
-        "\n".join(
-            ["% \\usepackage{booktabs,graphicx}", *(_table(board, table) for table in board.tables), *_summaries(board)]
-        )
-        + "\n"
-    )
+    """Return all tables, which need the packages booktabs, graphicx and xcolor."""
+    return "\n".join([f"% {PACKAGES}", *(_table(board, table) for table in board.tables), *_summaries(board)]) + "\n"
 
 
-def document(board: Leaderboard, tables_name: str) -> str:
-    """Return a document that shows the tables of the file `tables_name`."""
+def document(names: Sequence[str]) -> str:
+    """Return a document that shows the tables of the files `names`."""
+    inputs = "".join(f"\\input{{{name}}}\n" for name in names)
     return (
-        "\\documentclass{article}\n\\usepackage[margin=2cm]{geometry}\n\\usepackage{booktabs,graphicx}\n"
-        f"\\begin{{document}}\n\\input{{{tables_name}}}\n\\end{{document}}\n"
+        f"\\documentclass{{article}}\n\\usepackage[margin=2cm]{{geometry}}\n{PACKAGES}\n"
+        f"\\begin{{document}}\n{inputs}\\end{{document}}\n"
     )
 
 
@@ -76,16 +88,18 @@ def _table(board: Leaderboard, table: Table) -> str:
     body = [_line(table, line) for line in lines(table)]
     if baselines := baseline_lines(table):
         body += [r"\midrule", *(_line(table, line) for line in baselines)]
+    if published := published_lines(table):
+        body += [r"\midrule", *(line_of([grey(title), *map(grey, texts)]) for title, texts in published)]
     return "\n".join(
         [
             r"\begin{table}[htb]",
             r"\centering\footnotesize",
             rf"\caption{{{_caption(board, table)}}}",
-            rf"\label{{tab:{_label(board, table)}}}",
+            rf"\label{{tab:{label_of(board.name, table.task, table.dataset, table.label_set)}}}",
             r"\smallskip",
             FIT,
             rf"\begin{{tabular}}{{l{'r' * (len(titles) - 1)}}}",
-            *(r"\toprule", " & ".join(map(escape, titles)) + r" \\", r"\midrule", *body, r"\bottomrule"),
+            *(r"\toprule", line_of(map(escape, titles)), r"\midrule", *body, r"\bottomrule"),
             r"\end{tabular}}",
             r"\end{table}",
         ]
@@ -97,13 +111,13 @@ def _summaries(board: Leaderboard) -> list[str]:
 
 
 def _summary(board: Leaderboard, table: SummaryTable, number: int) -> str:
-    rows = [" & ".join(map(escape, line)) + r" \\" for line in (table.head, *table.lines)]
+    rows = [line_of(map(escape, line)) for line in (table.head, *table.lines)]
     return "\n".join(
         [
             r"\begin{table}[htb]",
             r"\centering\footnotesize",
             rf"\caption{{{escape(' '.join([f'{table.title}.', table.about, *_plain_warnings(board)]))}}}",
-            rf"\label{{tab:{_name(board.name)}-summary-{number}}}",
+            rf"\label{{tab:{label_of(board.name, 'summary', str(number))}}}",
             r"\smallskip",
             FIT,
             rf"\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
@@ -118,44 +132,54 @@ def _plain_warnings(board: Leaderboard) -> list[str]:
     return [line.replace("`", "") for line in board.warnings()]
 
 
+def line_of(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def grey(text: str) -> str:
+    return rf"\textcolor{{gray}}{{{escape(text)}}}"
+
+
+def number_and_tie(table: Table, row: str, column: str) -> tuple[str, str]:
+    """Return the number of an entry, bold or underlined by its rank, and the sign of a tie or nothing.
+
+    The number alone is underlined: a line below its interval would run into the next row.
+    """
+    number = escape(table.parts(row, column).number)
+    ranking = table.rankings[column]
+    if row in ranking.best:
+        number = rf"\textbf{{{number}}}"
+    elif row in ranking.second:
+        number = rf"\underline{{{number}}}"
+    return number, escape(TIED) if row in ranking.tied else ""
+
+
 def _line(table: Table, line: Line) -> str:
-    return " & ".join([escape(line.title), *(_cell(table, row, column) for row, column in line.places)]) + r" \\"
+    cells = [*(_cell(table, row, column) for row, column in line.places), *map(grey, line.published)]
+    shade = OWN_ROW if line.row in table.look.own else ""
+    return shade + line_of([escape(line.title), *cells])
 
 
 def _cell(table: Table, row: str, column: str) -> str:
-    text = escape(table.text(row, column))
-    if table.is_best(row, column):
-        return rf"\textbf{{{text}}}"
-    return rf"\underline{{{text}}}" if table.is_second(row, column) else text
+    number, tie = number_and_tie(table, row, column)
+    rest = table.parts(row, column)._replace(number="").text
+    return " ".join(part for part in (number, escape(rest), tie) if part)
 
 
 def _caption(board: Leaderboard, table: Table) -> str:
-    results = [result for entry in table.body.values() for result in entry.results]
-    seeds = max((len(entry.values) for entry in table.body.values()), default=0)
-    test = max((result.n.get("test", 0) for result in results), default=0)
-    digests = ", ".join(sorted({result.data_digest for result in results})) or "none"
-    tested = [ranking.tested for ranking in table.rankings.values() if ranking.best]
+    look = table.look
     parts = [
-        f"{table.title}. {table.metric or 'No result yet'} on {test} test recordings; "
-        f"protocol {table.facts.protocol}, "
-        f"data {digests}, up to {seeds} label-subset seeds (mean ± standard deviation); in brackets the 95 % bootstrap "
-        "interval over patients. Bold: best, underlined: second.",
+        f"{table.title}. {capital(table.directed_metric) or 'No result yet'} on {recordings([table])} test recordings.",
+        *reading([table], look.spread, look.interval),
     ]
-    if any(tested):
-        parts.append(f"{TIED}: not separated from the best (paired bootstrap, Holm over the column, {LEVEL:.0%}).")
-        parts.append(f"{table.power().capitalize()}.")
-    if not all(tested):
-        parts.append("No test against the best where records keep no resamples.")
     if is_transposed(table):
         parts.append(TRANSPOSED)
+    if table.published:
+        parts.append(f"Grey: {HEADING}.")
     parts += _plain_warnings(board)
     return escape(" ".join(parts))
 
 
-def _label(board: Leaderboard, table: Table) -> str:
-    parts = (board.name, table.task, table.dataset, table.label_set)
-    return "-".join(map(_name, parts))
-
-
-def _name(text: str) -> str:
-    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in text)
+def label_of(*parts: str) -> str:
+    """Return parts as a label, in letters that every LaTeX takes."""
+    return "-".join("".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in p) for p in parts)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from benchmark.leaderboard.tables import Table
+from benchmark.leaderboard.published_rows import PublishedRow
+from benchmark.leaderboard.table import Table
 
 MANY = 8  # columns; more do not fit the width of a page
 TRANSPOSED = "Methods are columns here: marks compare along a line."
 
 
 class Line(NamedTuple):
-    """A printed line: its title, and the (row, column) of each of its entries."""
+    """A printed line: its title, the (row, column) of each of its entries, and the published numbers behind them."""
 
     title: str
     places: list[tuple[str, str]]
+    published: tuple[str, ...] = ()  # only in a transposed table
+    row: str = ""  # empty in a transposed table
 
 
 def is_transposed(table: Table) -> bool:
@@ -28,15 +31,21 @@ def is_transposed(table: Table) -> bool:
 
 def head(table: Table) -> list[str]:
     """Return the titles of the printed columns, including the first."""
+    look = table.look
     if is_transposed(table):
-        return [table.metric or "question", *table.rows, *(f"{row} (baseline)" for row in table.baselines)]
-    return ["method", *table.columns]
+        baselines = (f"{look.row(row)} (baseline)" for row in table.baselines)
+        published = (f"{row.title}, published" for row in table.published)
+        return [table.metric or "question", *map(look.row, table.rows), *baselines, *published]
+    return ["method", *map(look.column, table.columns)]
 
 
 def lines(table: Table) -> list[Line]:
     """Return the lines above the baselines' rule; in a transposed table baselines are columns too."""
     if is_transposed(table):
-        return [Line(column, [(row, column) for row in table.all_rows]) for column in table.columns]
+        return [
+            Line(table.look.column(column), [(row, column) for row in table.all_rows], published_texts(table, column))
+            for column in table.columns
+        ]
     return [_of_row(table, row) for row in table.rows]
 
 
@@ -44,5 +53,20 @@ def baseline_lines(table: Table) -> list[Line]:
     return [] if is_transposed(table) else [_of_row(table, row) for row in table.baselines]
 
 
+def published_lines(table: Table) -> list[tuple[str, list[str]]]:
+    """Return title and texts of each published row; in a transposed table they are columns."""
+    if is_transposed(table):
+        return []
+    return [(row.title, [_published(table, row, column) for column in table.columns]) for row in table.published]
+
+
+def published_texts(table: Table, column: str) -> tuple[str, ...]:
+    return tuple(_published(table, row, column) for row in table.published)
+
+
+def _published(table: Table, row: PublishedRow, column: str) -> str:
+    return table.look.number(row.values[column], table.metric_name) if column in row.values else "–"
+
+
 def _of_row(table: Table, row: str) -> Line:
-    return Line(row, [(row, column) for column in table.columns])
+    return Line(table.look.row(row), [(row, column) for column in table.columns], row=row)

@@ -5,9 +5,20 @@ from __future__ import annotations
 from benchmark.inert import markdown_row, markdown_text
 from benchmark.leaderboard import metric_grid as beside
 from benchmark.leaderboard import summaries
-from benchmark.leaderboard.layout import TRANSPOSED, Line, baseline_lines, head, is_transposed, lines
+from benchmark.leaderboard.layout import (
+    TRANSPOSED,
+    Line,
+    baseline_lines,
+    head,
+    is_transposed,
+    lines,
+    published_lines,
+)
+from benchmark.leaderboard.presentation import Presentation
 from benchmark.leaderboard.published import Comparison
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.published_rows import HEADING
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
 
 
 def markdown(board: Leaderboard, published: list[Comparison]) -> str:
@@ -19,7 +30,7 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     parts += [beside.markdown(grid) for grid in beside.grids(board)]
     parts += [summaries.markdown(table) for table in summaries.summary_tables(board)]
     if published:
-        parts.append(_published(published))
+        parts.append(_published(published, board.look))
     parts.append("## Notes\n\n" + "\n".join(f"- {markdown_text(line)}" for line in board.notes()))
     return "\n\n".join(parts) + "\n"
 
@@ -38,11 +49,25 @@ def _table(table: Table) -> str:
     baselines = [_line(table, line) for line in baseline_lines(table)]
     if baselines:
         baselines.insert(0, markdown_row(["*baselines*", *("" for _ in table.columns)]))
-    return "\n".join([markdown_row(titles), "|---" * len(titles) + "|", *body, *baselines])
+    published = [_published_line(title, texts) for title, texts in published_lines(table)]
+    if published:
+        published.insert(0, markdown_row([f"*{HEADING}*", *("" for _ in table.columns)]))
+    return "\n".join([markdown_row(titles), "|---" * len(titles) + "|", *body, *baselines, *published])
 
 
 def _line(table: Table, line: Line) -> str:
-    return markdown_row([markdown_text(line.title), *(_cell(table, row, column) for row, column in line.places)])
+    cells = [_cell(table, row, column) for row, column in line.places]
+    title = markdown_text(line.title)
+    return markdown_row([f"**{title}**" if line.row in table.look.own else title, *cells, *map(_grey, line.published)])
+
+
+def _published_line(title: str, texts: list[str]) -> str:
+    return markdown_row([_grey(title), *map(_grey, texts)])
+
+
+def _grey(text: str) -> str:
+    """Return italics, since Markdown has no grey."""
+    return f"*{markdown_text(text)}*"
 
 
 def _cell(table: Table, row: str, column: str) -> str:
@@ -52,7 +77,7 @@ def _cell(table: Table, row: str, column: str) -> str:
     return f"<ins>{text}</ins>" if table.is_second(row, column) else text
 
 
-def _published(comparisons: list[Comparison]) -> str:
+def _published(comparisons: list[Comparison], look: Presentation) -> str:
     lines = [
         "## Published beside reproduced",
         "",
@@ -63,7 +88,7 @@ def _published(comparisons: list[Comparison]) -> str:
         "|---" * 8 + "|",
     ]
     for one in comparisons:
-        numbers = [f"{one.published:.3f}", f"{one.own_value:.3f}", f"{one.own_value - one.published:+.3f}"]
-        texts = [one.row, one.question, one.metric, *numbers, one.source, one.evidence]
+        numbers = look.difference(one.own_value, one.published, one.metric)
+        texts = [one.row, one.question, look.metric_name(one.metric), *numbers, one.source, one.evidence]
         lines.append(markdown_row([markdown_text(text) for text in texts]))
     return "\n".join(lines)

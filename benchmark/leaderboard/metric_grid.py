@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import mean
 
-from benchmark.inert import csv_text, markdown_row, markdown_text
+from benchmark.inert import markdown_row, markdown_text
 from benchmark.leaderboard.summary import Entry
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class MetricGrid:
 
     @property
     def title(self) -> str:
-        return f"{self.table.title}: {self.column}, all metrics"
+        return f"{self.table.title}: {self.table.look.column(self.column)}, all metrics"
 
 
 def grids(board: Leaderboard) -> Iterator[MetricGrid]:
@@ -48,29 +49,26 @@ def _mean(entry: Entry, metric: str) -> float | None:
     return mean(values) if values else None
 
 
+def _numbers(grid: MetricGrid, values: list[float | None]) -> list[str]:
+    look = grid.table.look
+    return [
+        "–" if value is None else look.number(value, name) for name, value in zip(grid.metrics, values, strict=True)
+    ]
+
+
 def markdown(grid: MetricGrid) -> str:
     """Return a section of the leaderboard's Markdown file."""
     head = ["method", *(markdown_text(_title(grid.table, name)) for name in grid.metrics)]
     lines = [markdown_row(head), markdown_row(["---"] * len(head))]
+    look = grid.table.look
     for row, values in grid.rows.items():
-        name = markdown_text(row) + (" *(baseline)*" if row in grid.table.baselines else "")
-        lines.append(markdown_row([name, *("–" if value is None else f"{value:.3f}" for value in values)]))
+        name = markdown_text(look.row(row)) + (" *(baseline)*" if row in grid.table.baselines else "")
+        lines.append(markdown_row([name, *_numbers(grid, values)]))
     return f"## {markdown_text(grid.title)}\n\n" + "\n".join(lines)
 
 
 def _title(table: Table, metric: str) -> str:
     """Return a metric's name for readers; one with a unit, or of which less is better, says so."""
     facts = table.facts
-    return table.metric if metric == facts.primary and not facts.higher_is_better else metric.replace("_", " ")
-
-
-def spreadsheet(metric_grids: list[MetricGrid]) -> str:
-    """Return CSV with one line per row, column and metric."""
-    rows = [
-        [row, table.task, table.dataset, table.label_set, grid.column, name, "" if value is None else f"{value:.6f}"]
-        for grid in metric_grids
-        for table in [grid.table]
-        for row, values in grid.rows.items()
-        for name, value in zip(grid.metrics, values, strict=True)
-    ]
-    return csv_text(("method", "task", "dataset", "label_set", "column", "metric", "mean"), rows)
+    is_directed = metric == facts.primary and not facts.higher_is_better
+    return table.directed_metric if is_directed else table.look.metric_name(metric)

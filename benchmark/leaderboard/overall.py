@@ -15,7 +15,8 @@ from scipy.stats import rankdata
 
 from benchmark.leaderboard.resampled_rows import resampled_values
 from benchmark.leaderboard.summary import SIGNAL, Entry
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
 from benchmark.metrics.statistics import interval
 
 FEWEST = 2  # rows and questions; of fewer nothing can be summed up
@@ -47,7 +48,7 @@ class Overall:
 
 def overall(board: Leaderboard) -> list[Overall]:
     """Return the rows over all questions of each task that has enough rows and questions."""
-    by_task = itertools.groupby(board.tables, key=lambda table: table.task)
+    by_task = itertools.groupby([table for table in board.tables if table.is_ranked], key=lambda table: table.task)
     return [result for task, tables in by_task if (result := _of_task(task, list(tables))) is not None]
 
 

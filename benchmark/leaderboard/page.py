@@ -17,12 +17,17 @@ from urllib.parse import quote
 
 import jinja2
 
+from benchmark.leaderboard.breakdown import COUNTS, PartScore, scores_of
+from benchmark.leaderboard.entry_text import entry_text, spread_text
 from benchmark.leaderboard.figures.compact import address, compact
-from benchmark.leaderboard.figures.style import save
+from benchmark.leaderboard.figures.style import caption_of, save
+from benchmark.leaderboard.presentation import Presentation
 from benchmark.leaderboard.published import Comparison
+from benchmark.leaderboard.published_rows import PublishedRow
 from benchmark.leaderboard.summaries import summary_tables
 from benchmark.leaderboard.summary import Entry
-from benchmark.leaderboard.tables import TIED, Leaderboard, Table, entry_text, spread_text
+from benchmark.leaderboard.table import TIED, Table
+from benchmark.leaderboard.tables import Leaderboard
 from benchmark.records.paths import RECORD
 from benchmark.records.table_fields import Result
 
@@ -43,8 +48,11 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
         tied=TIED,
         tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
         summaries=summary_tables(board),
-        published=published,
-        figures={name: address(compact(save(figure, "svg").decode("utf-8"))) for name, figure in figures.items()},
+        published=[_comparison(board, one) for one in published],
+        figures=[
+            {"caption": caption_of(figure), "image": address(compact(save(figure, "svg").decode("utf-8")))}
+            for figure in figures.values()
+        ],
         data=_pack(entries.to_json()),
         library=_pack((bundle / "dt_bundle.js").read_bytes()),
         style=(bundle / "dt_bundle.css").read_text("utf-8"),
@@ -59,10 +67,12 @@ class _Entries:
         self.rows: list[dict[str, Any]] = []
         self.origins = _Once()
         self.notes = _Once()
+        self.layouts = _Once()
         self._folders: dict[tuple[str, str], str] = {}
 
     def to_json(self) -> bytes:
-        data = {"entries": self.rows, "origins": self.origins.things, "notes": self.notes.things, "file": RECORD}
+        shared = {name: getattr(self, name).things for name in ("origins", "notes", "layouts")}
+        data = {"entries": self.rows, **shared, "file": RECORD}
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
     def add(self, table: Table, row: str, column: str, entry: Entry) -> int:
@@ -71,8 +81,8 @@ class _Entries:
         p = table.rankings[column].p_values.get(row)
         self.rows.append(
             {
-                "title": f"{row}: {table.title}, {column}",
-                "metric": table.metric,
+                "title": f"{table.look.row(row)}: {table.title}, {table.look.column(column)}",
+                "metric": table.axis,
                 "interval": low_high and [round(bound, 4) for bound in low_high],
                 "spread": spread_text(entry),
                 "p": None if p is None else round(p, 4),
@@ -84,9 +94,17 @@ class _Entries:
                     for note in sorted({note for row_result in entry.results for note in row_result.notes})
                 ],
                 "records": [self._record(entry, result) for result in entry.results],
+                "parts": [self._parts(kind, scores) for kind, scores in scores_of(self.board.store, entry).items()],
             }
         )
         return len(self.rows) - 1
+
+    def _parts(self, kind: str, scores: dict[str, PartScore]) -> list[Any]:
+        """Return the position of the parts' names and counts, and three numbers for each: value and interval."""
+        counts = tuple((name, score.count) for name, score in scores.items())
+        layout = {"kind": kind, "counts": COUNTS.get(kind, "recordings"), "parts": counts}
+        numbers = [number for score in scores.values() for number in (score.value, *(score.interval or (None, None)))]
+        return [self.layouts.place(layout), [None if number is None else round(number, 3) for number in numbers]]
 
     def _record(self, entry: Entry, result: Result) -> list[Any]:
         """Return key, seed, value, seconds and the position of its origin, as the dialog prints them."""
@@ -123,10 +141,11 @@ class _Once:
 
 
 def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
+    look = table.look
     rows = [
         {
-            "name": row,
-            "floor": row in table.baselines,
+            "name": look.row(row),
+            "kind": "floor" if row in table.baselines else "own" if row in look.own else "",
             "cells": [_cell(table, row, column, entries) for column in table.columns],
         }
         for row in table.all_rows
@@ -135,35 +154,54 @@ def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
         "id": f"table-{number}",
         "title": table.title,
         "facts": table.facts_line() or table.metric,
-        "columns": table.columns,
+        "best": "desc" if _is_higher_better(table) else "asc",
+        "columns": [look.column(column) for column in table.columns],
         "rows": rows,
+        "published": [
+            {"name": row.title, "source": f"{row.citation} ({row.evidence})", "texts": _published(table, row)}
+            for row in table.published
+        ],
     }
+
+
+def _published(table: Table, row: PublishedRow) -> list[str]:
+    number = table.look.number
+    return [number(row.values[c], table.metric_name) if c in row.values else "–" for c in table.columns]
+
+
+def _comparison(board: Leaderboard, one: Comparison) -> dict[str, Any]:
+    published, own_value, difference = board.look.difference(one.own_value, one.published, one.metric)
+    texts = {"metric": board.look.metric_name(one.metric), "published": published, "own_value": own_value}
+    return {"row": one.row, "question": one.question, "difference": difference, **texts, "source": one.source} | {
+        "evidence": one.evidence
+    }
+
+
+def _is_higher_better(table: Table) -> bool:
+    return next((entry.higher_is_better for entry in table.body.values() if entry.results), True)
 
 
 def _cell(table: Table, row: str, column: str, entries: _Entries) -> dict[str, Any]:
     entry = table.body.get((row, column))
+    last = "-1e99" if _is_higher_better(table) else "1e99"  # without a number: behind all others
     if entry is None:
-        return {"text": "–", "order": _last(table), "entry": None, "mark": "", "tied": False, "tip": ""}
+        return {"text": "–", "order": last, "entry": None, "mark": "", "tied": False, "tip": ""}
     mark = "best" if table.is_best(row, column) else "second" if table.is_second(row, column) else ""
     return {
-        "text": entry_text(entry, interval=False),
-        "order": f"{entry.mean:.6f}" if entry.values else _last(table),
+        "text": entry_text(entry, interval=False, look=table.look),
+        "order": f"{entry.mean:.6f}" if entry.values else last,
         "entry": entries.add(table, row, column, entry),
         "mark": mark,
         "tied": row in table.rankings[column].tied,
-        "tip": _tip(entry),
+        "tip": _tip(entry, table.look),
     }
 
 
-def _last(table: Table) -> str:
-    """Return the value by which an entry without a number is sorted: as the worst, whichever way is better."""
-    return "-1" if table.facts.higher_is_better else "999999999"
-
-
-def _tip(entry: Entry) -> str:
+def _tip(entry: Entry, look: Presentation) -> str:
+    text = entry_text(entry, look=look.model_copy(update={"interval": True}))
     if not entry.values:
-        return entry_text(entry)
-    parts = [entry_text(entry), _number_of_cells(entry)]
+        return text
+    parts = [text, _number_of_cells(entry)]
     sizes = entry.results[0].n
     parts += [f"{name} {sizes[name]}" for name in ("train", "test") if name in sizes]
     return ", ".join(parts)

@@ -1,21 +1,26 @@
-"""Published numbers beside ours: ``results/published/numbers.csv`` with its sources, matched by question.
+"""Published numbers beside ours: ``results/published/numbers.csv`` with its sources, or a file of the user's own.
 
-Published numbers never enter a ranking, since protocol, data and model size are those of their papers.
+Published numbers never enter a ranking, since protocol, data and model size are those of their papers. A file of one's
+own also gives rows in grey to the tables (`published_rows`), of methods that are not run here as well.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING
 
 import benchmark
 from benchmark.errors import DataError, brief, raise_all
 from benchmark.leaderboard.summary import SIGNAL, Entry
 from benchmark.toml_values import parse_value, read_toml
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.table import Table
 
 FOLDER = Path(benchmark.__file__).resolve().parent.parent / "results" / "published"
 EVIDENCE = {
@@ -39,12 +44,17 @@ class Published:
     value: float
     source: str
     evidence: str
+    source_name: str = ""  # as the file names it: the key of `source` in sources.toml
 
     def answers(self, entry: Entry) -> bool:
         """Whether it is about the same method and question."""
+        return self.method == entry.method and self.is_about(entry)
+
+    def is_about(self, entry: Entry) -> bool:
+        """Whether it is about the same question."""
         if SIGNAL in entry.variant:  # few leads or perturbed signals: another question
             return False
-        same = (self.method, self.task, self.dataset) == (entry.method, entry.task, entry.dataset)
+        same = (self.task, self.dataset) == (entry.task, entry.dataset)
         return same and self.label_set in ("", entry.label_set) and self._fits(entry)
 
     def _fits(self, entry: Entry) -> bool:
@@ -54,7 +64,7 @@ class Published:
         return name in entry.variant and entry.variant[name] == parse_value(value)
 
 
-COLUMNS = [field.name for field in fields(Published)]
+COLUMNS = [field.name for field in fields(Published) if field.name != "source_name"]
 
 
 @dataclass(frozen=True)
@@ -76,15 +86,33 @@ def load(folder: Path = FOLDER) -> list[Published]:
     Raises `DataError` with every mistake of both files.
     """
     path = folder / "numbers.csv"
-    if not path.is_file():
-        return []
-    citations, problems = _sources(folder / "sources.toml")
+    return load_file(path, *_sources(folder / "sources.toml")) if path.is_file() else []
+
+
+def load_own(path: Path) -> list[Published]:
+    """Read a file of the user's own, in the form of ``numbers.csv``.
+
+    A source is a key of ``sources.toml`` beside it, where there is one, else the citation itself. Raises `DataError`
+    with every mistake.
+    """
+    sources = path.parent / "sources.toml"
+    return load_file(path, *(_sources(sources) if sources.is_file() else (None, [])))
+
+
+def load_file(path: Path, citations: Mapping[str, str] | None, problems: Sequence[str] = ()) -> list[Published]:
+    """Read one file; without `citations` each source is its own.
+
+    Raises `DataError` with `problems` and every mistake of the file.
+    """
+    problems = list(problems)
     numbers: list[Published] = []
     for line, row in _rows(path):
         wrong = _row_problems(row, citations) if list(row) == COLUMNS else [f"{len(row)} fields, not {len(COLUMNS)}"]
         problems += [f"line {line}: {problem}" for problem in wrong]
         if not wrong:
-            number = {**row, "value": float(row["value"]), "source": citations[row["source"]]}
+            name = row["source"]
+            citation = name if citations is None else citations[name]
+            number = {**row, "value": float(row["value"]), "source": citation, "source_name": name}
             numbers.append(Published(**number))  # type: ignore[arg-type]
     raise_all(problems, f"{path} is wrong:", DataError)
     return numbers
@@ -116,11 +144,13 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield table.line_num, dict(zip(names, cells, strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no readable CSV file: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _row_problems(row: Mapping[str, str], sources: Collection[str]) -> list[str]:
-    problems = []
-    if row["source"] not in sources:
+def _row_problems(row: Mapping[str, str], sources: Collection[str] | None) -> list[str]:
+    problems = [f"{name} is empty" for name in ("method", "source") if not row[name].strip()]
+    if sources is not None and row["source"] not in sources:
         problems.append(f"sources.toml has no {brief(row['source'])}")
     if row["evidence"] not in EVIDENCE:
         problems.append(f"evidence is {brief(row['evidence'])}, not one of {', '.join(EVIDENCE)}")
@@ -138,22 +168,21 @@ def _row_problems(row: Mapping[str, str], sources: Collection[str]) -> list[str]
     return problems
 
 
-def beside(entries: Iterable[Entry], published: Iterable[Published]) -> list[Comparison]:
-    """Return every published number that a complete entry reproduces, in the order of the entries."""
+def beside(tables: Iterable[Table], published: Iterable[Published]) -> list[Comparison]:
+    """Return every published number that a complete entry reproduces, in the order of the tables."""
     numbers: dict[tuple[str, str, str], list[Published]] = {}
     for one in published:
         numbers.setdefault((one.method, one.task, one.dataset), []).append(one)
     comparisons = []
-    for entry in entries:
-        for one in numbers.get((entry.method, entry.task, entry.dataset), ()):
-            if not (entry.complete and one.answers(entry)):
-                continue
-            values = [result.metrics[one.metric] for result in entry.results if one.metric in result.metrics]
-            if not values:
-                continue
-            variant = ", ".join(f"{name} {value}" for name, value in entry.variant.items())
-            question = f"{entry.task}, {entry.dataset}/{entry.label_set}, {variant}"
-            evidence = EVIDENCE[one.evidence]
-            own_value = mean(values)
-            comparisons.append(Comparison(entry.row, question, one.metric, one.value, own_value, one.source, evidence))
+    for table in tables:
+        for (row, column), entry in table.body.items():
+            for one in numbers.get((entry.method, entry.task, entry.dataset), ()):
+                if not (entry.complete and one.answers(entry)):
+                    continue
+                values = [result.metrics[one.metric] for result in entry.results if one.metric in result.metrics]
+                if values:
+                    question = f"{table.title}, {table.look.column(column)}"
+                    pair = (one.value, mean(values))
+                    origin = (one.source, EVIDENCE[one.evidence])
+                    comparisons.append(Comparison(table.look.row(row), question, one.metric, *pair, *origin))
     return comparisons

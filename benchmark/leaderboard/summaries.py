@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from benchmark.inert import csv_text, markdown_row, markdown_text
 from benchmark.leaderboard.label_savings import NEVER, Saving, Savings, label_savings
 from benchmark.leaderboard.overall import Overall, RowOverall, overall
+from benchmark.leaderboard.presentation import Presentation
 from benchmark.leaderboard.tables import Leaderboard
 
 CSV_COLUMNS = ("method", "task", "questions", "quantity", "value", "ci95_low", "ci95_high")
@@ -23,22 +24,28 @@ class SummaryTable:
 
 
 def summary_tables(board: Leaderboard) -> list[SummaryTable]:
-    return [*map(_of_rows, overall(board)), *map(_of_savings, label_savings(board))]
+    look = board.look
+    return [
+        *(_of_rows(result, look) for result in overall(board)),
+        *(_of_savings(result, look) for result in label_savings(board)),
+    ]
 
 
-def _of_rows(result: Overall) -> SummaryTable:
+def _of_rows(result: Overall, look: Presentation) -> SummaryTable:
     about = (
         f"Mean rank and win rate over {result.questions} questions, with 95 % intervals over patients and trainings. "
         "The win rate is the share of duels with another row that a row wins."
     )
     if result.left_out:
-        about += f" Left out, for want of an answer to some question: {'; '.join(result.left_out)}."
+        about += f" Left out, for want of an answer to some question: {'; '.join(map(look.row, result.left_out))}."
     head = ["method", "mean rank", "win rate"]
-    return SummaryTable(f"{result.task}: all questions", about, head, [_line(row) for row in result.rows])
+    return SummaryTable(
+        f"{look.task(result.task)}: all questions", about, head, [_line(row, look) for row in result.rows]
+    )
 
 
-def _line(row: RowOverall) -> list[str]:
-    name = f"{row.row} (baseline)" if row.is_baseline else row.row
+def _line(row: RowOverall, look: Presentation) -> list[str]:
+    name = look.row(row.row) + (" (baseline)" if row.is_baseline else "")
     rank, win = f"{row.rank:.1f}", f"{row.win_rate * 100:.0f} %"
     if row.rank_interval and row.win_interval:
         rank += " [{:.1f}, {:.1f}]".format(*row.rank_interval)
@@ -46,16 +53,17 @@ def _line(row: RowOverall) -> list[str]:
     return [name, rank, win]
 
 
-def _of_savings(result: Savings) -> SummaryTable:
+def _of_savings(result: Savings, look: Presentation) -> SummaryTable:
     places = list(dict.fromkeys((saving.dataset, saving.label_set) for saving in result.savings))
     rows = list(dict.fromkeys(saving.row for saving in result.savings))
     body = {(saving.row, saving.dataset, saving.label_set): saving.text for saving in result.savings}
-    lines = [[row, *(body.get((row, *place), "–") for place in places)] for row in rows]
+    lines = [[look.row(row), *(body.get((row, *place), "–") for place in places)] for row in rows]
     about = (
-        f"The share of labels at which a row's probe reaches {result.goal}, which was trained end to end on all of "
-        "them; 95 % intervals over patients and trainings where records keep resamples."
+        f"The share of labels at which a row's probe reaches {look.row(result.goal)}, which was trained end to end "
+        "on all of them; 95 % intervals over patients and trainings where records keep resamples."
     )
-    return SummaryTable(f"{result.task}: label savings", about, ["method", *map("/".join, places)], lines)
+    head = ["method", *(look.label_set(*place) for place in places)]
+    return SummaryTable(f"{look.task(result.task)}: label savings", about, head, lines)
 
 
 def markdown(table: SummaryTable) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.data.signals.conditions import AS_RECORDED
 from benchmark.errors import DataError, raise_all
+from benchmark.leaderboard.words import further_words, value_words
 from benchmark.metrics.paired import Sample
 from benchmark.metrics.spread import Spread, spread_by_source
 from benchmark.metrics.statistics import interval
@@ -256,22 +257,12 @@ def varying(entries: list[Entry]) -> list[str]:
 
 
 def column_title(entry: Entry, names: list[str]) -> str:
-    """Return ``1 %`` for a label fraction; further fields have their name (``en, centre classes``) unless ``none``."""
+    """Return ``1 %`` for a label fraction; further fields have their name (``en, centred``) unless ``none``."""
     parts: list[str] = []
     for name in names:
         if name == SIGNAL:
             parts += [str(entry.variant.get(SIGNAL, AS_RECORDED))] if SIGNAL in entry.variant or not parts else []
             continue
         value = entry.variant[name]
-        text = _value_title(name, value)
-        if name == names[0]:
-            parts.append(text)
-        elif text != "none":
-            parts.append(f"{name} {text}")
-    return ", ".join(parts) or entry.facts.primary
-
-
-def _value_title(name: str, value: Any) -> str:
-    if name == "shots":
-        return f"{value} per class"
-    return f"{value:.0%}".replace("%", " %") if name == "fraction" else str(value)
+        parts.append(value_words(name, value) if name == names[0] else further_words(name, value))
+    return ", ".join(part.replace("_", " ") for part in parts if part) or entry.facts.primary

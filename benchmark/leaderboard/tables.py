@@ -8,133 +8,56 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.data.store.completeness import warnings_among
+from benchmark.errors import raise_all
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
-from benchmark.leaderboard.footnotes import fixed_fields, protocol_mark, protocol_warnings
-from benchmark.leaderboard.ranking import Ranking, rank
+from benchmark.leaderboard.footnotes import fixed_fields, protocol_warnings
+from benchmark.leaderboard.metric_choice import metric_notes, under_metric
+from benchmark.leaderboard.presentation import PLAIN, Presentation
+from benchmark.leaderboard.presentation_check import look_notes, unknown_names
+from benchmark.leaderboard.published import Published
+from benchmark.leaderboard.published_rows import published_rows, source_notes
 from benchmark.leaderboard.recipes import recipe_notes
-from benchmark.leaderboard.summary import SIGNAL, Entry, column_title, summarise, varying
-from benchmark.metrics.paired import POWER
+from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
+from benchmark.leaderboard.table import TIED, Table
 from benchmark.names import file_name
 from benchmark.paths import Home
-from benchmark.planning.plan import Cell, Plan, TaskFacts
+from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.pretrained import HISTORY
 from benchmark.planning.standing import DONE, INCOMPLETE, OUTDATED, RECORDS_ALONE, AtHand, Standings
 from benchmark.records.spec import PROTOCOL
 from benchmark.records.store import Store
 
-METRICS = {
-    "auroc_macro": "macro AUROC",
-    "rouge_l": "ROUGE-L",
-    "mae": "MAE",
-}  # for readers; other metrics go by their name
-TIED = "≈"  # behind an entry that cannot be told from the best of its column
-
-
-@dataclass
-class Table:
-    """One question on one label set: `body` maps (row, column) to its entry; baselines come last."""
-
-    task: str
-    dataset: str
-    label_set: str
-    rows: list[str]
-    baselines: list[str]
-    columns: list[str]
-    body: dict[tuple[str, str], Entry]
-
-    @property
-    def title(self) -> str:
-        return f"{self.task}: {self.dataset} / {self.label_set}{protocol_mark(self.facts)}"
-
-    @property
-    def facts(self) -> TaskFacts:
-        return next(iter(self.body.values())).facts
-
-    @property
-    def all_rows(self) -> list[str]:
-        return [*self.rows, *self.baselines]
-
-    @functools.cached_property
-    def rankings(self) -> dict[str, Ranking]:
-        """Return the ranking of each column; baselines take part like all rows."""
-        return {
-            column: rank([entry for (_, name), entry in self.body.items() if name == column]) for column in self.columns
-        }
-
-    def sizes(self) -> str:
-        """Return ``2158 recordings in test; train 1 %: 171 to 173, 100 %: 17084``; empty before the first result."""
-        test = {result.n["test"] for entry in self.body.values() for result in entry.results if "test" in result.n}
-        if not test:
-            return ""
-        parts = []
-        for column in self.columns:
-            entries = (
-                entry for (_, name), entry in self.body.items() if name == column and not entry.variant.get(SIGNAL)
-            )
-            train = {result.n["train"] for entry in entries for result in entry.results if "train" in result.n}
-            if train:
-                parts.append(f"{column}: {_span(train)}")
-        trained = (
-            f"; train {', '.join(parts)}"
-            if any({"fraction", "shots"} & e.variant.keys() for e in self.body.values())
-            else ""
-        )
-        return f"{_span(test)} recordings in test{trained}"
-
-    def power(self) -> str:
-        """Return ``smallest difference separated in 80 % of cases: 1 %: 0.021, 10 %: 0.012``; empty without a test."""
-        sizes = {column: ranking.smallest for column, ranking in self.rankings.items() if ranking.smallest is not None}
-        texts = [f"{column}: {size:.3f}" if len(self.columns) > 1 else f"{size:.3f}" for column, size in sizes.items()]
-        return f"smallest difference separated in {POWER * 100:.0f} % of cases: {', '.join(texts)}" if texts else ""
-
-    def facts_line(self) -> str:
-        """Return metric, sizes and power in one sentence; empty before the first result."""
-        parts = [self.metric, self.sizes(), self.power()]
-        return f"{'; '.join(part for part in parts if part)}." if parts[1] else ""
-
-    def text(self, row: str, column: str, interval: bool = True) -> str:
-        """Return ``0.883 ±0.004 [0.870, 0.895] ≈``, or the reason why there is no number."""
-        entry = self.body.get((row, column))
-        if entry is None:
-            return "–"
-        return entry_text(entry, interval) + (f" {TIED}" if row in self.rankings[column].tied else "")
-
-    def is_best(self, row: str, column: str) -> bool:
-        """Whether it is the best complete entry of its column; a single entry is not marked."""
-        return row in self.rankings[column].best
-
-    def is_second(self, row: str, column: str) -> bool:
-        return row in self.rankings[column].second
-
-    @property
-    def metric(self) -> str:
-        """Return the primary metric for readers, ``MAE in years (lower is better)``; empty before the first result."""
-        result = next((entry.results[0] for entry in self.body.values() if entry.results), None)
-        if result is None:
-            return ""
-        name = METRICS.get(result.primary, result.primary.replace("_", " "))
-        unit = f" in {result.analysis['unit']}" if "unit" in result.analysis else ""
-        return f"{name}{unit}" + ("" if result.higher_is_better else " (lower is better)")
-
 
 class Leaderboard:
     """All tables of a plan."""
 
-    def __init__(self, plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> None:
-        self.plan, self.store, self._now = plan, store, now
-        self.entries, self.standings = summarise(plan, store, now)
-        self.tables = list(_tables(self.entries))
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        now: AtHand = RECORDS_ALONE,
+        look: Presentation = PLAIN,
+        published: Sequence[Published] = (),
+    ) -> None:
+        self.plan, self.store, self._now, self.look = plan, store, now, look
+        entries, self.standings = summarise(plan, store, now)
+        self.all_entries = [entry for entry in entries if look.shows(entry.row, entry.is_baseline)]
+        self.entries = under_metric(self.all_entries, look.metric) if look.metric else self.all_entries
+        self.tables = list(_tables(self.entries, look))
+        for table in self.tables:
+            table.published = published_rows(table, published)
+        headings = {column for table in _tables(self.all_entries) for column in table.columns} if look != PLAIN else ()
+        raise_all(list(unknown_names(look, plan, headings)), "the presentation does not fit the suite:")
 
     @property
     def name(self) -> str:
-        """Return the name of the files; a limited run and a part of the suite have leaderboards of their own."""
-        return base_name(self.plan)
+        """Return the name of the files; a limited run, a part of the suite and a chosen metric have their own."""
+        return base_name(self.plan) + (f"-{file_name(self.look.metric, 40)}" if self.look.metric else "")
 
     @property
     def synthetic(self) -> bool:
@@ -216,8 +139,10 @@ class Leaderboard:
 
     def notes(self) -> list[str]:
         """Return notes on how to read the tables, then those on single rows."""
-        lines = [self._how_to_read(), *self._marks()]
-        lines += fixed_fields(self.entries)
+        lines = [self._how_to_read(), *self._marks(), *look_notes(self.plan, self.look)]
+        lines += source_notes(self.tables)
+        lines += metric_notes(self.all_entries, self.entries, self.look.metric) if self.look.metric else []
+        lines += fixed_fields(self.entries, self.plan)
         lines += recipe_notes(self.plan.suite, self._rows)
         lines += self._trained_once()
         lines += self._missing()
@@ -231,7 +156,7 @@ class Leaderboard:
             for note in result.notes
             if note not in self.incomplete_data
         }
-        analysis = sensitivity_notes(self.entries) + chance_notes(self.entries)
+        analysis = sensitivity_notes(self.tables) + chance_notes(self.tables)
         return [*lines, *contamination_notes(self.entries), *sorted(notes), *analysis]
 
     @property
@@ -242,7 +167,7 @@ class Leaderboard:
     def _how_to_read(self) -> str:
         slash = "; behind a slash that over trainings" if self._several_trainings else ""
         return (
-            f"Protocol {PROTOCOL}. The primary metric on the test split: mean ± standard deviation over label-subset "
+            f"Protocol {PROTOCOL}. {self._metrics()} on the test split: mean ± standard deviation over label-subset "
             f"seeds (one subset at 100 %){slash}; in brackets the 95 % bootstrap interval over patients."
         )
 
@@ -257,6 +182,9 @@ class Leaderboard:
             return []
         return [f"Trained once: {'; '.join(rows)}. Marks hold for these weights; another training may change them."]
 
+    def _metrics(self) -> str:
+        return self.look.metric_name(self.look.metric) if self.look.metric else "The primary metric"
+
     def _marks(self) -> list[str]:
         rankings = [ranking for table in self.tables for ranking in table.rankings.values() if ranking.best]
         if not rankings:
@@ -268,7 +196,7 @@ class Leaderboard:
                 f"{TIED} cannot be told from the best: paired bootstrap over patients{trainings}, Holm over the "
                 "column, 5 %. The smallest difference is the median rival's, at the strictest level of this correction."
             )
-        if not all(ranking.tested for ranking in rankings):
+        if not self.look.metric and not all(ranking.tested for ranking in rankings):
             lines.append(
                 "Columns with records that keep no resamples (made before they were stored) have their best marked "
                 "without a test: an overlap of intervals is no proof of a tie, nor its absence of a difference."
@@ -313,37 +241,7 @@ def mixed_code(standings: Standings) -> list[str]:
     return [place for place, several in digests.items() if len(several) > 1]
 
 
-def _span(numbers: set[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def entry_text(entry: Entry, interval: bool = True) -> str:
-    """Return ``0.883 ±0.004 [0.870, 0.895]``, or the reason why there is no number."""
-    if not entry.values:
-        return "failed" if entry.failures else "missing" if entry.missing else "undefined"
-    text = f"{entry.mean:.3f}"
-    deviations = [entry.spread] if entry.trainings == 1 else [entry.spread, entry.training_spread]
-    if any(deviation is not None for deviation in deviations):
-        text += f" ±{'/'.join('–' if one is None else f'{one:.3f}' for one in deviations)}"
-    if interval and entry.interval is not None:
-        text += " [{:.3f}, {:.3f}]".format(*entry.interval)
-    absent = entry.missing + entry.failures
-    return f"{text} ({absent} of {absent + len(entry.values)} {_units(entry)} absent)" if absent else text
-
-
-def spread_text(entry: Entry) -> str:
-    """Return ``patients 0.0061, trainings 0.0043, label subsets 0.0032, rest 0.0010``; "" for an incomplete entry."""
-    if entry.by_source is None:
-        return ""
-    return ", ".join(f"{name} {value:.4f}" for name, value in entry.by_source.by_name() if value is not None)
-
-
-def _units(entry: Entry) -> str:
-    return "seeds" if entry.trainings == 1 else "cells"
-
-
-def _tables(entries: list[Entry]) -> Iterator[Table]:
+def _tables(entries: list[Entry], look: Presentation = PLAIN) -> Iterator[Table]:
     places = {name: _order(entries, name) for name in ("task", "dataset", "label_set")}
     in_order = sorted(entries, key=lambda e: tuple(places[name][getattr(e, name)] for name in places))
     for (task, dataset), of_task in itertools.groupby(in_order, key=lambda e: (e.task, e.dataset)):
@@ -351,11 +249,13 @@ def _tables(entries: list[Entry]) -> Iterator[Table]:
         names = varying(entries_here)
         for label_set, group in itertools.groupby(entries_here, key=lambda e: e.label_set):
             body = {(entry.row, column_title(entry, names)): entry for entry in group}
-            rows = list(dict.fromkeys(row for row, _ in body))
-            baselines = {row for (row, _), entry in body.items() if entry.is_baseline}
-            columns = list(dict.fromkeys(column for _, column in body))
+            rows = look.in_order(list(dict.fromkeys(row for row, _ in body)))
+            below = {row for (row, _), entry in body.items() if entry.is_baseline}
+            baselines = below if look.baselines is None else set(look.baselines)
+            columns = look.chosen_columns(list(dict.fromkeys(column for _, column in body)))
             ranked, last = [r for r in rows if r not in baselines], [r for r in rows if r in baselines]
-            yield Table(task, dataset, label_set, ranked, last, columns, body)
+            body = {place: entry for place, entry in body.items() if place[1] in columns}
+            yield Table(task, dataset, label_set, ranked, last, columns, body, look)
 
 
 def _order(entries: list[Entry], name: str) -> dict[str, int]:

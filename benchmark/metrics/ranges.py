@@ -1,4 +1,4 @@
-"""The possible range of each metric: a number outside of it cannot be a result."""
+"""The possible range of each metric, outside of which no number can be a result, and which end of it is better."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ OTHERS = {
     "median_rank": (1.0, math.inf),
     "length_ratio": (0.0, math.inf),
 }
+HIGHER_IS_BETTER = ("cider", "r2", "pearson", "spearman")  # beside the shares
+LOWER_IS_BETTER = ("brier", "ece", "mae", "rmse", "median_rank")
+UNDIRECTED = ("length_ratio", "distinct")  # more of it is neither better nor worse
 SLACK = 1e-6  # records are rounded to six digits
 
 
@@ -27,6 +30,20 @@ def range_of(metric: str) -> tuple[float, float]:
         if metric.startswith(prefix):
             return low - SLACK, min(high + SLACK, _LARGEST)
     return -_LARGEST, _LARGEST
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies from 0 to 1, so that it can be a percentage."""
+    return metric.startswith(SHARES)
+
+
+def is_higher_better(metric: str) -> bool | None:
+    """Whether more of a metric is better; None where neither is, or where the metric is unknown."""
+    if metric.startswith(UNDIRECTED):
+        return None
+    if metric.startswith(LOWER_IS_BETTER):
+        return False
+    return True if metric.startswith((*SHARES, *HIGHER_IS_BETTER)) else None
 
 
 _LARGEST = 1.7976931348623157e308

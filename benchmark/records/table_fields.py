@@ -40,7 +40,7 @@ class Result:
     primary: str
     higher_is_better: bool
     metrics: dict[str, Number]
-    bounds: tuple[float, float] | None  # 95 % interval of the primary metric
+    intervals: dict[str, tuple[Number, Number]]  # 95 % intervals of the metrics that have one
     classes: tuple[str, ...]
     per_class: np.ndarray  # (class,) AUROC, NaN where it is undefined
     n: dict[str, int]
@@ -65,6 +65,11 @@ class Result:
     def value(self) -> float | None:
         """Return the primary metric, or None where it is undefined (the notes say why)."""
         return self.metrics.get(self.primary)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Return the 95 % interval of the primary metric."""
+        return self.intervals.get(self.primary)
 
 
 def read_result(store: Store, spec: RunSpec) -> tuple[Entry | None, Result | None]:
@@ -105,7 +110,7 @@ def _result(record: RunRecord) -> Result:
         primary=sys.intern(record.primary),
         higher_is_better=record.higher_is_better,
         metrics=record.metrics,
-        bounds=record.intervals.get(record.primary),
+        intervals=record.intervals,
         classes=_shared(tuple(record.per_class)),
         per_class=np.array([_auroc(score) for score in record.per_class.values()], np.float32),
         n=record.n,

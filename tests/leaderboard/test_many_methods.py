@@ -78,4 +78,4 @@ def test_calibration_has_a_panel_per_method(board):
     figure = calibration.draw(board)["calibration"]
     output = [axis for axis in figure.axes if axis.get_visible()]
     assert [axis.get_title() for axis in output] == ["random_init", *(f"method {row}" for row in range(METHODS))]
-    assert legend(figure) == ["linear_probe: synthetic / groups", "linear_probe: synthetic / conditions"]
+    assert legend(figure) == ["Linear probe on synthetic groups", "Linear probe on synthetic conditions"]

@@ -11,6 +11,7 @@ from benchmark.leaderboard import latex, published
 from benchmark.leaderboard.figures import draw_all
 from benchmark.leaderboard.figures.style import save
 from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.planning.plan import TaskFacts, make_plan
 from benchmark.planning.suites import load_suite
@@ -87,7 +88,7 @@ def test_calibration_and_robustness_come_from_the_records(tiny_suite, store, fil
 def test_latex_escapes_everything_and_names_what_a_table_needs(plan, store, fill):
     records_written(plan, store, fill)
     text = latex.tables(Leaderboard(plan, store))
-    assert r"\textbf{0.805 $\pm$0.007" in text and r"random\_init" in text and r"10 \%" in text
+    assert r"\textbf{0.805} $\pm$0.007" in text and r"random\_init" in text and r"10 \%" in text
     for fact in ("frozen-eval-1", "data d1", "2 label-subset seeds", "30 test recordings", "SYNTHETIC DATA", "Holm"):
         assert fact in text, fact
     assert latex.escape(r"a_b & 50 % \input{x} # ~ ^ Ω") == (
@@ -122,9 +123,14 @@ def test_published_numbers_stand_beside_ours_with_their_source(plan, store, fill
     assert not any(one.answers(entry(variant={"fraction": 0.5})) for one in numbers)
     fill(plan, store)
     result = Leaderboard(plan, store).entries[0].results[0]
-    comparison = published.beside([entry(results=[result])], numbers)
+    comparison = published.beside([table_of(entry(results=[result]))], numbers)
     assert [(one.published, one.own_value) for one in comparison] == [(0.8239, 0.8)]
-    assert published.beside([entry(results=[result], missing=1)], numbers) == []  # incomplete: no comparison
+    assert comparison[0].question == "Linear probe on PTB-XL superclasses, 1 %"
+    assert published.beside([table_of(entry(results=[result], missing=1))], numbers) == []  # incomplete: no comparison
+
+
+def table_of(entry):
+    return Table("linear_probe", "ptbxl", "super", ["mine"], [], ["1 %"], {("mine", "1 %"): entry})
 
 
 def test_a_wrong_file_of_published_numbers_names_every_line(tmp_path):
@@ -184,7 +190,7 @@ def test_compare_prints_differences_wins_and_classes(plan, store, fill, tiny_sui
     assert main([*arguments, "--out", str(tmp_path / "out"), "--format", "md,png"]) == 0
     output = capsys.readouterr().out
     assert "SYNTHETIC DATA" in output and "merl better: 2, handcrafted better: 0, not separated: 0" in output
-    assert "| +0.050 | +0.050 to +0.050 | 0.000 | merl |" in output and "NORM +0.050" in output
+    assert "| +0.050 | +0.050 to +0.050 | &lt; 0.0001 | merl |" in output and "NORM +0.050" in output
     assert (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text() in output
     assert (tmp_path / "out" / "tiny-merl-against-handcrafted.png").stat().st_size > 5000
 

@@ -21,6 +21,10 @@ FLAGS = (
     "--window-size=1100,900",
 )  # fmt: skip
 EVIL = "<script>document.title='owned'</script>"
+PUBLISHED = (
+    "method,task,dataset,label_set,where,metric,value,source,evidence\n"
+    "Their <b>method</b>,linear_probe,synthetic,,fraction=0.1,auroc_macro,0.999,A paper,primary\n"
+)
 VALUES = {"random_init": 0.6, "handcrafted": 0.75, "merl": 0.8, EVIL: 0.7}
 
 pytestmark = pytest.mark.skipif(
@@ -40,7 +44,10 @@ def site(tmp_path, tiny_suite, store, fill):
     noise = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)
     plan = make_plan(load_suite(str(tiny_suite)))
     fill(plan, store, lambda cell: VALUES[cell.row], lambda cell: noise, notes=[f"a note {EVIL}"])
-    main(["leaderboard", str(tiny_suite), "--records", str(store.root), "--format", "html", "--out", str(tmp_path)])
+    published = tmp_path / "own.csv"
+    published.write_text(PUBLISHED)
+    arguments = ["--records", str(store.root), "--format", "html", "--out", str(tmp_path)]
+    main(["leaderboard", str(tiny_suite), *arguments, "--published", str(published)])
     requests = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -96,12 +103,16 @@ def test_the_page_in_a_browser(site, browser, capsys):
     # a method named <script> stays text, in the table and in the notes
     assert browser.title == "Tiny synthetic suite" and EVIL in names(browser)
 
-    # sorting by the second column, both ways
+    # sorting by the second column, the best first, then the other way round; published rows stay below
     header = browser.find_elements(By.CSS_SELECTOR, "#table-0 thead th")[1]
+    header.click()
+    wait_for_names(browser, ["merl", "handcrafted", EVIL, "random_init"])
     header.click()
     wait_for_names(browser, ["random_init", EVIL, "handcrafted", "merl"])
     header.click()
     wait_for_names(browser, ["merl", "handcrafted", EVIL, "random_init"])
+    footer = browser.find_element(By.CSS_SELECTOR, "#table-0 tfoot")
+    assert footer.text.split("\n")[0].startswith("Their <b>method</b> (A paper)") and "0.999" in footer.text
 
     # filtering all tables at once
     field = browser.find_element(By.ID, "filter")
@@ -117,7 +128,11 @@ def test_the_page_in_a_browser(site, browser, capsys):
     assert tip.is_displayed() and "0.800" in tip.text and "2 subset seeds" in tip.text
     number.send_keys(Keys.ENTER)
     dialog = browser.find_element(By.ID, "record")
-    assert dialog.is_displayed() and "merl: linear_probe: synthetic / groups, 10 %" in dialog.text
+    assert dialog.is_displayed() and "merl: Linear probe on synthetic groups, 10 %" in dialog.text
+    summary = dialog.find_element(By.CSS_SELECTOR, "#record-parts summary")
+    assert summary.text == "By class"
+    summary.click()
+    assert "MI 5 0.800" in dialog.find_element(By.ID, "record-parts").text.replace("\n", " ")
     assert f"a note {EVIL}" in dialog.text and browser.title == "Tiny synthetic suite"
     links = dialog.find_elements(By.CSS_SELECTOR, "#record-rows a")
     assert len(links) == 2 and links[0].get_dom_attribute("href").startswith("./records/linear_probe/merl/")
@@ -128,7 +143,9 @@ def test_the_page_in_a_browser(site, browser, capsys):
     was = browser.execute_script("return document.documentElement.classList.contains('dark')")
     browser.find_element(By.ID, "theme").click()
     assert browser.execute_script("return document.documentElement.classList.contains('dark')") is not was
-    browser.set_window_size(500, 800)
+    phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
     wide = (
         "return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
     )

@@ -139,7 +139,7 @@ def test_layers_differ_and_tables_say_which(world, tmp_path):
     assert main(["run", str(suite), "-q"]) == 0
     text = (world[2].leaderboards / "layers.md").read_text()
     assert "| method | features | embeddings | tokens |" in text
-    assert "attention_probe: subset patients, trials 1, epochs 1, batch_size 64, seconds 0." in text
+    assert "Attention probe: trials 1, epochs 1." in text
     assert not list(world[2].scratch.glob("*"))  # the files that a killed cell would resume from are gone
 
 
@@ -232,7 +232,7 @@ def test_the_steps_to_the_published_protocol_are_run_and_shown(world, tmp_path, 
     )
     assert main(["run", str(suite), "-q"]) == 0
     table = (world[2].leaderboards / "one.md").read_text()
-    assert "published_probe: synthetic / groups (protocol merl-published: no fair comparison)" in table
+    assert "Published probe on synthetic groups (protocol merl-published: no fair comparison)" in table
     assert "NOT COMPARABLE: published_probe follows merl-published" in table
     plan = make_plan(load_suite(str(suite)))
     key = next(cell.spec.key for cell in plan.cells if cell.spec.task == "linear_probe" and cell.row == "small")

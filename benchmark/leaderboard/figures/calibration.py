@@ -6,17 +6,30 @@ good methods lie on the diagonal and hide each other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from benchmark.leaderboard.figures.dots import MANY
-from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
+from benchmark.leaderboard.figures.style import (
+    SMALLEST,
+    describe,
+    grid,
+    legend_above,
+    looks,
+    rows_of,
+    stamp,
+    styled,
+    wrapped,
+)
 from benchmark.leaderboard.summary import SIGNAL, Entry
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
 
 PART = "reliability"
 MOST = 4  # panels beside each other
+CAPTION = "Calibration: how often predictions came true, against their probability; bins over all classes and seeds."
 FEWEST = 20  # a bin with fewer predictions says little and is not drawn
 
 
@@ -24,7 +37,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     pairs = [(table, table_entries) for table in board.tables if (table_entries := _entries(table))]
     if not pairs:
         return "no record keeps the bins of its probabilities"
-    panels = {f"{table.task}: {table.dataset} / {table.label_set}": entries for table, entries in pairs}
+    panels = {table.title: entries for table, entries in pairs}
     rows = [row for row in rows_of(board) if any(row in entries for entries in panels.values())]
     with styled():
         if len(rows) > MANY:
@@ -32,24 +45,32 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
                 row: {name: table_entries[row] for name, table_entries in panels.items() if row in table_entries}
                 for row in rows
             }
-            figure = _figure(by_row, looks(list(panels)), 2.2)
+            by_name = {board.look.row(row): panel for row, panel in by_row.items()}
+            figure = _figure(by_name, looks(list(panels)), str)
         else:
-            figure = _figure(panels, looks(rows_of(board)), 3.0)
+            figure = _figure(panels, looks(rows_of(board)), board.look.row)
         stamp(figure, board)
-    return {"calibration": figure}
+    return {"calibration": describe(figure, CAPTION)}
 
 
-def _figure(panels: dict[str, dict[str, Entry]], look: dict[str, dict[str, Any]], width: float) -> Figure:
+def _figure(
+    panels: dict[str, dict[str, Entry]], look: dict[str, dict[str, Any]], label: Callable[[str], str]
+) -> Figure:
     """Draw one panel per title and one line per name."""
-    figure, axes = grid(len(panels), width, width - 0.2, MOST)
+    many = len(panels) > MOST
+    most = MOST if many else 2
+    figure, axes = grid(len(panels), 1.75 if many else 2.6, most, share=True)
+    room = figure.get_figwidth() / min(most, len(panels)) - 0.4
     for axis, (title, entries) in zip(axes, panels.items(), strict=True):
         axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
         for name, entry in entries.items():
-            axis.plot(*_curve(entry), label=name, markersize=4, linewidth=1.2, **look[name])
-        axis.set(xlim=(0, 1), ylim=(0, 1), title=title)
-    for axis in axes[-MOST:]:
-        axis.set_xlabel("mean probability of the bin")
-    for axis in axes[::MOST]:
+            axis.plot(*_curve(entry), label=label(name), markersize=4, linewidth=1.2, **look[name])
+        axis.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        axis.set_title(wrapped(title, room), fontsize=SMALLEST)
+    for axis in axes[-most:]:
+        axis.set_xlabel("mean probability")
+        axis.tick_params(labelbottom=True)
+    for axis in axes[::most]:
         axis.set_ylabel("share that came true")
     legend_above(figure, axes)
     return figure

@@ -10,14 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from benchmark.leaderboard.figures.rank_summary import ranks_by_row
-from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled
+from benchmark.leaderboard.figures.style import describe, grid, legend_above, looks, rows_of, stamp, styled
 from benchmark.leaderboard.tables import Leaderboard
 
 COSTS = {
     "parameters": "parameters",
     "flops": "FLOPs per recording",
-    "feature_seconds": "time per recording (features)",
+    "feature_seconds": "time per recording",
 }
+CAPTION = "Mean score over the questions that all methods answered, against what a method costs."
 UNITS = {"feature_seconds": "s"}
 
 
@@ -33,14 +34,14 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
         for axis, name in zip(axes, names, strict=True):
             for row, row_costs in costs.items():
                 if row_costs.get(name) and row in scores:
-                    axis.scatter(row_costs[name], scores[row], s=36, label=row, **look[row])
+                    axis.scatter(row_costs[name], scores[row], s=36, label=board.look.row(row), **look[row])
             _scale(axis, [row_costs[name] for row_costs in costs.values() if row_costs.get(name)], UNITS.get(name, ""))
             axis.set_xlabel(COSTS[name])
         _share_height(axes)
-        axes[0].set_ylabel(f"mean of {metric}")
+        axes[0].set_ylabel(f"mean of {board.look.plain_metric(board.look.metric) if board.look.metric else metric}")
         legend_above(figure, axes)
         stamp(figure, board)
-    return {"cost": figure}
+    return {"cost": describe(figure, CAPTION)}
 
 
 def _scale(axis: Any, costs: list[float], unit: str) -> None:
@@ -48,7 +49,7 @@ def _scale(axis: Any, costs: list[float], unit: str) -> None:
     decades = math.log10(max(costs) / min(costs))
     if decades > 1:
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1, 3) if decades < 3 else (1,)))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3) if decades < 3 else (1,)))
         axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(EngFormatter(unit))
 

@@ -14,7 +14,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
-from benchmark.leaderboard.figures.style import MARKERS, grid, legend_above, with_errors
+from benchmark.leaderboard.figures.style import MARKERS, PAGE, TITLE, grid, legend_above, with_errors, wrapped
 from benchmark.leaderboard.summary import Entry
 
 MANY, FEW = 8, 6  # more methods than these are drawn so, unless they have more levels than those
@@ -39,15 +39,17 @@ def draw(
     metrics: Sequence[str],
     legend: str,
     name: Callable[[float], str],
+    row_name: Callable[[str], str] = str,
 ) -> Figure:
     """Draw a panel per title: methods from best to worst at the last level, baselines below a rule.
 
-    `metrics` are those of the panels, `legend` is the title of the levels, `name` formats one level.
+    `metrics` are those of the panels, `legend` is the title of the levels, `name` formats one level and `row_name` a
+    row.
     """
     rows = _order(list(panels.values()), baselines, len(set(metrics)) == 1)
     levels = levels_of(list(panels.values()))
-    width = 3.4 if len(panels) > 1 else 4.5  # names take room beside the first panel
-    figure, axes = grid(len(panels), width, height=LINE * len(rows) + ENDS, most=2)
+    figure, axes = grid(len(panels), height=LINE * len(rows) + ENDS, width=PAGE)
+    names = [row_name(row) for row in rows]  # beside the first panel
     palette = sns.color_palette("viridis", len(levels) + 1)[:-1][::-1]  # light to dark, without its pale yellow
     for place, (axis, (title, points)) in enumerate(zip(axes, panels.items(), strict=True)):
         for index, level in enumerate(levels):
@@ -56,8 +58,8 @@ def draw(
         if below := sum(row in baselines for row in rows):
             axis.axhline(len(rows) - below - 0.5, color="grey", linewidth=0.8)
         axis.set_ylim(len(rows) - 0.4, -0.6)
-        axis.set_yticks(range(len(rows)), rows if place % 2 == 0 else [""] * len(rows))
-        axis.set_title(title)
+        axis.set_yticks(range(len(rows)), names if place % 2 == 0 else [""] * len(rows))
+        axis.set_title(wrapped(title, 2.2 if len(panels) > 1 else 4, TITLE))
         axis.set_xlabel(metrics[place])
     legend_above(figure, axes, title=legend)
     return figure

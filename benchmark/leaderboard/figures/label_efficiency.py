@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmark.leaderboard.figures import dots
-from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
+from benchmark.leaderboard.figures.style import describe, grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
+from benchmark.leaderboard.words import value_words
 
 FIELD = "fraction"
 SHARE = "labelled share of the training split"
@@ -31,24 +33,26 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
-    panels = {f"{table.dataset} / {table.label_set}": _points(table) for table in tables}
+    panels = {table.subject: _points(table) for table in tables}
+    look = board.look
+    caption = f"{look.task(tables[0].task)}: {tables[0].axis} against the {SHARE}, with 95 % intervals over patients."
     with styled():
         if dots.many(list(panels.values())):
             baselines = {row for table in tables for row in table.baselines}
-            metrics = [table.metric for table in tables]
-            figure = dots.draw(panels, sorted(baselines), metrics, SHARE, _percent)
+            metrics = [table.axis for table in tables]
+            figure = dots.draw(panels, sorted(baselines), metrics, SHARE, _percent, look.row)
             stamp(figure, board)
-            return figure
+            return describe(figure, caption)
         figure, axes = grid(len(tables))
-        look = looks(rows_of(board))
-        for axis, table in zip(axes, tables, strict=True):
-            _panel(axis, table, look)
+        styles = looks(rows_of(board))
         for place, (axis, table) in enumerate(zip(axes, tables, strict=True)):
-            if not place or table.metric != tables[place - 1].metric:
-                axis.set_ylabel(table.metric)
+            _panel(axis, table, styles)
+            axis.set_xlabel(SHARE if place >= len(tables) - 2 else "")
+            if place % 2 == 0 or table.axis != tables[place - 1].axis:
+                axis.set_ylabel(table.axis)
         legend_above(figure, axes)
         stamp(figure, board)
-    return figure
+    return describe(figure, caption)
 
 
 def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[no-untyped-def, type-arg]
@@ -63,14 +67,15 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
         shift = 10 ** (DODGE * (place - (len(rows) - 1) / 2))
         means, errors = with_errors([entries[fraction] for fraction in fractions])
         style = {"linestyle": ":" if row in table.baselines else "-", "markersize": 4, "linewidth": 1.2, "capsize": 2}
-        axis.errorbar([f * shift for f in fractions], means, yerr=errors, label=row, **style, **look[row])
+        axis.errorbar(
+            [f * shift for f in fractions], means, yerr=errors, label=table.look.row(row), **style, **look[row]
+        )
     axis.set_xscale("log")
     ticks = sorted(names)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticklabels([_percent(tick) for tick in ticks])
-    axis.set_title(f"{table.dataset} / {table.label_set}")
-    axis.set_xlabel(SHARE)
+    axis.set_title(table.subject)
 
 
 def _points(table: Table) -> dots.Points:
@@ -84,4 +89,4 @@ def _points(table: Table) -> dots.Points:
 
 
 def _percent(fraction: float) -> str:
-    return f"{fraction:.0%}".replace("%", " %")
+    return value_words(FIELD, fraction)

@@ -9,14 +9,15 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.leaderboard.figures.style import fit, grid, looks, stamp, styled
+from benchmark.leaderboard.figures.style import TITLE, describe, fit, grid, looks, stamp, styled, wrapped
 from benchmark.leaderboard.tables import Leaderboard
 
 TOTAL = "loss"
+CAPTION = "Losses of each pre-training by epoch, in training (solid) and on the validation split (dashed)."
 LINES: dict[str, Any] = {"training": "-", "validation": "--"}
 MARKERS = 5  # places of a curve that carry its marker
 LEGEND_INCHES = 0.25
-COLUMNS, TITLE_POINTS, LEGEND_POINTS = 4, 6, 10
+COLUMNS, TITLE_POINTS, LEGEND_POINTS = 2, 6, 12
 TIGHT: dict[str, Any] = {"columnspacing": 0.8, "handlelength": 1.4, "handletextpad": 0.4, "borderaxespad": 0.1}
 
 
@@ -25,14 +26,15 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     if not histories:
         return "no weights of this suite were pre-trained here"
     with styled():
-        figure, axes = grid(len(histories), most=3)
+        figure, axes = grid(len(histories), height=2.5, most=3)
         for axis, (row, paths) in zip(axes, histories.items(), strict=True):
-            _panel(axis, row, [_lines(path) for path in paths])
+            _panel(axis, board.look.row(row), [_lines(path) for path in paths])
         lines = [Line2D([], [], color="black", linestyle=line, label=name) for name, line in LINES.items()]
         figure.legend(handles=lines, loc="upper center", ncols=len(lines), frameon=False)
+        figure.set_figheight(figure.get_figheight() + LEGEND_INCHES)
         fit(figure, top=1 - LEGEND_INCHES / figure.get_figheight())
         stamp(figure, board)
-    return {"loss_curves": figure}
+    return {"loss_curves": describe(figure, CAPTION)}
 
 
 def _lines(path: Path) -> list[dict[str, str]]:
@@ -55,9 +57,10 @@ def _panel(axis, row: str, members: list[list[dict[str, str]]]) -> None:  # type
                     style = {"linestyle": line, "markersize": 3, "linewidth": 1.2, "markevery": every, **look[name]}
                     axis.plot(*zip(*points, strict=True), label=None if prefix or number else name, **style)
     axis.set_xlabel("epoch")
-    axis.set_ylabel("loss, mean over batches")
+    axis.set_ylabel("loss")
+    title = wrapped(row, 1.9, TITLE)
     if parts:  # above the panel: inside it hides curves
-        axis.set_title(row, pad=TITLE_POINTS + LEGEND_POINTS * -(-(len(parts) + 1) // COLUMNS))
-        axis.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=COLUMNS, **TIGHT)
+        axis.set_title(title, pad=TITLE_POINTS + LEGEND_POINTS * -(-(len(parts) + 1) // COLUMNS))
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=COLUMNS, **TIGHT)
     else:
-        axis.set_title(row)
+        axis.set_title(title)

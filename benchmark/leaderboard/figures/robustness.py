@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.leaderboard.figures import dots
 from benchmark.leaderboard.figures.dots import Points
-from benchmark.leaderboard.figures.style import grid, legend_above, looks, rows_of, stamp, styled, with_errors
+from benchmark.leaderboard.figures.style import describe, grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL, Entry
-from benchmark.leaderboard.tables import Leaderboard, Table
+from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.tables import Leaderboard
 
 LEADS = "number of leads"
 
@@ -58,29 +60,35 @@ def _clean(table: Table, row: str, like: Entry) -> Entry | None:
 
 def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figure:
     look = looks(rows_of(board))
+    caption = (
+        f"{table.title}: {table.axis} under perturbed signals and on few leads, with 95 % intervals over patients."
+    )
     with styled():
-        figure, axes = grid(len(panels))
+        figure, axes = grid(len(panels), most=3 if len(panels) > 2 else 2)
+        if LEADS in panels:
+            axes[list(panels).index(LEADS)].xaxis.set_major_locator(MaxNLocator(integer=True))
         for axis, (name, points) in zip(axes, panels.items(), strict=True):
             for row in table.all_rows:
                 if row in points:
-                    _line(axis, points[row], label=row, **look[row])
-            axis.set_title("few leads" if name == LEADS else name)
+                    _line(axis, points[row], label=board.look.row(row), **look[row])
+            axis.set_title("few leads" if name == LEADS else name.replace("_", " "))
             axis.set_xlabel(LEADS if name == LEADS else "strength")
-        axes[0].set_ylabel(table.metric)
+        axes[0].set_ylabel(table.axis)
         legend_above(figure, axes, title=table.title)
         stamp(figure, board)
-    return figure
+    return describe(figure, caption)
 
 
 def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure:
     """Draw one perturbation; its strengths are the levels, which other perturbations do not share."""
     with styled():
         by_row = {row: points[row] for row in table.all_rows if row in points}
-        title = f"{table.title}: {'few leads' if kind == LEADS else kind}"
+        title = f"{table.title}: {'few leads' if kind == LEADS else kind.replace('_', ' ')}"
         legend = LEADS if kind == LEADS else "strength"
-        figure = dots.draw({title: by_row}, table.baselines, [table.metric], legend, lambda level: f"{level:g}")
+        levels = (legend, lambda level: f"{level:g}")
+        figure = dots.draw({title: by_row}, table.baselines, [table.axis], *levels, board.look.row)
         stamp(figure, board)
-    return figure
+    return describe(figure, f"{title}, {table.axis} by {legend}, with 95 % intervals over patients.")
 
 
 def _line(axis: Any, points: dict[float, Entry], **style: Any) -> None:

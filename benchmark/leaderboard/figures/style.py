@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,19 +22,24 @@ from benchmark.leaderboard.tables import Leaderboard
 FORMATS = ("pdf", "png", "svg")
 UNDATED: dict[str, Any] = {"pdf": "CreationDate", "svg": "Date", "png": "Software"}  # else files would differ
 MARKERS = "osD^vP*Xph<>d8H"
-LEGEND_COLUMNS, LINE_INCHES, LEGEND_INCHES, MARGIN_INCHES = 6, 0.17, 0.08, 0.1
+COLUMN, PAGE = 3.3, 6.9  # inches: of a column and of a page of a journal; files are exactly as wide
+SMALLEST, TITLE = 8, 9  # points of type, at that width
+LETTER = 0.6  # of the size of type: the mean width of a letter
+LEGEND_COLUMNS, LINE_INCHES, LEGEND_INCHES, MARGIN_INCHES = 6, 0.17, 0.08, 0.05
+HANDLE_INCHES = 0.45  # of a legend's line and the room around it
 _files: WeakKeyDictionary[Figure, dict[str, bytes]] = WeakKeyDictionary()
 _boxes: WeakKeyDictionary[Figure, Bbox] = WeakKeyDictionary()
 WARNING_COLOUR = "#a00000"
 RC: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "font.size": SMALLEST,
+    "axes.titlesize": TITLE,
+    "axes.labelsize": SMALLEST,
+    "legend.fontsize": SMALLEST,
+    "legend.title_fontsize": SMALLEST,
+    "xtick.labelsize": SMALLEST,
+    "ytick.labelsize": SMALLEST,
     "svg.hashsalt": "ecgarena",  # else every SVG has other ids
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # fonts that a publisher accepts
@@ -69,18 +76,33 @@ def stamp(figure: Figure, board: Leaderboard) -> None:
         figure.text(0.995, 0.005, " · ".join(marks), ha="right", va="bottom", color=WARNING_COLOUR, fontsize=8)
 
 
-def single(width: float, height: float) -> tuple[Figure, Any]:
-    """Return a figure with one panel. It is made without pyplot, which keeps figures in memory and may open windows."""
-    figure = Figure(figsize=(width, height))
+def single(height: float) -> tuple[Figure, Any]:
+    """Return a figure with one panel over the width of a page.
+
+    It is made without pyplot, which keeps figures in memory and may open windows.
+    """
+    figure = Figure(figsize=(PAGE, height))
     return figure, figure.subplots()
 
 
-def grid(panels: int, width: float = 3.0, height: float = 2.5, most: int = 4) -> tuple[Figure, list[Any]]:
-    """Return a figure with `count` panels in rows of at most `most`; superfluous panels are hidden."""
+def stacked(heights: Sequence[float]) -> tuple[Figure, list[Any]]:
+    """Return a figure with one panel of each height, in inches, below the other, over the width of a page."""
+    figure = Figure(figsize=(PAGE, sum(heights)))
+    return figure, list(figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0])
+
+
+def grid(
+    panels: int, height: float = 2.3, most: int = 2, width: float | None = None, share: bool = False
+) -> tuple[Figure, list[Any]]:
+    """Return a figure with panels of `height` inches in rows of at most `most`; superfluous panels are hidden.
+
+    One panel has the width of a column, several that of a page, unless `width` says otherwise. With `share` all panels
+    have the axes of the first.
+    """
     columns = min(panels, most)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(width * columns, height * rows + 0.5))
-    axes = figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(width or (COLUMN if panels == 1 else PAGE), height * rows))
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
     flat = list(axes.flat)
     for axis in flat[panels:]:
         axis.set_visible(False)
@@ -88,18 +110,56 @@ def grid(panels: int, width: float = 3.0, height: float = 2.5, most: int = 4) ->
 
 
 def legend_above(figure: Figure, axes: Sequence[Any], title: str = "") -> None:
-    """Draw one legend for all panels above them, and `title` above the legend."""
+    """Draw one legend for all panels above them, in as many columns as fit, and `title` above the legend."""
     handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    lines = -(-len(handles) // LEGEND_COLUMNS) + bool(title)
-    columns = min(len(handles), LEGEND_COLUMNS)
-    figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=columns, frameon=False, title=title)
-    fit(figure, top=1 - (LEGEND_INCHES + LINE_INCHES * lines) / figure.get_figheight())
+    if not handles:
+        fit(figure)
+        return
+    columns = _legend_columns(list(handles), figure.get_figwidth())
+    title = wrapped(title, figure.get_figwidth())
+    inches = LEGEND_INCHES + LINE_INCHES * (-(-len(handles) // columns) + (title.count("\n") + 1 if title else 0))
+    options: dict[str, Any] = {"loc": "upper center", "ncols": columns, "frameon": False, "title": title or None}
+    figure.legend(handles.values(), handles.keys(), columnspacing=1.0, handletextpad=0.4, **options)
+    figure.set_figheight(figure.get_figheight() + inches)  # panels keep their height
+    fit(figure, top=1 - inches / figure.get_figheight())
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many columns of a legend fit into `width` inches."""
+    for columns in range(min(len(labels), LEGEND_COLUMNS), 1, -1):
+        lines, longer = divmod(len(labels), columns)  # the first columns have a line more
+        sizes = [lines + (column < longer) for column in range(columns)]
+        ends = list(itertools.accumulate(sizes))
+        widest = [max(map(len, labels[end - size : end])) for end, size in zip(ends, sizes, strict=True)]
+        if sum(letters(letter_count) + HANDLE_INCHES for letter_count in widest) < width:
+            return columns
+    return 1
+
+
+def letters(count: int, points: float = SMALLEST) -> float:
+    """Return the width of a text of `count` letters in inches."""
+    return count * LETTER * points / 72
+
+
+def wrapped(text: str, inches: float, points: float = SMALLEST) -> str:
+    """Return a text in lines of at most `inches`."""
+    return textwrap.fill(text, max(8, int(inches / letters(1, points))), break_on_hyphens=False)
 
 
 def fit(figure: Figure, top: float = 1.0) -> None:
     """Make room for labels and ticks below `top`, then remove the layout engine, with which each saving draws twice."""
     figure.tight_layout(rect=(0, 0.02, 1, top))
     figure.set_layout_engine(None)
+
+
+def describe(figure: Figure, caption: str) -> Figure:
+    """Give a figure its caption, a sentence; pages print it, and readers of screens hear it."""
+    figure.set_label(caption)
+    return figure
+
+
+def caption_of(figure: Figure) -> str:
+    return str(figure.get_label())
 
 
 def with_errors(entries: Sequence[Entry]) -> tuple[list[float], list[list[float]]]:
@@ -126,9 +186,14 @@ def save(figure: Figure, kind: str) -> bytes:
 
 
 def _bounds(figure: Figure) -> Bbox:
-    """Return the bounds of the figure's content in inches, with a margin; cached, since measuring draws the figure."""
+    """Return the figure's width, and the bounds of its content in height with a margin, in inches.
+
+    The width stays as it is, so that type keeps its size in print. Cached, since measuring draws the figure.
+    """
     if figure not in _boxes:
         canvas = FigureCanvasAgg(figure)
         figure.draw(canvas.get_renderer())
-        _boxes[figure] = figure.get_tightbbox(canvas.get_renderer()).padded(MARGIN_INCHES)
+        content = figure.get_tightbbox(canvas.get_renderer())
+        low, high = content.y0 - MARGIN_INCHES, content.y1 + MARGIN_INCHES
+        _boxes[figure] = Bbox([[0.0, low], [figure.get_figwidth(), high]])
     return _boxes[figure]

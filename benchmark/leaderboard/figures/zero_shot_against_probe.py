@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard.figures.style import MARKERS, looks, rows_of, single, stamp, styled
+from benchmark.leaderboard.figures.style import MARKERS, describe, fit, looks, rows_of, single, stamp, styled, wrapped
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.tables import Leaderboard
 
+CAPTION = (
+    "Zero-shot classification (first column of its table) against a linear probe with the most labels: what labels add "
+    "to what reports taught."
+)
+LEGEND = 2.4  # inches
 PROBE, ZERO_SHOT = "linear_probe", "zero_shot"
 
 
@@ -20,7 +25,7 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
     look = looks(rows_of(board))
     sets = list(dict.fromkeys(place[1:] for place in both))
     with styled():
-        figure, axis = single(6, 4)
+        figure, axis = single(3.8)
         for place in both:
             marker = MARKERS[sets.index(place[1:]) % len(MARKERS)]
             axis.scatter(probes[place].mean, zero_shots[place].mean, color=look[place[0]]["color"], marker=marker)
@@ -28,17 +33,28 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
         axis.plot([low, 1], [low, 1], color="grey", linewidth=0.8, linestyle="--")
         axis.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
         rows = list(dict.fromkeys(place[0] for place in both))
-        handles = [axis.scatter([], [], color=look[row]["color"], marker="s", label=row) for row in rows]
+        handles = [
+            axis.scatter([], [], color=look[row]["color"], marker="s", label=wrapped(board.look.row(row), LEGEND))
+            for row in rows
+        ]
         handles += [
-            axis.scatter([], [], color="grey", marker=MARKERS[index % len(MARKERS)], label=" / ".join(name))
+            axis.scatter(
+                [],
+                [],
+                color="grey",
+                marker=MARKERS[index % len(MARKERS)],
+                label=wrapped(board.look.label_set(*name), LEGEND),
+            )
             for index, name in enumerate(sets)
         ]
         axis.set_aspect("equal")
         axis.legend(handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
-        axis.set_xlabel(f"{PROBE}, largest label fraction (macro AUROC)")
-        axis.set_ylabel(f"{ZERO_SHOT}, first variant (macro AUROC)")
+        metric = next(table.axis for table in board.tables if table.axis)
+        axis.set_xlabel(f"linear probe ({metric})")
+        axis.set_ylabel(f"zero-shot ({metric})")
+        fit(figure)
         stamp(figure, board)
-    return {"zero_shot_against_probe": figure}
+    return {"zero_shot_against_probe": describe(figure, CAPTION)}
 
 
 def _entries(board: Leaderboard, task: str, last: bool) -> dict[tuple[str, str, str], Entry]:
