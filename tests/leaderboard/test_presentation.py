@@ -5,10 +5,11 @@ import io
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from benchmark.cli import main
 from benchmark.errors import UsageError
-from benchmark.leaderboard import latex, markdown, terminal
+from benchmark.leaderboard import breakdown_tables, latex, markdown, page, terminal, wide_table
 from benchmark.leaderboard.figures import label_efficiency
 from benchmark.leaderboard.presentation import PLAIN, read_presentation
 from benchmark.leaderboard.spreadsheet import spreadsheet
@@ -141,3 +142,22 @@ def test_a_narrow_terminal_shows_names_whole(plan, records, monkeypatch, capsys)
     terminal.show(Leaderboard(plan, records, look=look))
     out = capsys.readouterr().out
     assert name in out and "0.805" in out and max(map(len, out.partition("SYNTHETIC")[0].splitlines())) <= 60
+
+
+def test_texts_of_a_presentation_are_text_in_every_format(plan, records, tmp_path, capsys):
+    evil = r"<script>alert(1)</script> \input{/etc/passwd} $x$ | [a](javascript:b)"
+    choices = {
+        "names": {"rows": {"merl": evil}, "columns": {"100 %": evil}, "label_sets": {"synthetic/groups": evil}},
+        "wide": [{"caption": evil, "note": evil}],
+    }
+    board = Leaderboard(plan, records, look=read_presentation(None, choices))
+    for tex in (latex.tables(board), wide_table.wide_tables(board), breakdown_tables.latex(board, "classes")):
+        assert r"\input{" not in tex and "$x$" not in tex and r"\textbackslash{}input" in tex
+    html = page.page(board, [], {}, tmp_path)
+    assert "<script>alert" not in html and "&lt;script&gt;alert" in html
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown.markdown(board, []))
+    parts = [*tokens, *(child for token in tokens for child in token.children or ())]
+    assert not {"html_block", "link_open"} & {part.type for part in parts}
+    assert {part.content for part in parts if part.type == "html_inline"} == {"<ins>", "</ins>"}
+    terminal.show(board)
+    assert evil[:20] in capsys.readouterr().out
