@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.store.prepared import LabelSet, PreparedDataset
+from benchmark.data.store.prepared import LabelSet, PreparedDataset, TargetValues
 from benchmark.errors import TestSetLockedError
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ class WithoutTest(PreparedDataset):
         whole = super().label_set(name)
         outside = ~self._is_test[whole.rows]
         return LabelSet(whole.classes, whole.rows[outside], whole.matrix[outside])
+
+    def target(self, name: str) -> TargetValues:
+        """Return the recordings of train or val with a usable number."""
+        whole = super().target(name)
+        outside = ~self._is_test[whole.rows]
+        return TargetValues(whole.target, whole.rows[outside], whole.values[outside])
 
     def _digital(self, rows: np.ndarray) -> np.ndarray:
         if self._is_test[np.asarray(rows, np.intp)].any():

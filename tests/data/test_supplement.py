@@ -15,6 +15,7 @@ from benchmark.data.store.source_files import check_originals
 from benchmark.data.store.supplement import usable
 from benchmark.datasets.ptbxl import PTBXL
 from benchmark.datasets.synthetic import Synthetic
+from benchmark.engine.without_test import WithoutTest
 from benchmark.errors import DataError, MissingError, UsageError
 from benchmark.testing import write_ptbxl
 
@@ -225,6 +226,17 @@ def test_a_recording_that_was_left_out_has_no_row_beside_the_store(tree, home):
     ages = data.supplement.values("age")
     expected = [usable(entries[name].targets["age"], PTBXL.targets["age"])[0] for name in data.record_ids]
     assert np.array_equal(ages, expected, equal_nan=True)
+
+
+def test_what_chooses_among_trials_sees_no_number_and_no_further_label_of_test(tree, home):
+    data = prepare("ptbxl", {}, home, tree)
+    blind = WithoutTest(data)
+    for whole, rows in (
+        (data.target("age"), blind.target("age").rows),
+        (data.label_set("all"), blind.label_set("all").rows),
+    ):
+        assert "test" in set(data.splits[whole.rows]) and set(data.splits[rows]) == {"train", "val"}
+    assert len(blind.target("age").values) == len(blind.target("age").rows)
 
 
 def test_show_names_label_sets_and_targets_with_their_units(capsys):
