@@ -40,7 +40,7 @@ def test_a_metric_where_lower_is_better_is_ranked_so_and_without_a_test(plan, re
     board = board_of(plan, records, "brier_macro")
     text = markdown(board, [])
     assert "| handcrafted | **0.205 ±0.007 [0.195, 0.225]** |" in text and "| merl | <ins>0.255" in text
-    assert "macro Brier score, lower is better; 30 recordings in test" in text
+    assert "macro Brier score (lower is better); 30 recordings in test" in text
     assert not any(ranking.tested for ranking in board.tables[0].rankings.values())
     assert "The order by brier_macro is untested: records keep resamples of auroc_macro alone." in text
     assert "made before they were stored" not in text

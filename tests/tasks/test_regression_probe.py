@@ -161,7 +161,7 @@ def test_from_the_command_to_tables_in_units_and_stale_by_other_values(suite, pr
     table = (prepared_home.leaderboards / "numbers.md").read_text("utf-8")
     assert (
         "MAE in beats/min (lower is better); " in table
-        and "| method | MAE in beats/min (lower is better) | r2 |" in table
+        and "| method | MAE in beats/min (lower is better) | R² |" in table
     )
     plan, store = make_plan(load_suite(str(suite))), Store(prepared_home.records)
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
