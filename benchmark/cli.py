@@ -14,6 +14,7 @@ from benchmark import __version__
 from benchmark.commands import (
     authoring,
     cluster,
+    collecting,
     completion,
     data,
     discarding,
@@ -41,6 +42,7 @@ GROUPS = (
     cluster,
     probing,
     leaderboards,
+    collecting,
     reports,
     authoring,
     completion,

@@ -1,4 +1,4 @@
-"""``leaderboard``, ``compare`` and ``collect``: tables and figures from records, and records to keep."""
+"""``leaderboard`` and ``compare``: tables and figures from records."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.options import (
+    RECORDS_HELP,
     add_home,
     add_json,
     add_set,
     add_suite,
     exit_code_of,
     home_of,
-    plan_of,
     print_json,
     records_of,
 )
 from benchmark.commands.presenting import add_presentation, presentation_of, published_of
-from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, UsageError, did_you_mean, raise_all
+from benchmark.errors import COMPLETE, INCOMPLETE, BenchmarkError, did_you_mean, raise_all
 from benchmark.names import file_name
-from benchmark.paths import Home
-from benchmark.records.paths import RECORD, RESAMPLED
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.comparison import Line
     from benchmark.leaderboard.tables import Leaderboard
-    from benchmark.planning.plan import Plan
 
 TEXTS, FIGURES = ("md", "csv", "tex", "html"), ("pdf", "png", "svg")
 TABLES = ("main", "classes", "subgroups")
@@ -48,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help=f"any of {', '.join(TEXTS)} and, for the figures, {', '.join(FIGURES)} (default: md,csv)",
     )
     sub.add_argument("--out", type=Path, help="folder to write to (default: HOME/leaderboards)")
-    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument(
         "--strict", action="store_true", help="refuse missing cells, mixed protocols or data, double claims"
     )
@@ -67,15 +64,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--limit", type=int, metavar="N", help="records made with this --limit")
     sub.add_argument("--format", default="md", help=f"md and, for the figure, {', '.join(FIGURES)} (default: md)")
     sub.add_argument("--out", type=Path, help="folder to write to (default: print only)")
-    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     add_set(sub, "change the suite, as in methods.merl.config.width=64")
     add_home(sub)
     add_json(sub)
     sub.set_defaults(function=compare, methods=[])
-    sub = commands.add_parser("collect", help="copy the records of a suite, without predictions, to a folder")
-    add_suite(sub)
-    sub.add_argument("--out", type=Path, required=True)
-    sub.set_defaults(function=collect)
 
 
 def leaderboard(options: argparse.Namespace) -> int:
@@ -127,63 +120,6 @@ def _write_comparison(
 
             figure = difference.draw(board, lines, options.a, options.b)
             write_bytes(options.out / f"{name}.{kind}", style.save(figure, kind))
-
-
-def collect(options: argparse.Namespace) -> int:
-    """Write a self-contained store: records of finished cells, cards and loss curves of weights made here, the plan.
-
-    A presentation beside the suite comes along, so that tables look the same from there.
-    """
-    from benchmark.leaderboard.presentation import FILE as PRESENTATION
-    from benchmark.planning.plan_file import write_plan
-    from benchmark.planning.pretrained import CARD, CURVES, HISTORY
-    from benchmark.planning.standing import standings_at
-    from benchmark.records.store import Store
-
-    plan, home = plan_of(options), home_of(options)
-    _check_room(plan, options.out)
-    source, target = Store(home.records), Store(options.out)
-    standings = standings_at(plan, home)
-    for cell in standings.finished_cells:
-        _copy(source.folder(cell.spec), target.folder(cell.spec), (RECORD, RESAMPLED))
-    for name in {cell.weights_folder for cell in standings.finished_cells if cell.weights_folder}:
-        # the card and the loss curve of the weights, not the weights
-        _copy(home.pretrained / name, Home(options.out).pretrained / name, (CARD, HISTORY, CURVES))
-    collect_trials(plan, home, options.out)
-    write_plan(plan, options.out)
-    _copy(Path(options.suite).parent, options.out, (PRESENTATION,) if options.suite.endswith(".toml") else ())
-    print(f"{len(standings.finished_cells)} of {len(plan.cells)} records in {options.out}")
-    return exit_code_of(standings, plan, options)
-
-
-def _check_room(plan: Plan, folder: Path) -> None:
-    """Refuse to replace a plan with more cells by the plan of a part, since tables would then miss the others."""
-    from benchmark.planning.plan_file import read_plan
-
-    present = read_plan(folder)
-    if plan.part and present and {cell.spec.key for cell in present.cells} - {cell.spec.key for cell in plan.cells}:
-        raise UsageError(
-            f"{folder} holds records of more than {' '.join(plan.part)}, and their plan: collect the whole suite "
-            "there, or this part in another folder"
-        )
-
-
-def collect_trials(plan: Plan, home: Home, out: Path) -> None:
-    """Copy the records of the trials by which the plan's tuned rows were chosen."""
-    rows = {cell.row for cell in plan.cells} | {skip.row for skip in plan.skips}
-    for block in plan.suite.methods:
-        if block.choice is not None and block.row in rows and block.row not in plan.untuned:
-            part = Path(plan.suite.name) / block.choice["tuning"]
-            names = tuple(path.name for path in (home.tuning / part).glob("trial-*.json"))
-            _copy(home.tuning / part, Home(out).tuning / part, names)
-
-
-def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
-    from benchmark.atomic import write_bytes
-
-    for name in names:
-        if (source / name).is_file():
-            write_bytes(target / name, (source / name).read_bytes())
 
 
 def write_leaderboard(

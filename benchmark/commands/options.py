@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from benchmark.records.store import Store
 
 
+RECORDS_HELP = "read records from this folder or Parquet file instead of HOME/records"
+
+
 def add_suite(sub: argparse.ArgumentParser, nargs: str | None = None) -> None:
     sub.add_argument("suite", nargs=nargs, help="name of a suite, or path of a .toml file")
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")

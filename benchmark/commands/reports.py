@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmark.commands.options import add_suite, home_of, records_of
+from benchmark.commands.options import RECORDS_HELP, add_suite, home_of, records_of
 from benchmark.errors import COMPLETE, UsageError
 
 
@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--show", type=int, default=20, metavar="N", help="recordings per dataset (20)")
     sub.add_argument("--order", choices=("random", "worst", "best"), default="random", help="which ones (random)")
     sub.add_argument("--seed", type=int, default=0, help="of the draw (0)")
-    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: HOME/leaderboards/SUITE-reports.html")
     sub.set_defaults(function=reports)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.commands.cluster import add_profile, answered_by, submitted_cells
 from benchmark.commands.leaderboards import write_leaderboard
 from benchmark.commands.options import (
+    RECORDS_HELP,
     add_device,
     add_json,
     add_quiet,
@@ -68,7 +69,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
     add_suite(sub, nargs="?")
     add_json(sub)
-    sub.add_argument("--records", type=Path, help="read records from this folder instead of HOME/records")
+    sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument("--submitted", action="store_true", help="what was submitted to a cluster (so without a SUITE)")
     sub.add_argument("--watch", action="store_true", help="again and again, until no job is queued or running")
     sub.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help="between two looks (30)")

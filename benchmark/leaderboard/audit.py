@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmark.canonical import dumps
 from benchmark.data.store.completeness import warnings_among
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.standing import DONE, FAILED, MISSING, OUTDATED, RECORDS_ALONE, AtHand, Standings, stand
-from benchmark.records.paths import PREDICTIONS, record_files
+from benchmark.records.files import Files, Place
+from benchmark.records.paths import PREDICTIONS, RECORD
 from benchmark.records.record import RunRecord, UnusableRecordError, parse_record
 from benchmark.records.spec import RunSpec
-from benchmark.records.store import Store, read_content
+from benchmark.records.store import Store, place_of
 from benchmark.records.table_fields import Result, read_result
 
 # fields that may differ between two answers to what a reader takes for one question
@@ -52,13 +52,12 @@ def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
     """Return questions of this plan that several folders answer, and records in the wrong folder."""
     questions = {_question(cell.spec.to_json()) for cell in plan.cells}
     claims: dict[str, list[str]] = {}
-    for path in record_files(store.root):
-        record = _record(path)
+    for place in store.files.places():
+        record = _record(store.files, place)
         if record is None or not record.done or (question := _question(record.spec)) not in questions:
             continue
-        folder = Path(path).parent
-        claims.setdefault(question, []).append(folder.relative_to(store.root).as_posix())
-        yield from _misplaced(folder.name, record)
+        claims.setdefault(question, []).append("/".join(place))
+        yield from _misplaced(place[2], record)
     for folders in claims.values():
         if len(folders) > 1:
             yield f"{' and '.join(folders)} claim one cell; remove the wrong one"
@@ -67,16 +66,17 @@ def _double_claims(plan: Plan, store: Store) -> Iterator[str]:
 def _damaged(standings: Standings, store: Store) -> Iterator[str]:
     """Return finished records whose files were changed after they were written."""
     for cell in standings.finished_cells:
-        folder = store.folder(cell.spec)
-        record = _record(str(folder / "record.json"))
+        place = place_of(cell.spec)
+        record = _record(store.files, place)
         if record is None:
             continue
         expected = {**record.files, **({PREDICTIONS: record.predictions} if record.predictions else {})}
         for name, digest in expected.items():
-            content = _content(folder / name)
+            content = _content(store.files, place, name)
             is_collected = content is None and name not in record.files  # predictions stay where they were made
             if not is_collected and (content is None or hashlib.sha256(content).hexdigest() != digest):
-                yield f"{cell.title}: {name} in {folder} is not the one that its record was written with"
+                where = store.files.name_of(place)
+                yield f"{cell.title}: {name} in {where} is not the one that its record was written with"
 
 
 def _mixed(standings: Standings) -> Iterator[str]:
@@ -114,18 +114,18 @@ def _misplaced(folder: str, record: RunRecord) -> Iterator[str]:
         yield f"{folder}: the record says {record.key}, its question has the key {key}; it was changed by hand"
 
 
-def _record(path: str) -> RunRecord | None:
+def _record(files: Files, place: Place) -> RunRecord | None:
     try:
-        content = read_content(path)
+        content = files.read(place, RECORD)
         return None if content is None else parse_record(content)
     except UnusableRecordError:
         return None
 
 
-def _content(path: Path) -> bytes | None:
+def _content(files: Files, place: Place, name: str) -> bytes | None:
     try:
-        return path.read_bytes()
-    except OSError:
+        return files.read(place, name)
+    except UnusableRecordError:
         return None
 
 

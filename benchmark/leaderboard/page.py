@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import os
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from benchmark.leaderboard.summaries import summary_tables
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.table import TIED, Table
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.records.files import is_archive
 from benchmark.records.paths import RECORD
 from benchmark.records.table_fields import Result
 
@@ -35,7 +37,10 @@ TEMPLATE = "page.html"
 
 
 def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any], out: Path) -> str:
-    """Return the whole page; links to records are relative to the folder `out`."""
+    """Return the whole page; links to records are relative to the folder `out`.
+
+    Records in one Parquet file have no address of their own: the dialog names the command that prints one.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -72,7 +77,7 @@ class _Entries:
 
     def to_json(self) -> bytes:
         shared = {name: getattr(self, name).things for name in ("origins", "notes", "layouts")}
-        data = {"entries": self.rows, **shared, "file": RECORD}
+        data = {"entries": self.rows, **shared, "file": RECORD, "command": self._command()}
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
     def add(self, table: Table, row: str, column: str, entry: Entry) -> int:
@@ -117,8 +122,15 @@ class _Entries:
         value = None if result.value is None else round(result.value, 4)
         return [result.key, result.seed, value, round(result.seconds, 1), self.origins.place(origin)]
 
-    def _folder(self, task: str, method: str) -> str:
-        """Return the folder of a method's records, relative to the page."""
+    def _command(self) -> str | None:
+        """Return the command that prints a record of a Parquet file; None for a folder, whose records have links."""
+        file = self.board.store.root
+        return shlex.join(["ecgarena", "records", "show", "--records", str(file)]) if is_archive(file) else None
+
+    def _folder(self, task: str, method: str) -> str | None:
+        """Return the folder of a method's records, relative to the page; None where they lie in one file."""
+        if is_archive(self.board.store.root):
+            return None
         if (task, method) not in self._folders:
             folder = os.path.relpath(self.board.store.root / task / method, self.out)
             self._folders[task, method] = f"./{quote(Path(folder).as_posix())}"  # no scheme, whatever a name is

@@ -1,4 +1,4 @@
-"""A plan beside collected records: it lets tables be made without weights, plug-ins or the suite."""
+"""A plan beside collected records, or in their file: it lets tables be made without weights, plug-ins or the suite."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from benchmark.names import name_problem
 from benchmark.planning.plan import Cell, CellGroup, Plan, TaskFacts, chosen_part
 from benchmark.planning.skips import ALL_ROWS, ALL_TASKS, Skip
 from benchmark.planning.suites import Suite
+from benchmark.records.files import files_at, is_archive
 from benchmark.records.paths import PLAN
 
 VERSION = 1
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
-    """Write the cells, the skipped questions and the facts about tasks, without any path of this machine."""
+    """Write `plan_text` beside the records of a folder."""
+    write_text(folder / PLAN, plan_text(plan))
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the cells, the skipped questions and the facts about tasks as JSON, without any path of this machine."""
     cells = [replace(cell, weights_file=None, python=None) for cell in plan.cells]
     suite = plan.suite.model_dump(mode="json")
     suite["methods"] = [_travelling(block) for block in suite["methods"]]
@@ -34,7 +40,7 @@ def write_plan(plan: Plan, folder: Path) -> None:
     }
     lines = [json.dumps(cell.to_json(), ensure_ascii=False) for cell in cells]
     head = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    write_text(folder / PLAN, head[:-1] + ',\n"cells": [\n' + ",\n".join(lines) + "\n]}\n")
+    return head[:-1] + ',\n"cells": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def _task_table(facts: TaskFacts) -> dict[str, Any]:
@@ -51,16 +57,17 @@ def _travelling(block: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "if_absent"} | {"weights": None, "python": None}
 
 
-def read_plan(folder: Path, methods: Collection[str] = (), tasks: Collection[str] = ()) -> Plan | None:
-    """Return the plan beside collected records, limited to these rows and tasks if any are named; None without one.
+def read_plan(records: Path, methods: Collection[str] = (), tasks: Collection[str] = ()) -> Plan | None:
+    """Return the plan of collected records, limited to these rows and tasks if any are named; None without one.
 
-    Raises `DataError` for a file that is no plan.
+    `records` is their folder or their Parquet file. Raises `DataError` for a file that is no plan.
     """
-    path = folder / PLAN
-    if not path.is_file():
-        return None
+    path = records if is_archive(records) else records / PLAN
     try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        text = files_at(records).plan_text()
+        if text is None:
+            return None
+        content: dict[str, Any] = json.loads(text)
         if content["version"] != VERSION:
             raise DataError(
                 f"{path} has the version {content['version']}, this one reads {VERSION}: use a newer ecgarena"

@@ -7,7 +7,6 @@ size that the entry names. Removing the cache costs a second.
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +15,11 @@ from benchmark.cache.checksums import DamagedFileError, dismiss
 from benchmark.cache.json_files import read_json, write_json
 from benchmark.errors import DiskError
 from benchmark.paths import Home
-from benchmark.records.paths import INDEX, RECORD, RESAMPLED, record_file, record_files
+from benchmark.records.files import Files, Folder, Place, files_at
+from benchmark.records.paths import INDEX, RECORD, RESAMPLED, record_file
 from benchmark.records.record import RunRecord, UnusableRecordError, parse_record
 from benchmark.records.spec import RunSpec, cost_recipe
-from benchmark.records.store import read_content
+from benchmark.records.store import place_of
 
 
 class Entry(NamedTuple):
@@ -64,14 +64,15 @@ def read_index(home: Home) -> dict[str, Entry]:
     cached_entries = _cached(cache)
     entries: dict[str, tuple[int, int, Entry]] = {}
     read = 0
-    for path in record_files(home.records):
-        state = _state(path)
+    files = Folder(home.records)
+    for place in files.places():
+        path, state = record_file(home.records, *place), files.state(place)
         if state is None:
             continue
         cached = cached_entries.get(path)
         if cached is None or cached[:2] != state[:2]:
             read += 1
-            cached = (*state[:2], _read(path, state[2]))
+            cached = (*state[:2], _read(files, place, state[2]))
         entries[path] = cached
     if read or len(entries) != len(cached_entries):
         _keep(cache, entries)
@@ -80,22 +81,9 @@ def read_index(home: Home) -> dict[str, Entry]:
 
 def read_entry(root: Path, spec: RunSpec) -> Entry | None:
     """Return the entry of one cell's record; None where there is none."""
-    path = record_file(root, spec.task, spec.method, spec.key)
-    state = _state(path)
-    return None if state is None else _read(path, state[2])
-
-
-def _state(path: str) -> tuple[int, int, int] | None:
-    """Return the last change and the size of a record with its resamples, and when the record was written."""
-    try:
-        about = os.stat(path)  # noqa: PTH116 (a Path costs as much as the call, 20,000 times)
-    except OSError:
-        return None
-    try:
-        beside = os.stat(path.removesuffix(RECORD) + RESAMPLED)  # noqa: PTH116
-    except OSError:
-        return about.st_mtime_ns, about.st_size, about.st_mtime_ns
-    return max(about.st_mtime_ns, beside.st_mtime_ns), about.st_size + beside.st_size, about.st_mtime_ns
+    files, place = files_at(root), place_of(spec)
+    state = files.state(place)
+    return None if state is None else _read(files, place, state[2])
 
 
 def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:
@@ -154,23 +142,23 @@ def unusable_entry(task: str, method: str, key: str, error: UnusableRecordError,
     return Entry(key, task, method, "unusable", kind="Unusable", message=str(error), written_ns=written_ns)
 
 
-def _read(path: str, written_ns: int) -> Entry:
-    task, method, key = path.split("/")[-4:-1]
+def _read(files: Files, place: Place, written_ns: int) -> Entry:
+    task, method, key = place
     try:
-        content = read_content(path)
+        content = files.read(place, RECORD)
         if content is None:
-            raise UnusableRecordError(f"{path} has just gone")
+            raise UnusableRecordError(f"{files.name_of(place)} has just gone")
         record = parse_record(content, key)
-        check_resampled(path, record)
+        check_resampled(files, place, record)
     except UnusableRecordError as error:
         return unusable_entry(task, method, key, error, written_ns)
     configs = record.spec["method_config"], record.spec.get("training"), record.spec["task_config"]
     return entry_of(record, task, method, written_ns)._replace(recipe=cost_recipe(*configs))
 
 
-def check_resampled(path: str, record: RunRecord) -> None:
+def check_resampled(files: Files, place: Place, record: RunRecord) -> None:
     """Raise `UnusableRecordError` where the resamples beside a record were not written with it."""
     expected = record.files.get(RESAMPLED)
-    content = None if expected is None else read_content(path.removesuffix(RECORD) + RESAMPLED)
+    content = None if expected is None else files.read(place, RESAMPLED)
     if expected is not None and (content is None or hashlib.sha256(content).hexdigest() != expected):
         raise UnusableRecordError(f"{RESAMPLED} beside it is not the one that was written with it")

@@ -16,6 +16,7 @@ RESAMPLED = "resampled.f32"  # the primary metric on each resample of the test p
 TEXTS = "texts.json"  # written reports
 INDEX = "records.index.json"  # in the home, beside the folder of records
 PLAN = "plan.json"  # beside collected records: the cells that they answer
+SUFFIX = ".parquet"  # ends the name of one file with the records of a suite
 SET_ASIDE = ".set-aside"  # records that were replaced or could not be read
 
 

@@ -1,4 +1,4 @@
-"""Records on disk: one folder per cell, written in one move, no shared file.
+"""Records on disk: one folder per cell, written in one move, no shared file; collected ones also as one file.
 
 The files on disk are the truth. A finished record gives way only to one of other data or other code. An unreadable one
 is set aside before it is replaced, never removed.
@@ -7,6 +7,7 @@ is set aside before it is replaced, never removed.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import secrets
@@ -19,32 +20,29 @@ from safetensors.numpy import save
 
 from benchmark.atomic import temporary_path
 from benchmark.errors import UsageError
-from benchmark.records.paths import (
-    PREDICTIONS,
-    RECORD,
-    RESAMPLED,
-    TEXTS,
-    aside_folder,
-    cell_folder,
-    record_file,
-    record_files,
-)
+from benchmark.records.files import Files, Place, files_at
+from benchmark.records.paths import PREDICTIONS, RECORD, RESAMPLED, TEXTS, aside_folder, cell_folder
 from benchmark.records.record import RunRecord, UnusableRecordError, parse_record, record_text
 from benchmark.records.spec import RunSpec
 
 
 class Store:
-    """The records under one folder."""
+    """The records under one folder, or of one Parquet file, which is only read."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @functools.cached_property
+    def files(self) -> Files:
+        """Return the files of the records, in either form."""
+        return files_at(self.root)
 
     def folder(self, spec: RunSpec) -> Path:
         return Path(cell_folder(self.root, spec.task, spec.method, spec.key))
 
     def read(self, spec: RunSpec) -> RunRecord | None:
         """Return the record of a cell, None where there is none; raise `UnusableRecordError` for an unusable one."""
-        content = read_content(record_file(self.root, spec.task, spec.method, spec.key))
+        content = self.files.read(place_of(spec), RECORD)
         return None if content is None else parse_record(content)
 
     def get(self, spec: RunSpec) -> RunRecord | None:
@@ -86,16 +84,16 @@ class Store:
 
     def resampled(self, spec: RunSpec) -> np.ndarray | None:
         """Return the primary metric on each resample, ``(resamples,)`` float32, or None where none is stored."""
-        path = self.folder(spec) / RESAMPLED
-        return np.fromfile(path, "<f4") if path.is_file() else None
+        content = self.files.read(place_of(spec), RESAMPLED)
+        return None if content is None else np.frombuffer(content, "<f4")
 
     def texts(self, spec: RunSpec) -> dict[str, list[str]] | None:
         """Return the texts of a cell, a list per name (``record_ids``, ``generated``); None where it has none."""
-        path = self.folder(spec) / TEXTS
-        if not path.is_file():
+        content = self.files.read(place_of(spec), TEXTS)
+        if content is None:
             return None
-        content: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
-        return content
+        texts: dict[str, list[str]] = json.loads(content.decode("utf-8"))
+        return texts
 
     def set_aside(self, spec: RunSpec) -> Path | None:
         """Set a cell's folder aside; return its new place, None where there was none."""
@@ -103,9 +101,9 @@ class Store:
 
     def records(self) -> Iterator[RunRecord]:
         """Yield every record that can be believed, in the order of its path."""
-        for path in record_files(self.root):
+        for place in self.files.places():
             try:
-                content = read_content(path)
+                content = self.files.read(place, RECORD)
                 if content is not None:
                     yield parse_record(content)
             except UnusableRecordError:
@@ -113,20 +111,30 @@ class Store:
 
     def find(self, key: str) -> RunRecord:
         """Return the one record whose key has this beginning; raise `UsageError` for none and for several."""
-        paths = [path for path in record_files(self.root) if key and Path(path).parent.name.startswith(key)]
-        if len(paths) != 1:
-            some = ": " + ", ".join(Path(path).parent.name for path in paths[:5]) if paths else ""
+        place = self.place(key)
+        try:
+            return parse_record(self.content(place))
+        except UnusableRecordError as error:
+            where = self.files.name_of(place)
+            raise UsageError(f"{where} cannot be used: {error}; run its suite again, which sets it aside") from error
+
+    def place(self, key: str) -> Place:
+        """Return the place of the one record whose key has this beginning; raise `UsageError` for none and several."""
+        places = [place for place in self.files.places() if key and place[2].startswith(key)]
+        if len(places) != 1:
+            some = ": " + ", ".join(place[2] for place in places[:5]) if places else ""
             raise UsageError(
-                f"{len(paths) or 'no'} records under {self.root} have a key that begins with {key!r}{some}; "
+                f"{len(places) or 'no'} records under {self.root} have a key that begins with {key!r}{some}; "
                 "`ecgarena plan SUITE --json` shows the keys"
             )
-        content = read_content(paths[0])
+        return places[0]
+
+    def content(self, place: Place) -> bytes:
+        """Return the bytes of a record that is known to be there; raise `UsageError` where it has just gone."""
+        content = self.files.read(place, RECORD)
         if content is None:
-            raise UsageError(f"{paths[0]} has just gone; give the command again")
-        try:
-            return parse_record(content)
-        except UnusableRecordError as error:
-            raise UsageError(f"{paths[0]} cannot be used: {error}; run its suite again, which sets it aside") from error
+            raise UsageError(f"{self.files.name_of(place)} has just gone; give the command again")
+        return content
 
     def _move(self, temporary: Path, final: Path, spec: RunSpec, record: RunRecord) -> Path | None:
         """Put `temporary` in place. A reader sees the old record, the new one or none, never a half of either."""
@@ -173,15 +181,8 @@ def gives_way(existing: RunRecord, record: RunRecord) -> bool:
     return existing.digests != record.digests or existing.code != record.code
 
 
-def read_content(path: str) -> bytes | None:
-    """Return the bytes of a record's file, None where there is none; raise `UnusableRecordError` if unreadable."""
-    try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs more than the reading)
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UnusableRecordError(f"{path} cannot be read: {error.strerror}") from error
+def place_of(spec: RunSpec) -> Place:
+    return spec.task, spec.method, spec.key
 
 
 def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

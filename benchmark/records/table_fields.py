@@ -16,10 +16,10 @@ import numpy as np
 
 from benchmark.canonical import digest
 from benchmark.records.index import Entry, entry_of, unusable_entry
-from benchmark.records.paths import RESAMPLED, cell_folder, record_file
+from benchmark.records.paths import RECORD, RESAMPLED
 from benchmark.records.record import Number, RunRecord, UnusableRecordError, Verdict, parse_record
 from benchmark.records.spec import RunSpec
-from benchmark.records.store import Store, read_content
+from benchmark.records.store import Store, place_of
 
 SEED = "seed"  # the field over which an entry averages
 TABLE_PARTS = (
@@ -75,7 +75,7 @@ class Result:
 def read_result(store: Store, spec: RunSpec) -> tuple[Entry | None, Result | None]:
     """Return the entry of a cell's record and, if finished, its table fields; None for whatever is absent."""
     try:
-        content = read_content(record_file(store.root, spec.task, spec.method, spec.key))
+        content = store.files.read(place_of(spec), RECORD)
         if content is None:
             return None, None
         record = parse_record(content, spec.key)
@@ -89,7 +89,7 @@ def read_resampled(store: Store, spec: RunSpec, sha256: str | None) -> np.ndarra
 
     Raises `UnusableRecordError` where the file is not the one whose `sha256` the record holds (None: of older code).
     """
-    content = read_content(f"{cell_folder(store.root, spec.task, spec.method, spec.key)}/{RESAMPLED}")
+    content = store.files.read(place_of(spec), RESAMPLED)
     if sha256 is None and content is not None and len(content) % 4 == 0:
         values = np.frombuffer(content, "<f4")
         return values if np.isfinite(values).all() else None
