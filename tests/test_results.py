@@ -7,6 +7,8 @@ from statistics import mean
 import pytest
 
 from benchmark.cli import main
+from benchmark.records.files import files_at, records_in
+from benchmark.records.paths import RECORD
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 COMMITTED = sorted(path.stem for path in (RESULTS / "leaderboards").glob("*.md"))
@@ -18,7 +20,7 @@ def test_there_are_committed_leaderboards():
 
 @pytest.mark.parametrize("suite", COMMITTED)
 def test_committed_leaderboards_follow_from_committed_records(suite, tmp_path, capsys):
-    records = RESULTS / "records" / suite
+    records = records_in(RESULTS / "records")[suite]
     assert main(["leaderboard", suite, "--records", str(records), "--out", str(tmp_path)]) == 0
     names = {path.name for path in (RESULTS / "leaderboards").glob(f"{suite}[.-]*") if path.is_file()}
     assert names == {path.name for path in tmp_path.iterdir()}
@@ -40,7 +42,7 @@ def test_the_committed_figure_follows_from_the_committed_records(tmp_path):
     if f"Matplotlib v{matplotlib.__version__}".encode() not in committed:
         pytest.skip(f"the figure was drawn by another matplotlib than {matplotlib.__version__}")
     plan = plan_of(parser().parse_args(["leaderboard", "ptbxl"]))
-    figures = label_efficiency.draw(Leaderboard(plan, Store(RESULTS / "records" / "ptbxl")))
+    figures = label_efficiency.draw(Leaderboard(plan, Store(RESULTS / "records" / "ptbxl.parquet")))
     assert style.save(figures["label_efficiency"], "svg") == committed, "draw it again from the records"
 
 
@@ -78,5 +80,18 @@ def _at_ten_percent(suite):
 
 def test_committed_records_name_no_person_and_no_machine():
     for path in (RESULTS / "records").rglob("*.json"):
-        text = path.read_text("utf-8")
-        assert not any(place in text for place in ("/home/", "/root/", "/tmp/")), path
+        check_anonymous(path.read_text("utf-8"), path)
+    for path in records_in(RESULTS / "records").values():
+        files = files_at(path)
+        check_anonymous(files.plan_text() or "", path)
+        for place in files.places():
+            check_anonymous(files.read(place, RECORD).decode("utf-8"), place)
+
+
+def check_anonymous(text, where):
+    assert not any(place in text for place in ("/home/", "/root/", "/tmp/", "/work/")), where
+
+
+def test_the_repository_stays_small():
+    """Records, tables and figures together; a folder per record had four times as much."""
+    assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) < 20e6

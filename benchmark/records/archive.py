@@ -63,7 +63,10 @@ class Archive:
 
     def plan_text(self) -> str | None:
         packed = self._content.metadata.get(PLAN_KEY)
-        return None if packed is None else zlib.decompress(base64.b64decode(packed)).decode("utf-8")
+        try:
+            return None if packed is None else zlib.decompress(base64.b64decode(packed)).decode("utf-8")
+        except (zlib.error, ValueError) as error:
+            raise DataError(f"{self.root}: its plan is damaged ({error}); fetch the file again") from None
 
     def name_of(self, place: Place) -> str:
         return f"{self.root}: {'/'.join(place)}"
@@ -91,7 +94,7 @@ class _Content:
             self._check_form()
             columns = ["task", "method", "key", "row"]
             groups = [self._file.read_row_group(number, columns, use_threads=False) for number in self._numbers()]
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError, LookupError) as error:
             raise DataError(f"{path} is no file of records, or is damaged ({error}); fetch it again") from None
         self.rows: dict[Place, tuple[int, int]] = {}
         self.names: list[str | None] = []
@@ -130,7 +133,7 @@ class _Content:
             return self._columns[number, name]
         try:
             column = self._file.read_row_group(number, [name], use_threads=False)[name].combine_chunks()
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError, LookupError) as error:
             raise UnusableRecordError(
                 f"rows {number * ROWS_PER_GROUP} and after of {self.path} cannot be read ({error}); fetch it again"
             ) from None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.errors import MissingError
+from benchmark.errors import DataError, MissingError, raise_all
 from benchmark.records.paths import PLAN, RECORD, RESAMPLED, SUFFIX, cell_folder, record_files
 from benchmark.records.record import UnusableRecordError
 
@@ -78,6 +78,20 @@ def is_archive(root: Path | str) -> bool:
 def folder_beside(root: Path) -> Path:
     """Return the folder where cards and loss curves of the records' weights lie: with them, or beside their file."""
     return root.parent if is_archive(root) else root
+
+
+def records_in(folder: Path) -> dict[str, Path]:
+    """Return the sets of records that lie in a folder, by name: folders and Parquet files.
+
+    Raises `DataError` for a name that has both, since nobody could say which of them counts.
+    """
+    files = {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    folders = {
+        path.name: path for path in sorted(folder.glob("*")) if path.is_dir() and any(path.glob(f"*/*/*/{RECORD}"))
+    }
+    twice = [f"{folders[name]} and {files[name]} both hold records; remove one" for name in files if name in folders]
+    raise_all(twice, "records lie there twice:", DataError)
+    return dict(sorted((files | folders).items()))
 
 
 def files_at(root: Path | str) -> Files:

@@ -14,6 +14,8 @@ from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.suites import load_suite
+from benchmark.records.files import files_at, records_in
+from benchmark.records.paths import RECORD
 from benchmark.records.record import parse_record
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
@@ -45,11 +47,13 @@ def plan_of(tmp_path, text=SUITE):
 
 
 def test_keys_of_committed_records_hold():
-    result = sorted((ROOT / "results" / "records").rglob("record.json"))[::20]
-    assert result
-    for path in result:
-        record = parse_record(path.read_bytes())
-        assert RunSpec(**record.spec).key == record.key == path.parent.name
+    for path in records_in(ROOT / "results" / "records").values():
+        files = files_at(path)
+        places = list(files.places())[::20]
+        assert places
+        for place in places:
+            record = parse_record(files.read(place, RECORD))
+            assert RunSpec(**record.spec).key == record.key == place[2]
 
 
 def test_a_recording_as_it_is_has_the_key_it_always_had(tmp_path):

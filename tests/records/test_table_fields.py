@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.canonical import digest
+from benchmark.records.files import files_at, records_in
 from benchmark.records.index import read_entry
 from benchmark.records.paths import RECORD
 from benchmark.records.record import parse_record
@@ -66,5 +67,7 @@ def test_a_record_of_a_later_version_is_unusable_and_says_so(plan, store, fill):
 
 
 def test_every_committed_record_can_be_read():
-    for path in COMMITTED.glob(f"*/*/*/*/{RECORD}"):
-        parse_record(path.read_bytes(), path.parent.name)
+    for path in records_in(COMMITTED).values():
+        files = files_at(path)
+        for place in files.places():
+            parse_record(files.read(place, RECORD), place[2])
