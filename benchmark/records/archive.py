@@ -50,21 +50,21 @@ class Archive:
         self.root = path
         about = _stat(path)
         self._content = _open(str(path), about.st_mtime_ns, about.st_size)
-        self._size, self._changed = about.st_size, about.st_mtime_ns
+        self._size, self._time_ns = about.st_size, about.st_mtime_ns
 
     def read(self, place: Place, name: str) -> bytes | None:
         return self._content.read(place, name)
 
     def state(self, place: Place) -> tuple[int, int, int] | None:
-        return (self._changed, self._size, self._changed) if place in self._content.rows else None
+        return (self._time_ns, self._size, self._time_ns) if place in self._content.rows else None
 
     def places(self) -> Iterator[Place]:
         return iter(self._content.rows)
 
     def plan_text(self) -> str | None:
-        packed = self._content.metadata.get(PLAN_KEY)
+        code = self._content.metadata.get(PLAN_KEY)
         try:
-            return None if packed is None else zlib.decompress(base64.b64decode(packed)).decode("utf-8")
+            return None if code is None else zlib.decompress(base64.b64decode(code)).decode("utf-8")
         except (zlib.error, ValueError) as error:
             raise DataError(f"{self.root}: its plan is damaged ({error}); fetch the file again") from None
 
@@ -160,8 +160,8 @@ def write_archive(path: Path, rows: Iterable[Row], plan: str | None = None) -> N
     import pyarrow
     import pyarrow.parquet
 
-    ordered = sorted(rows, key=lambda row: row.place)
-    table = _table(ordered).replace_schema_metadata(_metadata(plan))
+    in_order = sorted(rows, key=lambda row: row.place)
+    table = _table(in_order).replace_schema_metadata(_metadata(plan))
     texts = [field.name for field in table.schema if pyarrow.types.is_string(field.type)]
     with atomic_path(path) as temporary:
         pyarrow.parquet.write_table(
@@ -204,8 +204,8 @@ def _tidy_row(row: Row) -> dict[str, Any]:
 
 
 def _metadata(plan: str | None) -> dict[bytes, bytes]:
-    packed = {} if plan is None else {PLAN_KEY: base64.b64encode(zlib.compress(plan.encode(), 9))}
-    return {FORM_KEY: FORM.encode(), **packed}
+    code = {} if plan is None else {PLAN_KEY: base64.b64encode(zlib.compress(plan.encode(), 9))}
+    return {FORM_KEY: FORM.encode(), **code}
 
 
 def _stat(path: Path) -> Any:
@@ -218,6 +218,6 @@ def _stat(path: Path) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _open(path: str, changed: int, size: int) -> _Content:
+def _open(path: str, time_ns: int, size: int) -> _Content:
     """Return an open file; one that has been replaced since (another time or size) is opened anew."""
     return _Content(path)

@@ -22,7 +22,7 @@ FORMATS = ("--format", "md,csv,tex")
 
 
 @pytest.fixture
-def filled(plan, store, fill):
+def source(plan, store, fill):
     """A store of the tiny suite's records, some with resamples."""
     noise = np.random.default_rng(0).normal(0, 0.01, (len(plan.cells), 100)).astype(np.float32)
     fill(plan, store, lambda cell: 0.8 + len(cell.row) / 100, lambda cell: noise[plan.cells.index(cell)])
@@ -30,9 +30,9 @@ def filled(plan, store, fill):
 
 
 @pytest.fixture
-def archive(filled, tiny_suite, tmp_path):
+def archive(source, tiny_suite, tmp_path):
     """The same records in one file, collected from the folder."""
-    return collect(tiny_suite, filled.root, tmp_path / "tiny.parquet")
+    return collect(tiny_suite, source.root, tmp_path / "tiny.parquet")
 
 
 def collect(suite, source, out, *options):
@@ -46,20 +46,20 @@ def tables(suite, records, out):
     return {path.name: path.read_bytes() for path in out.iterdir()}, code
 
 
-def test_tables_from_the_file_are_those_from_the_folder_byte_by_byte(tiny_suite, filled, archive, tmp_path, capsys):
-    assert tables(tiny_suite, archive, tmp_path / "a") == tables(tiny_suite, filled.root, tmp_path / "b")
+def test_tables_from_the_file_are_those_from_the_folder_byte_by_byte(tiny_suite, source, archive, tmp_path, capsys):
+    assert tables(tiny_suite, archive, tmp_path / "a") == tables(tiny_suite, source.root, tmp_path / "b")
     capsys.readouterr()
     for command in (["status", str(tiny_suite)], ["compare", "merl", "handcrafted", "--suite", str(tiny_suite)]):
         outputs = [
-            (main([*command, "--records", str(place)]), capsys.readouterr().out) for place in (archive, filled.root)
+            (main([*command, "--records", str(place)]), capsys.readouterr().out) for place in (archive, source.root)
         ]
         assert outputs[0] == outputs[1]
 
 
-def test_nothing_is_lost_on_the_way_there_and_back(tiny_suite, filled, archive, tmp_path):
+def test_nothing_is_lost_on_the_way_there_and_back(tiny_suite, source, archive, tmp_path):
     back = collect(tiny_suite, archive, tmp_path / "back")
-    names = {path.relative_to(filled.root) for path in filled.root.rglob("*") if path.is_file()}
-    assert names and all((back / name).read_bytes() == (filled.root / name).read_bytes() for name in names)
+    names = {path.relative_to(source.root) for path in source.root.rglob("*") if path.is_file()}
+    assert names and all((back / name).read_bytes() == (source.root / name).read_bytes() for name in names)
     assert (back / "plan.json").read_text() == Archive(archive).plan_text()
 
 
@@ -146,41 +146,41 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path):
         Archive(tmp_path / "other.parquet")
 
 
-def test_a_missing_file_or_folder_names_the_other_form(archive, filled, tiny_suite, capsys):
+def test_a_missing_file_or_folder_names_the_other_form(archive, source, tiny_suite, capsys):
     with pytest.raises(MissingError, match="there is no file"):
         files_at(archive.with_name("none.parquet"))
     assert main(["leaderboard", str(tiny_suite), "--records", str(archive.with_suffix(""))]) == 5
     assert f"its records are in {archive}" in capsys.readouterr().err
-    with pytest.raises(MissingError, match=f"in the folder {filled.root}"):
-        files_at(filled.root.with_suffix(".parquet"))
+    with pytest.raises(MissingError, match=f"in the folder {source.root}"):
+        files_at(source.root.with_suffix(".parquet"))
 
 
-def test_a_set_in_both_forms_is_refused(archive, filled, tmp_path):
-    folder = tmp_path / "both"
-    shutil.copytree(filled.root, folder / "one")
-    assert records_in(folder) == {"one": folder / "one"}
-    shutil.copy(archive, folder / "two.parquet")
-    assert records_in(folder) == {"one": folder / "one", "two": folder / "two.parquet"}
-    shutil.copy(archive, folder / "one.parquet")
+def test_a_set_in_both_forms_is_refused(archive, source, tmp_path):
+    both = tmp_path / "both"
+    shutil.copytree(source.root, both / "one")
+    assert records_in(both) == {"one": both / "one"}
+    shutil.copy(archive, both / "two.parquet")
+    assert records_in(both) == {"one": both / "one", "two": both / "two.parquet"}
+    shutil.copy(archive, both / "one.parquet")
     with pytest.raises(DataError, match="both hold records"):
-        records_in(folder)
+        records_in(both)
 
 
-def test_collecting_again_keeps_what_lies_there(tiny_suite, filled, archive, plan, tmp_path, capsys):
+def test_collecting_again_keeps_what_lies_there(tiny_suite, source, archive, plan, tmp_path, capsys):
     before = archive.read_bytes()
     for cell in plan.cells[:3]:
-        filled.set_aside(cell.spec)
-    collect(tiny_suite, filled.root, archive)
+        source.set_aside(cell.spec)
+    collect(tiny_suite, source.root, archive)
     assert archive.read_bytes() == before
-    part = ["collect", str(tiny_suite), "--records", str(filled.root), "--out", str(archive), "--methods", "merl"]
+    part = ["collect", str(tiny_suite), "--records", str(source.root), "--out", str(archive), "--methods", "merl"]
     assert main(part) == 2 and "holds records of more than" in capsys.readouterr().err
 
 
-def test_a_damaged_record_is_not_collected(filled, plan, tmp_path):
+def test_a_damaged_record_is_not_collected(source, plan, tmp_path):
     place = place_of(plan.cells[0].spec)
     with pytest.raises(UnusableRecordError, match="it is no record"):
         write_archive(tmp_path / "x.parquet", [Row(place, b"{")])
-    content, resampled = (filled.files.read(place, name) for name in (RECORD, RESAMPLED))
+    content, resampled = (source.files.read(place, name) for name in (RECORD, RESAMPLED))
     with pytest.raises(UnusableRecordError, match="not the one that was written with it"):
         write_archive(tmp_path / "x.parquet", [Row(place, content, resampled[:-4])])
     assert not list(tmp_path.glob("*.parquet"))
@@ -196,24 +196,24 @@ def test_old_records_without_digest_and_failures_are_kept_too(plan, tmp_path):
     assert pyarrow.parquet.read_table(tmp_path / "x.parquet")["error"].to_pylist() == ["ValueError: no"]
 
 
-def test_records_show_prints_the_bytes_of_a_record(archive, filled, plan, capsys):
+def test_records_show_prints_the_bytes_of_a_record(archive, source, plan, capsys):
     place = place_of(plan.cells[0].spec)
-    for records in (archive, filled.root):
+    for records in (archive, source.root):
         assert main(["records", "show", place[2][:8], "--records", str(records)]) == 0
-        assert capsys.readouterr().out.encode() == filled.files.read(place, RECORD)
+        assert capsys.readouterr().out.encode() == source.files.read(place, RECORD)
     with pytest.raises(UsageError, match="no records under"):
         Store(archive).find("zzz")
 
 
-def test_the_page_names_the_command_that_shows_a_record(archive, filled, tiny_suite, tmp_path):
+def test_the_page_names_the_command_that_shows_a_record(archive, source, tiny_suite, tmp_path):
     import base64
     import gzip
     import re
 
-    for records, has_links in ((archive, False), (filled.root, True)):
+    for records, has_links in ((archive, False), (source.root, True)):
         main(["leaderboard", str(tiny_suite), "--records", str(records), "--format", "html", "--out", str(tmp_path)])
-        packed = re.search(r'id="data">([^<]*)<', (tmp_path / "tiny.html").read_text()).group(1)
-        data = json.loads(gzip.decompress(base64.b64decode(packed)))
+        code = re.search(r'id="data">([^<]*)<', (tmp_path / "tiny.html").read_text()).group(1)
+        data = json.loads(gzip.decompress(base64.b64decode(code)))
         assert all((origin["folder"] is not None) is has_links for origin in data["origins"])
         expected = None if has_links else f"ecgarena records show --records {archive}"
         assert data["command"] == expected
