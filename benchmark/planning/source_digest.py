@@ -37,6 +37,11 @@ def method_code(method: str) -> dict[str, str]:
     return _code("method", METHODS, method)
 
 
+def forget_code() -> None:
+    """Forget the digests of names, since a class has been registered anew under one of them."""
+    _code_items.cache_clear()
+
+
 def changed_parts(then: dict[str, str], now: dict[str, str]) -> list[str]:
     """Return the parts of the code that differ; parts that one side does not know are ignored."""
     return [part for part, digest in then.items() if now.get(part, digest) != digest]

@@ -37,7 +37,8 @@ def tidy(record: RunRecord, row: str | None = None) -> dict[str, Any]:
     What has a structure (options, the choice of the search, package versions) is JSON in a column. `row` is the name
     of the leaderboard's row, which the plan knows and the record does not.
     """
-    return {**_question(record, row), **_answer(record), **_origin(record), **_metrics(record)}
+    question = tidy_question(record.key, record.spec, record.question, row)
+    return {**question, **_answer(record), **_origin(record), **_metrics(record)}
 
 
 def kind_of(column: str) -> str:
@@ -45,11 +46,13 @@ def kind_of(column: str) -> str:
     return KINDS.get(column, NUMBER)
 
 
-def _question(record: RunRecord, row: str | None) -> dict[str, Any]:
-    spec, question = record.spec, record.question
+def tidy_question(
+    key: str, spec: Mapping[str, Any], question: Mapping[str, Any], row: str | None = None
+) -> dict[str, Any]:
+    """Return the first columns of a row: what was asked of whom. A cell without a record has them too."""
     signal = spec.get("signal")
     return {
-        "key": record.key,
+        "key": key,
         "row": row,
         **{name: spec[name] for name in ("method", "task", "dataset", "label_set")},
         "signal": AS_RECORDED if signal is None else SignalCondition.from_json(signal).title,
