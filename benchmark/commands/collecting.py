@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.commands.options import RECORDS_HELP, add_home, add_suite, exit_code_of, home_of, plan_of, records_of
+from benchmark.commands.options import (
+    CELL_HELP,
+    RECORDS_HELP,
+    add_home,
+    add_suite,
+    exit_code_of,
+    home_of,
+    plan_of,
+    records_of,
+)
 from benchmark.errors import COMPLETE, UsageError
 from benchmark.paths import Home
 from benchmark.records.paths import RECORD, RESAMPLED, SUFFIX
@@ -31,7 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("records", help="a look at single records")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser("show", help="print a record, byte by byte as it was written")
-    action.add_argument("cell", help="key of a record, or the beginning of one")
+    action.add_argument("cell", nargs="+", metavar="CELL", help=CELL_HELP)
     action.add_argument("--records", type=Path, help=RECORDS_HELP)
     add_home(action)
     action.set_defaults(function=show)
@@ -158,11 +167,12 @@ def _copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
 
 def show(options: argparse.Namespace) -> int:
     """Print the bytes of one record; its damage is an error."""
+    from benchmark.records.finding import find_place
     from benchmark.records.record import UnusableRecordError, parse_record
     from benchmark.records.store import Store
 
     store = Store(options.records or home_of(options).records)
-    place = store.place(options.cell)
+    place = find_place(store, options.cell)
     try:
         content = store.content(place)
         parse_record(content, place[2])

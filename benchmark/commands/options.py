@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 RECORDS_HELP = "read records from this folder or Parquet file instead of HOME/records"
 
 
+CELL_HELP = "key of a finished cell or its beginning, or words: merl linear_probe ptbxl/super fraction=0.1 seed=0"
+
+
 def add_suite(sub: argparse.ArgumentParser, nargs: str | None = None) -> None:
     sub.add_argument("suite", nargs=nargs, help="name of a suite, or path of a .toml file")
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")

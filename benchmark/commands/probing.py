@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
 from benchmark.commands.options import (
+    CELL_HELP,
+    RECORDS_HELP,
     add_device,
     add_home,
     add_json,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = commands.add_parser("search", help="every trial of a cell's search, as a table, JSON and a figure")
     add_cell(sub)
+    sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument("--out", type=Path, help="folder for search-KEY.json and search-KEY.svg")
     add_home(sub)
     add_json(sub)
@@ -47,14 +50,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def add_cell(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("cell", help="key of a finished cell, or the beginning of one (`ecgarena plan SUITE --json`)")
+    sub.add_argument("cell", nargs="+", metavar="CELL", help=CELL_HELP)
 
 
 def search(options: argparse.Namespace) -> int:
     """Print the trials of a cell's search, the best first."""
+    from benchmark.records.finding import find_record
     from benchmark.records.store import Store
 
-    record = Store(home_of(options).records).find(options.cell)
+    record = find_record(Store(options.records or home_of(options).records), options.cell)
     trials = record.details.get("trials")
     if not trials:
         raise UsageError(f"the cell {record.key} ({record.spec['task']}) has no search in its record")
@@ -92,15 +96,16 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def explain_cell(
-    options: argparse.Namespace, key: str, weights: Path | None, changes: dict[str, Any], on_event: Any
+    options: argparse.Namespace, words: list[str], weights: Path | None, changes: dict[str, Any], on_event: Any
 ) -> list[dict[str, Any]]:
     """Run, print and, with ``--out``, write the steps from a cell to the published protocol."""
     from benchmark.atomic import write_text
     from benchmark.engine.explaining import explain
+    from benchmark.records.finding import find_record
     from benchmark.records.store import Store
 
     home = home_of(options)
-    record = Store(home.records).find(key)
+    record = find_record(Store(home.records), words)
     rows = explain(record, changes, weights, home, device_of(options), on_event)
     explanation = {"cell": record.spec, "rungs": rows}
     path = options.out / f"explain-{file_name(record.key)}.json" if options.out else None

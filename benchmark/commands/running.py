@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from benchmark.planning.contamination import Gate
     from benchmark.planning.plan import Cell, CellGroup, Plan
     from benchmark.planning.skips import Skip
-    from benchmark.planning.standing import Standings
+    from benchmark.planning.standing import Standing, Standings
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -88,12 +88,8 @@ def plan(options: argparse.Namespace) -> int:
     home, plan = home_of(options), plan_of(options)
     standings, gate = standings_at(plan, home), Gate(home, quick=True)
     if options.json:
-        states = {"done": standings.finished_cells, "failed": standings.failed_cells, "todo": standings.to_run}
-        overview = {
-            state: [{"key": cell.spec.key, "cell": cell.title, "leak": gate.verdict(cell).to_json()} for cell in cells]
-            for state, cells in states.items()
-        }
-        print_json(overview | {"skipped": [vars(skip) for skip in plan.skips]} | tuning_json(options, home))
+        skipped = {"skipped": [vars(skip) for skip in plan.skips]}
+        print_json(_overview(standings, gate) | skipped | tuning_json(options, home))
         return COMPLETE
     print(_counts(standings))
     for group in group_cells(standings.to_run):
@@ -108,6 +104,31 @@ def plan(options: argparse.Namespace) -> int:
     for line in tuning_lines(options, home):
         print(f"  tuning: {line}")
     return COMPLETE
+
+
+def _overview(standings: Standings, gate: Gate) -> dict[str, list[dict[str, Any]]]:
+    """Return the cells in three groups: those with a number, those that failed, those to run; a field per fact."""
+    groups = {"done": standings.finished_cells, "failed": standings.failed_cells, "todo": standings.to_run}
+    by_key = {standing.cell.spec.key: standing for standing in standings.all}
+    return {name: [_cell_fields(by_key[cell.spec.key], gate) for cell in cells] for name, cells in groups.items()}
+
+
+def _cell_fields(standing: Standing, gate: Gate) -> dict[str, Any]:
+    cell, spec = standing.cell, standing.cell.spec
+    return {
+        "key": spec.key,
+        "cell": cell.title,
+        "row": cell.row,
+        **{name: getattr(spec, name) for name in ("method", "task", "dataset", "label_set")},
+        "question": cell.question,
+        "signal": spec.signal,
+        "member": cell.member,
+        "method_config": spec.method_config,
+        "limit": spec.limit,
+        "state": standing.state,
+        "why": standing.why,
+        "leak": gate.verdict(cell).to_json(),
+    }
 
 
 def _contamination(group: CellGroup, gate: Gate) -> list[str]:
@@ -186,7 +207,7 @@ def run(options: argparse.Namespace) -> int:
         weights_files = {cell.spec.key: cell.weights_file for cell in plan.cells}
         weights = next((file for key, file in weights_files.items() if file and key.startswith(options.explain)), None)
         with reporter_of(options) as on_event:
-            explain_cell(options, options.explain, Path(weights) if weights else None, {}, on_event)
+            explain_cell(options, [options.explain], Path(weights) if weights else None, {}, on_event)
     return exit_code_of(board.standings, plan, options, retried=options.retry_failed)
 
 

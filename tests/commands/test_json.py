@@ -49,6 +49,11 @@ def test_a_suite_from_its_data_to_a_comparison(answer, home, two_methods, capsys
 
     code, before = answer("plan", str(two_methods))
     assert code == 0 and not before["done"] and len(before["skipped"]) == 2
+    cell = before["todo"][0]
+    assert (cell["method"], cell["task"], cell["dataset"], cell["state"]) == (
+        *("random_init", "linear_probe", "synthetic", "missing"),
+    )
+    assert cell["question"]["seed"] == 0 and cell["key"] and cell["leak"]["state"]
     code, counts = answer("status", str(two_methods))
     assert code == 4 and sum(row["missing"] for row in counts) == len(before["todo"])
     assert main(["run", str(two_methods), "-q"]) == 0
