@@ -80,6 +80,23 @@ class Archive:
         ]
 
 
+class _Numbers(NamedTuple):
+    """A column of lists of numbers as bytes: taking them from pyarrow one by one costs more than all the reading."""
+
+    content: bytes
+    starts: list[int]  # of each list in bytes, and the end of the last one
+    is_null: list[bool]
+
+    @classmethod
+    def of(cls, column: pyarrow.ListArray) -> _Numbers:
+        import numpy as np
+
+        values = column.values  # `to_numpy` would import pandas
+        numbers = np.frombuffer(values.buffers()[1] or b"", np.float32)[values.offset :][: len(values)]
+        content = numbers.astype("<f4", copy=False).tobytes()
+        return cls(content, [4 * start for start in column.offsets.to_pylist()], column.is_null().to_pylist())
+
+
 class _Content:
     """An open file; row groups are read when a record of theirs is asked for."""
 
@@ -111,9 +128,8 @@ class _Content:
         if name != RESAMPLED or place not in self.rows:
             return None
         number, index = self.rows[place]
-        values = self._column(number, RESAMPLED_COLUMN)[index].values
-        content: bytes | None = None if values is None else values.to_numpy().astype("<f4", copy=False).tobytes()
-        return content
+        column = self._column(number, RESAMPLED_COLUMN)
+        return None if column.is_null[index] else column.content[column.starts[index] : column.starts[index + 1]]
 
     def record(self, place: Place) -> bytes:
         """Return the bytes of a record; raise `UnusableRecordError` where they are not those that were written."""
@@ -124,8 +140,8 @@ class _Content:
             raise UnusableRecordError(CHANGED)
         return content
 
-    def _column(self, number: int, name: str) -> pyarrow.Array:
-        """Return a column of a row group, from memory if it was used lately."""
+    def _column(self, number: int, name: str) -> Any:
+        """Return a column of a row group, from memory if it was used lately; resamples as `_Numbers`."""
         import pyarrow
 
         if (number, name) in self._columns:
@@ -137,6 +153,8 @@ class _Content:
             raise UnusableRecordError(
                 f"rows {number * ROWS_PER_GROUP} and after of {self.path} cannot be read ({error}); fetch it again"
             ) from None
+        if name == RESAMPLED_COLUMN:
+            column = _Numbers.of(column)
         self._columns[number, name] = column
         if len(self._columns) > 3 * GROUPS_IN_MEMORY:
             self._columns.popitem(last=False)
