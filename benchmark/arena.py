@@ -168,7 +168,7 @@ class Board:
         """Return the text of ``SUITE.md``, byte by byte."""
         from benchmark.leaderboard import markdown, published
 
-        return markdown.markdown(self.board, published.beside(self.board.entries, published.load()))
+        return markdown.markdown(self.board, published.beside(self.board.tables, published.load()))
 
     def _repr_html_(self) -> str:
         from benchmark.leaderboard.notebook import html

@@ -16,8 +16,8 @@ import msgspec
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.records.paths import record_file
-from benchmark.records.store import Store, read_content
+from benchmark.records.paths import RECORD
+from benchmark.records.store import Store
 
 CLASS = "class"
 COUNTS = {CLASS: "positives"}  # what the count of a part counts; of a subgroup its recordings
@@ -124,8 +124,7 @@ def class_scores(records: Sequence[RecordParts], metric: str) -> dict[str, PartS
 
 def read_parts(store: Store, entry: Entry) -> list[RecordParts]:
     """Return the parts of each record behind an entry."""
-    paths = [record_file(store.root, entry.task, entry.method, result.key) for result in entry.results]
-    contents = (read_content(path) for path in paths)
+    contents = (store.files.read((entry.task, entry.method, result.key), RECORD) for result in entry.results)
     return [msgspec.json.decode(content, type=RecordParts) for content in contents if content is not None]
 
 
