@@ -66,10 +66,10 @@ def test_a_board_is_that_of_the_command_line_and_shows_itself(plan, store, recor
     assert (
         board.markdown()
         == board._repr_markdown_()
-        == markdown.markdown(expected, published.beside(expected.entries, published.load()))
+        == markdown.markdown(expected, published.beside(expected.tables, published.load()))
     )
     html = board._repr_html_()
-    assert "SYNTHETIC DATA" in html and "<caption>linear_probe: synthetic / groups" in html and "missing" in html
+    assert "SYNTHETIC DATA" in html and "<caption>Linear probe on synthetic groups" in html and "missing" in html
     frame = board.to_frame()
     assert len(frame) == sum(len(table.body) for table in expected.tables)
     row = frame[(frame.row == "handcrafted") & (frame.fraction == 1.0)].iloc[0]

@@ -88,8 +88,8 @@ def plan(options: argparse.Namespace) -> int:
     home, plan = home_of(options), plan_of(options)
     standings, gate = standings_at(plan, home), Gate(home, quick=True)
     if options.json:
-        skipped = {"skipped": [vars(skip) for skip in plan.skips]}
-        print_json(_overview(standings, gate) | skipped | tuning_json(options, home))
+        skips = {"skipped": [vars(skip) for skip in plan.skips]}
+        print_json(_overview(standings, gate) | skips | tuning_json(options, home))
         return COMPLETE
     print(_counts(standings))
     for group in group_cells(standings.to_run):
