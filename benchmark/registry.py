@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from benchmark.errors import BenchmarkError, UsageError, did_you_mean
 from benchmark.lazy_imports import entry_points
 from benchmark.names import check_name
+from benchmark.own_folders import DESCRIPTION, described_folder, described_folders
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -138,15 +139,46 @@ class Registry(Generic[T]):
             ) from error
 
 
+class DatasetRegistry(Registry["Dataset"]):
+    """Datasets, and beside them the folders under ``$ECGARENA_DATA`` that describe themselves; those come last."""
+
+    def names(self) -> list[str]:
+        return sorted({*super().names(), *described_folders()})
+
+    def origin(self, name: str) -> str:
+        file = self._description(name)
+        return f"described by {file}" if file is not None else super().origin(name)
+
+    def conflicts(self) -> list[str]:
+        hidden = [file for name, file in described_folders().items() if self._description(name) is None]
+        return [*super().conflicts(), *(f"{file} is hidden by the dataset {file.parent.name!r}" for file in hidden)]
+
+    def get(self, name: str) -> type[Dataset]:
+        """Return a class as any registry does, or the one that a folder's description makes."""
+        file = None if name in self._classes else self._description(name)
+        if file is not None:
+            check_name(name, f"the name of the folder of {file}")
+            cls: type[Dataset] = importlib.import_module(f"{self.package}.folder").folder_dataset(file)
+            return cls
+        if name == "folder" and name not in self.names():
+            raise UsageError(f"a folder's dataset is called as the folder: write $ECGARENA_DATA/NAME/{DESCRIPTION}")
+        return super().get(name)
+
+    def _description(self, name: str) -> Path | None:
+        """Return the file that describes a dataset, None where a class has the name."""
+        folder = described_folder(name)
+        return None if folder is None or name in super().names() else folder / DESCRIPTION
+
+
 def _distribution(point: EntryPoint) -> str:
     return f"the distribution {point.dist.name}" if point.dist else point.value
 
 
-def _registries() -> tuple[Registry[Method], Registry[Task], Registry[Dataset]]:
+def _registries() -> tuple[Registry[Method], Registry[Task], DatasetRegistry]:
     return (
         Registry("method", "methods", "ecgarena.methods"),
         Registry("task", "tasks", "ecgarena.tasks"),
-        Registry("dataset", "benchmark.datasets", "ecgarena.datasets"),
+        DatasetRegistry("dataset", "benchmark.datasets", "ecgarena.datasets"),
     )
 
 

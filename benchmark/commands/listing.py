@@ -10,9 +10,11 @@ import re
 import sys
 from typing import Any
 
+from benchmark.errors import BenchmarkError
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 SEPARATOR = " | "
+DESCRIBED = "described by "  # the origin of a folder that describes itself
 
 
 def described_names(kind: str, names: list[str]) -> dict[str, str]:
@@ -22,10 +24,11 @@ def described_names(kind: str, names: list[str]) -> dict[str, str]:
     registry: Any = {"methods": METHODS, "tasks": TASKS, "datasets": DATASETS}[kind]
     describe = {"methods": _method, "tasks": _task, "datasets": _dataset}[kind]
     origins = {name: registry.origin(name) for name in names}
-    return {
+    lines = {
         name: describe(registry.get(name)) if origin == "built-in" else f"({origin})"
         for name, origin in origins.items()
     }
+    return lines | {name: _folder(name) for name in names if kind == "datasets" and origins[name].startswith(DESCRIBED)}
 
 
 def _method(cls: Any) -> str:
@@ -42,6 +45,15 @@ def _task(cls: Any) -> str:
 def _dataset(cls: Any) -> str:
     """Return what it holds, its label sets and the licence."""
     return SEPARATOR.join([_first_line(cls), ", ".join(cls.places()) or "reports alone", cls.card.licence])
+
+
+def _folder(name: str) -> str:
+    """Return the same of a folder that describes itself; a wrong description stops nobody else."""
+    try:
+        cls = DATASETS.get(name)
+    except BenchmarkError:
+        return f"({DATASETS.origin(name)}, which is wrong: see ecgarena show {name})"
+    return SEPARATOR.join([cls.card.title, ", ".join(cls.label_sets) or "reports alone", cls.card.licence])
 
 
 def _suite(name: str) -> str:

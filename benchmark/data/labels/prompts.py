@@ -2,8 +2,9 @@
 
 A set is a JSON file: the project's own are in ``tasks/prompts`` and are named by their language
 (``en``, ``de``), any other is given by its path; ``en+de`` joins sets. A flat file ``{"CODE": "text"}``,
-the format of MERL's prompts, holds for every dataset and label set. A class may name another one of its dataset in
-place of phrases (``"AFIB": "rhythm/AFIB"``): then it has the phrases of that class, which alone owns them.
+the format of MERL's prompts, holds for every dataset and label set; a class may have a list of phrases there. A class
+may name another one of its dataset in place of phrases (``"AFIB": "rhythm/AFIB"``): then it has the phrases of that
+class, which alone owns them. The name of a folder that describes itself stands for the ``prompts.json`` in it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any
 
 from benchmark.api import report_key
 from benchmark.errors import UsageError, did_you_mean, raise_all
+from benchmark.own_folders import described_folder
 from benchmark.paths import is_file, user_path
 
 ANY = "*"  # the dataset and the label set of a flat file
+OWN = "prompts.json"  # beside a dataset.toml
 PREFIX = "ecgarena_"  # tasks/prompts/ecgarena_NAME.json
 TEXT_FIELDS = ("name", "language", "version", "about")
 LEVELS = ("datasets", "label sets", "classes")
@@ -101,6 +104,8 @@ def _locate(name: str) -> Path:
     if name.endswith(".json"):
         return user_path(name)
     builtin = builtin_prompts()
+    if name not in builtin and (folder := described_folder(name)):
+        return folder / OWN
     if name not in builtin:
         raise UsageError(
             f"no prompt set is called {name!r}{did_you_mean(name, builtin)}; "
@@ -116,7 +121,7 @@ def _read(path: Path) -> PromptSet:
         faults = _flat_faults(document) if flat else _faults(document) or list(_reference_faults(document["classes"]))
     raise_all(faults, f"{path} is not a valid prompt set:")
     if flat:
-        table = {code: (text,) for code, text in document.items()}
+        table = {code: (text,) if isinstance(text, str) else tuple(text) for code, text in document.items()}
         return _prompt_set(path.stem, "und", {ANY: {ANY: table}}, path)
     return _prompt_set(document["name"], document["language"], _freeze(document["classes"]), path)
 
@@ -251,11 +256,13 @@ def _flat_faults(document: dict[str, Any]) -> list[str]:
         return [
             "is empty: it must map class codes to texts, or have the fields name, language, version, about, classes"
         ]
-    return [
-        f"{code}: must be a non-empty string, not {_kind(text)}"
-        for code, text in document.items()
-        if not _is_text(text)
-    ]
+    return [fault for code, text in document.items() for fault in _flat_class_faults(code, text)]
+
+
+def _flat_class_faults(code: str, text: object) -> list[str]:
+    if isinstance(text, list) and text:
+        return _phrase_faults(text, code)
+    return [] if _is_text(text) else [f"{code}: must be a non-empty string or a list of phrases, not {_kind(text)}"]
 
 
 def _is_text(value: object) -> bool:

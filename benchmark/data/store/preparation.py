@@ -51,7 +51,8 @@ def open_dataset(name: str, config: dict[str, Any], home: Home) -> PreparedDatas
         raise MissingError(f"{name} is not prepared at {path}; run '{_how_to_prepare(name, config, home)}'")
     dataset = PreparedDataset(path)
     if dataset.manifest["version"] != cls.card.version:
-        raise DataError(f"{path} was prepared from version {dataset.manifest['version']} of {name}; remove it")
+        versions = f"version {dataset.manifest['version']} of {name}, now it is version {cls.card.version}"
+        raise DataError(f"{path} was prepared from {versions}; remove that folder and prepare it again")
     _refuse_another(dataset, name, config, cls.card.synthetic)
     if "expected" not in dataset.manifest:
         dataset.expected = _expected_by_now(dataset, cls(**complete(cls, config, f"dataset {name}")))
