@@ -276,7 +276,7 @@ def test_all_faults_of_a_file_are_listed_at_once(tmp_path: Path) -> None:
         ("{}", "is empty"),
         ('{"MI": "infarct", "MI": "infarction"}', "MI: stands twice in one object"),
         ('{"MI": ["infarct"], "CD": ""}', "CD: must be a non-empty string"),
-        ('{"MI": ["infarct"], "CD": ""}', "MI: must be a non-empty string"),
+        ('{"MI": [], "CD": "x"}', "MI: must be a non-empty string or a list"),
         ('{"name": "x", "language": "en", "version": "1", "about": "a"}', "classes: must be an object of datasets"),
         (json.dumps(small() | {"classes": {"csn": {}}}), "classes.csn: must be an object of label sets, not {}"),
     ],

@@ -48,15 +48,15 @@ class Split(Table):
 
     @model_validator(mode="after")
     def _one_way(self) -> Split:
-        drawn = [name for name in ("seed", "val_share", "test_share") if getattr(self, name) is not None]
+        seeding = [name for name in ("seed", "val_share", "test_share") if getattr(self, name) is not None]
         mapped = [name for name in SPLITS if getattr(self, name) is not None]
         if self.column is None:
-            if mapped or len(drawn) < 3:
+            if mapped or len(seeding) < 3:
                 raise ValueError("give either a column, or seed, val_share and test_share")
             if (self.val_share or 0) + (self.test_share or 0) >= 1:
                 raise ValueError("val_share and test_share leave no patient to train")
-        elif drawn:
-            raise ValueError(f"a split by a column takes no {', '.join(drawn)}")
+        elif seeding:
+            raise ValueError(f"a split by a column takes no {', '.join(seeding)}")
         elif mapped and len(mapped) < len(SPLITS):
             raise ValueError("give the column's values for all of train, val and test, or for none")
         if doubled := _doubled([str(value) for name in mapped for value in getattr(self, name)]):
@@ -138,8 +138,8 @@ class Signals(Table):
 
     def per_millivolt(self) -> float | None:
         """Return the units of an array per millivolt; None where nothing says it."""
-        known = {"V": 1e-3, "mV": 1.0, "uV": 1e3}
-        return known[self.unit] if self.unit else self.units_per_millivolt
+        scales = {"V": 1e-3, "mV": 1.0, "uV": 1e3}
+        return scales[self.unit] if self.unit else self.units_per_millivolt
 
 
 class Description(Table):

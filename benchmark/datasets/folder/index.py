@@ -147,9 +147,11 @@ def _note_unused_codes(label_sets: Mapping[str, LabelSet], rows: Sequence[Row], 
         present = {code for row in rows for code in _codes(row[table.codes], table.separator)}
         for label, codes in table.codes_by_class().items():
             if not codes & present:
-                listed = ", ".join(sorted(codes)) or "none given"
+                code_list = ", ".join(sorted(codes)) or "none given"
                 hint = did_you_mean(next(iter(sorted(codes)), ""), sorted(present)[:30])
-                problem = f"no row has a code of the class {label!r} ({listed}){hint}: mend label_sets.{name} in {file}"
+                problem = (
+                    f"no row has a code of the class {label!r} ({code_list}){hint}: mend label_sets.{name} in {file}"
+                )
                 wrong.add(rows[0].file, rows[0].line, table.codes, problem)
 
 
@@ -162,11 +164,11 @@ def _read_index(path: Path, columns: Sequence[str], wrong: WrongCells, key: str)
     rows = list(_parquet_rows(path, columns, wrong))
     if not rows:
         raise DataError(f"{path} has no rows; {wrong.remedy}")
-    seen: set[str] = set()
+    keys: set[str] = set()
     for row in rows:
-        if row[key] in seen:
+        if row[key] in keys:
             wrong.add(row.file, row.line, key, f"is {row[key][:40]!r} once more")
-        seen.add(row[key])
+        keys.add(row[key])
     return rows
 
 
