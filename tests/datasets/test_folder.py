@@ -354,4 +354,4 @@ def test_two_folders_side_by_side_become_a_leaderboard(data_folder, home, tmp_pa
     suite.write_text(SUITE, "utf-8")
     assert main(["run", str(suite), "--home", str(home.root), "-q"]) == 0
     table = (home.leaderboards / "wards.md").read_text("utf-8")
-    assert "ward / rhythm" in table and "clinic / rhythm" in table
+    assert "ward, contamination: handcrafted clean" in table and "clinic, contamination: handcrafted clean" in table
