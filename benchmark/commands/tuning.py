@@ -26,7 +26,7 @@ from benchmark.commands.options import (
 )
 from benchmark.commands.trial_tables import cost_line, row_json, row_lines
 from benchmark.errors import COMPLETE, SOME_FAILED, DiskError, UsageError, did_you_mean, raise_all
-from benchmark.paths import HOME_VARIABLE, Home
+from benchmark.paths import Home
 
 if TYPE_CHECKING:
     from benchmark.engine.tuning import Search
@@ -149,8 +149,8 @@ def _helpers(options: argparse.Namespace, home: Home) -> Iterator[None]:
     threads = max(1, (os.cpu_count() or 1) // options.workers)
     limit_threads(threads)
     provenance.export_code()
-    environment = {**os.environ, HOME_VARIABLE: str(home.root), "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "benchmark", "tune", options.suite, "--quiet"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "benchmark", "tune", options.suite, "--quiet", "--home", str(home.root)]
     command += ["--methods", *options.methods] if options.methods else []
     command += [word for pair in options.assignments for word in ("--set", pair)]
     command += ["--device", options.device] if options.device else []

@@ -189,8 +189,7 @@ class _RowAtWork:
             trial = msgspec.structs.replace(trial, state="failed", error=fault)
             self.on_event(Event("cell", f"{self._title(job)}: {fault['message']}", status="failed"))
         self.store.write(trial)
-        if training is not None:
-            shutil.rmtree(self._weights / training.folder, ignore_errors=True)
+        shutil.rmtree(self._weights_of(job), ignore_errors=True)
 
     def _new_trial(self, job: Job) -> Trial:
         tuning = self.tuning
@@ -203,7 +202,7 @@ class _RowAtWork:
         """Train and score; return what the record keeps of the rung, and whether the data is synthetic."""
         self.on_event(Event("begin", self._title(job)))
         start = time.monotonic()
-        home = TrialHome(self.home.root, self._weights)
+        home = TrialHome(self.home.root, self._weights_of(job))
         identity = training.method, training.version, training.config, training.recipe
         pretrained = pretrain(*identity, home, self.on_event, self.device, with_curves=False)
         method, version, config, _ = identity
@@ -211,7 +210,7 @@ class _RowAtWork:
         handle = MethodHandle(
             method, config, version, pretrained.weights, pretrained.sha256, self.device, card.get("code", {})
         )
-        weights = Weights(handle, pretrained, self._weights / training.folder / "features")
+        weights = Weights(handle, pretrained, home.weights / "features")
         judgement = judge(self.tuning, training, weights, home, self.on_event)
         entry = {
             "rung": job.rung,
@@ -238,6 +237,10 @@ class _RowAtWork:
     @property
     def _weights(self) -> Path:
         return self.store.folder / "weights"
+
+    def _weights_of(self, job: Job) -> Path:
+        """Return the folder of a trial alone: trials of equal values may train at the same time."""
+        return self._weights / f"trial-{job.number:03d}"
 
     def _put_aside(self, number: int, reason: str) -> None:
         path = self.store.put_aside(number)
