@@ -172,7 +172,7 @@ def _places(suite: Suite) -> list[Place]:
 
 def _is_number(place: Place) -> bool:
     """Whether a label set is a number of each recording in place of classes, which the judge does not learn."""
-    return place.label_set in getattr(DATASETS.get(place.dataset), "targets", ())
+    return place.label_set in DATASETS.get(place.dataset).targets
 
 
 def tunings(suite: Suite, rows: Collection[str] = ()) -> list[RowTuning]:
