@@ -7,17 +7,32 @@ cannot reach a choice, whatever the code that scores trials does.
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.data.store.prepared import LabelSet, PreparedDataset, TargetValues
+from benchmark.data.store.supplement import Supplement
 from benchmark.errors import TestSetLockedError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEXTS = ("record_id", "patient_id", "report", "sex")  # columns of the table that say something about a recording
+
+
+class _SupplementWithoutTest(Supplement):
+    """Label sets and targets beside a store: no class and no number for recordings of the test split."""
+
+    def __init__(self, folder: Path, digest: str, is_test: np.ndarray) -> None:
+        super().__init__(folder, digest)
+        self._is_test = is_test
+
+    def values(self, name: str) -> np.ndarray:
+        values = super().values(name).copy()
+        values[self._is_test] = np.nan if values.dtype.kind == "f" else 0
+        return values
 
 
 class WithoutTest(PreparedDataset):
@@ -50,6 +65,11 @@ class WithoutTest(PreparedDataset):
         whole = super().target(name)
         outside = ~self._is_test[whole.rows]
         return TargetValues(whole.target, whole.rows[outside], whole.values[outside])
+
+    @functools.cached_property
+    def supplement(self) -> Supplement:
+        """Label sets and targets beside the store, with nothing for the recordings of the test split."""
+        return _SupplementWithoutTest(self.path, self.digest, self._is_test)
 
     def _digital(self, rows: np.ndarray) -> np.ndarray:
         if self._is_test[np.asarray(rows, np.intp)].any():

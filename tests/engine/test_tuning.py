@@ -134,6 +134,9 @@ def test_what_chooses_has_no_way_to_the_test_split(synthetic_home, monkeypatch):
     labelled = locked.label_set("groups")
     assert not is_test[labelled.rows].any() and set(data.splits[labelled.rows]) == {"train", "val"}
     assert not is_test[locked.label_set("reports").rows].any()
+    for name in locked.places:
+        assert is_test[data.rows_of(name)].any() and not is_test[locked.rows_of(name)].any()
+    assert any(map(locked.is_target, locked.places))
     for column in (locked.record_ids, locked.patient_ids, locked.reports):
         assert set(column[is_test]) == {""} and all(column[~is_test])
     assert not set(locked.table.loc[is_test, "report"]) - {""}
