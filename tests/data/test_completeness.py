@@ -107,9 +107,10 @@ def test_records_tables_and_strict_say_it(shared, home, tmp_path, capsys):
     assert warning in capsys.readouterr().out.replace("\n", " ")
     assert main(["leaderboard", str(suite), "--format", "md,csv,tex", "--out", str(tmp_path / "out")]) == 0
     capsys.readouterr()
-    for name in ("cpsc.md", "cpsc.csv", "cpsc.tex"):
-        text = (tmp_path / "out" / name).read_text("utf-8")
-        assert warning in text and text.count(warning) == 1, name
+    for name in ("cpsc.md", "cpsc.tex"):
+        assert (tmp_path / "out" / name).read_text("utf-8").count(warning) == 1, name
+    _, *lines = (tmp_path / "out" / "cpsc.csv").read_text("utf-8").splitlines()
+    assert lines and all(line.count(warning) == 1 for line in lines)  # each may be read alone
     assert main(["leaderboard", str(suite), "--strict", "--out", str(tmp_path / "strict")]) == 4
     assert f"{warning}; get the missing files" in capsys.readouterr().err
     assert main(["data", "check", "cpsc2018"]) == 5 and warning in capsys.readouterr().out
