@@ -251,4 +251,4 @@ def test_the_steps_to_the_published_protocol_are_run_and_shown(world, tmp_path, 
     wrong = next(cell.spec.key for cell in plan.cells if cell.spec.task == "published_probe")
     assert main(["explain", wrong]) == 2 and main(["search", wrong]) == 2 and main(["search", "zzz"]) == 2
     problems = capsys.readouterr().err
-    assert "published_probe has no steps" in problems and "no records under" in problems
+    assert "published_probe has no steps" in problems and "no record fits 'zzz'" in problems
