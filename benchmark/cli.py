@@ -25,6 +25,7 @@ from benchmark.commands import (
     probing,
     reports,
     running,
+    similarity,
     tuning,
 )
 from benchmark.commands.options import add_verbose
@@ -45,6 +46,7 @@ GROUPS = (
     leaderboards,
     collecting,
     differing,
+    similarity,
     reports,
     authoring,
     completion,

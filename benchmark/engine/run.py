@@ -16,19 +16,17 @@ from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.disk import ends_run
+from benchmark.engine.cell_weights import handle_of
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import Event, EventSink, ParentGoneError, naming_row, notes_to
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.interrupts import user_interrupted
-from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.outcome import Outcome, error_of, failed_record, finished_record
 from benchmark.engine.preemption import Preempted, asked_to_stop
-from benchmark.engine.pretraining import pretrain
 from benchmark.errors import DiskError
 from benchmark.locks import locked
 from benchmark.paths import Home
-from benchmark.planning.blocks import find_method
 from benchmark.planning.plan import Cell, CellGroup
 from benchmark.planning.standing import AtHand, Standing, code_now, stand
 from benchmark.records.index import Entry, read_entry
@@ -61,11 +59,12 @@ class _GroupRun:
         self.reported_failures: set[str] = set()  # messages of failures, each told in full once
 
     def run(self) -> Counter[str]:
-        first = self.group.cells[0].spec
+        first_cell = self.group.cells[0]
+        spec = first_cell.spec
         try:
-            self.data = GroupData(self.home, first.limit)
-            self.data.data(first.dataset, first.dataset_config)
-            self.handle = self._method_handle()
+            self.data = GroupData(self.home, spec.limit)
+            self.data.data(spec.dataset, spec.dataset_config)
+            self.handle = handle_of(first_cell, self.home, self.device, self.on_event)
         except BaseException as error:
             raise_if_stopping(error, self.home)
             for cell in self.group.cells:
@@ -138,21 +137,6 @@ class _GroupRun:
         values = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
         self.on_event(Event("cell", cell.title, values=values, status="done"))
         return "done"
-
-    def _method_handle(self) -> MethodHandle:
-        """Find the weights of the group, pre-training them if the suite asks for it."""
-        cell = self.group.cells[0]
-        spec = cell.spec
-        find_method(spec.method, cell.python)
-        weights, weights_digest = Path(cell.weights_file) if cell.weights_file else None, spec.weights
-        code: dict[str, str] = {}
-        if spec.pretraining is not None:
-            identity = spec.method, spec.method_version, spec.method_config, spec.pretraining
-            pretrained = pretrain(*identity, self.home, self.on_event, self.device)
-            weights, weights_digest, code = pretrained.weights, pretrained.sha256, pretrained.card.get("code", {})
-        return MethodHandle(
-            spec.method, spec.method_config, spec.method_version, weights, weights_digest, self.device, code
-        )
 
     def _context(self, spec: RunSpec, scratch: Path) -> CellContext:
         """Return the task's view of the cell's dataset, and of the other one that it learns from, if any."""
