@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from benchmark.commands.options import home_of
 from benchmark.engine.events import LineReporter
@@ -209,6 +210,12 @@ def cost(options: argparse.Namespace) -> int:
     from slurm.cost import print_cost
 
     return print_cost(options)
+
+
+def submit_tuning(*arguments: Any) -> list[str]:
+    from slurm.tuning import submit_tuning
+
+    return submit_tuning(*arguments)
 
 
 def doctor(options: argparse.Namespace) -> int:

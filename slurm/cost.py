@@ -5,22 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.api import Dataset, MethodCard
 from benchmark.commands.options import home_of, plan_of
 from benchmark.data.store.preparation import open_dataset
+from benchmark.engine.tuning import Search, look
 from benchmark.errors import COMPLETE, MISSING, BenchmarkError
 from benchmark.paths import Home, dataset_root
 from benchmark.planning.plan import Plan, group_cells
 from benchmark.planning.standing import standings_at
+from benchmark.planning.tuning import tunings
 from benchmark.records.index import read_index
 from benchmark.records.spec import datasets_of, datasets_of_recipe
 from benchmark.registry import DATASETS, METHODS
 from slurm.estimates import DEFAULTS, Estimates
 from slurm.planner import Layout, lay_out
-from slurm.profiles import load_profile
+from slurm.profiles import Profile, load_profile
 
 
 @dataclass
@@ -43,9 +46,11 @@ def print_cost(options: argparse.Namespace) -> int:
     estimates = Estimates(read_index(home).values(), home)
     size = profile.limits.max_array_size or 1001
     layout = lay_out(group_cells(standings.to_run), standings.finished_cells, profile, estimates, home, size)
-    stages, missing = costs(layout), missing_data(plan, home)
+    tuned_rows = tuning_cost(plan, options.methods, home, profile, estimates)
+    stages, missing = [*tuned_rows.stages, *costs(layout)], missing_data(plan, home)
     if options.json:
         content = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(plan)}
+        content |= {"trials_measured": tuned_rows.measured, "trials_guessed": tuned_rows.guessed}
         content["skipped"] = [vars(skip) for skip in plan.rows_without_weights]
         print(json.dumps(content | {"measured": layout.measured_cells, "guessed": layout.guessed_cells}, indent=1))
         return MISSING if missing else COMPLETE
@@ -61,6 +66,11 @@ def print_cost(options: argparse.Namespace) -> int:
         f"that of {layout.guessed_cells} from defaults ({guesses}; "
         "pretrain at a paper's size: its steps on H200, without reading and validation)"
     )
+    if tuned_rows.stages:
+        print(
+            f"tune: {tuned_rows.measured + tuned_rows.guessed} trainings of trials are left, the time of "
+            f"{tuned_rows.measured} from earlier trainings of their method; `ecgarena tune {options.suite}` runs them"
+        )
     for line in missing:
         print(f"missing: {line}")
     for skip in plan.rows_without_weights:
@@ -81,6 +91,40 @@ def costs(layout: Layout) -> list[StageCost]:
         stage.gpu_hours += hours * resources.gpu_count
         stage.cpu_hours += hours * resources.cpus * resources.tasks * resources.nodes
     return list(by_stage.values())
+
+
+@dataclass
+class TuningCost:
+    """The trials that are left: a stage if there are any, and how many times were measured."""
+
+    stages: list[StageCost]
+    measured: int = 0
+    guessed: int = 0
+
+
+def tuning_cost(plan: Plan, methods: Collection[str], home: Home, profile: Profile, estimates: Estimates) -> TuningCost:
+    """Estimate the trials of the suite's tuned rows that have not run yet, with a row's own values in each."""
+    rows = [row for row in tunings(plan.suite) if not methods or row.row in methods]
+    stage, cost = StageCost("tune"), TuningCost([])
+    for row in rows:
+        search, resources = look(row, home), profile.resources("pretrain", row.row)
+        stage.jobs += len(search.progress.jobs)
+        for rung, size in enumerate(row.sizes):
+            left = 0 if search.progress.finished else size - _trained(search, rung)
+            estimate = estimates.trial(row.training(row.own or {}, rung))
+            hours = left * estimate.seconds / 3600
+            stage.cells, stage.hours = stage.cells + left, stage.hours + hours
+            stage.gpu_hours += hours * resources.gpu_count
+            stage.cpu_hours += hours * resources.cpus
+            cost.measured += left if estimate.cells else 0
+            cost.guessed += 0 if estimate.cells else left
+    cost.stages = [stage] if stage.cells else []
+    return cost
+
+
+def _trained(search: Search, rung: int) -> int:
+    """Return how many trials have been trained for a rung, failed ones among them."""
+    return sum(len(trial.rungs) > rung or bool(trial.error) for trial in search.trials.values())
 
 
 def total(stages: list[StageCost]) -> StageCost:

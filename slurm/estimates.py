@@ -24,6 +24,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell
 from benchmark.planning.pretrained import CARD, weight_options
+from benchmark.planning.tuning import TrialTraining, recordings_per_step
 from benchmark.records.index import Entry
 from benchmark.records.spec import RunSpec, cost_recipe
 from benchmark.registry import METHODS
@@ -102,6 +103,16 @@ class Estimates:
         seconds = seconds_of_steps(spec.method, spec.method_config, recipe["training"], recordings, gpus)
         return estimate if seconds is None else Estimate(seconds, 0)
 
+    def trial(self, training: TrialTraining) -> Estimate:
+        """Estimate a training of a trial from what the method read per second, in whatever training of these options.
+
+        A learning rate costs nothing, so trials are measured by each other and by finished weights.
+        """
+        recipe = training.recipe
+        kind = (self.recordings.is_synthetic(recipe["dataset"]), recipe["limit"] is not None)
+        key = ("speed", training.method, digest(weight_options(training.method, training.config, recipe)), *kind)
+        return self._expect([key], training.recordings, "pretrain")
+
     def _expect(self, keys: list[Hashable], recordings: float | None, stage: str) -> Estimate:
         """Return the estimate from the first key with measurements, scaled to `recordings`."""
         if recordings is None:
@@ -128,6 +139,8 @@ class Estimates:
             kind = (bool(card["synthetic"]), recipe["limit"] is not None)
             run = Run(int(card["recordings"]), float(card["seconds"]))
             self._runs["pretrain", card["method"], key, *kind].append(run)
+            speed = Run(int(card["steps"]) * recordings_per_step(recipe["training"]), float(card["seconds"]))
+            self._runs["speed", card["method"], digest(card["config"]), *kind].append(speed)
 
     def _add_features(self, path: Path, synthetic: Mapping[str, object]) -> None:
         """Add a feature extraction: the cache has seconds per recording, and the array beside it one row for each."""

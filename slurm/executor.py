@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
-import os
-import shlex
 import socket
 import time
 from collections import Counter
@@ -13,25 +10,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import submitit
 from submitit.core.utils import FailedJobError
 
 from benchmark.engine.events import Event, EventSink, discard_event
 from benchmark.engine.executors import Executor
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.planning.anew import make_room
 from benchmark.planning.plan import Cell, CellGroup, Plan
 from benchmark.planning.standing import RECORDS_ALONE, at_hand, standings_at
 from benchmark.records import provenance
 from benchmark.records.index import read_index
-from benchmark.records.provenance import CODE_VARIABLE
 from benchmark.records.store import Store
 from slurm import queue
 from slurm.estimates import Estimates
-from slurm.log_paths import keep_folders
+from slurm.job_script import PATIENCE, Place, Runner, make_runner, submit_patiently
 from slurm.planner import Array, Layout, Unit, lay_out
-from slurm.profiles import Profile, Resources, load_profile
+from slurm.profiles import Profile, load_profile
 from slurm.snapshot import snapshot
 from slurm.states import under_way
 from slurm.submission import Submission, SubmittedCell, SubmittedUnit, new_folder, write_submission
@@ -39,7 +34,6 @@ from slurm.work import Work
 
 CHECKPOINT_SECONDS = 600.0
 POLL = 5.0  # seconds between checks of the disk with --wait
-PATIENCE = 1800.0  # seconds to wait for a busy controller while submitting
 
 
 class SlurmExecutor(Executor):
@@ -100,8 +94,7 @@ class SlurmExecutor(Executor):
                 f"{unit.title}, {len(unit.cells)} cells, {unit.seconds / 60:.0f} min" for unit in array.units[:3]
             )
             more = f"; and {len(array.units) - 3} more" if len(array.units) > 3 else ""
-            text = runner._make_submission_file_text(runner._submitit_command_str, "DRY-RUN")
-            yield f"# --- {array.stage}: {len(array.units)} jobs ({about}{more})\n{text}"
+            yield f"# --- {array.stage}: {len(array.units)} jobs ({about}{more})\n{runner.script()}"
 
     # --- submitting ---
 
@@ -116,7 +109,9 @@ class SlurmExecutor(Executor):
         for array in layout.arrays:
             runner = self.runner(submission.logs, array, home, code, jobs)
             try:
-                jobs_made = _patiently(runner, [Work(submission.folder, unit.number) for unit in array.units], on_event)
+                jobs_made = submit_patiently(
+                    runner, [Work(submission.folder, unit.number) for unit in array.units], on_event
+                )
             except FailedJobError as error:
                 if not queue.full(str(error)):
                     raise BenchmarkError(_refusal(str(error), submission, jobs, home)) from error
@@ -183,18 +178,10 @@ class SlurmExecutor(Executor):
             ],
         }
 
-    def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> _Submitit:
-        resources, limits = array.resources, self.profile.limits
-        keep_folders()
-        with _srun_found(self.dry_run):
-            runner = _Submitit(logs, max_num_timeout=limits.max_requeues, python=resources.python)
-        runner.update_parameters(**parameters(resources, f"ecgarena-{array.stage}", limits.array_parallelism))
-        runner.parameters["setup"] = [*resources.setup, *exports(resources, home, code), AWAIT_CONTROLLER]
+    def runner(self, logs: Path, array: Array, home: Home, code: Path, jobs: dict[int, str]) -> Runner:
         waits = sorted({jobs[number] for number in array.needs if number in jobs})
-        if waits:
-            runner.parameters["dependency"] = "afterany:" + ":".join(waits)
-        runner._throttling = 0.0
-        return runner
+        place = Place(logs, home, code)
+        return make_runner(f"ecgarena-{array.stage}", array.resources, self.profile.limits, place, waits, self.dry_run)
 
     def _tell(
         self, submission: Submission, layout: Layout, jobs: dict[int, str], home: Home, on_event: EventSink
@@ -221,75 +208,6 @@ class SlurmExecutor(Executor):
             on_event(Event("note", line))
 
 
-class _Submitit(submitit.SlurmExecutor):
-    """Submitit's executor with our own entry point for jobs (see `slurm.launch`)."""
-
-    @property
-    def _submitit_command_str(self) -> str:
-        return f"{self.python} -u -m slurm.launch {shlex.quote(str(self.folder))}"
-
-
-def parameters(resources: Resources, name: str, parallel: int) -> dict[str, Any]:
-    """Translate resources to Submitit's parameter names."""
-    plain = ("partition", "account", "qos", "constraint", "exclude", "nodelist", "gres")
-    options: dict[str, Any] = {key: getattr(resources, key) for key in plain if getattr(resources, key)}
-    if resources.gpus:
-        options["gpus_per_node"] = resources.gpus
-    return options | {
-        "job_name": name,
-        "time": resources.time,
-        "mem": resources.memory,
-        "nodes": resources.nodes,
-        "ntasks_per_node": resources.tasks,
-        "cpus_per_task": resources.cpus,
-        "signal_delay_s": resources.signal_seconds,
-        "array_parallelism": parallel,
-        "srun_args": ["--cpus-per-task", str(resources.cpus)],  # since 22.05 srun no longer takes it from sbatch
-        "wckey": None,
-        "additional_parameters": {"requeue": True, **resources.sbatch},
-    }
-
-
-# srun needs the controller: while it restarts, the job would fail before any of our code runs
-AWAIT_CONTROLLER = (
-    "for i in $(seq 150); do scontrol ping 2>/dev/null | grep -q 'is UP' && break; sleep 2; done  # at most 5 minutes"
-)
-
-
-def exports(resources: Resources, home: Home, code: Path) -> list[str]:
-    """Return shell lines that make a job run the copied code, and nothing from the folder it was submitted in."""
-    values = {
-        "PYTHONSAFEPATH": "1",
-        "ECGARENA_HOME": str(home.root),
-        CODE_VARIABLE: os.environ.get(CODE_VARIABLE, ""),
-        "OMP_NUM_THREADS": str(resources.cpus),
-        "OPENBLAS_NUM_THREADS": "1",
-        **resources.environment,
-    }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    return [*lines, f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"']
-
-
-def _patiently(runner: _Submitit, works: list[Work], on_event: EventSink) -> list[submitit.Job[Any]]:
-    """Submit one array; while the controller is busy, wait and try again."""
-    start, pause = time.monotonic(), 2.0
-    while True:
-        try:
-            return runner.submit_array(works) if len(works) > 1 else [runner.submit(works[0])]
-        except FailedJobError as error:
-            seconds = time.monotonic() - start
-            if not queue.transient(str(error)) or seconds + pause > PATIENCE:
-                raise
-            on_event(
-                Event(
-                    "note",
-                    f"the scheduler does not take jobs ({str(error).strip().splitlines()[-1]}); waiting {pause:.0f} s",
-                )
-            )
-            time.sleep(pause)
-            pause = min(2 * pause, queue.LONGEST)
-
-
 def _refusal(error: str, submission: Submission, jobs: dict[int, str], home: Home) -> str:
     message = f"{len(jobs)} jobs of {submission.folder} are queued already; to end them: {home.command('cancel')}"
     return f"sbatch refused: {error.strip()}\n{message if jobs else 'nothing is queued'}"
@@ -313,17 +231,3 @@ def wait_for(submission: Submission, layout: Layout, home: Home, on_event: Event
             records = (store.get(cell.spec) for cell in cells.values())
             return Counter(record.status for record in records if record)
         time.sleep(POLL)
-
-
-@contextlib.contextmanager
-def _srun_found(dry_run: bool) -> Iterator[None]:
-    """Let a dry run work without srun, which Submitit requires before it writes a script."""
-    before = submitit.SlurmExecutor.affinity
-    if dry_run:
-        submitit.SlurmExecutor.affinity = classmethod(lambda cls: 2)  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    except RuntimeError as error:
-        raise UsageError(f"{error} Run this on a login node of the cluster, or look with --dry-run") from error
-    finally:
-        submitit.SlurmExecutor.affinity = before  # type: ignore[method-assign]

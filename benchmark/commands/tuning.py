@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
+from benchmark.commands.cluster import add_profile
 from benchmark.commands.options import (
     add_device,
     add_home,
@@ -26,6 +28,7 @@ from benchmark.commands.options import (
 )
 from benchmark.commands.trial_tables import cost_line, row_json, row_lines
 from benchmark.errors import COMPLETE, SOME_FAILED, DiskError, UsageError, did_you_mean, raise_all
+from benchmark.lazy_imports import CLUSTER_COMMANDS, executor_plugins, load
 from benchmark.paths import Home
 
 if TYPE_CHECKING:
@@ -41,12 +44,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
     add_set(sub, "change the suite, as in tune.trials=4")
     sub.add_argument("--workers", type=int, default=1, help="processes that share the trainings (default: 1)")
+    sub.add_argument("--executor", default="inline", help="inline (default) or slurm: an array of jobs, and return")
+    sub.add_argument("--jobs", type=int, metavar="N", help="with slurm: jobs of the array (default: all with work)")
+    add_profile(sub, "with slurm: the cluster's profile (default: default)")
     sub.add_argument("--retry-failed", action="store_true", help="run trials again that failed in an earlier call")
     sub.add_argument(
         "--again", nargs="+", default=[], metavar="ROW", help="tune these rows anew; their trials are set aside"
     )
     sub.add_argument("--root", type=Path, help="folder that holds one folder per dataset (default: $ECGARENA_DATA)")
-    sub.add_argument("--dry-run", action="store_true", help="print where the trials stand and run nothing")
+    sub.add_argument(
+        "--dry-run", action="store_true", help="print where the trials stand, with slurm also the script; run nothing"
+    )
     add_device(sub)
     add_home(sub)
     add_json(sub)
@@ -63,15 +71,19 @@ def tune(options: argparse.Namespace) -> int:
 
     suite, rows = _tunings(options)
     home, path = home_of(options), choice_path(suite_path(options.suite))
+    on_cluster = _is_for_cluster(options)
     if options.dry_run:
-        return _report([engine.look(row, home) for row in rows], options, None)
+        code = _report([engine.look(row, home) for row in rows], options, None)
+        return _submit(suite, rows, options, home) if on_cluster and not options.json else code
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("a launcher started several processes; trials train in one each: use --workers instead")
     if options.workers < 1:
         raise UsageError(f"--workers is {options.workers}, it must be at least 1")
     _refuse_to_replace(rows, options, path)
     _check_folder(path)
-    _begin(suite, rows, options, home)
+    _begin(rows, options, home)
+    if on_cluster:
+        return _submit(suite, rows, options, home)
     searches: dict[str, Search] = {}
 
     def finish(search: Search) -> None:
@@ -118,7 +130,7 @@ def _check_folder(path: Path) -> None:
         raise DiskError(f"{path.name} belongs beside the suite, and {path.parent} cannot be written to: copy the suite")
 
 
-def _begin(suite: Suite, rows: list[RowTuning], options: argparse.Namespace, home: Home) -> None:
+def _begin(rows: list[RowTuning], options: argparse.Namespace, home: Home) -> None:
     """Prepare the data, and set aside what is to be run anew."""
     from benchmark.commands.running import prepare_datasets
     from benchmark.engine import tuning as engine
@@ -137,6 +149,58 @@ def _begin(suite: Suite, rows: list[RowTuning], options: argparse.Namespace, hom
                 on_event(Event("note", f"{row.row}: {count} trials set aside, to be run anew"))
 
 
+def _is_for_cluster(options: argparse.Namespace) -> bool:
+    """Whether an array of jobs is to do the work; refuse options that do not fit that choice."""
+    if options.executor == "inline":
+        wrong = {"--jobs": options.jobs, "--profile": options.profile, "--resource": options.resource}
+        raise_all(
+            [f"{name} is for --executor slurm" for name, value in wrong.items() if value not in (None, [])],
+            "--executor inline:",
+        )
+        return False
+    if options.executor != "slurm" or options.executor not in executor_plugins():
+        known = ("inline", "slurm")
+        raise UsageError(f"no executor {options.executor!r} runs trials{did_you_mean(options.executor, known)}")
+    problems = ["--workers is for this machine; with slurm it is --jobs"] if options.workers != 1 else []
+    problems += (
+        [f"--jobs is {options.jobs}, it must be at least 1"] if options.jobs is not None and options.jobs < 1 else []
+    )
+    raise_all(problems, "--executor slurm:")
+    return True
+
+
+def _submit(suite: Suite, rows: list[RowTuning], options: argparse.Namespace, home: Home) -> int:
+    """Queue jobs that share the trials and return; they write the choice beside the suite themselves."""
+    from benchmark.engine import tuning as engine
+    from benchmark.planning.suite_files import suite_path
+
+    most = sum(len(engine.look(row, home).progress.jobs) for row in rows)
+    if not most:
+        print("all trials are finished; to write the choice: the same command without --executor")
+        return COMPLETE
+    words = _words(options, home, str(suite_path(options.suite).absolute()))
+    with reporter_of(options) as on_event:
+        jobs = load(CLUSTER_COMMANDS).submit_tuning(
+            suite.name, words, options.jobs or most, home, on_event, options.profile or "default", options.resource,
+            options.dry_run,
+        )  # fmt: skip
+    if options.json:
+        print_json({"jobs": jobs})
+    elif jobs:
+        print(f"submitted {len(jobs)} jobs that share the trials: {', '.join(jobs)}")
+        print(f"follow with: {shlex.join(['ecgarena', *words, '--dry-run'])}")
+        print(f"stop with: scancel {jobs[0].partition('_')[0]}")
+    return COMPLETE
+
+
+def _words(options: argparse.Namespace, home: Home, suite: str) -> list[str]:
+    """Return the command of a process that takes part, without the name of the program."""
+    words = ["tune", suite, "--home", str(home.root)]
+    words += ["--methods", *options.methods] if options.methods else []
+    words += [word for pair in options.assignments for word in ("--set", pair)]
+    return words + (["--device", options.device] if options.device else [])
+
+
 @contextmanager
 def _helpers(options: argparse.Namespace, home: Home) -> Iterator[None]:
     """Let more processes with the same command share the trainings; they end with this one."""
@@ -150,10 +214,7 @@ def _helpers(options: argparse.Namespace, home: Home) -> Iterator[None]:
     limit_threads(threads)
     provenance.export_code()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "benchmark", "tune", options.suite, "--quiet", "--home", str(home.root)]
-    command += ["--methods", *options.methods] if options.methods else []
-    command += [word for pair in options.assignments for word in ("--set", pair)]
-    command += ["--device", options.device] if options.device else []
+    command = [sys.executable, "-m", "benchmark", *_words(options, home, options.suite), "--quiet"]
     helpers = [
         subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(options.workers - 1)
     ]

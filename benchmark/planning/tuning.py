@@ -118,7 +118,7 @@ class RowTuning:
 
     def _length(self, pretrain: Mapping[str, Any], rung: int) -> tuple[int, int]:
         """Return the steps of a training and the recordings that it reads."""
-        per_step = pretrain.get("batch_size", TrainingConfig.batch_size) * pretrain.get("accumulate", 1)
+        per_step = recordings_per_step(pretrain)
         length = self.table.rungs[rung]
         steps = length if self.table.unit == "steps" else max(length // per_step, 1)
         return steps, steps * per_step
@@ -146,6 +146,11 @@ class RowTuning:
         places = [place.name for place in self.places]
         over = "" if not places else f" of {places[0]}" if len(places) == 1 else f", mean over {', '.join(places)}"
         return MEASURES[self.table.choose] + over
+
+
+def recordings_per_step(training: Mapping[str, Any]) -> int:
+    """Return how many recordings an optimiser step reads, by the options of a training."""
+    return int(training.get("batch_size", TrainingConfig.batch_size) * training.get("accumulate", 1))
 
 
 def identity(suite: Suite, block: MethodBlock) -> str:
