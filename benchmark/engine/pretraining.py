@@ -67,8 +67,9 @@ class Pretrained:
 class ReportedRecordings:
     """Recordings of one split for pre-training, all or those with a report; it cannot reach labels.
 
-    Recordings that cannot serve `spec` are left out (`unusable` of them): there is nothing to learn from silence.
-    `chosen_by` are the digests of other data whose labels choose the epoch.
+    Recordings that cannot serve `spec` are left out (`unusable` of them): there is nothing to learn from silence. Of
+    the rest, `share` is taken, with all recordings of a patient or none. `chosen_by` are the digests of other data
+    whose labels choose the epoch.
     """
 
     def __init__(
@@ -79,13 +80,15 @@ class ReportedRecordings:
         limit: int | None = None,
         needs_reports: bool = True,
         chosen_by: Sequence[str] = (),
+        share: float = 1.0,
     ) -> None:
         fit = np.array([bool(report.strip()) or not needs_reports for report in data.reports])
         inside = data.splits == split
         self.data, self.spec, self.chosen_by = data, spec, chosen_by
         candidates = np.flatnonzero(inside & fit)[:limit]
-        self.rows = np.setdiff1d(candidates, data.unusable(spec), assume_unique=True)
-        self.unusable = len(candidates) - len(self.rows)
+        usable = np.setdiff1d(candidates, data.unusable(spec), assume_unique=True)
+        self.unusable = len(candidates) - len(usable)
+        self.rows = usable[nested_part(data.patient_ids[usable], share)]
         self.reports = data.reports[self.rows]
         self.without = int((inside & ~fit).sum())  # recordings left out because they have no report
 
@@ -196,6 +199,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def nested_part(patient_ids: np.ndarray, share: float) -> np.ndarray:
+    """Return the positions of at least `share` of the recordings, ascending: those of whole patients.
+
+    Patients are taken in the order of a digest of their ids, whatever else a dataset holds. So a smaller share lies
+    within a larger one, and every method learns from the same patients.
+    """
+    if share == 1:
+        return np.arange(len(patient_ids))
+    patients, owner, counts = np.unique(patient_ids, return_inverse=True, return_counts=True)
+    order = np.array(sorted(range(len(patients)), key=lambda index: canonical.digest(str(patients[index]))), dtype=int)
+    before = np.cumsum(counts[order]) - counts[order]
+    return np.flatnonzero(np.isin(owner, order[before < share * len(patient_ids)]))
+
+
 def batch_problem(method: TrainableMethod, recordings: int, batch_size: int) -> str:
     """Return why batches of at most `recordings` cannot teach a method; "" where they can."""
     size = min(recordings, batch_size)
@@ -232,7 +249,7 @@ class _Pretraining:
         self.method = method
         limits = (recipe["limit"], method.needs_reports)
         chosen_by = [entry["data_digest"] for entry in selected_on(recipe, selection).get("selected_on", ())]
-        self.corpus = ReportedRecordings(data, "train", method.signal, *limits, chosen_by)
+        self.corpus = ReportedRecordings(data, "train", method.signal, *limits, chosen_by, self.options.share)
         self.validation = ReportedRecordings(data, "val", method.signal, *limits)
         if not len(self.corpus):
             unit = "reports" if method.needs_reports else "recordings"

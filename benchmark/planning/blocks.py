@@ -177,6 +177,8 @@ def training_of(method: MethodBlock) -> dict[str, Any] | None:
         return None
     if (method.training or {}).get("select", "last") != "last":
         raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
+    if (method.training or {}).get("share", 1) != 1:
+        raise UsageError(f"{method.row} learns from the task's label fraction; remove 'share'")
     return _training_options(method.training or {}, f"training of {method.row}")
 
 

@@ -62,6 +62,7 @@ class TrainingConfig:
     last_rate: float = 0.05  # share of lr behind the last step of tri_stage
     select: str = "last"
     optimiser: str = "adamw"
+    share: float = 1.0  # of the training recordings, whole patients; a smaller share lies within a larger one
 
     def __post_init__(self) -> None:
         checks = {
@@ -71,6 +72,7 @@ class TrainingConfig:
             f"steps is {self.steps}, it must be 0 (whole epochs) or more": self.steps >= 0,
             f"steps is {self.steps} and min_steps {self.min_steps}; keep one": not (self.steps and self.min_steps),
             f"lr is {self.lr}, it must be positive": self.lr > 0,
+            f"share is {self.share}, it must lie in (0, 1]": 0 < self.share <= 1,
             f"warmup is {self.warmup}, it must lie in [0, 1)": 0 <= self.warmup < 1,
             f"restart_every is {self.restart_every}, it must be at least 1": self.restart_every >= 1,
             f"beta1 is {self.beta1}, it must lie in [0, 1)": 0 <= self.beta1 < 1,

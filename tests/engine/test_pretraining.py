@@ -13,10 +13,11 @@ from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import preemption, pretraining
 from benchmark.engine.events import discard_event
 from benchmark.engine.pretraining import CHECKPOINT, CURVES, ReportedRecordings, _finished_card, pretrain
-from benchmark.errors import DataError
+from benchmark.errors import DataError, UsageError
 from benchmark.paths import Home
 from benchmark.planning.blocks import recipe
 from benchmark.planning.pretrained import read_card, weights_folder
+from benchmark.planning.training_config import TrainingConfig
 from benchmark.registry import METHODS
 
 OPTIONS = {"width": 8, "rate": 100.0, "embed_dim": 16, "text_model": "small"}
@@ -124,6 +125,27 @@ def test_it_sees_training_patients_only(synthetic_home):
     held_out = set(data.patient_ids[data.splits != "train"])
     assert len(corpus) and not held_out & set(data.patient_ids[corpus.rows])
     assert corpus.batch([0]).labels is None
+
+
+def test_shares_hold_whole_patients_and_lie_within_each_other(synthetic_home):
+    from benchmark.api import SignalSpec
+    from benchmark.data.store.preparation import open_dataset
+
+    data = open_dataset("synthetic", {"patients": 120}, synthetic_home)
+    parts = {share: ReportedRecordings(data, "train", SignalSpec(rate=100), share=share) for share in (0.05, 0.5, 1.0)}
+    whole = parts[1.0].rows
+    for share, part in parts.items():
+        assert share * len(whole) <= len(part) < share * len(whole) + 10  # ten: the most recordings of a patient
+        patients = set(data.patient_ids[part.rows])
+        assert list(part.rows) == [row for row in whole if data.patient_ids[row] in patients]
+    assert set(parts[0.05].rows) < set(parts[0.5].rows) < set(whole)
+    assert parts[0.5].digest != parts[1.0].digest
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(UsageError, match=r"it must lie in \(0, 1\]"):
+        TrainingConfig(share=share)
 
 
 def test_options_that_choose_outputs_share_weights():
