@@ -39,6 +39,7 @@ from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
 
 Vector = Literal["mix", "aligned", "encoder"]
+OBJECTIVES = {"all": (), "no_rme": ("rme",), "no_reconstruction": ("rec_ecg", "rec_text")}  # terms that are left out
 
 
 class Pairs(NamedTuple):
@@ -55,9 +56,11 @@ class Pairs(NamedTuple):
 class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
     """DERI with a ResNet-1D; the defaults are the official sizes and the paper's five-term objective.
 
-    `released` leaves out the fifth term (`rec_text`), as the released code does. `features`, `embeddings` and `tokens`
-    select the outputs for probes, zero-shot and report decoders. They are the official ``"mix"`` (aligned tokens plus
-    the text decoded from them), ``"aligned"`` alone, or for features also ``"encoder"`` (the ResNet's 512 channels).
+    `released` leaves out the fifth term (`rec_text`), as the released code does. `objective` ``"no_rme"`` and
+    ``"no_reconstruction"`` leave out the terms of two claims of the paper, for ablations. `features`, `embeddings` and
+    `tokens` select the outputs for probes, zero-shot and report decoders. They are the official ``"mix"`` (aligned
+    tokens plus the text decoded from them), ``"aligned"`` alone, or for features also ``"encoder"`` (the ResNet's 512
+    channels).
     `token_mix` says what ``"mix"`` adds to each token: the ``"mean"`` of all decoded tokens, as the release does, or
     what is decoded at its own of ``"places"``, which was this project's form before.
     `consistent_norm` normalises the aligned tokens at inference too; the release normalises them in training only.
@@ -107,6 +110,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         keep_order: bool = False,
         temperature: float = 0.07,
         released: bool = False,
+        objective: Literal["all", "no_rme", "no_reconstruction"] = "all",
         sep_token: bool = True,
         consistent_norm: bool = False,
         features: Vector = "mix",
@@ -124,6 +128,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         super().__init__()
         check_choice("deri", "encoder", encoder, DEPTHS)
         check_choice("deri", "lead_order", lead_order, LEAD_ORDERS)
+        check_choice("deri", "objective", objective, OBJECTIVES)
         check_choice("deri", "features", features, ("mix", "aligned", "encoder"))
         check_choice("deri", "embeddings", embeddings, ("mix", "aligned"))
         check_choice("deri", "tokens", tokens, ("mix", "aligned"))
@@ -132,6 +137,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         check_choice("deri", "parts", parts, PARTS)
         self._signal = SignalSpec(rate, seconds, LEAD_ORDERS[lead_order], scaling)
         self.temperature, self.released, self.keep_order = temperature, released, keep_order
+        self.objective = objective
         self.sep_token, self.consistent_norm, self.stride = sep_token, consistent_norm, stride
         self.features, self.embeddings, self.tokens, self.parts = features, embeddings, tokens, parts
         self.token_mix = token_mix
@@ -266,6 +272,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         terms = {"cma": pairs.aligned, "mix": pairs.mixed, "rme": pairs.views, "rec_ecg": pairs.ecg}
         if not self.released:
             terms["rec_text"] = pairs.text
+        terms = {name: pair for name, pair in terms.items() if name not in OBJECTIVES[self.objective]}
         return {name: clip_loss(*pair, self.temperature) for name, pair in terms.items()}
 
     def checkpoint_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ def print_cost(options: argparse.Namespace) -> int:
     stages, missing = [*tuned_rows.stages, *costs(layout)], missing_data(plan, home)
     if options.json:
         content = {"stages": [vars(stage) for stage in stages], "missing": missing, "licences": licences(plan)}
-        content |= {"trials_measured": tuned_rows.measured, "trials_guessed": tuned_rows.guessed}
+        content |= {"trials_measured": tuned_rows.measured_trials, "trials_guessed": tuned_rows.guessed_trials}
         content["skipped"] = [vars(skip) for skip in plan.rows_without_weights]
         print(json.dumps(content | {"measured": layout.measured_cells, "guessed": layout.guessed_cells}, indent=1))
         return MISSING if missing else COMPLETE
@@ -67,10 +67,8 @@ def print_cost(options: argparse.Namespace) -> int:
         "pretrain at a paper's size: its steps on H200, without reading and validation)"
     )
     if tuned_rows.stages:
-        print(
-            f"tune: {tuned_rows.measured + tuned_rows.guessed} trainings of trials are left, the time of "
-            f"{tuned_rows.measured} from earlier trainings of their method; `ecgarena tune {options.suite}` runs them"
-        )
+        trainings, measured_trials = stages[0].cells, tuned_rows.measured_trials
+        print(f"tune: {trainings} trainings of trials are left; {measured_trials} times come from earlier trainings")
     for line in missing:
         print(f"missing: {line}")
     for skip in plan.rows_without_weights:
@@ -98,8 +96,8 @@ class TuningCost:
     """The trials that are left: a stage if there are any, and how many times were measured."""
 
     stages: list[StageCost]
-    measured: int = 0
-    guessed: int = 0
+    measured_trials: int = 0
+    guessed_trials: int = 0
 
 
 def tuning_cost(plan: Plan, methods: Collection[str], home: Home, profile: Profile, estimates: Estimates) -> TuningCost:
@@ -116,8 +114,8 @@ def tuning_cost(plan: Plan, methods: Collection[str], home: Home, profile: Profi
             stage.cells, stage.hours = stage.cells + left, stage.hours + hours
             stage.gpu_hours += hours * resources.gpu_count
             stage.cpu_hours += hours * resources.cpus
-            cost.measured += left if estimate.cells else 0
-            cost.guessed += 0 if estimate.cells else left
+            cost.measured_trials += left if estimate.cells else 0
+            cost.guessed_trials += 0 if estimate.cells else left
     cost.stages = [stage] if stage.cells else []
     return cost
 

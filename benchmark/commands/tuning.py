@@ -159,8 +159,8 @@ def _is_for_cluster(options: argparse.Namespace) -> bool:
         )
         return False
     if options.executor != "slurm" or options.executor not in executor_plugins():
-        known = ("inline", "slurm")
-        raise UsageError(f"no executor {options.executor!r} runs trials{did_you_mean(options.executor, known)}")
+        executors = ("inline", "slurm")
+        raise UsageError(f"no executor {options.executor!r} runs trials{did_you_mean(options.executor, executors)}")
     problems = ["--workers is for this machine; with slurm it is --jobs"] if options.workers != 1 else []
     problems += (
         [f"--jobs is {options.jobs}, it must be at least 1"] if options.jobs is not None and options.jobs < 1 else []

@@ -52,7 +52,7 @@ def suite_similarity(
     data = cells.data(spec.dataset, spec.dataset_config)
     extracted = cells.rows(data)
     inside = np.flatnonzero(data.splits[extracted] == split)
-    chosen = inside[_whole_patients(data, extracted[inside])]
+    compared_rows = inside[_whole_patients(data, extracted[inside])]
     features: dict[str, list[np.ndarray]] = {}
     weights: dict[str, list[str | None]] = {}
     for group in groups:
@@ -60,10 +60,10 @@ def suite_similarity(
         say = naming_row(cell.row, cell.spec.method, on_event)
         handle = handle_of(cell, home, device, say)
         matrix = cached_features(handle, "features", data, extracted, home.features, say)
-        features.setdefault(cell.row, []).append(np.asarray(matrix[chosen], dtype=np.float64))
+        features.setdefault(cell.row, []).append(np.asarray(matrix[compared_rows], dtype=np.float64))
         weights.setdefault(cell.row, []).append(handle.weights_digest)
-    result = row_similarity(features, list(data.patient_ids[extracted[chosen]]))
-    missed = len(inside) - len(chosen)
+    result = row_similarity(features, list(data.patient_ids[extracted[compared_rows]]))
+    missed = len(inside) - len(compared_rows)
     return SuiteSimilarity(result, dataset, split, data.digest, weights, data.synthetic, missed)
 
 
@@ -100,5 +100,5 @@ def _whole_patients(data: PreparedDataset, rows: np.ndarray) -> np.ndarray:
         return np.arange(len(rows))
     patients, owner, counts = np.unique(data.patient_ids[rows], return_inverse=True, return_counts=True)
     order = np.random.default_rng(0).permutation(len(patients))
-    drawn = order[np.cumsum(counts[order]) <= MOST]
-    return np.flatnonzero(np.isin(owner, drawn))
+    sample = order[np.cumsum(counts[order]) <= MOST]
+    return np.flatnonzero(np.isin(owner, sample))

@@ -43,8 +43,8 @@ def row_similarity(
     arrays = [array for of_row in features.values() for array in of_row]
     owner = np.repeat(np.arange(len(rows)), members)
     value = _by_row(pairwise_cka(arrays), owner)[0]
-    drawn = _by_row(pairwise_cka(arrays, patient_weights(patient_ids, resamples, seed)), owner)
-    low, high = np.percentile(drawn, LEVELS, axis=0)
+    resampled_values = _by_row(pairwise_cka(arrays, patient_weights(patient_ids, resamples, seed)), owner)
+    low, high = np.percentile(resampled_values, LEVELS, axis=0)
     return RowSimilarity(rows, members, value, low, high, len(patient_ids), len(set(patient_ids)))
 
 

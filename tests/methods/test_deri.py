@@ -8,7 +8,7 @@ from benchmark.api import LEAD_ORDERS, LEADS, Batch
 from benchmark.engine.building import build
 from benchmark.errors import UsageError
 from benchmark.testing import sample_recordings
-from methods.deri import DERI
+from methods.deri import DERI, Pairs
 from methods.nn.contrastive import clip_loss
 from methods.nn.official import PartMissing
 from methods.nn.text_side import NoTextModel
@@ -45,6 +45,18 @@ def test_the_objective_has_five_terms_and_the_release_four(quiet):
         assert losses[name].item() == pytest.approx(clip_loss(*pair, 0.07).item(), rel=1e-5), name
     with pytest.raises(UsageError, match="no reports"):
         method.loss(Batch(batch.ecg, list("abcd")))
+
+
+@pytest.mark.parametrize(
+    ("objective", "left"),
+    [("no_rme", ["cma", "mix", "rec_ecg", "rec_text"]), ("no_reconstruction", ["cma", "mix", "rme"])],
+)
+def test_an_ablation_leaves_out_the_terms_of_one_claim_and_changes_no_other(objective, left, quiet):
+    method = tiny(**quiet, objective=objective)
+    pairs = [torch.randn(4, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(10)]
+    terms = method.pair_losses(Pairs(*zip(pairs[::2], pairs[1::2], strict=True)))
+    whole = tiny(**quiet).pair_losses(Pairs(*zip(pairs[::2], pairs[1::2], strict=True)))
+    assert list(terms) == left and all(terms[name] == whole[name] for name in left)
 
 
 def test_tokens_follow_rate_and_seconds():
