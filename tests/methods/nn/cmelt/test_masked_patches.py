@@ -23,6 +23,13 @@ def test_each_recording_keeps_patches_of_its_own(patches, ratio, count):
     assert torch.equal(visible.select(x), x[torch.arange(4)[:, None], visible.order])
 
 
+def test_nothing_hidden_costs_nothing_and_gives_no_nan():
+    prediction = torch.randn(2, 3, 4, 5, requires_grad=True)
+    loss = reconstruction_loss(prediction, torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0 and not prediction.grad.any()
+
+
 def test_targets_are_standard_leads_cut_into_patches():
     ecg = torch.arange(2 * 3 * 9.0).view(2, 3, 9) ** 2
     target = patch_targets(ecg, 2, 4)
