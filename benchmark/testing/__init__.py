@@ -17,6 +17,7 @@ from benchmark.api import AlignedMethod, MethodCard, SignalSpec
 from benchmark.contract.datasets import dataset_checks
 from benchmark.contract.methods import check_method, method_checks, sample_recordings
 from benchmark.contract.tasks import task_checks
+from benchmark.testing.challenge2021 import write_challenge2021
 from benchmark.testing.cpsc2018 import write_cpsc2018
 from benchmark.testing.csn import write_csn
 from benchmark.testing.folder import write_folder
@@ -31,6 +32,7 @@ __all__ = [
     "method_checks",
     "sample_recordings",
     "task_checks",
+    "write_challenge2021",
     "write_cpsc2018",
     "write_csn",
     "write_folder",

@@ -91,18 +91,23 @@ def read_table(path: Path, columns: Sequence[str], wrong: WrongCells, key: str |
     Cells in the column `key` must be unique. Raises `DataError` if the file is missing, empty, not a CSV file or
     lacks a column; repeated keys and rows that are too short or too long are noted in `wrong`.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(named_rows(str(path), file, columns, wrong))
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; {wrong.remedy}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no readable CSV file: {error}; {wrong.remedy}") from None
+    rows = list(stream_table(path, columns, wrong))
     if not rows and not wrong.count:
         raise DataError(f"{path} has no rows; {wrong.remedy}")
     if key is not None:
         _note_doubled(rows, key)
     return rows
+
+
+def stream_table(path: Path, columns: Sequence[str], wrong: WrongCells) -> Iterator[Row]:
+    """Yield what `read_table` returns, row by row: for tables of which a list would fill the memory."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from named_rows(str(path), file, columns, wrong)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; {wrong.remedy}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no readable CSV file: {error}; {wrong.remedy}") from None
 
 
 def _note_doubled(rows: Sequence[Row], key: str) -> None:

@@ -23,16 +23,12 @@ Relation = Literal["same", "contains", "part", "none", "unknown"]
 CONTAINED_IN: Mapping[str, tuple[str, ...]] = {
     "physionet2021": (),
     "physionet2020": ("physionet2021",),
-    "cpsc2018_extra": ("physionet2020",),
-    "georgia": ("physionet2020",),
     "incart": ("physionet2020",),
-    "ptb": ("physionet2020",),
     "chapman_shaoxing": ("csn",),
     "ningbo": ("csn",),
     "cpsc2018": ("physionet2020",),
     "csn": ("physionet2021",),
     "code": (),
-    "code15": ("code",),
     "heedb": (),
     "mimic_iv_ecg": (),
 }

@@ -12,7 +12,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.paths import Home
 from benchmark.registry import DATASETS
 
-SAME_SPLITS = {"rate"}  # options that leave recordings and splits as they are
+SAME_SPLITS = {"rate", "units_per_millivolt"}  # options that leave recordings and splits as they are
 
 
 class Preparations:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from benchmark.api import RawSignal
-from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE, read_wfdb
+from benchmark.data.formats.arrays import raw_signal
+from benchmark.data.formats.hdf5 import require_h5py
+from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.datasets.folder.description import Signals
 from benchmark.errors import DataError, RecordingError, did_you_mean
 
-UNITS_PER_MILLIVOLT = 1000  # of what is rounded
 NUMPY, HDF5, MATLAB = (".npy", ".npz"), (".h5", ".hdf5", ".hdf"), (".mat",)
-INT16 = np.iinfo(np.int16)
 
 
 def is_array(path: PurePath) -> bool:
@@ -41,7 +41,8 @@ def read_signal(path: Path, row: int | None, signals: Signals) -> RawSignal:
     array = _read_array(path, signals.key, row)
     leads, gain = signals.leads, signals.per_millivolt()
     assert leads is not None and gain is not None  # the index was refused without them
-    return _raw(path, _lead_by_time(path, array, len(leads)), gain, signals.rate, tuple(leads))
+    shaped = _lead_by_time(path, array, len(leads))
+    return raw_signal(path, shaped, gain, signals.rate, tuple(leads), "is signals.unit right?")
 
 
 def _with_leads(raw: RawSignal, path: Path, signals: Signals) -> RawSignal:
@@ -52,23 +53,6 @@ def _with_leads(raw: RawSignal, path: Path, signals: Signals) -> RawSignal:
         problem = f"has {len(raw.leads)} leads ({', '.join(raw.leads)}), signals.leads names {len(signals.leads)}"
         raise RecordingError(path, problem, "remove signals.leads: a header names its leads")
     return RawSignal(raw.adc, raw.gain, raw.baseline, raw.rate, tuple(signals.leads))
-
-
-def _raw(path: Path, array: np.ndarray, per_millivolt: float, rate: float, leads: tuple[str, ...]) -> RawSignal:
-    zero = np.zeros(len(leads), np.int64)
-    whole = np.issubdtype(array.dtype, np.integer)
-    if whole and array.min() >= INT16.min and array.max() <= INT16.max:
-        return RawSignal(array.astype(np.int16), np.full(len(leads), per_millivolt), zero, rate, leads)
-    microvolt = array.astype(np.float64) * (UNITS_PER_MILLIVOLT / per_millivolt)
-    missing = ~np.isfinite(microvolt)
-    microvolt[missing] = 0
-    largest = float(np.abs(microvolt).max())
-    if largest > INT16.max:
-        problem = f"reaches {largest / UNITS_PER_MILLIVOLT:.4g} mV, a recording has at most 32.767"
-        raise RecordingError(path, problem, "is signals.unit right?")
-    adc = np.round(microvolt).astype(np.int16)
-    adc[missing] = MISSING_SAMPLE
-    return RawSignal(adc, np.full(len(leads), float(UNITS_PER_MILLIVOLT)), zero, rate, leads)
 
 
 def _lead_by_time(path: Path, array: np.ndarray, leads: int) -> np.ndarray:
@@ -109,10 +93,7 @@ def _read_numpy(path: Path, key: str | None, row: int | None) -> np.ndarray:
 
 
 def _read_hdf5(path: Path, key: str | None, row: int | None) -> np.ndarray:
-    try:
-        import h5py
-    except ImportError:
-        raise DataError(f"{path} is an HDF5 file, which needs h5py to be read: pip install h5py") from None
+    h5py = require_h5py(path)
     with h5py.File(path, "r") as file:
         names: list[str] = []
         file.visititems(lambda name, entry: names.append(name) if isinstance(entry, h5py.Dataset) else None)

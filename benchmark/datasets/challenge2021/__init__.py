@@ -1,0 +1,1 @@
+"""Databases of the PhysioNet/CinC Challenge 2021 that have no other loader here."""
