@@ -37,13 +37,19 @@ def complete(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> 
     problems = [f"{where} has no option {key!r}{did_you_mean(key, defaults)}" for key in values if key not in defaults]
     completed_values = {**defaults, **values}
     problems += [
-        f"{where} needs a value for {key!r}"
+        f"{where} needs a value for {key!r}{_where_explained(where)}"
         for key, value in completed_values.items()
         if value is inspect.Parameter.empty
     ]
     problems += type_problems(cls, {key: value for key, value in values.items() if key in defaults}, where)
     raise_all(problems, f"the configuration of {where} is wrong:")
     return {key: converted(value, kinds[key]) if key in values else value for key, value in completed_values.items()}
+
+
+def _where_explained(where: str) -> str:
+    """Return how to read about the options of ``dataset code15``; "" of what has no name in the registries."""
+    kind, _, name = where.partition(" ")
+    return f"; 'ecgarena show {name}' explains it" if name and kind in ("method", "task", "dataset") else ""
 
 
 def type_problems(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> list[str]:

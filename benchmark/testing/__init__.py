@@ -1,9 +1,9 @@
 """Fakes and contract checks, part of the package so that authors of plug-ins can use them.
 
-`write_ptbxl`, `write_cpsc2018`, `write_csn` and `write_mimic_iv_ecg` write small datasets of synthetic recordings in
-their original layouts. `FakeMethod` is the cheapest possible method. `check_method` checks a method against the
-contract of `benchmark.api`; `method_checks`, `task_checks` and `dataset_checks` (from `benchmark.contract`) return
-single checks, for ``pytest.mark.parametrize``.
+`write_ptbxl`, `write_cpsc2018`, `write_csn`, `write_mimic_iv_ecg`, `write_challenge2021`, `write_sph` and
+`write_code15` write small datasets of synthetic recordings in their original layouts. `FakeMethod` is the cheapest
+possible method. `check_method` checks a method against the contract of `benchmark.api`; `method_checks`, `task_checks`
+and `dataset_checks` (from `benchmark.contract`) return single checks, for ``pytest.mark.parametrize``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from benchmark.contract.datasets import dataset_checks
 from benchmark.contract.methods import check_method, method_checks, sample_recordings
 from benchmark.contract.tasks import task_checks
 from benchmark.testing.challenge2021 import write_challenge2021
+from benchmark.testing.code15 import write_code15
 from benchmark.testing.cpsc2018 import write_cpsc2018
 from benchmark.testing.csn import write_csn
 from benchmark.testing.folder import write_folder
 from benchmark.testing.mimic_iv_ecg import write_mimic_iv_ecg
 from benchmark.testing.ptbxl import write_ptbxl
 from benchmark.testing.records import write_record
+from benchmark.testing.sph import write_sph
 
 __all__ = [
     "FakeMethod",
@@ -33,12 +35,14 @@ __all__ = [
     "sample_recordings",
     "task_checks",
     "write_challenge2021",
+    "write_code15",
     "write_cpsc2018",
     "write_csn",
     "write_folder",
     "write_mimic_iv_ecg",
     "write_ptbxl",
     "write_record",
+    "write_sph",
 ]
 
 
