@@ -141,6 +141,8 @@ class Dataset(ABC):
     # these two lie beside the store, outside of its digest: a dataset may gain some without being prepared anew
     further_label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     targets: ClassVar[Mapping[str, Target]] = {}
+    # of what lies beside the store, what comes from a table that may be absent (under another licence, say): its file
+    optional_tables: ClassVar[Mapping[str, str]] = {}
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
     expected: int | None = None  # recordings with these options; None: those on the card without what is excluded

@@ -138,7 +138,9 @@ def _show_places(dataset: Any) -> None:
     none = " none, its reports serve pre-training and report generation"
     print(f"\nlabel sets:{'' if dataset.all_label_sets() else none}")
     for label_set, classes in dataset.all_label_sets().items():
-        print(f"  {label_set}: {len(classes)} classes: {', '.join(classes)}")
+        table = dataset.optional_tables.get(label_set, "")
+        origin = f" (where {table} is at hand)" if table else ""
+        print(f"  {label_set}: {len(classes)} classes{origin}: {', '.join(classes)}")
     if dataset.targets:
         print("\ntargets (numbers):")
     for name, target in dataset.targets.items():

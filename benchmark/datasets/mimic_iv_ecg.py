@@ -2,7 +2,8 @@
 
 Gow et al., "MIMIC-IV-ECG: Diagnostic Electrocardiogram Matched Subset", PhysioNet 2023. MERL, DERI and
 others pre-train on it. Reports are joined on study_id and cleaned as MERL's notebook does; its pairing by row
-order and its split by recording are not copied. The files store aVF before aVL; leads are taken by name.
+order and its split by recording are not copied. The files store aVF before aVL; leads are taken by name. Discharge
+diagnoses come from a table of MIMIC-IV-ECG-Ext-ICD where it lies beside the others (`benchmark.data.labels.icd10`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry, Targe
 from benchmark.data.formats.csv_index import CsvFile, RowIndex
 from benchmark.data.formats.tables import WrongCells
 from benchmark.data.formats.wfdb_reader import read_wfdb
+from benchmark.data.labels import icd10
 from benchmark.data.labels.splits import hashed_split
 from benchmark.data.reports.report_texts import real_report
 from benchmark.errors import DataError, UsageError
@@ -43,23 +45,35 @@ INTERVALS = {  # end and onset in the table
     "qt_interval": ("t_end", "qrs_onset"),
 }
 COLUMNS = ("rr_interval", "p_onset", "p_end", "qrs_onset", "qrs_end", "t_end", "p_axis", "qrs_axis", "t_axis")
+DIAGNOSES = "icd10_heart"
 VAL, TEST = 0.02, 0.02  # shares of the patients; MERL holds out 2 % of the recordings
 
 
 @DATASETS.register("mimic_iv_ecg")
 class MIMICIVECG(Dataset):
-    """Recordings whose report has at least `min_words` words, split by patient with `split_seed`. It has no labels."""
+    """Recordings whose report has at least `min_words` words, split by patient with `split_seed`.
+
+    Labels are discharge diagnoses, for those who have the table of MIMIC-IV-ECG-Ext-ICD 1.0.1
+    (physionet.org/content/mimic-iv-ecg-ext-icd-labels/1.0.1, credentialed access): `icd10_heart` has the categories I05
+    to I52 of its column all_diag_all, and OTHER for diagnoses of which none is of the heart. A recording without any
+    linked diagnosis does not belong to it. The table's own folds are not used: they would be another split.
+    """
 
     card = DatasetCard(
         title="MIMIC-IV-ECG 1.0",
         source="https://physionet.org/content/mimic-iv-ecg/1.0/",
-        licence="Open Database License 1.0",
+        licence="Open Database License 1.0 (its ICD-10 table: PhysioNet Credentialed Health Data License)",
         recordings=800035,
     )
     label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    further_label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {DIAGNOSES: icd10.HEART}
+    optional_tables: ClassVar[Mapping[str, str]] = {DIAGNOSES: icd10.TABLE}
     targets: ClassVar[Mapping[str, Target]] = TARGETS
     rate = 500.0
-    remedy = f"download MIMIC-IV-ECG 1.0 from physionet.org/content/mimic-iv-ecg/1.0: {RECORDS}, {REPORTS} and files/"
+    remedy = (
+        f"download MIMIC-IV-ECG 1.0 from physionet.org/content/mimic-iv-ecg/1.0: {RECORDS}, {REPORTS} and files/; for "
+        f"diagnoses {icd10.TABLE} from physionet.org/content/mimic-iv-ecg-ext-icd-labels/1.0.1"
+    )
 
     def __init__(self, min_words: int = 4, split_seed: int = 0) -> None:
         if min_words < 0:
@@ -70,6 +84,8 @@ class MIMICIVECG(Dataset):
         """Yield one entry per row of the record list, in order; neither table is ever in memory as a whole."""
         assert root is not None
         wrong = WrongCells(self.remedy)
+        table = root / icd10.TABLE
+        diagnoses = icd10.Diagnoses(table, wrong) if table.is_file() else None
         with (
             CsvFile(root / REPORTS, REPORT_COLUMNS, wrong) as reports,
             CsvFile(root / RECORDS, RECORD_COLUMNS, wrong) as records,
@@ -79,7 +95,8 @@ class MIMICIVECG(Dataset):
             for line, _, row in records.rows():
                 patient, study = records.number(row, "subject_id", line), records.number(row, "study_id", line)
                 if patient is not None and study is not None:
-                    yield self._entry(patient, study, row[path], index.get(study), reports, columns)
+                    labels = {DIAGNOSES: diagnoses.of(study, patient)} if diagnoses else {}
+                    yield self._entry(patient, study, row[path], index.get(study), reports, columns, labels)
         wrong.refuse()
 
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
@@ -87,7 +104,14 @@ class MIMICIVECG(Dataset):
         return read_wfdb(root / entry.locator)
 
     def _entry(
-        self, patient: int, study: int, path: str, row: list[str] | None, reports: CsvFile, columns: Sequence[int]
+        self,
+        patient: int,
+        study: int,
+        path: str,
+        row: list[str] | None,
+        reports: CsvFile,
+        columns: Sequence[int],
+        labels: Mapping[str, tuple[str, ...]],
     ) -> RecordingEntry:
         report, cart, problem, excluded = "", None, "", False
         numbers: dict[str, float] = {}
@@ -105,7 +129,7 @@ class MIMICIVECG(Dataset):
             record_id=str(study),
             patient_id=str(patient),
             split=hashed_split(self.split_seed, str(patient), VAL, TEST),
-            labels={},
+            labels=labels,
             report=report,
             locator=path,
             device=f"cart {cart}" if cart else None,

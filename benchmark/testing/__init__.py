@@ -22,7 +22,7 @@ from benchmark.testing.code15 import write_code15
 from benchmark.testing.cpsc2018 import write_cpsc2018
 from benchmark.testing.csn import write_csn
 from benchmark.testing.folder import write_folder
-from benchmark.testing.mimic_iv_ecg import write_mimic_iv_ecg
+from benchmark.testing.mimic_iv_ecg import write_mimic_diagnoses, write_mimic_iv_ecg
 from benchmark.testing.ptbxl import write_ptbxl
 from benchmark.testing.records import write_record
 from benchmark.testing.sph import write_sph
@@ -39,6 +39,7 @@ __all__ = [
     "write_cpsc2018",
     "write_csn",
     "write_folder",
+    "write_mimic_diagnoses",
     "write_mimic_iv_ecg",
     "write_ptbxl",
     "write_record",

@@ -89,3 +89,22 @@ def _lines(entry: RecordingEntry, number: int) -> list[str]:
 def _write(path: Path, head: list[str], rows: list[list[object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([head, *rows])
+
+
+def write_mimic_diagnoses(root: Path) -> dict[str, list[str]]:
+    """Write the table of MIMIC-IV-ECG-Ext-ICD beside the tables in `root`; return the codes by study id.
+
+    Its rows have another order than the record list. Every fourth study has no linked diagnosis, as ``[]``.
+    """
+    with (root / "record_list.csv").open(encoding="utf-8", newline="") as file:
+        records = list(csv.DictReader(file))
+    cycle = (["I2510", "E785"], ["I4891"], [], ["W19XXXA", "R4182"])
+    codes = {record["study_id"]: cycle[number % len(cycle)] for number, record in enumerate(records)}
+    head = ["file_name", "study_id", "subject_id", "ecg_time", "all_diag_hosp", "all_diag_all", "gender", "strat_fold"]
+    rows: list[list[object]] = [
+        [record["path"], record["study_id"], record["subject_id"], record["ecg_time"], "[]", own, "F", 3]
+        for record in reversed(records)
+        if (own := str(codes[record["study_id"]]))
+    ]
+    _write(root / "records_w_diag_icd10.csv", head, rows)
+    return codes

@@ -9,7 +9,7 @@ import pytest
 from benchmark.data.store.preparation import prepare, read_preparation_log
 from benchmark.datasets.mimic_iv_ecg import MIMICIVECG, clean_report, measurements
 from benchmark.datasets.synthetic import Synthetic
-from benchmark.errors import DataError, UsageError
+from benchmark.errors import DataError, MissingError, UsageError
 from benchmark.testing import write_mimic_iv_ecg
 
 
@@ -212,12 +212,14 @@ def test_a_study_of_two_patients_is_left_out(tree, home, tmp_path):
     } in (read_preparation_log(data).left_out)
 
 
-def test_it_has_no_label_sets_and_says_so(tree, home):
-    data = prepare("mimic_iv_ecg", {}, home, tree[0])
-    with pytest.raises(
-        UsageError, match="mimic_iv_ecg has no label sets, so no 'super': its reports serve pre-training"
-    ):
+def test_without_the_table_of_diagnoses_it_has_no_labels_and_says_so(tree, home):
+    lines = []
+    data = prepare("mimic_iv_ecg", {}, home, tree[0], say=lines.append)
+    assert [line for line in lines if "records_w_diag_icd10.csv is not in" in line]
+    with pytest.raises(UsageError, match="mimic_iv_ecg has no label set 'super'"):
         data.label_set("super")
+    with pytest.raises(MissingError, match="'ecgarena data prepare mimic_iv_ecg' adds it from the original tables"):
+        data.label_set("icd10_heart")
 
 
 def test_a_suite_that_asks_for_labels_is_refused(tiny_suite):
@@ -226,5 +228,5 @@ def test_a_suite_that_asks_for_labels_is_refused(tiny_suite):
 
     text = tiny_suite.read_text().replace('name = "synthetic"\nlabel', 'name = "mimic_iv_ecg"\nlabel')
     tiny_suite.write_text(text.replace("config = { patients = 120 }\n", ""))
-    with pytest.raises(UsageError, match="mimic_iv_ecg has no label sets, so no 'groups'"):
+    with pytest.raises(UsageError, match="mimic_iv_ecg has no label set 'groups'"):
         make_plan(load_suite(str(tiny_suite)))

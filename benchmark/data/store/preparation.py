@@ -27,7 +27,7 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.quality_checks import EINTHOVEN_TOLERANCE, read_chunks
 from benchmark.data.store.recording_index import Index, write_index
 from benchmark.data.store.store_writer import LEFT_OUT, StoreWriter
-from benchmark.data.store.supplement import write_supplement
+from benchmark.data.store.supplement import absent_tables, write_supplement
 from benchmark.errors import DataError, MissingError, UsageError, raise_all
 from benchmark.paths import Home, dataset_root
 from benchmark.registry import DATASETS
@@ -128,9 +128,15 @@ def _add_supplement(data: PreparedDataset, dataset: Dataset, root: Path | None, 
         lack = f"lacks {', '.join(absent)}" if absent else "has the supplement of an older loader"
         say(f"{data.path} {lack}; set ECGARENA_DATA to the folder that holds {name}/ to have it added")
         return
-    say(f"writing {', '.join(absent or data.supplement.names)} beside the store, whose digest stays")
+    tables = absent_tables(dataset, folder)
+    for place, file in tables.items():
+        say(f"{place} is not written: {file} is not in {folder}; {dataset.remedy}")
+    if data.supplement.fits(type(dataset), tables) or any(place in data.places for place in tables):
+        return  # nothing else is new, or writing would lose what an absent table gave
+    new = [place for place in absent or data.supplement.names if place not in tables]
+    say(f"writing {', '.join(new)} beside the store, whose digest stays")
     with _room(data.path):
-        write_supplement(data.path, data.path / store.RECORDS, data.digest, dataset, dataset.entries(folder))
+        write_supplement(data.path, data.path / store.RECORDS, data.digest, dataset, dataset.entries(folder), tables)
 
 
 def prepared_path(name: str, config: dict[str, Any], home: Home) -> Path:

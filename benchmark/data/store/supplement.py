@@ -21,7 +21,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,42 +79,56 @@ class Supplement:
             raise DataError(f"{self.folder / file} was changed or damaged after it was written; {remedy}")
         return np.asarray(np.load(io.BytesIO(content)))
 
-    def fits(self, dataset: type[Dataset]) -> bool:
-        """Whether it holds what the loader declares now, in the same words."""
-        now = _declarations(dataset)
+    def fits(self, dataset: type[Dataset], absent: Collection[str] = ()) -> bool:
+        """Whether it holds what the loader declares now, in the same words; without what is `absent`."""
+        now = _declarations(dataset, absent)
         return all(self.manifest.get(part, {}) == now[part] for part in now)
 
 
+def absent_tables(dataset: Dataset | type[Dataset], root: Path | None) -> dict[str, str]:
+    """Return the label sets and targets whose optional table does not lie under `root`, with the table's name."""
+    return {name: file for name, file in dataset.optional_tables.items() if root is None or not (root / file).is_file()}
+
+
 def write_supplement(
-    store: Path, records: Path, store_digest: str, dataset: Dataset, entries: Iterable[RecordingEntry]
+    store: Path,
+    records: Path,
+    store_digest: str,
+    dataset: Dataset,
+    entries: Iterable[RecordingEntry],
+    absent: Collection[str] = (),
 ) -> None:
     """Write the supplement of the store in `store` in one move, from the entries of the dataset's index.
 
     `records` is the table of the store's recordings. The entries come in the order of the store, with those that the
-    preparation left out. Raises `DataError` where they are not the recordings of the store.
+    preparation left out; label sets and targets that are `absent` are not written. Raises `DataError` where the entries
+    are not the recordings of the store.
     """
     folder = temporary_path(store / FOLDER)
     folder.mkdir()
     try:
-        _write(folder, records, store_digest, dataset, entries)
+        _write(folder, records, store_digest, dataset, entries, absent)
         shutil.rmtree(store / FOLDER, ignore_errors=True)
         folder.rename(store / FOLDER)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(folder: Path, records: Path, store_digest: str, dataset: Dataset, entries: Iterable[RecordingEntry]) -> None:
+def _write(
+    folder: Path,
+    records: Path,
+    store_digest: str,
+    dataset: Dataset,
+    entries: Iterable[RecordingEntry],
+    absent: Collection[str],
+) -> None:
     rows = sum(1 for _ in _record_ids(records))
-    matrices = {
-        name: _create(folder, name, np.uint8, (rows, len(classes)))
-        for name, classes in dataset.further_label_sets.items()
-    }
-    numbers = {name: _create(folder, name, np.float64, (rows,)) for name in dataset.targets}
-    places = {
-        name: {label: place for place, label in enumerate(classes)}
-        for name, classes in dataset.further_label_sets.items()
-    }
-    counts: dict[str, Counter[str]] = {name: Counter() for name in dataset.targets}
+    declarations = _declarations(type(dataset), absent)
+    label_sets: dict[str, list[str]] = declarations["label_sets"]
+    matrices = {name: _create(folder, name, np.uint8, (rows, len(classes))) for name, classes in label_sets.items()}
+    numbers = {name: _create(folder, name, np.float64, (rows,)) for name in declarations["targets"]}
+    places = {name: {label: at for at, label in enumerate(classes)} for name, classes in label_sets.items()}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in numbers}
     for row, entry in _in_store(entries, records, rows):
         for name, matrix in matrices.items():
             matrix[row, [places[name][label] for label in entry.labels.get(name, ())]] = 1
@@ -122,7 +136,6 @@ def _write(folder: Path, records: Path, store_digest: str, dataset: Dataset, ent
             column[row], reason = usable(entry.targets.get(name), dataset.targets[name])
             counts[name].update([reason] if reason else [])
     arrays: dict[str, np.ndarray] = {**matrices, **numbers}
-    declarations = _declarations(type(dataset))
     digests = {name: _digest(array, _about(name, declarations)) for name, array in arrays.items()}
     for array in arrays.values():
         if isinstance(array, np.memmap):
@@ -180,12 +193,11 @@ def _create(folder: Path, name: str, kind: type[np.generic], shape: tuple[int, .
     return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=shape)
 
 
-def _declarations(dataset: type[Dataset]) -> dict[str, Any]:
-    """Return what the loader declares, in the form of the manifest."""
-    return {
-        "label_sets": {name: list(classes) for name, classes in dataset.further_label_sets.items()},
-        "targets": {name: canonical(asdict(target)) for name, target in dataset.targets.items()},
-    }
+def _declarations(dataset: type[Dataset], absent: Collection[str] = ()) -> dict[str, Any]:
+    """Return what the loader declares without what is `absent`, in the form of the manifest."""
+    label_sets = {name: list(classes) for name, classes in dataset.further_label_sets.items() if name not in absent}
+    targets = {name: canonical(asdict(target)) for name, target in dataset.targets.items() if name not in absent}
+    return {"label_sets": label_sets, "targets": targets}
 
 
 def _about(name: str, declarations: Mapping[str, Any]) -> str:
