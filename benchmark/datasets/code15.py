@@ -84,11 +84,12 @@ class CODE15(Dataset):
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         """Read one row without the zeros before and after the signal."""
         assert root is not None and isinstance(entry.locator, Place)
-        path, wanted = root / entry.locator.part, (SAMPLES, len(ORDER))
+        path, shape = root / entry.locator.part, (SAMPLES, len(ORDER))
         array = read_hdf5(path, "tracings", entry.locator.row)
-        if array.shape != wanted or not np.issubdtype(array.dtype, np.floating):
-            shape = " x ".join(map(str, array.shape))
-            problem = f"row {entry.locator.row} is {shape} of {array.dtype}, {wanted[0]} x {wanted[1]} numbers expected"
+        if array.shape != shape or not np.issubdtype(array.dtype, np.floating):
+            problem = (
+                f"row {entry.locator.row} is {_text(array.shape)} of {array.dtype}, {_text(shape)} numbers expected"
+            )
             raise RecordingError(path, problem, "unpack it again")
         remedy = "an electrode was loose, or units_per_millivolt is wrong"
         signal = without_padding(path, array).T
@@ -125,10 +126,10 @@ class _Parts:
         """Return where an exam lies, or what is wrong; raise `DataError` where a part names one exam twice."""
         if part not in self.ids:
             self.ids[part] = self._read(part)
-        known = self.ids[part]
-        if isinstance(known, str):
-            return None, known
-        numbers, rows = known
+        content = self.ids[part]
+        if isinstance(content, str):
+            return None, content
+        numbers, rows = content
         at = int(np.searchsorted(numbers, exam))
         if at == len(numbers) or numbers[at] != exam:
             return None, f"{part} has no row for it"
@@ -155,6 +156,10 @@ def without_padding(path: Path, array: np.ndarray) -> np.ndarray:
     if not len(recorded):
         raise RecordingError(path, "a row is 0 throughout", "nothing was recorded: this recording cannot serve")
     return array[recorded[0] : recorded[-1] + 1]
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _truth(text: str) -> bool:

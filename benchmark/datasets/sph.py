@@ -127,11 +127,11 @@ class SPH(Dataset):
 
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None and isinstance(entry.locator, Place)
-        path, wanted = root / entry.locator.path, (len(LEADS), entry.locator.samples)
+        path, shape = root / entry.locator.path, (len(LEADS), entry.locator.samples)
         array = read_hdf5(path, ARRAY)
-        if array.shape != wanted or not np.issubdtype(array.dtype, np.floating):
-            shape = " x ".join(map(str, array.shape))
-            problem = f"holds {shape} of {array.dtype}, {TABLE} says {wanted[0]} x {wanted[1]} numbers in mV"
+        if array.shape != shape or not np.issubdtype(array.dtype, np.floating):
+            own = " x ".join(map(str, array.shape))
+            problem = f"holds {own} of {array.dtype}, {TABLE} says {shape[0]} x {shape[1]} numbers in mV"
             raise RecordingError(path, problem, "unpack it again")
         return raw_signal(path, array, 1.0, self.rate, LEADS, "an electrode was loose: this recording cannot serve")
 

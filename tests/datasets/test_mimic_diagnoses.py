@@ -45,8 +45,8 @@ def test_the_table_joins_an_older_store_whose_digest_and_targets_stay(root, home
         data.record_ids[row]: tuple(np.array(HEART)[present.astype(bool)])
         for row, present in zip(labels.rows, labels.matrix, strict=True)
     }
-    wanted = {"I2510": ("I25",), "I4891": ("I48",), "W19XXXA": ("OTHER",)}
-    assert positives == {study: wanted[own[0]] for study, own in codes.items() if own}
+    classes = {"I2510": ("I25",), "I4891": ("I48",), "W19XXXA": ("OTHER",)}
+    assert positives == {study: classes[own[0]] for study, own in codes.items() if own}
     assert not [finding for finding in check(data, MIMICIVECG(), root).findings["originals"] if finding.wrong]
 
 

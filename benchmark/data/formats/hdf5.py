@@ -15,8 +15,8 @@ def require_h5py(path: Path) -> Any:
     try:
         import h5py
     except ImportError:
-        what = "has HDF5 files, which need" if path.is_dir() else "is an HDF5 file, which needs"
-        raise DataError(f"{path} {what} h5py to be read: pip install h5py") from None
+        words = "has HDF5 files, which need" if path.is_dir() else "is an HDF5 file, which needs"
+        raise DataError(f"{path} {words} h5py to be read: pip install h5py") from None
     return h5py
 
 

@@ -76,5 +76,5 @@ def heart_classes(text: str) -> tuple[str, ...]:
     if wrong:
         raise ValueError(f"holds {', '.join(repr(code[:12]) for code in wrong[:4])}, no code of ICD-10 known here")
     present = {code[:3] for code in plain}
-    named = tuple(name for name in CATEGORIES if name in present)
-    return named or ((OTHER,) if plain else ())
+    classes = tuple(name for name in CATEGORIES if name in present)
+    return classes or ((OTHER,) if plain else ())

@@ -94,8 +94,8 @@ class ChallengeDataset(Dataset):
 
 def _labels(classes: tuple[str, ...], label_sets: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Return the positives of both label sets, in their orders."""
-    merged = {SAME.get(name, name) for name in classes}
-    return {"all": classes, "scored": tuple(name for name in label_sets["scored"] if name in merged)}
+    diagnoses = {SAME.get(name, name) for name in classes}
+    return {"all": classes, "scored": tuple(name for name in label_sets["scored"] if name in diagnoses)}
 
 
 def _line_of(path: Path, field: str) -> int:
