@@ -69,7 +69,7 @@ class CODE15(Dataset):
         if not 0 < units_per_millivolt < 1e6:
             raise UsageError(f"code15: units_per_millivolt is {units_per_millivolt}, it must be above 0, such as 1")
         self.units_per_millivolt, self.split_seed = units_per_millivolt, split_seed
-        unit = f"1 mV was taken for {units_per_millivolt:g} of its units, which the release does not state"
+        unit = f"read with {units_per_millivolt:g} of its units per millivolt, which the release does not state"
         self.warnings = (unit,)
 
     def entries(self, root: Path | None) -> Iterator[RecordingEntry]:

@@ -26,6 +26,11 @@ DATASETS = {
     "cpsc2018": "CPSC2018",
     "csn": "Chapman-Shaoxing-Ningbo",
     "mimic_iv_ecg": "MIMIC-IV-ECG",
+    "ptb": "PTB",
+    "georgia": "Georgia",
+    "cpsc2018_extra": "CPSC-Extra",
+    "sph": "SPH",
+    "code15": "CODE-15 %",
     "synthetic": "synthetic",
 }
 LABEL_SETS = {
@@ -37,6 +42,12 @@ LABEL_SETS = {
     "ptbxl/diag": "diagnostic statements",
     "cpsc2018/rhythm": "rhythms",
     "csn/all": "conditions",
+    **{f"{name}/all": "diagnoses" for name in ("ptb", "georgia", "cpsc2018_extra")},
+    **{f"{name}/scored": "scored diagnoses" for name in ("ptb", "georgia", "cpsc2018_extra")},
+    "sph/primary": "primary statements",
+    "code15/flags": "abnormalities",
+    "code15/diag": "abnormalities and normal ECGs",
+    "mimic_iv_ecg/icd10_heart": "heart diagnoses",
 }
 METRICS = {
     "auroc": "AUROC",

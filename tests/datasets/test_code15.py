@@ -83,7 +83,7 @@ def test_the_unit_must_be_said_and_stands_in_the_store_and_under_every_table(tre
         CODE15(0)
     one, ten = prepare("code15", UNIT, home, root), prepare("code15", {"units_per_millivolt": 10.0}, home, root)
     assert np.abs(one.millivolt([0]) - 10 * ten.millivolt([0])).max() < 0.01 and one.path != ten.path
-    assert ten.warnings[0] == "1 mV was taken for 10 of its units, which the release does not state"
+    assert ten.warnings[0] == "read with 10 of its units per millivolt, which the release does not state"
 
 
 def test_a_unit_that_is_wrong_is_noticed_by_the_check(tree, home):
