@@ -98,7 +98,7 @@ def write_mimic_diagnoses(root: Path) -> dict[str, list[str]]:
     """
     with (root / "record_list.csv").open(encoding="utf-8", newline="") as file:
         records = list(csv.DictReader(file))
-    cycle = (["I2510", "E785"], ["I4891"], [], ["W19XXXA", "R4182"])
+    cycle: tuple[list[str], ...] = (["I2510", "E785"], ["I4891"], [], ["W19XXXA", "R4182"])
     codes = {record["study_id"]: cycle[number % len(cycle)] for number, record in enumerate(records)}
     head = ["file_name", "study_id", "subject_id", "ecg_time", "all_diag_hosp", "all_diag_all", "gender", "strat_fold"]
     rows: list[list[object]] = [
