@@ -110,6 +110,35 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a file says of one recording and one class of a sparse label set."""
+
+    record_id: str
+    label: str
+    is_present: bool
+    leads: tuple[str, ...] = ()  # of `LEADS`: where it is, as far as the file says so
+
+
+@dataclass(frozen=True)
+class SparseLabelSet:
+    """A label set most of whose entries are unknown: a class is known of a recording where somebody asked for it.
+
+    `kinds` maps its classes, in their order, to the kind of each ("rhythm"). The labels lie in a `file` of their own,
+    at ``$ECGARENA_DATA/FILE``, which must have that `sha256`. `note` stands below every table with a number of it.
+    """
+
+    kinds: Mapping[str, str]
+    file: str
+    sha256: str
+    remedy: str  # how to get the file
+    note: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.kinds)
+
+
+@dataclass(frozen=True)
 class RecordingEntry:
     """One recording in a dataset's index: everything but its signal.
 
@@ -131,6 +160,7 @@ class RecordingEntry:
     problem: str = ""  # what the index already says against it; such a recording is counted, named and never read
     excluded: bool = False  # the problem is a rule of the loader (a report too short), nothing is missing or broken
     targets: Mapping[str, float] = field(default_factory=dict)
+    fold: int = 0  # 1 to `Dataset.folds`; 0 where the dataset has none
 
 
 class Dataset(ABC):
@@ -143,6 +173,8 @@ class Dataset(ABC):
     targets: ClassVar[Mapping[str, Target]] = {}
     # of what lies beside the store, what comes from a table that may be absent (under another licence, say): its file
     optional_tables: ClassVar[Mapping[str, str]] = {}
+    folds: ClassVar[int] = 0  # parts of about equal size, disjoint in patients, of which the splits are made; 0: none
+    sparse_label_sets: ClassVar[Mapping[str, SparseLabelSet]] = {}  # read where they are used, no part of the store
     rate: float  # Hz of the signals that `read` returns
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
     expected: int | None = None  # recordings with these options; None: those on the card without what is excluded
@@ -154,7 +186,8 @@ class Dataset(ABC):
     @classmethod
     def all_label_sets(cls) -> dict[str, tuple[str, ...]]:
         """Return the classes of every label set, whether it is part of the store or lies beside it."""
-        return {**cls.label_sets, **cls.further_label_sets}
+        sparse = {name: about.classes for name, about in cls.sparse_label_sets.items()}
+        return {**cls.label_sets, **cls.further_label_sets, **sparse}
 
     @classmethod
     def places(cls) -> tuple[str, ...]:
@@ -171,6 +204,11 @@ class Dataset(ABC):
     @abstractmethod
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         """Read one recording; raise `RecordingError` when its files are missing or broken."""
+
+    @classmethod
+    def answers(cls, name: str, content: bytes) -> Iterable[Answer]:
+        """Parse the file of a sparse label set, whose checksum is right; only needed where `sparse_label_sets` is."""
+        raise NotImplementedError(f"{cls.__name__} declares the sparse label set {name!r} and cannot read it")
 
 
 # --- methods -------------------------------------------------------------------------------------
@@ -384,7 +422,7 @@ class TaskContext(Protocol):
         """Return the other dataset, of `Task.learns_from`; its test labels are locked too."""
 
     def labels(self, split: str) -> np.ndarray:
-        """Return ``(recording, class)``, 0 or 1, of train or val."""
+        """Return ``(recording, class)``, 0 or 1, of train or val; of a sparse label set NaN where it is unknown."""
 
     def target_values(self, split: str) -> np.ndarray:
         """Return the numbers of train or val, ``(recording,)`` float64 in the target's unit."""
@@ -400,6 +438,9 @@ class TaskContext(Protocol):
 
     def features(self, split: str, layer: Layer = "features") -> np.ndarray:
         """Return ``(recording, dim)`` float32 of a layer with one vector per recording, from the cache."""
+
+    def features_without(self, lead: str, split: str, layer: Layer = "features") -> np.ndarray:
+        """Return `features` of the same recordings with one lead hidden: it reads 0 mV."""
 
     def tokens(self, split: str, layer: Layer = "sequence", positions: np.ndarray | None = None) -> TokenSequences:
         """Return the token sequences of a split, or of its recordings at `positions`; they stay on disk."""
@@ -450,6 +491,15 @@ class Step:
     fields: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """One division of a dataset's folds, by number: what is learnt from, what chooses, and what is predicted."""
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    test: tuple[int, ...]
+
+
 @dataclass
 class Predictions:
     """The answer of a task, given to the scorer after every choice is made.
@@ -472,13 +522,15 @@ class Truth:
 
     record_ids: Sequence[str]
     patient_ids: Sequence[str]
-    labels: np.ndarray  # (recording, class), 0 or 1
+    labels: np.ndarray  # (recording, class), 0 or 1; of a sparse label set NaN where it is unknown
     classes: tuple[str, ...]
     reports: Sequence[str]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)  # "sex" -> a text per recording, "" for unknown
     label_set: str = ""  # ptbxl/super
     target: Target | None = None  # in place of classes, where the label set is a number
     values: np.ndarray | None = None  # (recording,) float64, in the target's unit
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of the classes of a sparse label set
+    leads: np.ndarray | None = None  # (recording, class, lead) bool, of a sparse label set: where a class is
 
 
 @dataclass
@@ -514,6 +566,7 @@ class Task(ABC):
     higher_is_better: ClassVar[bool] = True
     grid_metrics: ClassVar[tuple[str, ...]] = ()  # shown in a grid beside the table, the primary one among them
     predicts_numbers: ClassVar[bool] = False  # True: it is asked of a dataset's targets, and of no classes
+    reads_unknown: ClassVar[bool] = False  # True: it is asked of sparse label sets, and of no other
     needs_labels: ClassVar[bool] = True  # False: it can be asked of all recordings with a report ("reports")
     baselines: ClassVar[tuple[str, ...]] = ()  # methods that stand in every table of the task, in the suite or not
     stage: ClassVar[str] = "probe"  # what a cluster gives it: "probe" works on features, "report" trains a decoder
@@ -538,6 +591,14 @@ class Task(ABC):
     def learns_from(self) -> tuple[str, str] | None:
         """Another dataset and label set to learn from (`context.source_dataset`); None for the cell's own."""
         return None
+
+    def rotations(self) -> tuple[Rotation, ...]:
+        """Return the divisions of the dataset's folds to predict in, one after the other; none for its one split.
+
+        `predict` is called once for each, with a context that has no label of the folds that it predicts. The rows of
+        `arrays`, `texts` and `scratch` are then joined in this order, and scored together.
+        """
+        return ()
 
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
         """Digests of the files that the fields name (a prompt set, say); part of the cell's key."""

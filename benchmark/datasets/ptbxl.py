@@ -4,18 +4,19 @@ Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset",
 doi 10.13026/kfzx-aw45. Six label sets of its classic benchmark (Strodthoff et al., IEEE JBHI 2021), of which super,
 sub, form and rhythm have the classes and members of MERL's files; folds 1-8 train, 9 validation, 10 test, disjoint in
 patients. Beside the store lie all 71 statements and the 44 diagnostic ones, what the tables say of patients and signal
-quality, and the age as a number.
+quality, and the age as a number. Findings below the diagnosis are read from a file of others (`ecg_reasoning`).
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry, Target
+from benchmark.api import Answer, Dataset, DatasetCard, RawSignal, RecordingEntry, SparseLabelSet, Target
+from benchmark.data.formats.ecg_reasoning import PTBXL_FINDINGS, read_answers
 from benchmark.data.formats.tables import BROKEN, Row, WrongCells, not_empty, read_table, whole_number, zero_or_one
 from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.reports.language import report_language
@@ -103,6 +104,8 @@ class PTBXL(Dataset):
     targets: ClassVar[Mapping[str, Target]] = {
         "age": Target("years", 0, 89, "of the patient", f"everybody over 89 is coded {OVER_89}")
     }
+    folds: ClassVar[int] = 10
+    sparse_label_sets: ClassVar[Mapping[str, SparseLabelSet]] = {"findings": PTBXL_FINDINGS}
     remedy = "download PTB-XL 1.0.3 from physionet.org/content/ptb-xl/1.0.3 and keep its layout"
 
     def __init__(self, rate: int = 100) -> None:
@@ -126,6 +129,10 @@ class PTBXL(Dataset):
         assert root is not None
         return read_wfdb(root / entry.locator)
 
+    @classmethod
+    def answers(cls, name: str, content: bytes) -> Iterable[Answer]:
+        return read_answers(content)
+
     def _entry(self, row: Row, classes_of: Mapping[str, Mapping[str, str]], column: str) -> RecordingEntry:
         codes: dict[str, float] = row.cell("scp_codes", lambda text: _codes(text, classes_of["known"]), {})
         sex, years = row.cell("sex", _sex, None), row.cell("age", _years, None)
@@ -142,6 +149,7 @@ class PTBXL(Dataset):
             device=" ".join(row["device"].split()) or None,
             language=report_language(row["report"]),
             targets={} if years is None else {"age": years},
+            fold=row.cell("strat_fold", whole_number, 0),
         )
 
 

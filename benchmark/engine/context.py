@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.api import Layer, Method, SignalSpec, SupervisedMethod
+from benchmark.api import LEADS, Layer, Method, SignalSpec, SupervisedMethod
 from benchmark.cache.json_files import keep_json
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
@@ -46,6 +46,7 @@ class CellInputs:
     extracted: np.ndarray | None = None  # rows of the dataset that features are computed for; None: all
     condition: SignalCondition = field(default_factory=SignalCondition)
     source_dataset: CellContext | None = None  # for a task that learns from another dataset
+    is_rotation: bool = False  # train, val and test are folds of `rows`, not the splits of the dataset
     scratch: Path | None = None  # folder of the state from which a killed cell goes on
 
 
@@ -87,7 +88,7 @@ class CellContext:
     # --- labels, reports, ids ---
 
     def labels(self, split: str) -> np.ndarray:
-        """Return ``(recording, class)`` of train or val."""
+        """Return ``(recording, class)`` of train or val; of a sparse label set NaN where it is unknown."""
         if split == "test":
             raise TestSetLockedError(
                 "test labels are for the scorer alone; a task predicts and returns its predictions"
@@ -160,6 +161,14 @@ class CellContext:
         matrix, rows = self._read_features(split, layer)
         return matrix[rows]
 
+    def features_without(self, lead: str, split: str, layer: Layer = "features") -> np.ndarray:
+        """Return `features` of the recordings of a split with one lead hidden; it reads 0 mV before any filter."""
+        condition = SignalCondition(leads=tuple(name for name in LEADS if name != lead), splits="all")
+        rows = np.sort(self._rows.rows[split])
+        data, folder = ConditionedDataset(self._read_as(split), condition), self._inputs.home.features
+        features = cached_features(self._handle, layer, data, rows, folder, self.on_event)
+        return np.asarray(features[np.searchsorted(rows, self._rows.rows[split])])
+
     def tokens(self, split: str, layer: Layer = "sequence", positions: np.ndarray | None = None) -> Sequences:
         """Return token sequences in the order of `labels`, or those at `positions`; they stay on disk, in the cache."""
         if layer not in SEQUENCES:
@@ -188,6 +197,8 @@ class CellContext:
     def _pass_over(self, split: str) -> np.ndarray:
         """Return the rows of one pass over the signals: only those of test when the condition is for test alone."""
         if self._condition.holds(split) and not self._condition.holds("train"):
+            if self._inputs.is_rotation:
+                return np.sort(self._rows.rows[split])
             return self._extracted[self._data.splits[self._extracted] == split]
         return self._extracted
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from benchmark.api import SPLITS, Truth
+from benchmark.api import SPLITS, Rotation, Truth
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
@@ -28,6 +28,7 @@ class GroupData:
         self._data: dict[str, PreparedDataset] = {}
         self._views: dict[tuple[str, str], LabelledRows] = {}
         self._truths: dict[tuple[str, str], Truth] = {}
+        self._rotated: dict[tuple[str, str, tuple[Rotation, ...]], list[LabelledRows]] = {}
         self._rows: dict[str, np.ndarray] = {}
 
     def data(self, name: str, config: dict[str, Any]) -> PreparedDataset:
@@ -57,6 +58,20 @@ class GroupData:
             self._views[key] = LabelledRows.of(data, label_set, self._limit)
         return self._views[key]
 
+    def rotated_views(self, data: PreparedDataset, label_set: str, rotations: Sequence[Rotation]) -> list[LabelledRows]:
+        """Return the recordings of a label set by each division of the folds."""
+        key = (str(data.path), label_set, tuple(rotations))
+        if key not in self._rotated:
+            views = [LabelledRows.of_rotation(data, label_set, rotation, self._limit) for rotation in rotations]
+            self._rotated[key] = views
+        return self._rotated[key]
+
+    def view_of(self, data: PreparedDataset, label_set: str, rotations: Sequence[Rotation]) -> LabelledRows:
+        """Return the recordings that a cell is scored on, of all its rotations where it has some."""
+        if not rotations:
+            return self.view(data, label_set)
+        return LabelledRows.joined(self.rotated_views(data, label_set, rotations))
+
     def truth(self, data: PreparedDataset, label_set: str) -> Truth:
         """Return the test split for the scorer; read once for all cells of a label set."""
         key = (str(data.path), label_set)
@@ -64,10 +79,12 @@ class GroupData:
             self._truths[key] = self.view(data, label_set).truth(data)
         return self._truths[key]
 
-    def rows(self, data: PreparedDataset) -> np.ndarray:
-        """Return the rows that features are extracted for: all, or those of any limited label set."""
+    def rows(self, data: PreparedDataset, rotated: Sequence[LabelledRows] = ()) -> np.ndarray:
+        """Return the rows that features are extracted for: all, or those of any limited label set or of `rotated`."""
         if self._limit is None:
             return np.arange(len(data))
+        if rotated:
+            return np.unique(np.concatenate([view.rows[split] for view in rotated for split in SPLITS]))
         key = str(data.path)
         if key not in self._rows:
             self._rows[key] = np.unique(np.concatenate(list(self._limited_parts(data))))

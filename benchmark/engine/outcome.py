@@ -43,7 +43,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
     cell, predictions, scores = outcome.cell, outcome.predictions, outcome.scores
     spec = cell.spec
     data = group_data.data(spec.dataset, spec.dataset_config)
-    view = group_data.view(data, spec.label_set)
+    view = group_data.view_of(data, spec.label_set, outcome.task.rotations())
     data_digest, source_digest, values_digest = group_data.digests(spec)
     sizes = {split: len(rows) for split, rows in view.rows.items()}
     subset = predictions.details.get("subset") or {}

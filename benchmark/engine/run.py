@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import Predictions, Task
+from benchmark.api import Predictions, Rotation, Task
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
@@ -24,6 +25,7 @@ from benchmark.engine.group_data import GroupData
 from benchmark.engine.interrupts import user_interrupted
 from benchmark.engine.outcome import Outcome, error_of, failed_record, finished_record
 from benchmark.engine.preemption import Preempted, asked_to_stop
+from benchmark.engine.rotation import predict_in_turn
 from benchmark.errors import DiskError
 from benchmark.locks import locked
 from benchmark.paths import Home
@@ -117,15 +119,20 @@ class _GroupRun:
         try:
             task: Task = TASKS.get(spec.task)(**spec.task_config)
             data = self.data.data(spec.dataset, spec.dataset_config)
-            view = self.data.view(data, spec.label_set)
+            rotations = task.rotations()
+            view = self.data.view_of(data, spec.label_set, rotations)
             scratch = self.home.scratch / f"{spec.key}-{data.digest}"
-            context = self._context(spec, scratch)
-            predictions = task.predict(context)
-            scores = task.score(predictions, self.data.truth(data, spec.label_set))
+            contexts = self._contexts(spec, scratch, rotations)
+            if rotations:
+                predictions, truth = predict_in_turn(task, contexts), view.truth(data)
+            else:
+                predictions, truth = task.predict(contexts[0]), self.data.truth(data, spec.label_set)
+            scores = task.score(predictions, truth)
             say = notes_to(self.on_event)
             signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features, say)
             seconds = time.monotonic() - start
-            outcome = Outcome(cell, task, predictions, scores, signal, context.cost, seconds)
+            cost = contexts[0].cost  # every rotation reads the features of one pass
+            outcome = Outcome(cell, task, predictions, scores, signal, cost, seconds)
             record = finished_record(outcome, self.data, self.handle)
             arrays = {**predictions.arrays, **scores.per_recording}
             aside = self.store.write(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
@@ -138,7 +145,18 @@ class _GroupRun:
         self.on_event(Event("cell", cell.title, values=values, status="done"))
         return "done"
 
-    def _context(self, spec: RunSpec, scratch: Path) -> CellContext:
+    def _contexts(self, spec: RunSpec, scratch: Path, rotations: Sequence[Rotation]) -> list[CellContext]:
+        """Return the task's view of each rotation, or of the one division that the dataset has."""
+        if not rotations:
+            return [self._context(spec, scratch)]
+        data = self.data.data(spec.dataset, spec.dataset_config)
+        views = self.data.rotated_views(data, spec.label_set, rotations)
+        rows = self.data.rows(data, views)
+        return [self._context(spec, scratch / str(place), view, rows) for place, view in enumerate(views)]
+
+    def _context(
+        self, spec: RunSpec, scratch: Path, view: LabelledRows | None = None, rows: np.ndarray | None = None
+    ) -> CellContext:
         """Return the task's view of the cell's dataset, and of the other one that it learns from, if any."""
         source_dataset = None
         if spec.source is not None:
@@ -148,14 +166,15 @@ class _GroupRun:
         return CellContext(
             CellInputs(
                 data=data,
-                rows=self.data.view(data, spec.label_set),
+                rows=self.data.view(data, spec.label_set) if view is None else view,
                 handle=self.handle,
                 dataset=spec.dataset,
                 label_set=spec.label_set,
                 home=self.home,
                 on_event=self.on_event,
                 training=spec.training,
-                extracted=self.data.rows(data),
+                extracted=self.data.rows(data) if rows is None else rows,
+                is_rotation=view is not None,
                 condition=SignalCondition.from_json(spec.signal),
                 source_dataset=source_dataset,
                 scratch=scratch,

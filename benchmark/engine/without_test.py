@@ -7,12 +7,14 @@ cannot reach a choice, whatever the code that scores trials does.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.data.store.prepared import LabelSet, PreparedDataset, TargetValues
+from benchmark.data.store.sparse_labels import SparseLabels
 from benchmark.data.store.supplement import Supplement
 from benchmark.errors import TestSetLockedError
 
@@ -59,6 +61,12 @@ class WithoutTest(PreparedDataset):
         whole = super().label_set(name)
         outside = ~self._is_test[whole.rows]
         return LabelSet(whole.classes, whole.rows[outside], whole.matrix[outside])
+
+    def sparse_labels(self, name: str) -> SparseLabels:
+        """Return the labels of a sparse label set that are known of recordings in train or val."""
+        whole = super().sparse_labels(name)
+        outside = ~self._is_test[whole.rows]
+        return replace(whole, rows=whole.rows[outside], matrix=whole.matrix[outside], leads=whole.leads[outside])
 
     def target(self, name: str) -> TargetValues:
         """Return the recordings of train or val with a usable number."""

@@ -26,10 +26,11 @@ from benchmark.data.store.completeness import lacking
 from benchmark.data.store.preparations import Preparations
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.shared_recordings import Shared, is_quick, shared_recordings, together
-from benchmark.errors import BenchmarkError, DataError
+from benchmark.errors import BenchmarkError, DataError, MissingError
 from benchmark.paths import Home
 from benchmark.planning.exposures import sources_of
 from benchmark.planning.plan import Cell
+from benchmark.planning.tested import Tested
 from benchmark.registry import DATASETS
 
 SEVERITY: tuple[State, ...] = ("clean", "unknown", "contaminated")
@@ -61,6 +62,7 @@ class Pair:
     related: Relation
     data: PreparedDataset
     other: PreparedDataset
+    tested: Tested
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ class Pair:
     @property
     def tests(self) -> int:
         """Return the number of test recordings."""
-        return int(self.data.manifest["splits"].get("test", 0))
+        return self.tested.count(self.data)
 
 
 class Gate:
@@ -92,9 +94,10 @@ class Gate:
     def verdict(self, cell: Cell) -> Verdict:
         """Return whether the cell is clean, contaminated or unknown, with all reasons, the gravest first."""
         sources = sources_of(cell)
-        key = digest([cell.spec.dataset, cell.spec.dataset_config, asdict(sources)])
+        tested = Tested.by(cell)
+        key = digest([cell.spec.dataset, cell.spec.dataset_config, asdict(sources), tested.key])
         if key not in self._verdicts:
-            judgements = [self._judge(exposure, cell) for exposure in sources.exposures]
+            judgements = [self._judge(exposure, cell, tested) for exposure in sources.exposures]
             remarks = [Judgement(remark.state, remark.reason) for remark in sources.remarks]
             self._verdicts[key] = _join([*judgements, *remarks])
         return self._verdicts[key]
@@ -106,19 +109,23 @@ class Gate:
             groups.setdefault(self.verdict(cell), []).append(cell)
         return groups
 
-    def _judge(self, exposure: Exposure, cell: Cell) -> Judgement:
-        tested = cell.spec.dataset
-        related = relation(tested, exposure.name)
-        if reason := proof(exposure, related, tested):
+    def _judge(self, exposure: Exposure, cell: Cell, tested: Tested) -> Judgement:
+        name = cell.spec.dataset
+        related = relation(name, exposure.name)
+        subject = f"{exposure}{describe(related, name)}"
+        data = self._preparations.find(name, cell.spec.dataset_config)
+        try:
+            splits = tested.splits(data)
+        except MissingError as error:  # of the folds, or of the labels
+            return _by_cards(exposure, subject, f"what is tested is not known: {error}")
+        if reason := proof(exposure, related, name, splits):
             return Judgement("contaminated", reason, exposure.name)
-        subject = f"{exposure}{describe(related, tested)}"
         if related == "unknown":
             return _by_cards(exposure, subject, "nothing is known of it here")
-        data = self._preparations.find(tested, cell.spec.dataset_config)
         other = self._find(exposure)
         if data is not None and other is not None:
-            return self._compare(Pair(exposure, subject, related, data, other))
-        if data is not None and not exposure.splits and (judgement := self._compare_parts(exposure, data)):
+            return self._compare(Pair(exposure, subject, related, data, other, tested))
+        if data is not None and not exposure.splits and (judgement := self._compare_parts(exposure, data, tested)):
             return judgement
         if self._quick and (exposure.here or other is not None):
             return _by_cards(exposure, subject, LEFT_TO_RUN)
@@ -133,7 +140,7 @@ class Gate:
 
     def _compare(self, pair: Pair) -> Judgement:
         exposure, data = pair.exposure, pair.data
-        if self._quick and not is_quick(data, "test", pair.other, self._folder):
+        if self._quick and not is_quick(data, pair.tested.part(data), pair.other, self._folder):
             return _by_cards(exposure, pair.subject, LEFT_TO_RUN)
         try:
             state, result = self._result(pair)
@@ -146,12 +153,12 @@ class Gate:
         return Judgement(state, f"{pair.subject} (compared: {result})", exposure.name, compared=True)
 
     def _result(self, pair: Pair) -> tuple[State, str]:
-        """Compare the test split with the exposure, and say in words what both have in common."""
-        by_split = shared_recordings(pair.data, "test", pair.other, self._folder)
+        """Compare the tested recordings with the exposure, and say in words what both have in common."""
+        by_split = shared_recordings(pair.data, pair.tested.part(pair.data), pair.other, self._folder)
         shared = together(by_split[split] for split in pair.splits)
-        if overlap := _overlap(shared, pair.same_dataset, pair.tests):
+        if overlap := _overlap(shared, pair):
             return "contaminated", overlap
-        absent = f"no {'patient and no signal' if pair.same_dataset else 'signal'} of the test split"
+        absent = f"no {'patient and no signal' if pair.same_dataset else 'signal'} of {pair.tested.words}"
         result = f"{absent} is among its {shared.recordings:,} recordings"
         doubt = _incomplete(pair.exposure, pair.other) or self._not_located(pair, by_split)
         return ("unknown", f"{result}, but {doubt}") if doubt else ("clean", result)
@@ -174,20 +181,21 @@ class Gate:
         where = f"are nowhere in {whole.manifest['dataset']}, perhaps shifted or cut elsewhere"
         return f"{missing:,} of the {total:,} {noun} {where}" if missing else ""
 
-    def _compare_parts(self, exposure: Exposure, data: PreparedDataset) -> Judgement | None:
+    def _compare_parts(self, exposure: Exposure, data: PreparedDataset, tested: Tested) -> Judgement | None:
         """Compare the prepared parts of a collection without a loader: they can prove contamination and no more."""
         judgements = []
         for name in self._preparations.names():
             part = self._preparations.largest(name) if exposure.name in containers(name) else None
             if part is not None:
                 subject = f"{exposure}, a part of which is {name}"
-                judgements.append(self._compare(Pair(Exposure(exposure.how, name), subject, "none", data, part)))
+                pair = Pair(Exposure(exposure.how, name), subject, "none", data, part, tested)
+                judgements.append(self._compare(pair))
         comparisons = [judgement for judgement in judgements if judgement.compared]
         proofs = [judgement for judgement in comparisons if judgement.state == "contaminated"]
         if proofs or not comparisons:
             return proofs[0] if proofs else None
         parts = ", ".join(judgement.name for judgement in comparisons)
-        result = f"no signal of the test split is in the parts of it that are prepared here, {parts}"
+        result = f"no signal of {tested.words} is in the parts of it that are prepared here, {parts}"
         return Judgement("unknown", f"{exposure} (compared: {result})", exposure.name, compared=True)
 
 
@@ -206,16 +214,16 @@ def _join(judgements: list[Judgement]) -> Verdict:
     return Verdict(state, tuple(dict.fromkeys(reasons)))
 
 
-def _overlap(shared: Shared, same_dataset: bool, tested: int) -> str:
+def _overlap(shared: Shared, pair: Pair) -> str:
     """Say which test recordings and, within one dataset, how many patients were seen; "" where none was."""
     parts = []
     if shared.copies:
         pairs = [f"{name} = {other}" for name, other in shared.copies.items()]
         more = f" and {len(pairs) - MOST_NAMES:,} more" if len(pairs) > MOST_NAMES else ""
         names = f"{', '.join(pairs[:MOST_NAMES])}{more}"
-        parts.append(f"{len(pairs):,} of {tested:,} test recordings have their signal there: {names}")
-    if shared.patients and same_dataset:
-        parts.append(f"patients of the test split who are there: {shared.patients:,}")
+        parts.append(f"{len(pairs):,} of {pair.tests:,} test recordings have their signal there: {names}")
+    if shared.patients and pair.same_dataset:
+        parts.append(f"patients of {pair.tested.words} who are there: {shared.patients:,}")
     return "; ".join(parts)
 
 

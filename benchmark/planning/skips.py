@@ -38,6 +38,11 @@ def skip_reason_of(question: Task, method: str, dataset: str, label_set: str) ->
         return f"{label_set} is a number, and it predicts none"
     if question.predicts_numbers and not is_number:
         return f"it predicts numbers, and {label_set} is none"
+    is_sparse = label_set in DATASETS.get(dataset).sparse_label_sets
+    if is_sparse and not question.reads_unknown:
+        return f"most labels in {label_set} are unknown, and it would take them for absent"
+    if question.reads_unknown and not is_sparse:
+        return f"it is about labels that may be unknown, and in {label_set} all are known"
     reason = question.skip_reason(method_class, dataset, label_set)
     if reason is None and label_set == REPORTS and question.needs_labels:
         return f"it learns from labels, and the label set {REPORTS!r} is all recordings with a report"

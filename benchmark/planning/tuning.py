@@ -172,12 +172,13 @@ def _places(suite: Suite) -> list[Place]:
     names = suite.tune.label_sets
     if names is not None:
         return [place for place in places if place.name in names]
-    return [place for place in places if place.label_set != REPORTS and not _is_number(place)]
+    return [place for place in places if place.label_set != REPORTS and not _is_unjudged(place)]
 
 
-def _is_number(place: Place) -> bool:
-    """Whether a label set is a number of each recording in place of classes, which the judge does not learn."""
-    return place.label_set in DATASETS.get(place.dataset).targets
+def _is_unjudged(place: Place) -> bool:
+    """Whether a label set is a number of each recording, or has unknown labels: the judge learns neither."""
+    dataset = DATASETS.get(place.dataset)
+    return place.label_set in dataset.targets or place.label_set in dataset.sparse_label_sets
 
 
 def tunings(suite: Suite, rows: Collection[str] = ()) -> list[RowTuning]:
@@ -242,7 +243,12 @@ def table_problems(suite: Suite) -> list[str]:
 
 def _label_set_problems(suite: Suite) -> list[str]:
     assert suite.tune is not None
-    label_sets = [f"{block.name}/{name}" for block in suite.datasets for name in block.label_sets if name != REPORTS]
+    label_sets = [
+        f"{block.name}/{name}"
+        for block in suite.datasets
+        for name in block.label_sets
+        if name != REPORTS and name not in DATASETS.get(block.name).sparse_label_sets
+    ]
     names = suite.tune.label_sets
     if names is not None:
         return [

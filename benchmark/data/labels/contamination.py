@@ -94,10 +94,17 @@ def describe(related: Relation, dataset: str) -> str:
     return words.get(related, "")
 
 
-def proof(exposure: Exposure, related: Relation, dataset: str) -> str | None:
-    """Return why the cards alone prove that test recordings of `dataset` were seen; None if they do not."""
+def proof(
+    exposure: Exposure, related: Relation, dataset: str, tested_splits: tuple[str, ...] = ("test",)
+) -> str | None:
+    """Return why the cards alone prove that test recordings of `dataset` were seen; None if they do not.
+
+    `tested_splits` are those that hold recordings which the cell is tested on.
+    """
     if related == "same" and (not exposure.splits or "test" in exposure.splits):
         return f"{exposure.how} {dataset} itself, test recordings not excepted"
+    if related == "same" and set(exposure.splits) & set(tested_splits):
+        return f"{exposure}, and recordings of {' and '.join(tested_splits)} are what is tested here"
     if related in ("contains", "part") and not exposure.splits:
         return f"{exposure}{describe(related, dataset)}"
     return None

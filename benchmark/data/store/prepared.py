@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.api import LEADS, REPORTS, Dataset, SignalSpec, Target
+from benchmark.api import LEADS, REPORTS, Dataset, SignalSpec, SparseLabelSet, Target
 from benchmark.data.labels.demographics import OLDEST
 from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
 from benchmark.data.store.completeness import lacking, warning
 from benchmark.data.store.integrity import SIGNALS, VerifiedSignals, read_manifest, read_part, verified
-from benchmark.data.store.supplement import Supplement, left_out
+from benchmark.data.store.sparse_labels import SparseLabels, read_sparse_labels, sparse_digest
+from benchmark.data.store.supplement import FOLD, Supplement, left_out
 from benchmark.errors import DataError, MissingError, UsageError, no_label_set
 from benchmark.registry import DATASETS
 
@@ -48,11 +49,15 @@ FLAT_KINDS = ("a flat lead", "a lead without any sample, read as 0 mV")  # as th
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The recordings of a label set: `rows` into the dataset (k,), `matrix` (k, class) uint8."""
+    """The recordings of a label set: `rows` into the dataset (k,), `matrix` (k, class) uint8.
+
+    Of a sparse label set `matrix` is float32, NaN where it is unknown; `leads` (k, class, 12) says where a class is.
+    """
 
     classes: tuple[str, ...]
     rows: np.ndarray
     matrix: np.ndarray
+    leads: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,9 @@ class PreparedDataset:
         "reports" are all those with a report, and for classes those of every label set (``super/NORM``).
         """
         classes: Mapping[str, list[str]] = self.manifest["label_sets"]
+        if name in self.sparse_label_sets:
+            sparse = self.sparse_labels(name)
+            return LabelSet(self.sparse_label_sets[name].classes, sparse.rows, sparse.matrix, sparse.leads)
         if name == REPORTS:
             return self._with_report(classes)
         if name in classes:
@@ -164,10 +172,32 @@ class PreparedDataset:
         """Label sets and targets beside the store, with digests of their own."""
         return Supplement(self.path, self.digest)
 
+    @functools.cached_property
+    def sparse_label_sets(self) -> Mapping[str, SparseLabelSet]:
+        """The sparse label sets that the loader declares, whether their files are at hand or not."""
+        dataset = self.manifest["dataset"]
+        return DATASETS.get(dataset).sparse_label_sets if dataset in DATASETS.names() else {}
+
+    def sparse_labels(self, name: str) -> SparseLabels:
+        """Return the labels of a sparse label set; raise `MissingError` or `DataError` where its file is not right."""
+        return read_sparse_labels(DATASETS.get(self.manifest["dataset"]), name, self.record_ids)
+
+    @functools.cached_property
+    def folds(self) -> np.ndarray:
+        """The fold of each recording, (n,), from 1; raise `MissingError` where the store has none beside it."""
+        if not self.supplement.manifest.get("folds"):
+            dataset = self.manifest["dataset"]
+            raise MissingError(
+                f"{self.path} has no folds beside it; 'ecgarena data prepare {dataset}' adds them from the original "
+                "tables where the dataset has any (set ECGARENA_DATA to their folder, or pass --root)"
+            )
+        return self.supplement.values(FOLD)
+
     @property
     def places(self) -> tuple[str, ...]:
         """Return the names of all label sets and targets at hand."""
-        return (*self.manifest["label_sets"], *self.supplement.label_sets, *self.supplement.targets)
+        further = (*self.supplement.label_sets, *self.supplement.targets, *self.sparse_label_sets)
+        return (*self.manifest["label_sets"], *further)
 
     def is_target(self, name: str) -> bool:
         return name in self.supplement.targets
@@ -200,15 +230,19 @@ class PreparedDataset:
 
     def values_digest(self, name: str) -> str | None:
         """Return the digest of a label set or target beside the store; None where the store's own covers it."""
+        if name in self.sparse_label_sets:
+            return sparse_digest(self.sparse_label_sets[name], self.supplement.digest(FOLD))
         return self.supplement.digest(name)
 
     def unlabelled(self, name: str) -> str:
         """Say how many recordings do not belong to a label set, for want of a positive class or of a report; or "".
 
-        Of a target it says how many have no usable number, and why.
+        Of a target it says how many have no usable number, and why; of a sparse label set how many labels are known.
         """
         if self.is_target(name):
             return self._not_usable(name)
+        if name in self.sparse_label_sets:
+            return self.sparse_labels(name).note(self.sparse_label_sets[name])
         if name not in self._sizes:  # counted once: every cell asks, and labels are read anew each time
             self._sizes[name] = len(self.label_set(name).rows)
         without, all_of_it = len(self) - self._sizes[name], f"of {len(self):,} recordings"

@@ -4,6 +4,7 @@ A store's digest stands in every record made from it. A label set that joined th
 thousands of finished records would count as stale for labels that they never used. So what a loader declares later lies
 in ``supplement/``, made with the store or added to an older one from the original tables, which need no signal:
 
+fold.npy         of a dataset that is divided into folds, ``(n,)`` uint8
 NAME.npy         of a label set a ``(n, class)`` uint8 matrix, of a target ``(n,)`` float64, NaN where it is not usable
 supplement.json  the digest of the store, the declarations, counts of what is not usable, and a digest and a checksum of
                  each file; with a seal over its own fields, written last
@@ -35,6 +36,7 @@ from benchmark.data.store import integrity
 from benchmark.errors import DataError
 
 FOLDER, MANIFEST = "supplement", "supplement.json"
+FOLD = "fold"
 FORMAT = 1
 MISSING, INFINITE, OUTSIDE = "missing", "infinite", "outside"  # why a number is not usable
 BESIDE = "remove {} and run 'ecgarena data prepare' again"
@@ -127,6 +129,7 @@ def _write(
     label_sets: dict[str, list[str]] = declarations["label_sets"]
     matrices = {name: _create(folder, name, np.uint8, (rows, len(classes))) for name, classes in label_sets.items()}
     numbers = {name: _create(folder, name, np.float64, (rows,)) for name in declarations["targets"]}
+    folds = {FOLD: _create(folder, FOLD, np.uint8, (rows,))} if dataset.folds else {}
     places = {name: {label: at for at, label in enumerate(classes)} for name, classes in label_sets.items()}
     counts: dict[str, Counter[str]] = {name: Counter() for name in numbers}
     for row, entry in _in_store(entries, records, rows):
@@ -135,7 +138,9 @@ def _write(
         for name, column in numbers.items():
             column[row], reason = usable(entry.targets.get(name), dataset.targets[name])
             counts[name].update([reason] if reason else [])
-    arrays: dict[str, np.ndarray] = {**matrices, **numbers}
+        for column in folds.values():
+            column[row] = entry.fold
+    arrays: dict[str, np.ndarray] = {**matrices, **numbers, **folds}
     digests = {name: _digest(array, _about(name, declarations)) for name, array in arrays.items()}
     for array in arrays.values():
         if isinstance(array, np.memmap):
@@ -197,11 +202,14 @@ def _declarations(dataset: type[Dataset], absent: Collection[str] = ()) -> dict[
     """Return what the loader declares without what is `absent`, in the form of the manifest."""
     label_sets = {name: list(classes) for name, classes in dataset.further_label_sets.items() if name not in absent}
     targets = {name: canonical(asdict(target)) for name, target in dataset.targets.items() if name not in absent}
-    return {"label_sets": label_sets, "targets": targets}
+    folds = {"folds": dataset.folds} if dataset.folds else {}
+    return {"label_sets": label_sets, "targets": targets, **folds}
 
 
 def _about(name: str, declarations: Mapping[str, Any]) -> str:
     """Return what the values of a label set or target mean: its classes in their order, or its unit."""
+    if name == FOLD and FOLD not in declarations["label_sets"]:
+        return json.dumps(declarations["folds"])
     return json.dumps(declarations["label_sets"].get(name) or declarations["targets"][name]["unit"])
 
 
