@@ -34,26 +34,26 @@ FINDINGS = {  # criterion as the file words it -> our name of the finding, and i
     "Prolongation of the QRS duration": ("long QRS duration", CONDUCTION),
     "Presence of left bundle branch block": ("left bundle branch block", CONDUCTION),
     "Presence of right bundle branch block": ("right bundle branch block", CONDUCTION),
-    "Presence of a dominant S wave in leads V1 and V2": ("dominant S in V1, V2", QRS),
+    "Presence of a dominant S wave in leads V1 and V2": ("dominant S in V1/V2", QRS),
     "Presence of a dominant R wave in V1": ("dominant R in V1", QRS),
-    "Presence of an RSR' pattern in leads V1 and V2": ("RSR' in V1, V2", QRS),
+    "Presence of an RSR' pattern in leads V1 and V2": ("RSR' in V1/V2", QRS),
     "Presence of a broad monophasic R wave or qR pattern in lead V1": ("broad R or qR in V1", QRS),
-    "Presence of a slurred S wave in lateral leads": ("slurred S, lateral", QRS),
-    "Presence of a notched R wave in lateral leads": ("notched R, lateral", QRS),
+    "Presence of a slurred S wave in lateral leads": ("slurred S lateral", QRS),
+    "Presence of a notched R wave in lateral leads": ("notched R lateral", QRS),
     "Presence of a positive monophasic QRS complex without a Q wave in lateral leads": (
-        "monophasic R without Q, lateral",
+        "monophasic R without Q lateral",
         QRS,
     ),
     "Presence of a broad monophasic R wave with a prolonged R wave peak time in leads V5 and V6": (
-        "broad R with late peak in V5, V6",
+        "broad R with late peak in V5/V6",
         QRS,
     ),
-    "Presence of a qR pattern in leads I and aVL": ("qR in I, aVL", QRS),
-    "Presence of a qR pattern in leads II, III, and aVF": ("qR in II, III, aVF", QRS),
-    "Presence of an rS pattern in leads I and aVL": ("rS in I, aVL", QRS),
-    "Presence of an rS pattern in leads II, III, and aVF": ("rS in II, III, aVF", QRS),
+    "Presence of a qR pattern in leads I and aVL": ("qR in I/aVL", QRS),
+    "Presence of a qR pattern in leads II, III, and aVF": ("qR in II/III/aVF", QRS),
+    "Presence of an rS pattern in leads I and aVL": ("rS in I/aVL", QRS),
+    "Presence of an rS pattern in leads II, III, and aVF": ("rS in II/III/aVF", QRS),
     **{
-        f"Presence of {form} in {region} leads": (f"{name}, {region}", kind)
+        f"Presence of {form} in {region} leads": (f"{name} {region}", kind)
         for form, name, kind in (
             ("pathological Q waves", "Q waves", QRS),
             ("ST-segment elevation", "ST elevation", ST_T),
@@ -62,7 +62,7 @@ FINDINGS = {  # criterion as the file words it -> our name of the finding, and i
         )
         for region in ("anterior", "inferior", "lateral")
     },
-    "Presence of an LV strain pattern in lateral leads": ("LV strain, lateral", ST_T),
+    "Presence of an LV strain pattern in lateral leads": ("LV strain lateral", ST_T),
     "Sum of S amplitude in V1 and R amplitude in V5/V6 > 3.5mV": ("S in V1 + R in V5/V6 > 3.5 mV", VOLTAGE),
     "R wave amplitude in lead aVL > 1.1mV": ("R in aVL > 1.1 mV", VOLTAGE),
     "R wave amplitude in V1 > 1.5mV": ("R in V1 > 1.5 mV", VOLTAGE),

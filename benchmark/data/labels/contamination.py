@@ -104,7 +104,7 @@ def proof(
     if related == "same" and (not exposure.splits or "test" in exposure.splits):
         return f"{exposure.how} {dataset} itself, test recordings not excepted"
     if related == "same" and set(exposure.splits) & set(tested_splits):
-        return f"{exposure}, and recordings of {' and '.join(tested_splits)} are what is tested here"
+        return f"{exposure}, where recordings of the tested folds lie"
     if related in ("contains", "part") and not exposure.splits:
         return f"{exposure}{describe(related, dataset)}"
     return None
