@@ -70,7 +70,7 @@ class GroupData:
         """Return the recordings that a cell is scored on, of all its rotations where it has some."""
         if not rotations:
             return self.view(data, label_set)
-        return LabelledRows.joined(self.rotated_views(data, label_set, rotations))
+        return LabelledRows.union(self.rotated_views(data, label_set, rotations))
 
     def truth(self, data: PreparedDataset, label_set: str) -> Truth:
         """Return the test split for the scorer; read once for all cells of a label set."""
@@ -80,11 +80,14 @@ class GroupData:
         return self._truths[key]
 
     def rows(self, data: PreparedDataset, rotated: Sequence[LabelledRows] = ()) -> np.ndarray:
-        """Return the rows that features are extracted for: all, or those of any limited label set or of `rotated`."""
-        if self._limit is None:
-            return np.arange(len(data))
+        """Return the rows that features are extracted for: all, or those of any limited label set.
+
+        Rotations read their own recordings and no other: labels of a sparse label set are known of few.
+        """
         if rotated:
             return np.unique(np.concatenate([view.rows[split] for view in rotated for split in SPLITS]))
+        if self._limit is None:
+            return np.arange(len(data))
         key = str(data.path)
         if key not in self._rows:
             self._rows[key] = np.unique(np.concatenate(list(self._limited_parts(data))))

@@ -23,7 +23,7 @@ def predict_in_turn(task: Task, contexts: Sequence[TaskContext]) -> Predictions:
     parts = []
     for number, context in enumerate(contexts):
         context.progress("folds", number, len(contexts))
-        parts.append(_checked(task.predict(context), len(context.record_ids("test"))))
+        parts.append(_verify(task.predict(context), len(context.record_ids("test"))))
     return Predictions(
         {name: np.concatenate([part.arrays[name] for part in parts]) for name in parts[0].arrays},
         details={"rotations": [part.details for part in parts]},
@@ -32,7 +32,7 @@ def predict_in_turn(task: Task, contexts: Sequence[TaskContext]) -> Predictions:
     )
 
 
-def _checked(predictions: Predictions, count: int) -> Predictions:
+def _verify(predictions: Predictions, count: int) -> Predictions:
     if predictions.thresholds is not None:
         raise BenchmarkError("a task that rotates gives no thresholds: each rotation would have its own")
     both = {**predictions.arrays, **predictions.scratch}

@@ -91,8 +91,9 @@ def _pairs(is_entry: NDArray[np.bool_], leads: NDArray[np.bool_], drops: Floats)
     rows, places = np.nonzero(is_entry & leads.any(axis=2) & ~leads.all(axis=2))
     differences, shares = np.zeros(len(rows)), np.zeros(len(rows))
     for number, (row, place) in enumerate(zip(rows, places, strict=True)):
-        of_entry, named = drops[row, :, place], leads[row, place]
-        gap = of_entry[named][:, None] - of_entry[~named][None]
+        of_entry = drops[row, :, place]
+        is_named = leads[row, place] == 1
+        gap = of_entry[is_named][:, None] - of_entry[~is_named][None]
         differences[number] = gap.mean()
         shares[number] = ((gap > 0) + (gap == 0) / 2).mean()
     return Pairs(rows, places, differences, shares)

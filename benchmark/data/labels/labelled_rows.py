@@ -51,7 +51,7 @@ class LabelledRows:
         return cls._of_labels(data, label_set, labelled, where)
 
     @classmethod
-    def joined(cls, views: Sequence[LabelledRows]) -> LabelledRows:
+    def union(cls, views: Sequence[LabelledRows]) -> LabelledRows:
         """Return the test recordings of several rotations, in their order, with train and val of the last one."""
         last = views[-1]
         rows, labels = (np.concatenate([getattr(view, name)["test"] for view in views]) for name in ("rows", "labels"))

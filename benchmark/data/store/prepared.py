@@ -195,9 +195,8 @@ class PreparedDataset:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Return the names of all label sets and targets at hand."""
-        further = (*self.supplement.label_sets, *self.supplement.targets, *self.sparse_label_sets)
-        return (*self.manifest["label_sets"], *further)
+        """Return the names of all label sets and targets in the store and its supplement."""
+        return (*self.manifest["label_sets"], *self.supplement.label_sets, *self.supplement.targets)
 
     def is_target(self, name: str) -> bool:
         return name in self.supplement.targets
