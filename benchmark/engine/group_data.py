@@ -80,14 +80,14 @@ class GroupData:
         return self._truths[key]
 
     def rows(self, data: PreparedDataset, rotated: Sequence[LabelledRows] = ()) -> np.ndarray:
-        """Return the rows that features are extracted for: all, or those of any limited label set.
+        """Return the rows that features are extracted for: all, or those of any limited label set or of `rotated`.
 
-        Rotations read their own recordings and no other: labels of a sparse label set are known of few.
+        Without a limit rotations share the pass over all recordings that every other cell of a method needs.
         """
-        if rotated:
-            return np.unique(np.concatenate([view.rows[split] for view in rotated for split in SPLITS]))
         if self._limit is None:
             return np.arange(len(data))
+        if rotated:
+            return np.unique(np.concatenate([view.rows[split] for view in rotated for split in SPLITS]))
         key = str(data.path)
         if key not in self._rows:
             self._rows[key] = np.unique(np.concatenate(list(self._limited_parts(data))))
