@@ -30,7 +30,7 @@ from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
 from benchmark.data.store.completeness import lacking, warning
 from benchmark.data.store.integrity import SIGNALS, VerifiedSignals, read_manifest, read_part, verified
-from benchmark.data.store.sparse_labels import SparseLabels, read_sparse_labels, sparse_digest
+from benchmark.data.store.sparse_labels import SparseLabels, read_file, read_sparse_labels, sparse_digest
 from benchmark.data.store.supplement import FOLD, Supplement, left_out
 from benchmark.errors import DataError, MissingError, UsageError, no_label_set
 from benchmark.registry import DATASETS
@@ -213,8 +213,14 @@ class PreparedDataset:
         return self.target(name).rows if self.is_target(name) else self.label_set(name).rows
 
     def refuse_absent(self, name: str) -> None:
-        """Raise `UsageError` for a name that the dataset lacks, `MissingError` for one that the store lacks."""
+        """Raise `UsageError` for a name that the dataset lacks, `MissingError` for one that the store lacks.
+
+        Of a sparse label set the file must be there, and the right one.
+        """
         if name in self.places or name == REPORTS:
+            return
+        if name in self.sparse_label_sets:
+            read_file(name, self.sparse_label_sets[name])
             return
         dataset = self.manifest["dataset"]
         if dataset not in DATASETS.names():
