@@ -15,8 +15,9 @@ OTHERS = {
     "cider": (0.0, 10.0),
     "median_rank": (1.0, math.inf),
     "length_ratio": (0.0, math.inf),
+    "lead_difference": (-math.inf, math.inf),
 }
-HIGHER_IS_BETTER = ("cider", "r2", "pearson", "spearman")  # beside the shares
+HIGHER_IS_BETTER = ("cider", "r2", "pearson", "spearman", "lead_difference")  # beside the shares
 LOWER_IS_BETTER = ("brier", "ece", "mae", "rmse", "median_rank")
 UNDIRECTED = ("length_ratio", "distinct")  # more of it is neither better nor worse
 SLACK = 1e-6  # records are rounded to six digits

@@ -9,6 +9,8 @@ from benchmark.api import Method, Rotation, SupervisedMethod, Task
 from benchmark.metrics.finding_scoring import PRIMARY
 from benchmark.probes.rotations import rotations_of
 
+KINDS = ("rhythm", "conduction", "qrs", "st_t", "voltage", "axis")
+
 
 @dataclass(frozen=True)
 class FindingTask(Task):
@@ -17,6 +19,7 @@ class FindingTask(Task):
     folds: str = "held_out"
 
     primary: ClassVar[str] = PRIMARY
+    grid_metrics: ClassVar[tuple[str, ...]] = (PRIMARY, *(f"auroc_{kind}" for kind in KINDS))
     reads_unknown: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -95,18 +95,24 @@ def use_checksum_of(path, monkeypatch):
 
 @pytest.fixture
 def world(tree, store_home, home, monkeypatch):
-    """A home with that PTB-XL prepared, and the answers where they are looked for."""
-    import shutil
-
+    """That PTB-XL in a home which tests share with its features, and the answers where they are looked for."""
     use_checksum_of(tree / "ecg-reasoning" / "ptbxl.jsonl.xz", monkeypatch)
     monkeypatch.setenv("ECGARENA_DATA", str(tree))
-    shutil.copytree(store_home.data, home.data)
+    return open_dataset("ptbxl", {}, store_home), store_home
+
+
+@pytest.fixture
+def own_world(world, home):
+    """The same in a home of its own, where a command may write."""
+    import shutil
+
+    shutil.copytree(world[1].data, home.data)
     return open_dataset("ptbxl", {}, home), home
 
 
-def contexts(world, rotations, change=lambda view: view, method="handcrafted"):
+def contexts(world, rotations, change=lambda view: view, method="random_init"):
     data, home = world
-    handle = MethodHandle(method, {"rate": 100.0}, 1, None, None, "cpu")
+    handle = MethodHandle(method, {"rate": 100.0, "width": 8}, 1, None, None, "cpu")
     views = [change(LabelledRows.of_rotation(data, "findings", rotation, None)) for rotation in rotations]
     rows = np.unique(np.concatenate([view.rows[split] for view in views for split in view.rows]))
     return [
@@ -433,12 +439,12 @@ def test_a_suite_asks_findings_of_sparse_label_sets_alone(suite):
     ) in reasons
 
 
-def test_from_the_command_to_tables_that_say_silver_labels(suite, world, capsys):
-    _, home = world
+def test_from_the_command_to_tables_that_say_silver_labels(suite, own_world, capsys):
+    data, home = own_world
     assert main(["run", str(suite), "-q", "--tasks", "finding_probe", "finding_leads"]) == 0, capsys.readouterr().out
     plan, store = make_plan(load_suite(str(suite)), tasks=["finding_probe", "finding_leads"]), Store(home.records)
     records = {(cell.spec.task, cell.question["folds"]): store.get(cell.spec) for cell in plan.cells}
-    data, held_out, whole = world[0], records["finding_probe", "held_out"], records["finding_probe", "all"]
+    held_out, whole = records["finding_probe", "held_out"], records["finding_probe", "all"]
     labelled = data.folds[data.label_set("findings").rows]
     assert held_out.n["test"] == (labelled >= 9).sum() and whole.n["test"] == len(labelled)
     assert whole.values_digest == data.values_digest("findings")
@@ -446,8 +452,8 @@ def test_from_the_command_to_tables_that_say_silver_labels(suite, world, capsys)
     assert "silver labels" in (home.leaderboards / "findings.md").read_text("utf-8")
 
 
-def test_the_gate_sees_the_folds_that_are_tested(suite, world):
-    _, home = world
+def test_the_gate_sees_the_folds_that_are_tested(suite, own_world):
+    _, home = own_world
     text = suite.read_text("utf-8").replace(
         'methods = [{ name = "random_init", config = { width = 8, rate = 100.0 } }]',
         'methods = [{ name = "random_init" }, { name = "simclr", config = { width = 8, rate = 100.0 }, '
