@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-slow test-cluster coverage mutation docs lint install clean
+.PHONY: help demo test test-slow test-cluster coverage mutation docs site lint install clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*##/\1\t/'
@@ -39,6 +39,9 @@ mutation: install  ## small faults in metrics and splitting that no test notices
 
 docs: install  ## API reference from the docstrings, in build/api/
 	$(BIN)/python docs/build_api.py build/api
+
+site: install  ## the site from the committed records, in build/site/
+	$(BIN)/ecgarena site
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from benchmark.commands import (
     reports,
     running,
     similarity,
+    site,
     tuning,
 )
 from benchmark.commands.options import add_verbose
@@ -48,6 +49,7 @@ GROUPS = (
     differing,
     similarity,
     reports,
+    site,
     authoring,
     completion,
 )

@@ -11,6 +11,8 @@ import gzip
 import json
 import os
 import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -36,8 +38,25 @@ from benchmark.records.table_fields import Result
 TEMPLATE = "page.html"
 
 
-def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any], out: Path) -> str:
-    """Return the whole page; links to records are relative to the folder `out`.
+@dataclass(frozen=True)
+class Around:
+    """What a site has around the page: `links` to its parts by title, pages of `rows`, and an entry's page of records.
+
+    A record is on that page under its key.
+    """
+
+    links: Sequence[tuple[str, str]] = ()
+    rows: Mapping[str, str] = field(default_factory=dict)
+    record_page: Callable[[Entry], str] | None = None
+
+
+ALONE = Around()
+
+
+def page(
+    board: Leaderboard, published: list[Comparison], figures: dict[str, Any], out: Path, around: Around = ALONE
+) -> str:
+    """Return the whole page; links to records are relative to the folder `out`, in a site they are those of `around`.
 
     Records in one Parquet file have no address of their own: the dialog names the command that prints one.
     """
@@ -45,12 +64,13 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
         loader=jinja2.PackageLoader("benchmark.leaderboard", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
     bundle = files("itables") / "html"
-    entries = _Entries(board, out)
+    entries = _Entries(board, out, around)
     return environment.get_template(TEMPLATE).render(
         suite=board.plan.suite,
         warnings=board.warnings(),
         notes=board.notes(),
         tied=TIED,
+        around=around,
         tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
         summaries=summary_tables(board),
         published=[_comparison(board, one) for one in published],
@@ -67,8 +87,8 @@ def page(board: Leaderboard, published: list[Comparison], figures: dict[str, Any
 class _Entries:
     """Data of the dialog behind each number. Thousands of records share origins and notes, so each is stored once."""
 
-    def __init__(self, board: Leaderboard, out: Path) -> None:
-        self.board, self.out = board, out
+    def __init__(self, board: Leaderboard, out: Path, around: Around) -> None:
+        self.board, self.out, self.around = board, out, around
         self.rows: list[dict[str, Any]] = []
         self.origins = _Once()
         self.notes = _Once()
@@ -113,8 +133,10 @@ class _Entries:
 
     def _record(self, entry: Entry, result: Result) -> list[Any]:
         """Return key, seed, value, seconds and the position of its origin, as the dialog prints them."""
+        record_page = self.around.record_page
         origin = {
-            "folder": self._folder(entry.task, entry.method),
+            "folder": None if record_page else self._folder(entry.task, entry.method),
+            **({"page": record_page(entry)} if record_page else {}),
             "data": result.data_digest,
             "protocol": result.protocol,
             **result.provenance,
@@ -123,8 +145,10 @@ class _Entries:
         return [result.key, result.seed, value, round(result.seconds, 1), self.origins.place(origin)]
 
     def _command(self) -> str | None:
-        """Return the command that prints a record of a Parquet file; None for a folder, whose records have links."""
+        """Return the command that prints a record of a Parquet file; None where records have links."""
         file = self.board.store.root
+        if self.around.record_page:
+            return None
         return shlex.join(["ecgarena", "records", "show", "--records", str(file)]) if is_archive(file) else None
 
     def _folder(self, task: str, method: str) -> str | None:
@@ -157,6 +181,7 @@ def _table(table: Table, number: int, entries: _Entries) -> dict[str, Any]:
     rows = [
         {
             "name": look.row(row),
+            "page": entries.around.rows.get(row),
             "kind": "floor" if row in table.baselines else "own" if row in look.own else "",
             "cells": [_cell(table, row, column, entries) for column in table.columns],
         }
