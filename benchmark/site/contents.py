@@ -55,6 +55,11 @@ class SuiteRecords:
         """Return the name of the method behind each row."""
         return {entry.row: entry.method for entry in self.board.entries}
 
+    @functools.cached_property
+    def weights_of(self) -> dict[str, str]:
+        """Return the folder of the weights behind each cell that has weights made here, by the cell's key."""
+        return {cell.spec.key: cell.weights_folder for cell in self.plan.cells if cell.weights_folder}
+
     def page_of(self, row: str) -> str:
         return record_page(self.name, self.files[row])
 
@@ -121,9 +126,8 @@ def read_suites(records: Path) -> list[SuiteRecords]:
     """
     sources = {records.stem: records} if is_archive(records) and records.is_file() else records_in(records)
     if not sources:
-        raise MissingError(
-            f"{records} holds no records of suites; put some there: ecgarena collect SUITE --out {records}/SUITE.parquet"
-        )
+        command = f"ecgarena collect SUITE --out {records / 'SUITE.parquet'}"
+        raise MissingError(f"{records} holds no records of suites; put some there: {command}")
     names = file_names(sources)
     return [_suite(names[name], path) for name, path in sources.items()]
 

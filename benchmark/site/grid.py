@@ -52,14 +52,18 @@ def rows_of(table: Table, rows: Collection[str] | None) -> set[str]:
 
 
 def _grid(suite: SuiteRecords, tables: list[Table], rows: Collection[str] | None, with_spread: bool) -> Grid:
+    dataset = dataset_words(tables) if len(tables) > 1 else ""
     metrics = dict.fromkeys(table.directed_metric for table in tables if table.metric)
     baselines = {row for table in tables for row in table.baselines}
     present = set().union(*(rows_of(table, rows) for table in tables))
     names = [row for row in suite.rows if row in present]
     return Grid(
-        tables[0].title.replace(tables[0].subject, dataset_words(tables), 1) if len(tables) > 1 else tables[0].title,
+        tables[0].title.replace(tables[0].subject, dataset, 1) if dataset else tables[0].title,
         ", ".join(metrics) or "no result yet",
-        [(table.subject, [table.look.column(column) for column in table.columns]) for table in tables],
+        [
+            (table.subject.removeprefix(dataset).strip(), [table.look.column(column) for column in table.columns])
+            for table in tables
+        ],
         [
             GridRow(
                 tables[0].look.row(row),

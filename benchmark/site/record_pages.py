@@ -124,9 +124,16 @@ def _record(
         ],
         "facts": _facts(record),
         "leak": record.leak,
+        "training": _training(suite, entry, record),
         "origin": shared.place("origin", _origin(record)),
         "options": shared.place("options", record.config) if record.config else None,
     }
+
+
+def _training(suite: SuiteRecords, entry: Entry, record: RunRecord) -> Place | None:
+    """Return the place of the card of the weights; None for weights that were not made here, or none."""
+    folder = suite.weights_of.get(record.key)
+    return None if folder is None else Place(method_page(entry.method), weights_anchor(folder))
 
 
 def _number(value: float | None, interval: tuple[float, float] | None) -> str:
@@ -180,8 +187,3 @@ def _absent(suite: SuiteRecords, row: str) -> list[str]:
 def _pack(texts: Mapping[str, str]) -> str:
     content = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
-
-
-def weights_place(method: str, folder: str) -> Place:
-    """Return the place of the card of weights that were made here."""
-    return Place(method_page(method), weights_anchor(folder))

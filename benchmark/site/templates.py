@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from benchmark.site.addresses import OVERVIEW, Place, link
@@ -49,15 +50,22 @@ class Templates:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmark.site", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["docstring"] = _docstring
+    return environment
+
+
+def _docstring(text: str) -> Markup:
+    """Return the paragraphs of a docstring; only its code is marked up."""
+    return Markup(MarkdownIt("zero").enable("backticks").render(text))
 
 
 @functools.cache
 def _style() -> Markup:
-    return Markup((files("benchmark.site") / "templates" / "style.css").read_text("utf-8"))  # noqa: S704 (our own file)
+    return Markup((files("benchmark.site") / "templates" / "style.css").read_text("utf-8"))
