@@ -252,3 +252,12 @@ def tiny_text(made_up_packages, monkeypatch):
     """The option that names the made-up package, which is installed for one test."""
     monkeypatch.syspath_prepend(str(made_up_packages))
     return "package:tiny-text"
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Return a driver of a browser; its tests carry `tests.browser.NEEDS_BROWSER`."""
+    from tests.browser import started_browser
+
+    with started_browser(tmp_path / "profile") as driver:
+        yield driver

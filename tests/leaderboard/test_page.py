@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,15 +10,8 @@ import numpy as np
 import pytest
 
 from benchmark.cli import main
+from tests.browser import NEEDS_BROWSER
 
-CHROMIUM, DRIVER = (next(filter(None, map(shutil.which, names)), None) for names in (
-    ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)
-))  # fmt: skip
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-    "--window-size=1100,900",
-)  # fmt: skip
 EVIL = "<script>document.title='owned'</script>"
 PUBLISHED = (
     "method,task,dataset,label_set,where,metric,value,source,evidence\n"
@@ -27,9 +19,7 @@ PUBLISHED = (
 )
 VALUES = {"random_init": 0.6, "handcrafted": 0.75, "merl": 0.8, EVIL: 0.7}
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs a browser (Debian: chromium and chromium-driver)"
-)
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture
@@ -58,21 +48,6 @@ def site(tmp_path, tiny_suite, store, fill):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/tiny.html", requests
     server.shutdown()
-
-
-@pytest.fixture
-def browser(tmp_path):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 def names(browser):
