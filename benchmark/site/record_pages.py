@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from benchmark.api import SPLITS
 from benchmark.leaderboard.entry_text import entry_text
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.table import TIED, Table
@@ -150,7 +151,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     weights = record.provenance.get("weights")
     facts = {
         "question": _words(question),
-        "recordings": _words(record.n),
+        "recordings": _words({split: record.n[split] for split in SPLITS if split in record.n}),
         "choice": _words(record.details.get("choice") or {}),
         "protocol": record.spec["protocol"],
         "digests of data": _words({name: value for name, value in digests.items() if value}),
