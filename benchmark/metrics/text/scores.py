@@ -64,8 +64,8 @@ def score_texts(hypotheses: Sequence[str], references: Sequence[str], use_java: 
     tokenise = ptb_tokens if with_java else split_words
     tokens = tokenise([*hypotheses, *references])
     words, reference_words = tokens[: len(hypotheses)], tokens[len(hypotheses) :]
-    counts = _bleu_counts(words, reference_words)
-    per_text = {"rouge_l": _rouge(words, reference_words), "cider": _cider(words, reference_words)}
+    counts = ngram_counts(words, reference_words)
+    per_text = {"rouge_l": rouge_l(words, reference_words), "cider": _cider(words, reference_words)}
     metrics = {f"bleu_{n + 1}": float(value) for n, value in enumerate(bleu(counts.sum(0)))}
     metrics |= {name: float(values.mean()) for name, values in per_text.items()}
     stats = meteor_counts(words, reference_words) if with_java else None
@@ -88,7 +88,7 @@ def bleu(counts: np.ndarray) -> np.ndarray:
     return means * np.where(ratio < 1, np.exp(1 - 1 / ratio), 1.0)
 
 
-def _bleu_counts(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
+def ngram_counts(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """Return the matching and all n-grams of each order, and both lengths: ``(text, 10)``."""
     from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 
@@ -98,7 +98,7 @@ def _bleu_counts(hypotheses: Sequence[str], references: Sequence[str]) -> np.nda
     return np.array([[*c["correct"], *c["guess"], c["testlen"], c["reflen"][0]] for c in scorer.ctest], float)
 
 
-def _rouge(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
+def rouge_l(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """Return ROUGE-L (Lin, 2004), F with beta 1.2: ``(text,)``."""
     from pycocoevalcap.rouge.rouge import Rouge
 
