@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark import __version__
 from benchmark.commands import (
+    auditing,
     authoring,
     cluster,
     collecting,
@@ -50,6 +51,7 @@ GROUPS = (
     similarity,
     reports,
     site,
+    auditing,
     authoring,
     completion,
 )

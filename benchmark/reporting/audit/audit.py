@@ -98,5 +98,3 @@ def _line(sample: Sample, metric: str, scores: dict[Pair, float], weights: np.nd
         below,
         tied,
     )
-
-

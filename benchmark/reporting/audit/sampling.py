@@ -73,7 +73,9 @@ def draw_samples(corpus: Corpus, count: int, seed: int, faults: Sequence[Fault] 
     samples = []
     for language in LANGUAGES:
         findings = list(
-            dict.fromkeys(piece.text for text in corpus.texts[language] for piece in cut(text, language) if piece.is_finding)
+            dict.fromkeys(
+                piece.text for text in corpus.texts[language] for piece in cut(text, language) if piece.is_finding
+            )
         )
         for fault in faults:
             samples.append(_draw(corpus, fault, language, findings, count, seed))
@@ -88,11 +90,12 @@ def _draw(corpus: Corpus, fault: Fault, language: str, findings: Sequence[str], 
     words = []
     for place in rng.permutation(len(texts)):
         text = texts[int(place)]
-        faulty = fault.make(Source(text, language, findings), rng)
+        source = Source(text, language, findings)
+        faulty = fault.make(source, rng)
         if faulty is None or faulty == text:
             continue
         if fault.group != "ignore":
-            harmless = harmless_counterpart(text, faulty, rng)
+            harmless = harmless_counterpart(source, faulty, rng)
             if harmless is None:
                 continue
             sample.harmless.append(harmless)
@@ -103,4 +106,3 @@ def _draw(corpus: Corpus, fault: Fault, language: str, findings: Sequence[str], 
         if len(words) == count:
             break
     return replace(sample, words=float(np.mean(words)) if words else 0.0)
-
