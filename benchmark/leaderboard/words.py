@@ -71,6 +71,7 @@ METRICS = {
     "auroc_leads": "AUROC of the leads",
     "lead_difference": "difference of leads",
     "lead_difference_absent": "difference of leads where absent",
+    "embedding": "embedding score",
     **{f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)},
 }
 AVERAGES = {"macro": "macro", "micro": "micro"}
