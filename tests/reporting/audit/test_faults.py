@@ -151,6 +151,8 @@ def test_the_harmless_counterpart_misspells_as_many_words_as_the_fault_changed()
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_the_same_seed_makes_the_same_fault(fault):
-    source = Source("sinusrhythmus unvollständiger linksschenkelblock inferiorer infarkt möglich", "de", ["low voltage"])
+    source = Source(
+        "sinusrhythmus unvollständiger linksschenkelblock inferiorer infarkt möglich", "de", ["low voltage"]
+    )
     first, second = (fault.make(source, np.random.default_rng(3)) for _ in range(2))
     assert first == second and first != source.text
