@@ -37,6 +37,15 @@ def test_a_plug_in_is_imported_on_first_use(plugins):
     assert plugins.get("acme").__name__ == "Acme" and plugins.origin("acme") == "plug-in acme"
 
 
+def test_a_plug_in_that_is_installed_while_a_program_runs_is_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry("method", "methods", "ecgarena.methods")
+    assert "late" not in registry.names()
+    (tmp_path / "late-1.0.dist-info").mkdir()
+    (tmp_path / "late-1.0.dist-info" / "entry_points.txt").write_text("[ecgarena.methods]\nlate = late:Late\n")
+    assert "late" in registry.names()
+
+
 def test_built_in_names_win(plugins):
     assert plugins.origin("merl") == "built-in"
 

@@ -150,7 +150,7 @@ def write_leaderboard(
 
 def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats: tuple[str, ...]) -> dict[str, str]:
     """Return the content of each text format by file name."""
-    from benchmark.leaderboard import latex, markdown, page, spreadsheet, summaries, wide_table
+    from benchmark.leaderboard import markdown, spreadsheet, summaries
 
     texts = {}
     if "md" in formats:
@@ -160,10 +160,14 @@ def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats:
         if summaries.summary_tables(board):
             texts[f"{board.name}-summaries.csv"] = summaries.spreadsheet(board)
     if "tex" in formats:
+        from benchmark.leaderboard import latex, wide_table
+
         texts[f"{board.name}.tex"] = latex.tables(board)
         texts[f"{board.name}-wide.tex"] = wide_table.wide_tables(board)
         texts[f"{board.name}-document.tex"] = latex.document([f"{board.name}-wide", board.name])
     if "html" in formats:
+        from benchmark.leaderboard import page  # seconds: it draws figures
+
         texts[f"{board.name}.html"] = page.page(board, beside, figures, out)
     return texts
 

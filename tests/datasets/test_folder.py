@@ -1,6 +1,7 @@
 """Folders that describe themselves: every format, every mistake at once, and a leaderboard without a line of Python."""
 
 import csv
+import functools
 import pickle
 import sys
 
@@ -62,6 +63,7 @@ columns = { AF = "af" }
 ARRAYS = f"leads = {list(LEADS)}\nunit = "
 
 
+@functools.cache
 def millivolt(count=8):
     """Return recordings (n, lead, time) in whole microvolts, as float64 mV."""
     dataset = Synthetic(rate=100, patients=count)
