@@ -176,6 +176,7 @@ class Dataset(ABC):
     folds: ClassVar[int] = 0  # parts of about equal size, disjoint in patients, of which the splits are made; 0: none
     sparse_label_sets: ClassVar[Mapping[str, SparseLabelSet]] = {}  # read where they are used, no part of the store
     rate: float  # Hz of the signals that `read` returns
+    leads: tuple[str, ...] = LEADS  # that its recordings have; a store holds 0 for the others, and no method gets them
     seconds: float = 10.0  # usual length of a recording: for the estimate of the disk that a preparation needs
     expected: int | None = None  # recordings with these options; None: those on the card without what is excluded
     warnings: tuple[str, ...] = ()  # shown under every table that uses this configuration (faulty labels, say)

@@ -53,7 +53,7 @@ def _folder(name: str) -> str:
         cls = DATASETS.get(name)
     except BenchmarkError:
         return f"({DATASETS.origin(name)}, which is wrong: see ecgarena show {name})"
-    return SEPARATOR.join([cls.card.title, ", ".join(cls.label_sets) or "reports alone", cls.card.licence])
+    return SEPARATOR.join([cls.card.title, ", ".join(cls.places()) or "reports alone", cls.card.licence])
 
 
 def _suite(name: str) -> str:

@@ -23,6 +23,7 @@ from benchmark.data.labels.contamination import (
     relation,
 )
 from benchmark.data.store.completeness import lacking
+from benchmark.data.store.fingerprints import COMPARED_LEADS
 from benchmark.data.store.preparations import Preparations
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.shared_recordings import Shared, is_quick, shared_recordings, together
@@ -160,7 +161,7 @@ class Gate:
             return "contaminated", overlap
         absent = f"no {'patient and no signal' if pair.same_dataset else 'signal'} of {pair.tested.words}"
         result = f"{absent} is among its {shared.recordings:,} recordings"
-        doubt = _incomplete(pair.exposure, pair.other) or self._not_located(pair, by_split)
+        doubt = _other_leads(pair) or _incomplete(pair.exposure, pair.other) or self._not_located(pair, by_split)
         return ("unknown", f"{result}, but {doubt}") if doubt else ("clean", result)
 
     def _not_located(self, pair: Pair, by_split: Mapping[str, Shared]) -> str:
@@ -225,6 +226,12 @@ def _overlap(shared: Shared, pair: Pair) -> str:
     if shared.patients and pair.same_dataset:
         parts.append(f"patients of {pair.tested.words} who are there: {shared.patients:,}")
     return "; ".join(parts)
+
+
+def _other_leads(pair: Pair) -> str:
+    """Return a doubt where one side lacks leads by which equal signals are found, and the other has them."""
+    apart = [lead for lead in COMPARED_LEADS if (lead in pair.data.leads) != (lead in pair.other.leads)]
+    return f"one of the two has no lead {', '.join(apart)}, and copies are found by it" if apart else ""
 
 
 def _incomplete(exposure: Exposure, other: PreparedDataset) -> str:

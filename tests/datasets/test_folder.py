@@ -59,6 +59,7 @@ classes = { SR = ["10"], AF = ["20", "21"] }
 
 [label_sets.fibrillation]
 columns = { AF = "af" }
+otherwise = "no AF"
 """
 ARRAYS = f"leads = {list(LEADS)}\nunit = "
 
@@ -240,7 +241,7 @@ def test_all_mistakes_of_a_description_are_one_error(data_folder):
     changes = {
         'title = "Ward 7"': "",
         'patient = "who"': 'patent = "who"',
-        "rate = 100": 'rate = -1\nunit = "volt"\nleads = ["I", "II"]',
+        "rate = 100": 'rate = -1\nunit = "volt"\nleads = ["I", "II", "V11"]',
         "test = [4]": "test = [3]",
         'columns = { AF = "af" }': 'codes = "af"',
     }
@@ -255,7 +256,7 @@ def test_all_mistakes_of_a_description_are_one_error(data_folder):
         "columns.patient is missing",
         "signals.rate: ",
         "signals.unit: ",
-        "signals.leads: lead III is missing",
+        "signals.leads: 'V11' is no lead (did you mean 'V1'?)",
         "split: 3 would be in two splits",
         "label_sets.fibrillation: give either columns",
     ):
@@ -338,10 +339,13 @@ label_sets = ["rhythm"]
 
 [[datasets]]
 name = "clinic"
-label_sets = ["rhythm"]
+label_sets = ["rhythm", "years"]
 
 [[tasks]]
 name = "ridge"
+
+[[tasks]]
+name = "regression_probe"
 
 [[methods]]
 name = "handcrafted"
@@ -352,8 +356,11 @@ def test_two_folders_side_by_side_become_a_leaderboard(data_folder, home, tmp_pa
     for name in ("ward", "clinic"):
         folder = write_folder(data_folder, name, ending=".npy", arrays=f'{ARRAYS}"mV"', count=24)
         write_signals(folder, millivolt(24), write_npy)
+    with (folder / "dataset.toml").open("a") as file:
+        file.write('[targets.years]\ncolumn = "years"\nunit = "years"\nlow = 0\nhigh = 120\n')
     suite = tmp_path / "wards.toml"
     suite.write_text(SUITE, "utf-8")
     assert main(["run", str(suite), "--home", str(home.root), "-q"]) == 0
     table = (home.leaderboards / "wards.md").read_text("utf-8")
+    assert "clinic/years: MAE in years, lower is better" in table
     assert "ward, contamination: handcrafted clean" in table and "clinic, contamination: handcrafted clean" in table

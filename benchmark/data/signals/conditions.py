@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.api import LEADS
+from benchmark.api import LEADS, SignalSpec
 from benchmark.canonical import digest
 from benchmark.data.signals.perturbations import UNITS, check, perturb
 from benchmark.data.store.prepared import PreparedDataset
@@ -119,6 +119,10 @@ class ConditionedDataset(PreparedDataset):
         super().__init__(data.path)
         self.condition = condition
         self.digest = f"{data.digest}-{digest(condition.to_json())}"
+
+    def leads_read(self, spec: SignalSpec) -> tuple[str, ...]:
+        """Return the leads that the condition leaves: all others are 0 under it."""
+        return tuple(lead for lead in spec.leads if lead in self.condition.leads)
 
     def millivolt(self, rows: np.ndarray) -> np.ndarray:
         return self.condition.apply(super().millivolt(rows), self.rate, self.record_ids[np.asarray(rows)])

@@ -9,11 +9,12 @@ A wrong rate is detected from a factor of about 1.6; swapped arm electrodes brea
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.api import LEADS
 from benchmark.data.signals.signal import einthoven_residual
 
 EINTHOVEN_TOLERANCE = 0.05  # mV; rounding of three leads stays far below, a swapped lead far above
@@ -85,15 +86,19 @@ def precordial_order(ecg: np.ndarray) -> tuple[int, ...]:
     return max(itertools.permutations(range(6)), key=likeness)
 
 
-def watch(ecg: np.ndarray, rate: float) -> list[Alarm]:
+def watch(ecg: np.ndarray, rate: float, leads: Sequence[str] = LEADS) -> list[Alarm]:
     """Run every sentinel on recordings ``(n, 12, time)`` mV with an assumed rate of `rate` Hz; return the alarms.
 
-    For fewer than `ENOUGH` recordings, only sentinels that work on single recordings are run.
+    For fewer than `ENOUGH` recordings, only sentinels that work on single recordings are run. Of a dataset with other
+    `leads` than all twelve, only these are judged.
     """
-    sentinels: list[Callable[[np.ndarray, float], Alarm | None]] = [_limb_leads, _unit]
+    of_limbs, of_all = set(LEADS[:6]) <= set(leads), set(leads) == set(LEADS)
+    present = ecg if of_all else ecg[:, [LEADS.index(lead) for lead in leads]]
+    alarms = [_limb_leads(ecg, rate) if of_limbs else None, _unit(present, rate)]
     if len(ecg) >= ENOUGH:
-        sentinels += [_usual_amplitude, _usual_heart_rate, _chest_leads]
-    return [alarm for sentinel in sentinels if (alarm := sentinel(ecg, rate)) is not None]
+        alarms += [_usual_amplitude(present, rate), _usual_heart_rate(present, rate)]
+        alarms += [_chest_leads(ecg, rate)] if of_all else []
+    return [alarm for alarm in alarms if alarm is not None]
 
 
 def _limb_leads(ecg: np.ndarray, rate: float) -> Alarm | None:

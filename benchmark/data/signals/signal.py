@@ -30,18 +30,23 @@ NOTCH_QUALITY = 30.0  # centre over width, as ECGFounder uses it at 50 Hz
 # --- from a file to millivolt ----------------------------------------------------------------------
 
 
-def lead_positions(names: Sequence[str]) -> np.ndarray:
-    """Return the position of each lead of `LEADS` in `names`; raise ValueError naming those missing or doubled.
+def canonical_leads(names: Sequence[str]) -> list[str]:
+    """Return the names of leads as `LEADS` has them; other names stay as they are.
 
     Case and a leading "lead" or "ecg" are ignored: PTB-XL writes AVR, CPSC2018 and CSN aVR.
     """
-    canonical = [_CANONICAL.get(_PREFIX.sub("", name.strip()).lower(), name) for name in names]
-    missing = [lead for lead in LEADS if lead not in canonical]
+    return [_CANONICAL.get(_PREFIX.sub("", name.strip()).lower(), name) for name in names]
+
+
+def lead_positions(names: Sequence[str], leads: Sequence[str] = LEADS) -> np.ndarray:
+    """Return the position of each of `leads` in `names`; raise ValueError naming those missing or doubled."""
+    canonical = canonical_leads(names)
+    missing = [lead for lead in leads if lead not in canonical]
     doubled = sorted({lead for lead in canonical if canonical.count(lead) > 1})
     if missing or doubled:
         problems = [f"lead {lead} is missing" for lead in missing] + [f"lead {lead} occurs twice" for lead in doubled]
         raise ValueError(f"{'; '.join(problems)} (leads: {', '.join(names)})")
-    return np.array([canonical.index(lead) for lead in LEADS])
+    return np.array([canonical.index(lead) for lead in leads])
 
 
 def to_millivolt(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.api import SPLITS, Dataset
+from benchmark.api import LEADS, SPLITS, Dataset
 from benchmark.canonical import file_sha256
 from benchmark.data.signals.sanity_checks import EINTHOVEN_TOLERANCE, PLAUSIBLE_SPAN, span, watch
 from benchmark.data.signals.signal import einthoven_residual
@@ -211,9 +211,10 @@ def check_signals(data: PreparedDataset) -> list[Finding]:
     odd_unit, broken = [], []
     for rows, adc, ecg in _signals(data):
         digests[rows] = [hashlib.blake2b(recording.tobytes(), digest_size=16).digest() for recording in adc]
-        spans = span(ecg)
+        spans = span(ecg[:, [LEADS.index(lead) for lead in data.leads]])
         odd_unit += list(rows[(spans < PLAUSIBLE_SPAN[0]) | (spans > PLAUSIBLE_SPAN[1])])
-        broken += list(rows[einthoven_residual(ecg) > EINTHOVEN_TOLERANCE])
+        if set(LEADS[:6]) <= set(data.leads):
+            broken += list(rows[einthoven_residual(ecg) > EINTHOVEN_TOLERANCE])
     findings = _duplicates(data, digests)
     low, high = PLAUSIBLE_SPAN
     remedy = "volt or microvolt were taken for millivolt, or an electrode was loose: look at these recordings"
@@ -235,7 +236,7 @@ def _watch(data: PreparedDataset) -> list[Any]:
     lengths = data.table["samples"].to_numpy()
     common = np.flatnonzero(lengths == Counter(lengths.tolist()).most_common(1)[0][0])
     rows = common[np.unique(np.linspace(0, len(common) - 1, min(WATCHED, len(common))).astype(int))]
-    alarms = watch(data.millivolt(rows), data.rate)
+    alarms = watch(data.millivolt(rows), data.rate, data.leads)
     return [alarm for alarm in alarms if alarm.sentinel != "unit"]  # already checked recording by recording
 
 

@@ -23,7 +23,8 @@ from benchmark.data.store.prepared import PreparedDataset
 SAME = 0.98  # cosine from which two recordings count as the same
 SECONDS = 10.0
 BINS = slice(10, 150)  # of 0.1 Hz: 1 to 15 Hz
-COMPARISON_LEADS = tuple(LEADS.index(lead) for lead in ("I", "II", "V2", "V5"))
+COMPARED_LEADS = ("I", "II", "V2", "V5")
+COMPARISON_LEADS = tuple(LEADS.index(lead) for lead in COMPARED_LEADS)
 WIDTH = 2 * len(COMPARISON_LEADS) * (BINS.stop - BINS.start)  # real and imaginary parts
 CHUNK = 512  # recordings at a time
 

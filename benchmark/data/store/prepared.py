@@ -76,6 +76,7 @@ class PreparedDataset:
         self.path = path
         self.manifest = read_manifest(path, FORMAT)
         self.rate: float = self.manifest["rate"]
+        self.leads: tuple[str, ...] = tuple(self.manifest.get("leads", LEADS))  # the others are 0 in the store
         self.digest: str = self.manifest["digest"]
         self.expected: int | None = self.manifest.get("expected")  # recordings of a complete preparation, if known
         self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
@@ -317,7 +318,9 @@ class PreparedDataset:
         """Read recordings in the form of `spec`: float32 ``(len(rows), len(spec.leads), spec.samples)``.
 
         Those that cannot serve (see `unusable`) are silence, all 0: every method answers for the same recordings.
+        Raises `UsageError` where `spec` asks for leads that no recording has.
         """
+        self._refuse_absent_leads(spec)
         rows = np.asarray(rows)
         lengths = self._lengths[rows]
         silent = np.isin(rows, self.unusable(spec))
@@ -328,6 +331,21 @@ class PreparedDataset:
                 block = group[start : start + BLOCK]
                 out[block] = adapt(self.millivolt(rows[block]), self.rate, spec)
         return out
+
+    def leads_read(self, spec: SignalSpec) -> tuple[str, ...]:
+        """Return the leads that a reading for `spec` takes from the store."""
+        return spec.leads
+
+    def _refuse_absent_leads(self, spec: SignalSpec) -> None:
+        if self.leads == LEADS or set(self.leads) >= set(self.leads_read(spec)):
+            return
+        absent = [lead for lead in self.leads_read(spec) if lead not in self.leads]
+        names = ", ".join(f'"{lead}"' for lead in self.leads)
+        raise UsageError(
+            f"the method asks for the leads {', '.join(absent)}, and {self.manifest['dataset']} has only "
+            f"{', '.join(self.leads)}: ask for these in its SignalSpec, or read every other lead as 0 mV by "
+            f"signal = {{ leads = [{names}] }} in the suite's task"
+        )
 
     def chunks(self, size: int) -> Iterator[np.ndarray]:
         """Yield all rows in groups of equal length and at most `size`, which `millivolt` can read at once."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ from benchmark.api import LEADS, Dataset, RawSignal, RecordingEntry
 from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
 from benchmark.data.labels.demographics import known_age
 from benchmark.data.reports.report_texts import real_report
-from benchmark.data.signals.signal import einthoven_residual, lead_positions, shared_gain, to_millivolt
+from benchmark.data.signals.few_leads import in_store_order
+from benchmark.data.signals.signal import einthoven_residual, shared_gain, to_millivolt
 from benchmark.data.store.integrity import checksum
 from benchmark.data.store.preparation_log import PreparationLog
 from benchmark.errors import DataError, RecordingError
@@ -79,7 +80,7 @@ def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> 
             problem = entry.problem or str(error)
             screened_chunk.findings.left_out.append({"record_id": entry.record_id, "problem": problem})
             continue
-        screened_chunk.missing += _notice(entry, raw, screened_chunk.findings)
+        screened_chunk.missing += _notice(entry, raw, screened_chunk.findings, dataset.leads)
         screened_chunk.signals.append(raw.adc.astype("<i2", copy=False).tobytes())
         screened_chunk.checksums.append(np.array(checksum(screened_chunk.signals[-1]), "<u4").tobytes())
         screened_chunk.calibration.append(np.stack([raw.gain, raw.baseline], axis=-1).astype("<f8").tobytes())
@@ -103,24 +104,30 @@ def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal
     """Reorder the leads as in LEADS; raise `RecordingError` for recordings that no method can use."""
     file = entry.locator or entry.record_id
     try:
-        order = lead_positions(raw.leads)
+        recording = in_store_order(raw, dataset.leads)
     except ValueError as error:
         raise RecordingError(file, str(error), "this recording cannot serve") from None
     if raw.rate != dataset.rate:
         raise RecordingError(file, f"recorded at {raw.rate:g} Hz, {dataset.rate:g} Hz expected", "check the header")
-    adc = raw.adc[order]
+    adc = recording.adc
     if np.all(adc[:, 0] == adc[:, -1]) and np.all(adc == adc[:, :1]):  # the second costs as much as the reading
         raise RecordingError(file, "all leads are flat", "this recording cannot serve")
-    return RawSignal(adc, raw.gain[order], raw.baseline[order], raw.rate, LEADS)
+    return recording
 
 
-def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog) -> int:
-    """Note flat leads, missing samples, broken lead identities and odd entries; return the missing samples' number."""
+def _notice(entry: RecordingEntry, raw: RawSignal, findings: PreparationLog, leads: Sequence[str] = LEADS) -> int:
+    """Note flat leads, missing samples, broken lead identities and odd entries; return the missing samples' number.
+
+    Of `leads` alone: the dataset has no other ones.
+    """
     low, high = raw.adc.min(axis=1), raw.adc.max(axis=1)
+    present, whole_limb = np.isin(LEADS, leads), set(LEADS[:6]) <= set(leads)
     missing = int(np.count_nonzero(raw.adc == MISSING_SAMPLE)) if low.min() == MISSING_SAMPLE else 0
-    residual = 0.0 if missing else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)  # float32 rounds
+    residual = (
+        0.0 if missing or not whole_limb else round(float(einthoven_residual(_limb_leads(raw)[None])[0]), 4)
+    )  # float32 rounds
     notice = {
-        "a flat lead": ", ".join(np.array(LEADS)[(low == high) & (low != MISSING_SAMPLE)]),
+        "a flat lead": ", ".join(np.array(LEADS)[present & (low == high) & (low != MISSING_SAMPLE)]),
         "a lead without any sample, read as 0 mV": ", ".join(np.array(LEADS)[high == MISSING_SAMPLE]),
         "missing samples, read as 0 mV": str(missing or ""),
         f"limb leads break Einthoven's law by over {EINTHOVEN_TOLERANCE} mV": (

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.api import Dataset, RecordingEntry
-from benchmark.data.signals.signal import lead_positions
+from benchmark.data.signals.few_leads import in_store_order
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.data.store.supplement import usable
 from benchmark.errors import BenchmarkError, RecordingError
@@ -104,4 +104,4 @@ def _compare(
     same = same and {name: classes for name, classes in of_entry.items() if name in at_hand} == labels
     usable_now = {name: usable(entry.targets.get(name), data.supplement.targets[name])[0] for name in numbers}
     same = same and all(np.array_equal(value, numbers[name], equal_nan=True) for name, value in usable_now.items())
-    return None if same and np.array_equal(raw.adc[lead_positions(raw.leads)], digital) else OTHER
+    return None if same and np.array_equal(in_store_order(raw, dataset.leads).adc, digital) else OTHER

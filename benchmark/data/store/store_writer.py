@@ -167,6 +167,7 @@ class StoreWriter:
             "format": prepared.FORMAT,
             **{name: self.made_from[name] for name in ("dataset", "version", "config")},
             "rate": self.dataset.rate,
+            **({} if self.dataset.leads == LEADS else {"leads": list(self.dataset.leads)}),
             "synthetic": self.dataset.card.synthetic,
             "marks": list(self.dataset.warnings),
             "recordings": self.recordings,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from benchmark.api import REPORTS, SPLITS
+from benchmark.api import REPORTS, SPLITS, Target
 from benchmark.canonical import digest
-from benchmark.data.signals.signal import lead_positions
+from benchmark.data.signals.few_leads import available_leads
 from benchmark.errors import brief, did_you_mean, raise_all
 from benchmark.names import name_problem
 from benchmark.toml_values import read_toml, value_problems
 
 SEPARATOR = ";"
-PLACES = {"title", "source", "licence", "derives_from", "index", "files"}  # no part of what a cell asks
+PLACES = {"title", "source", "licence", "derives_from", "index", "files", "targets"}  # no part of a store's content
+LATER = ("category", "otherwise", "unknown")  # keys of a label set that the first descriptions did not have
 
 
 class Table(BaseModel):
@@ -81,40 +83,90 @@ class Sexes(Table):
 
 
 class LabelSet(Table):
-    """Either columns of 0 and 1, by class, or one column of codes with the codes of each class."""
+    """Columns of 0 and 1, by class; or one column of codes; or one column that holds exactly one category.
+
+    `otherwise` is the class of recordings without any other. `unknown` are cells that say that nobody looked: such a
+    recording is left out of the label set.
+    """
 
     columns: list[str] | dict[str, str] | None = None
     codes: str | None = Field(None, min_length=1)
+    category: str | None = Field(None, min_length=1)
     separator: str = Field(SEPARATOR, min_length=1)
     classes: list[str] | dict[str, list[str | int]] | None = None
+    otherwise: str | None = Field(None, min_length=1)
+    unknown: list[str | int] = []
 
     @model_validator(mode="after")
     def _one_way(self) -> LabelSet:
-        if (self.columns is None) == (self.codes is None) or (self.codes is None) != (self.classes is None):
-            raise ValueError("give either columns (of 0 and 1), or codes (one column) with classes")
-        if not self.class_names():
+        ways = [self.columns, self.codes, self.category]
+        if sum(way is not None for way in ways) != 1 or (self.columns is None) != (self.classes is not None):
+            raise ValueError(
+                "give either columns (of 0 and 1), or codes (one column) with classes, or category (one column) "
+                "with classes"
+            )
+        names = self.class_names()
+        if not names:
             raise ValueError("it has no class")
-        if "" in self.class_names() or (doubled := _doubled(self.class_names())):
-            raise ValueError("a class without a name" if "" in self.class_names() else f"{', '.join(doubled)}: twice")
+        if "" in names or (doubled := _doubled(names)):
+            raise ValueError("a class without a name" if "" in names else f"{', '.join(doubled)}: twice")
+        if len(names) < 2:
+            raise ValueError(
+                f"{names[0]!r} is its only class. A recording without any class is no part of a label set, so all of "
+                f'them would be positive: add otherwise = "no {names[0]}"'
+            )
+        if self.category is not None and (doubled := _doubled([*chain(*self.codes_by_class().values())])):
+            raise ValueError(f"{', '.join(doubled)} would be of two classes")
         return self
 
     def class_names(self) -> list[str]:
-        return list(self.columns or self.classes or ())
+        return [*(self.columns or self.classes or ()), *([self.otherwise] if self.otherwise else [])]
+
+    def column_names(self) -> list[str]:
+        """Return the columns that it reads."""
+        single = self.codes or self.category
+        return [single] if single else list(self.columns_by_class().values())
 
     def columns_by_class(self) -> dict[str, str]:
-        """Map each class to its column; {} where one column holds codes."""
+        """Map each class to its column; {} where one column holds them all."""
         columns = self.columns or {}
         return columns if isinstance(columns, dict) else {name: name for name in columns}
 
     def codes_by_class(self) -> dict[str, set[str]]:
-        """Map each class to its codes; {} where each class has a column."""
+        """Map each class to its codes or categories; {} where each class has a column."""
         classes = self.classes or {}
         table = classes if isinstance(classes, dict) else {name: [name] for name in classes}
         return {name: {str(code) for code in codes} for name, codes in table.items()}
 
 
+class Number(Table):
+    """A column with a number for each recording; an empty cell, and one of `unknown`, is an unknown number."""
+
+    column: str = Field(min_length=1)
+    unit: str = Field(min_length=1)
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+    about: str = ""
+    outside: str = ""
+    unknown: list[str | int] = []
+
+    @model_validator(mode="after")
+    def _rising(self) -> Number:
+        if self.low >= self.high:
+            raise ValueError(f"low is {self.low:g} and high is {self.high:g}: no number lies between them")
+        return self
+
+    def target(self) -> Target:
+        """Return the target. It names the column, so that another column is noticed as another target."""
+        about = "; ".join(part for part in (self.about, f"column {self.column}") if part)
+        return Target(self.unit, self.low, self.high, about, self.outside)
+
+
 class Signals(Table):
-    """The signals: `rate` in Hz of all of them. WFDB headers name unit and leads; of other files they are said here."""
+    """The signals: `rate` in Hz of all of them. WFDB headers name unit and leads; of other files they are said here.
+
+    `leads` may be fewer than twelve, and then say what the dataset has.
+    """
 
     rate: float = Field(gt=0, le=1e6)
     seconds: float = Field(10.0, gt=0)
@@ -125,9 +177,9 @@ class Signals(Table):
 
     @field_validator("leads")
     @classmethod
-    def _twelve(cls, leads: list[str] | None) -> list[str] | None:
+    def _named_leads(cls, leads: list[str] | None) -> list[str] | None:
         if leads is not None:
-            lead_positions(leads)
+            available_leads(leads)
         return leads
 
     @model_validator(mode="after")
@@ -157,24 +209,35 @@ class Description(Table):
     sexes: Sexes = Sexes()
     signals: Signals
     label_sets: dict[str, LabelSet] = {}
+    targets: dict[str, Number] = {}
 
-    @field_validator("label_sets")
+    @field_validator("label_sets", "targets")
     @classmethod
-    def _safe_names(cls, label_sets: dict[str, LabelSet]) -> dict[str, LabelSet]:
-        for name in label_sets:
+    def _safe_names(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        for name in tables:
             if problem := "that word stands for all reports" if name == REPORTS else name_problem(name):
-                raise ValueError(f"a label set cannot be called {brief(name)}: {problem}")
-        return label_sets
+                raise ValueError(f"neither a label set nor a target can be called {brief(name)}: {problem}")
+        return tables
 
     @model_validator(mode="after")
     def _something_to_ask(self) -> Description:
-        if not self.label_sets and self.columns.report is None:
-            raise ValueError("it has neither label_sets nor columns.report: nothing could be asked of it")
+        if not self.label_sets and not self.targets and self.columns.report is None:
+            raise ValueError("it has no label_sets, no targets and no columns.report: nothing could be asked of it")
+        if both := [name for name in self.targets if name in self.label_sets]:
+            raise ValueError(f"{', '.join(both)} is a label set and a target: rename one")
         return self
 
     def version(self) -> int:
-        """Return a number that changes with everything that changes labels, splits or signals."""
-        return int(digest(self.model_dump(exclude=PLACES), 8), 16)
+        """Return a number that changes with everything that changes labels, splits or signals.
+
+        Targets lie beside the store and have digests of their own. A key that came later counts where it is used, so
+        that older descriptions keep their version.
+        """
+        content = self.model_dump(exclude=PLACES)
+        for label_set, table in content["label_sets"].items():
+            later = {key: value for key, value in table.items() if key not in LATER or value}
+            content["label_sets"][label_set] = later
+        return int(digest(content, 8), 16)
 
 
 def read_description(path: Path) -> Description:
@@ -207,6 +270,7 @@ def _table_of(path: list[str]) -> type[Table]:
     if len(path) == 1:
         return Description
     tables: dict[str, type[Table]] = {"columns": Columns, "split": Split, "sexes": Sexes, "signals": Signals}
+    tables["targets"] = Number
     return tables.get(path[0], LabelSet)
 
 

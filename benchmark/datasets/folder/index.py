@@ -11,11 +11,10 @@ from typing import Any
 from benchmark.api import RecordingEntry
 from benchmark.data.formats.tables import Row, WrongCells, not_empty, read_table, require_columns, whole_number
 from benchmark.data.labels.splits import hashed_split
-from benchmark.datasets.folder.description import Description, LabelSet
+from benchmark.datasets.folder.answers import labels_of, note_unused_codes, number_of
+from benchmark.datasets.folder.description import Description
 from benchmark.datasets.folder.signal_files import is_array
-from benchmark.errors import DataError, brief, did_you_mean
-
-TRUTHS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}  # casefolded
+from benchmark.errors import DataError, brief
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def read_entries(description: Description, file: Path, root: Path) -> list[Recor
     readers = _Readers(description)
     entries = [readers.entry(row) for row in rows]
     _note_what_arrays_lack(description, rows, wrong, file)
-    _note_unused_codes(description.label_sets, rows, wrong, file)
+    note_unused_codes(description.label_sets, rows, wrong, file)
     wrong.refuse()
     return entries
 
@@ -44,12 +43,10 @@ def read_entries(description: Description, file: Path, root: Path) -> list[Recor
 def columns_of(description: Description) -> list[str]:
     """Return the columns that are read, each once."""
     own = [name for name in description.columns.model_dump().values() if name]
-    labels = [
-        column
-        for table in description.label_sets.values()
-        for column in (*table.columns_by_class().values(), *([table.codes] if table.codes else []))
-    ]
-    return list(dict.fromkeys([*own, *([description.split.column] if description.split.column else []), *labels]))
+    labels = [column for table in description.label_sets.values() for column in table.column_names()]
+    numbers = [number.column for number in description.targets.values()]
+    split = [description.split.column] if description.split.column else []
+    return list(dict.fromkeys([*own, *split, *labels, *numbers]))
 
 
 class _Readers:
@@ -57,7 +54,8 @@ class _Readers:
 
     def __init__(self, description: Description) -> None:
         self.columns, self.split, self.language = description.columns, description.split, description.language
-        self.label_sets = {name: _labels_of(table) for name, table in description.label_sets.items()}
+        self.label_sets = {name: labels_of(name, table) for name, table in description.label_sets.items()}
+        self.numbers = {name: (number.column, number_of(number)) for name, number in description.targets.items()}
         self.split_of = _one_of(description.split.values())
         self.sex_of = _one_of(description.sexes.values())
 
@@ -76,7 +74,13 @@ class _Readers:
             sex=row.cell(columns.sex, lambda text: self.sex_of(text) if text else None, None) if columns.sex else None,
             device=(" ".join(row[columns.device].split()) or None) if columns.device else None,
             language=self.language,
+            targets=self._targets(row),
         )
+
+    def _targets(self, row: Row) -> dict[str, float]:
+        """Return the known numbers of a row."""
+        values = {name: row.cell(column, convert, None) for name, (column, convert) in self.numbers.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _split(self, row: Row, patient: str) -> str:
         split = self.split
@@ -84,30 +88,6 @@ class _Readers:
             return row.cell(split.column, self.split_of, "")
         assert split.seed is not None and split.val_share is not None and split.test_share is not None
         return hashed_split(split.seed, patient, split.val_share, split.test_share)
-
-
-def _labels_of(table: LabelSet) -> Callable[[Row], tuple[str, ...]]:
-    """Return the function that reads a row's positive classes of a label set."""
-    if table.codes is None:
-        columns = table.columns_by_class()
-        return lambda row: tuple(name for name, column in columns.items() if row.cell(column, _truth, False))
-    column, classes = table.codes, table.codes_by_class()
-
-    def positives(row: Row) -> tuple[str, ...]:
-        present = _codes(row[column], table.separator)
-        return tuple(name for name, own in classes.items() if own & present)
-
-    return positives
-
-
-def _codes(text: str, separator: str) -> set[str]:
-    return {code for part in text.split(separator) if (code := part.strip())}
-
-
-def _truth(text: str) -> bool:
-    if text.casefold() not in TRUTHS:
-        raise ValueError(f"is {text[:40]!r}, it must be 0 or 1")
-    return TRUTHS[text.casefold()]
 
 
 def _age(text: str) -> float | None:
@@ -137,22 +117,6 @@ def _note_what_arrays_lack(description: Description, rows: Sequence[Row], wrong:
     first = next((row for row in rows if is_array(PurePath(row[column].strip()))), None) if missing else None
     if first is not None:
         wrong.add(first.file, first.line, column, f"{first[column][:40]!r} names none itself: add {missing} to {file}")
-
-
-def _note_unused_codes(label_sets: Mapping[str, LabelSet], rows: Sequence[Row], wrong: WrongCells, file: Path) -> None:
-    """Note each class whose codes are nowhere in the column: most often one is misspelt."""
-    for name, table in label_sets.items():
-        if table.codes is None or not rows:
-            continue
-        present = {code for row in rows for code in _codes(row[table.codes], table.separator)}
-        for label, codes in table.codes_by_class().items():
-            if not codes & present:
-                code_list = ", ".join(sorted(codes)) or "none given"
-                hint = did_you_mean(next(iter(sorted(codes)), ""), sorted(present)[:30])
-                problem = (
-                    f"no row has a code of the class {label!r} ({code_list}){hint}: mend label_sets.{name} in {file}"
-                )
-                wrong.add(rows[0].file, rows[0].line, table.codes, problem)
 
 
 # --- tables --------------------------------------------------------------------------------------

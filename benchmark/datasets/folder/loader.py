@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmark.api import Dataset, DatasetCard, RawSignal, RecordingEntry
+from benchmark.api import LEADS, Dataset, DatasetCard, RawSignal, RecordingEntry
+from benchmark.data.signals.few_leads import available_leads, derived_leads, with_derived
 from benchmark.datasets.folder.description import Description, read_description
 from benchmark.datasets.folder.index import Place, read_entries
 from benchmark.datasets.folder.signal_files import read_signal
-from benchmark.errors import MissingError
+from benchmark.errors import MissingError, RecordingError
 
 
 class FolderDataset(Dataset):
@@ -20,7 +22,11 @@ class FolderDataset(Dataset):
     file: ClassVar[Path]
 
     def __init__(self) -> None:
-        self.rate, self.seconds = self.description.signals.rate, self.description.signals.seconds
+        signals = self.description.signals
+        self.rate, self.seconds = signals.rate, signals.seconds
+        if signals.leads is not None:
+            self.leads = available_leads(signals.leads)
+            self.warnings = tuple(_remarks(self.file.parent.name, signals.leads, self.leads))
 
     def entries(self, root: Path | None) -> list[RecordingEntry]:
         """Index the recordings; raise one `DataError` for all wrong cells of the index."""
@@ -30,11 +36,23 @@ class FolderDataset(Dataset):
     def read(self, entry: RecordingEntry, root: Path | None) -> RawSignal:
         assert root is not None and isinstance(entry.locator, Place)
         path = root / self.description.files / entry.locator.path
-        return read_signal(path, entry.locator.row, self.description.signals)
+        raw = read_signal(path, entry.locator.row, self.description.signals)
+        try:
+            return with_derived(raw)
+        except ValueError as error:
+            raise RecordingError(path, str(error), "is signals.unit right?") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a call: the class is made at run time, and a process that reads recordings makes it again."""
         return _instance, (self.file,)
+
+
+def _remarks(name: str, names: list[str], leads: tuple[str, ...]) -> Iterator[str]:
+    """Yield what every table should say of a dataset whose recordings do not hold all twelve leads."""
+    if names_from_limbs := derived_leads(names):
+        yield f"{name}: the leads {', '.join(names_from_limbs)} are computed from I and II"
+    if absent := [lead for lead in LEADS if lead not in leads]:
+        yield f"{name}: its recordings have no {', '.join(absent)}"
 
 
 def _instance(file: Path) -> FolderDataset:
@@ -66,6 +84,7 @@ def _class_of(file: Path, content: bytes) -> type[FolderDataset]:
         "__module__": FolderDataset.__module__,
         "card": card,
         "label_sets": {name: tuple(table.class_names()) for name, table in description.label_sets.items()},
+        "targets": {name: number.target() for name, number in description.targets.items()},
         "remedy": f"correct {file}, which describes it",
         "description": description,
         "file": file,

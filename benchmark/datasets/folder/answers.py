@@ -1,0 +1,127 @@
+"""What a row of a folder's index answers: the positive classes of its label sets, and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
+from pathlib import Path
+
+from benchmark.data.formats.tables import Row, WrongCells
+from benchmark.datasets.folder.description import LabelSet, Number
+from benchmark.errors import did_you_mean
+
+TRUTHS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}  # casefolded
+NOBODY_LOOKED = "list it under unknown in label_sets.{}, and such recordings are left out of this label set"
+
+Labels = Callable[[Row], tuple[str, ...]]
+
+
+def labels_of(name: str, table: LabelSet) -> Labels:
+    """Return the function that reads a row's positive classes of the label set called `name`."""
+    unknown = {str(value) for value in table.unknown}
+    classes = (
+        _category_of(name, table) if table.category else _codes_of(table) if table.codes else _truths_of(name, table)
+    )
+    otherwise = (table.otherwise,) if table.otherwise else ()
+
+    def labels(row: Row) -> tuple[str, ...]:
+        if any(_is_in(row[column].strip(), unknown) for column in table.column_names()):
+            return ()
+        return classes(row) or otherwise
+
+    return labels
+
+
+def number_of(number: Number) -> Callable[[str], float | None]:
+    """Return the function that reads a cell's number; None where it is unknown."""
+    unknown = {"", *(str(value) for value in number.unknown)}
+
+    def convert(text: str) -> float | None:
+        if _is_in(text, unknown):
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            hint = ", with a point for its decimals" if _is_number(text.replace(",", ".")) else ""
+            raise ValueError(
+                f"is {text[:40]!r}, it must be a number in {number.unit} or empty{hint}; a word for an unknown number "
+                "belongs under unknown of the target"
+            ) from None
+        return None if isnan(value) else value
+
+    return convert
+
+
+def _truths_of(name: str, table: LabelSet) -> Labels:
+    """Return the reader of columns of 0 and 1."""
+    columns = table.columns_by_class()
+
+    def truth(text: str) -> bool:
+        if text.casefold() not in TRUTHS:
+            raise ValueError(f"is {text[:40]!r}, it must be 0 or 1; if it means unknown, {NOBODY_LOOKED.format(name)}")
+        return TRUTHS[text.casefold()]
+
+    return lambda row: tuple(label for label, column in columns.items() if row.cell(column, truth, False))
+
+
+def _codes_of(table: LabelSet) -> Labels:
+    """Return the reader of a column of codes."""
+    classes = table.codes_by_class()
+
+    def positives(row: Row) -> tuple[str, ...]:
+        present = _codes(row[table.codes or ""], table.separator)
+        return tuple(name for name, own in classes.items() if own & present)
+
+    return positives
+
+
+def _category_of(name: str, table: LabelSet) -> Labels:
+    """Return the reader of a column of categories, one for each recording."""
+    owners = {value: label for label, values in table.codes_by_class().items() for value in values}
+
+    def owner(text: str) -> tuple[str, ...]:
+        value = text if text in owners else text.removesuffix(".0")
+        if value not in owners and not table.otherwise:
+            raise ValueError(
+                f"is {text[:40]!r}, which is of no class{did_you_mean(value, owners)}: in label_sets.{name} add it to "
+                "classes, give a class for the rest by otherwise, or list it under unknown"
+            )
+        return (owners[value],) if value in owners else ()
+
+    return lambda row: row.cell(table.category or "", owner, ())
+
+
+def note_unused_codes(label_sets: Mapping[str, LabelSet], rows: Sequence[Row], wrong: WrongCells, file: Path) -> None:
+    """Note each class whose codes or categories are nowhere in the column: most often one is misspelt."""
+    for name, table in label_sets.items():
+        column = table.codes or table.category
+        if column is None or not rows:
+            continue
+        cells = {row[column].strip() for row in rows}
+        present = set().union(*(_codes(cell, table.separator) for cell in cells)) if table.codes else cells
+        present |= {value.removesuffix(".0") for value in present} if table.category else set()
+        for label, codes in table.codes_by_class().items():
+            if not codes & present:
+                code_list = ", ".join(sorted(codes)) or "none given"
+                hint = did_you_mean(next(iter(sorted(codes)), ""), sorted(present)[:30])
+                problem = (
+                    f"no row has a code of the class {label!r} ({code_list}){hint}: mend label_sets.{name} in {file}"
+                )
+                wrong.add(rows[0].file, rows[0].line, column, problem)
+
+
+def _codes(text: str, separator: str) -> set[str]:
+    return {code for part in text.split(separator) if (code := part.strip())}
+
+
+def _is_in(text: str, values: set[str]) -> bool:
+    """Whether a cell is one of `values`; tables write a whole number with ".0" where another cell is empty."""
+    return text in values or text.removesuffix(".0") in values
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
