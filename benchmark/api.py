@@ -92,6 +92,7 @@ class DatasetCard:
     recordings: int | None = None  # of the complete distribution
     sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # label set -> train, val, test
     synthetic: bool = False
+    may_redistribute: bool = False  # the licence lets labels and predictions by recording be published
 
 
 @dataclass(frozen=True)

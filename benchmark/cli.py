@@ -29,6 +29,7 @@ from benchmark.commands import (
     similarity,
     site,
     tuning,
+    verifying,
 )
 from benchmark.commands.options import add_verbose
 from benchmark.disk import disk_error
@@ -49,6 +50,7 @@ GROUPS = (
     collecting,
     differing,
     similarity,
+    verifying,
     reports,
     site,
     auditing,

@@ -18,7 +18,7 @@ from benchmark.commands.options import (
     plan_of,
     records_of,
 )
-from benchmark.errors import COMPLETE, UsageError
+from benchmark.errors import COMPLETE, UsageError, raise_all
 from benchmark.paths import Home
 from benchmark.records.paths import RECORD, RESAMPLED, SUFFIX
 
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("collect", help="the records of a suite, without predictions, in one Parquet file")
+    sub = commands.add_parser("collect", help="the records of a suite in one Parquet file, and predictions in another")
     add_suite(sub)
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument(
         "--out", type=Path, required=True, help=f"a file NAME{SUFFIX}, or a folder for a folder per record"
+    )
+    sub.add_argument(
+        "--predictions", type=Path, metavar="FILE", help="also their predictions by recording, for `verify`"
     )
     sub.set_defaults(function=collect)
     sub = commands.add_parser("records", help="a look at single records")
@@ -53,6 +56,7 @@ def collect(options: argparse.Namespace) -> int:
     """
     plan, source, standings = _source(options)
     _check_room(plan, options.out)
+    _check_predictions(plan, options)
     cells = standings.finished_cells
     if options.out.suffix == SUFFIX:
         _write_archive(plan, cells, source, options.out)
@@ -63,6 +67,8 @@ def collect(options: argparse.Namespace) -> int:
     _copy_trials(plan, options)
     _copy_presentation(options)
     print(f"{len(cells)} of {len(plan.cells)} records in {options.out}")
+    if options.predictions is not None:
+        _write_predictions(cells, source, options)
     return exit_code_of(standings, plan, options)
 
 
@@ -87,6 +93,33 @@ def _check_room(plan: Plan, out: Path) -> None:
             f"{out} holds records of more than {' '.join(plan.part)}, and their plan: collect the whole suite "
             "there, or this part elsewhere"
         )
+
+
+def _check_predictions(plan: Plan, options: argparse.Namespace) -> None:
+    """Refuse, before anything is written, predictions that may not be published or that are not there."""
+    if options.predictions is None:
+        return
+    from benchmark.records.files import is_archive
+    from benchmark.records.predictions_file import check_licence
+
+    check_licence(cell.spec.dataset for cell in plan.cells)
+    problems = []
+    if options.records is not None and is_archive(options.records):
+        problems.append(f"{options.records} holds records alone; predictions lie in the home where they were made")
+    if options.predictions.suffix != SUFFIX:
+        problems.append(f"{options.predictions} does not end in {SUFFIX}")
+    if options.predictions.parent.resolve() == options.out.parent.resolve():
+        problems.append("records and predictions need a folder each, since every file of a folder is read as records")
+    raise_all(problems, "--predictions:")
+
+
+def _write_predictions(cells: Iterable[Cell], source: Store, options: argparse.Namespace) -> None:
+    from benchmark.verification.collection import collect_predictions
+
+    outcome = collect_predictions(cells, source, home_of(options), options.predictions)
+    print(f"predictions of {outcome.cells} cells in {options.predictions}, {outcome.size / 1e6:.2f} MB")
+    for reason, count in outcome.left_out.items():
+        print(f"without predictions: {count} cells: {reason}")
 
 
 def _write_archive(plan: Plan, cells: Iterable[Cell], source: Store, out: Path) -> None:

@@ -69,6 +69,7 @@ class CPSC2018(Dataset):
         title="CPSC2018 (training set of the China Physiological Signal Challenge 2018)",
         source="https://physionet.org/content/challenge-2020/1.0.2/ (training/cpsc_2018)",
         licence="CC BY 4.0",
+        may_redistribute=True,
         derives_from=("physionet2020", "physionet2021"),
         recordings=6877,
     )

@@ -80,6 +80,7 @@ class CSN(Dataset):
         title="Chapman-Shaoxing-Ningbo, ecg-arrhythmia 1.0.0",
         source="https://physionet.org/content/ecg-arrhythmia/1.0.0/",
         licence="CC BY 4.0",
+        may_redistribute=True,
         derives_from=("physionet2021",),
         recordings=45152,
     )

@@ -87,6 +87,7 @@ class PTBXL(Dataset):
         title="PTB-XL 1.0.3",
         source="https://physionet.org/content/ptb-xl/1.0.3/",
         licence="CC BY 4.0",
+        may_redistribute=True,
         derives_from=("physionet2020", "physionet2021"),
         recordings=21799,
         sizes={

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import Predictions, Rotation, Task
+from benchmark.api import Predictions, Rotation, Scores, Task
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
@@ -32,6 +32,7 @@ from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup
 from benchmark.planning.standing import AtHand, Standing, code_now, stand
 from benchmark.records.index import Entry, read_entry
+from benchmark.records.paths import THRESHOLDS
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
 from benchmark.registry import TASKS
@@ -134,8 +135,9 @@ class _GroupRun:
             cost = contexts[0].cost  # every rotation reads the features of one pass
             outcome = Outcome(cell, task, predictions, scores, signal, cost, seconds)
             record = finished_record(outcome, self.data, self.handle)
-            arrays = {**predictions.arrays, **scores.per_recording}
-            aside = self.store.write(spec, record, arrays, scores.resampled, _texts(predictions, view, data))
+            aside = self.store.write(
+                spec, record, _arrays(predictions, scores), scores.resampled, _texts(predictions, view, data)
+            )
         except BaseException as error:
             raise_if_stopping(error, self.home)
             return self._store_failure(cell, error, time.monotonic() - start)
@@ -212,6 +214,12 @@ def raise_if_stopping(error: BaseException, home: Home) -> None:
         raise ending from error
     if isinstance(error, STOPPING) or (isinstance(error, KeyboardInterrupt) and user_interrupted()):
         raise error
+
+
+def _arrays(predictions: Predictions, scores: Scores) -> dict[str, np.ndarray]:
+    """Return what is kept beside the record: a row per recording, and the thresholds that F1 was computed with."""
+    thresholds = {} if predictions.thresholds is None else {THRESHOLDS: np.asarray(predictions.thresholds, np.float64)}
+    return {**predictions.arrays, **thresholds, **scores.per_recording}
 
 
 def _texts(predictions: Predictions, view: LabelledRows, data: PreparedDataset) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 RECORD = "record.json"
 PREDICTIONS = "predictions.safetensors"
+THRESHOLDS = "thresholds"  # among its arrays: those of each class, chosen on validation
 RESAMPLED = "resampled.f32"  # the primary metric on each resample of the test patients, little-endian float32
 TEXTS = "texts.json"  # written reports
 INDEX = "records.index.json"  # in the home, beside the folder of records

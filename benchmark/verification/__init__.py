@@ -1,0 +1,1 @@
+"""Numbers that others can check: predictions beside records, metrics computed again, and checks of submissions."""
