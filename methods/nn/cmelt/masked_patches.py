@@ -52,7 +52,8 @@ def reconstruction_loss(prediction: Tensor, target: Tensor, hidden: Tensor) -> T
     `prediction` and `target` are ``(batch, patch, lead, sample)``, `hidden` ``(batch, patch)`` bool.
     """
     errors = (prediction.float() - target).square().mean((2, 3))
-    return (errors * hidden).sum() / hidden.sum().clamp(min=1)  # no selection: its size would have to be read from a GPU
+    # a product and not a selection, whose size would have to be read from a GPU
+    return (errors * hidden).sum() / hidden.sum().clamp(min=1)
 
 
 class PatchDecoder(nn.Module):
