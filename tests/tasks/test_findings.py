@@ -67,7 +67,7 @@ def packed(chains):
 def tree(tmp_path_factory):
     """A folder of original data with a small PTB-XL and answers about it: two findings, half of the labels known."""
     base = tmp_path_factory.mktemp("originals")
-    count = write_ptbxl(base / "ptbxl", patients=160)
+    count = write_ptbxl(base / "ptbxl", patients=110)
     chains = []
     for number in range(1, count + 1):
         if number % 4:
