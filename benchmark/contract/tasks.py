@@ -7,13 +7,13 @@ import functools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.api import REPORTS, Method, Predictions, Scores, Task, TaskContext, TrainableMethod, Truth
+from benchmark.api import LEADS, REPORTS, Method, Predictions, Scores, Task, TaskContext, TrainableMethod, Truth
 from benchmark.contract import Checks
 from benchmark.errors import BenchmarkError
 from benchmark.registry import DATASETS, METHODS
@@ -139,7 +139,9 @@ class _Trial:
         own = LabelledRows.of(self.data, "conditions", None)
         columns = np.arange(len(classes)) % len(own.classes)
         labels = {split: matrix[:, columns] for split, matrix in own.labels.items()}
-        return LabelledRows(tuple(classes), own.rows, labels, f"{dataset}/{label_set}")
+        view = LabelledRows(tuple(classes), own.rows, labels, f"{dataset}/{label_set}")
+        sparse = DATASETS.get(dataset).sparse_label_sets.get(label_set)
+        return view if sparse is None else _with_unknown(view, sparse.kinds)
 
     def _choose_cell(self) -> tuple[str, str, MethodHandle]:
         """Return dataset, label set and method of the first cell that the task does not skip."""
@@ -165,6 +167,16 @@ class _Trial:
         return handle
 
 
+def _with_unknown(view: LabelledRows, kinds: Mapping[str, str]) -> LabelledRows:
+    """Return the labels as those of a sparse label set: a third of them unknown, and a lead for each that is there."""
+    labels, leads = {}, {}
+    for split, matrix in view.labels.items():
+        rows, places = np.indices(matrix.shape)
+        labels[split] = np.where((rows + places) % 3 == 0, np.nan, matrix).astype(np.float32)
+        leads[split] = (labels[split] == 1)[..., None] & (places[..., None] % len(LEADS) == np.arange(len(LEADS)))
+    return replace(view, labels=labels, kinds=kinds, leads=leads)
+
+
 @functools.cache
 def _recordings() -> tuple[tempfile.TemporaryDirectory[str], PreparedDataset]:
     """Prepare the synthetic recordings, once per process; the folder is deleted when the process ends."""
@@ -177,6 +189,10 @@ def _recordings() -> tuple[tempfile.TemporaryDirectory[str], PreparedDataset]:
 
 def _label_sets(task: Task) -> Iterator[tuple[str, str]]:
     """Yield the label sets to try the task on: a synthetic one first, then those of all other datasets."""
+    if task.reads_unknown:
+        for name in DATASETS.names():
+            yield from ((name, label_set) for label_set in DATASETS.get(name).sparse_label_sets)
+        return
     if task.predicts_numbers:
         yield from (("synthetic", target) for target in DATASETS.get("synthetic").targets)
         return
