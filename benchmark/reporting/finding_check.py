@@ -1,0 +1,130 @@
+"""The rule-based labeller of reports held against findings that were measured in the recordings themselves.
+
+Its patterns were written beside PTB-XL's labels, which follow the reports. Findings of a delineator (silver labels, such
+as those of ECG-Reasoning-Benchmark, Oh et al., 2026, arXiv 2603.14326) do not. A report need not mention what is in the
+signal, so recall is given twice: over reports that speak of the subject at all, and over all recordings with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+
+from benchmark.errors import UsageError, raise_all
+from benchmark.metrics.text.statements import UMLAUTS, load_rules, statement_matrix
+
+Answers = Iterable[tuple[str, str, bool]]  # record id, finding, whether it is there
+
+
+@dataclass(frozen=True)
+class FindingPair:
+    """Statements of the labeller and findings with the same meaning; `words` tell that a report is about them."""
+
+    title: str
+    statements: tuple[str, ...]
+    findings: tuple[str, ...]
+    words: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class FindingCheck:
+    """How the labeller does on one pair, counted over recordings that were asked for a finding of it."""
+
+    title: str
+    asked: int
+    present: int
+    stated: int  # reports with the statement
+    stated_present: int
+    speaking_present: int  # recordings with the finding whose report speaks of the subject
+
+    @property
+    def base_rate(self) -> float:
+        """Return the precision of a labeller that always states it."""
+        return _share(self.present, self.asked)
+
+    @property
+    def precision(self) -> float:
+        return _share(self.stated_present, self.stated)
+
+    @property
+    def recall_where_spoken_of(self) -> float:
+        return _share(self.stated_present, self.speaking_present)
+
+    @property
+    def recall(self) -> float:
+        return _share(self.stated_present, self.present)
+
+
+def check_findings(reports: Mapping[str, str], answers: Answers) -> list[FindingCheck]:
+    """Hold the labeller against `answers` for the recordings with a report, by record id.
+
+    A pair of several findings is there if one is, and absent if all that were asked of the recording are. Raises
+    `UsageError` where two answers about one recording and finding contradict each other, which names all of them.
+    """
+    known = _known(reports, answers)
+    ids = sorted({record for record, _ in known})
+    names = [statement.name for statement in load_rules().statements]
+    stated = statement_matrix([reports[record] for record in ids])
+    texts = [reports[record].lower().translate(UMLAUTS) for record in ids]
+    return [_check(pair, ids, known, stated[:, [names.index(name) for name in pair.statements]].any(1), texts)
+            for pair in finding_pairs()]  # fmt: skip
+
+
+def format_checks(checks: Sequence[FindingCheck]) -> str:
+    """Format the checks for reading, a line per pair."""
+    head = f"{'':52s} asked present base  stated precision  recall where spoken of  recall"
+    return "\n".join(
+        [head]
+        + [
+            f"{c.title:52s} {c.asked:5d} {c.present:7d} {c.base_rate:.2f} {c.stated:7d}     {c.precision:.3f}"
+            f"            {c.recall_where_spoken_of:.3f} of {c.speaking_present:4d}   {c.recall:.3f}"
+            for c in checks
+        ]
+    )
+
+
+@functools.cache
+def finding_pairs() -> tuple[FindingPair, ...]:
+    """Read the pairs of this version (``finding_check.toml``)."""
+    table = tomllib.loads(files("benchmark.reporting").joinpath("finding_check.toml").read_text("utf-8"))
+    return tuple(
+        FindingPair(entry["title"], tuple(entry["statements"]), tuple(entry["findings"]), re.compile(entry["words"]))
+        for entry in table["pairs"]
+    )
+
+
+def _known(reports: Mapping[str, str], answers: Answers) -> dict[tuple[str, str], bool]:
+    known: dict[tuple[str, str], bool] = {}
+    problems = []
+    for record, finding, is_present in answers:
+        if not reports.get(record, "").strip():
+            continue
+        if known.setdefault((record, finding), is_present) != is_present:
+            problems.append(f"recording {record}: {finding} is answered with yes and with no")
+    raise_all(problems, "the findings contradict each other:", UsageError)
+    return known
+
+
+def _check(
+    pair: FindingPair,
+    ids: Sequence[str],
+    known: Mapping[tuple[str, str], bool],
+    stated: np.ndarray,
+    texts: Sequence[str],
+) -> FindingCheck:
+    answers = [[known[record, name] for name in pair.findings if (record, name) in known] for record in ids]
+    asked = np.array([bool(given) for given in answers], bool)
+    present = np.array([any(given) for given in answers], bool)
+    speaking = np.array([pair.words.search(text) is not None for text in texts], bool) | stated
+    counts = (asked, present, asked & stated, present & stated, present & speaking)
+    return FindingCheck(pair.title, *(int(mask.sum()) for mask in counts))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
