@@ -87,12 +87,12 @@ def test_whole_numbers_take_their_form_within_lists_too():
 @pytest.mark.parametrize("cls", REGISTERED, ids=lambda cls: cls.__name__)
 def test_every_default_of_ours_fits_its_annotation(cls):
     kinds = option_types(cls)
-    required = {name: 1.0 for name, default in options(cls).items() if default is inspect.Parameter.empty}
-    wrong = [name for name, default in {**options(cls), **required}.items() if not fits(default, kinds[name])]
+    values = {name: 1.0 for name, default in options(cls).items() if default is inspect.Parameter.empty}
+    wrong = [name for name, default in {**options(cls), **values}.items() if not fits(default, kinds[name])]
     assert not wrong and all(description(kinds[name]) for name in kinds)
     changed_defaults = getattr(cls, "first_defaults", {})
-    assert distinct(cls, required, "x").keys() == {*changed_defaults, *required}
-    assert distinct(cls, dict(changed_defaults), "x") == {}
+    assert distinct(cls, values, "x").keys() == {*changed_defaults, *values}
+    assert distinct(cls, {**changed_defaults, **values}, "x") == values
 
 
 def test_a_dataclass_says_its_types_too():

@@ -7,6 +7,7 @@ To write the file anew: python tests/test_versions.py
 
 import dataclasses
 import json
+from inspect import Parameter
 from pathlib import Path
 
 from benchmark.canonical import canonical
@@ -25,7 +26,8 @@ def current() -> dict[str, dict]:
                 continue
             cls = registry.get(name)
             version = cls.card.version if hasattr(cls, "card") else cls.version
-            result[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(first_defaults(cls))}
+            defaults = {key: None if value is Parameter.empty else value for key, value in first_defaults(cls).items()}
+            result[f"{registry.kind} {name}"] = {"version": version, "defaults": canonical(defaults)}
     training = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     return {**result, "training": {"version": 1, "defaults": canonical(training)}}
 

@@ -1,4 +1,4 @@
-"""CPSC-Extra: 3,453 recordings of 8 to 98 s at 500 Hz that the China Physiological Signal Challenge 2018 left unused.
+"""CPSC-Extra: 3,453 recordings of 6 to 60 s at 500 Hz that the China Physiological Signal Challenge 2018 left unused.
 
 Perez Alday et al., Physiological Measurement 2020, doi 10.1088/1361-6579/abc960; Reyna et al., CinC 2021. The
 organisers say that they are neither the training nor the test recordings of CPSC2018. They come from the same

@@ -1,4 +1,4 @@
-"""Georgia (G12EC): 10,344 recordings of 5 to 10 s at 500 Hz, of the Challenges 2020 and 2021.
+"""Georgia (G12EC): 10,344 recordings of 10 s at 500 Hz, of the Challenges 2020 and 2021.
 
 Perez Alday et al., "Classification of 12-lead ECGs: the PhysioNet/Computing in Cardiology Challenge 2020",
 Physiological Measurement 2020, doi 10.1088/1361-6579/abc960; Reyna et al., CinC 2021. It has no release of its own.

@@ -1,4 +1,4 @@
-"""PTB (PTB Diagnostic ECG Database, as the Challenge 2021 has it): 516 recordings of 32 to 120 s at 1000 Hz.
+"""PTB (PTB Diagnostic ECG Database, as the Challenge 2021 has it): 516 recordings of up to two minutes at 1000 Hz.
 
 Bousseljot, Kreiseler, Schnabel, "Nutzung der EKG-Signaldatenbank CARDIODAT der PTB über das Internet", Biomedizinische
 Technik 1995; the copy: Reyna et al., CinC 2021. The original has 549 recordings of 290 patients, with 15 leads. The

@@ -1,4 +1,4 @@
-"""SPH (Shandong Provincial Hospital): 25,770 recordings of 10 to 56 s at 500 Hz from 24,666 patients, with AHA codes.
+"""SPH (Shandong Provincial Hospital): 25,770 recordings of 10 to 60 s at 500 Hz from 24,666 patients, with AHA codes.
 
 Liu et al., "A large-scale multi-label 12-lead electrocardiogram database with standardized diagnostic statements",
 Scientific Data 2022, doi 10.1038/s41597-022-01403-5. One HDF5 file per recording holds ``ecg``, (12, time) in
