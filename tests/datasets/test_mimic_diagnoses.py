@@ -56,6 +56,9 @@ def test_a_store_keeps_its_diagnoses_where_the_table_is_gone(root, home):
     (root / TABLE).unlink()
     lines = []
     assert prepare("mimic_iv_ecg", {}, home, root, say=lines.append).values_digest("icd10_heart") and not lines
+    [finding] = check(data, MIMICIVECG(), root).findings["originals"]
+    assert finding.problem.startswith("icd10_heart was not compared: records_w_diag_icd10.csv is not in ")
+    assert not finding.wrong
     shutil.rmtree(data.path / "supplement")
     again = prepare("mimic_iv_ecg", {}, home, root, say=lines.append)
     assert "icd10_heart" not in again.places and "qt_interval" in again.places

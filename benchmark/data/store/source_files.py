@@ -7,6 +7,7 @@ samples, labels and splits that the loader reads must equal those in the store, 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from benchmark.api import Dataset, RecordingEntry
 from benchmark.data.signals.few_leads import in_store_order
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.store.supplement import usable
+from benchmark.data.store.supplement import absent_tables, usable
 from benchmark.errors import BenchmarkError, RecordingError
 
 SUMS = "SHA256SUMS.txt"
@@ -35,14 +36,20 @@ def check_originals(data: PreparedDataset, dataset: Dataset, root: Path) -> list
     except BenchmarkError as error:
         return [*findings, (str(error), dataset.remedy, (), 0, True)]
     names: dict[str, list[str]] = {problem: [] for problem in PROBLEMS}
-    labels = _stored_labels(data)
-    numbers = {name: data.supplement.values(name) for name in data.supplement.targets}
+    absent = absent_tables(dataset, root)
+    labels = _stored_labels(data, absent)
+    numbers = {name: data.supplement.values(name) for name in data.supplement.targets if name not in absent}
     for row, record_id in enumerate(data.record_ids):
         own = {name: float(values[row]) for name, values in numbers.items()}
         problem = _compare(data, row, entries.get(record_id), dataset, root, labels[row], own)
         if problem:
             names[problem].append(str(record_id))
     faults = [(problem, names[problem], remedy) for problem, remedy in PROBLEMS.items() if names[problem]]
+    findings += [
+        (f"{name} was not compared: {file} is not in {root}", "", (), 0, False)
+        for name, file in absent.items()
+        if name in data.places
+    ]
     return findings + [(problem, remedy, tuple(some[:MOST_NAMES]), len(some), True) for problem, some, remedy in faults]
 
 
@@ -71,10 +78,12 @@ def check_sums(root: Path) -> list[FindingFields]:
     return findings
 
 
-def _stored_labels(data: PreparedDataset) -> list[dict[str, set[str]]]:
-    """Return the positive classes of each recording, by label set."""
+def _stored_labels(data: PreparedDataset, absent: Collection[str]) -> list[dict[str, set[str]]]:
+    """Return the positive classes of each recording, by label set; those whose table is absent cannot be compared."""
     by_row: list[dict[str, set[str]]] = [{} for _ in range(len(data))]
     for name in (*data.manifest["label_sets"], *data.supplement.label_sets):
+        if name in absent:
+            continue
         labels = data.label_set(name)
         for row, positives in zip(labels.rows, labels.matrix.astype(bool), strict=True):
             by_row[row][name] = {label for label, positive in zip(labels.classes, positives, strict=True) if positive}
