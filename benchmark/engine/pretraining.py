@@ -106,6 +106,9 @@ class ReportedRecordings:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def announce(self, positions: np.ndarray) -> None:
+        self.data.announce(self.rows[positions])
+
     def batch(self, positions: np.ndarray) -> Batch:
         rows = self.rows[positions]
         ecg = torch.from_numpy(self.data.read(rows, self.spec))

@@ -24,6 +24,9 @@ class SplitSignals:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def announce(self, positions: np.ndarray) -> None:
+        self.data.announce(self.rows[positions])
+
     def batch(self, positions: np.ndarray) -> Batch:
         """Read the recordings at `positions` of the split, tensors on the CPU."""
         rows = self.rows[positions]

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from benchmark.api import Batch, TrainableMethod
 from benchmark.cache.checksums import set_aside
 from benchmark.engine import distributed, training_identity
+from benchmark.engine.announcing import announced
 from benchmark.engine.checkpoints import load_state
 from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.precision import training_precision
@@ -196,7 +197,8 @@ class _Training:
         groups = step_groups(len(self.data), self.config, progress.epoch)[: self.steps - earlier]
         done = progress.step - earlier
         shards = [distributed.shard(positions) for group in groups[done:] for positions in group]
-        batches = read_ahead(self._read, shards, self.device)
+        skip = done * self.config.accumulate
+        batches = read_ahead(self._read, announced(shards, self.data, self.config, progress.epoch, skip), self.device)
         for group in groups[done:]:
             if self._step([next(batches) for _ in group]):
                 self._stop()

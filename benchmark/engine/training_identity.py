@@ -18,6 +18,7 @@ from benchmark.planning.source_digest import source_digest
 from benchmark.planning.training_config import TrainingConfig
 
 PARTS = {"data": "other data", "options": "other options", "code": "other code", "form": "weights of other shapes"}
+LATER_OPTIONS = ("window", "chunk")  # of trainings; without them a training is what it was before there were any
 
 
 def of(method: nn.Module, data: str, config: TrainingConfig) -> dict[str, Any]:
@@ -26,9 +27,18 @@ def of(method: nn.Module, data: str, config: TrainingConfig) -> dict[str, Any]:
     shapes = {name: list(value.shape) for name, value in method.state_dict().items() if _has_fixed_shape(name, value)}
     return {
         "data": data,
-        "options": canonical(asdict(config)),
+        "options": canonical(_options(config)),
         "code": {name: source_digest(name) for name in sorted(modules)},
         "form": digest(shapes),
+    }
+
+
+def _options(config: TrainingConfig) -> dict[str, Any]:
+    """Return all options but the later ones at their defaults, so that older checkpoints keep their identity."""
+    return {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in LATER_OPTIONS or value != getattr(TrainingConfig, name)
     }
 
 

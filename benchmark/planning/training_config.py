@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.configuration import complete
 from benchmark.errors import did_you_mean, raise_all
+from benchmark.planning.window_order import windowed_order
 
 PRECISIONS = ("fp32", "bf16", "auto")
 SCHEDULES = ("cosine", "warm_restarts", "tri_stage")
@@ -37,6 +38,8 @@ class TrainingConfig:
     zero-shot AUROC there or on the label sets of ``select_on``, which marks the weights as chosen by labels.
     `optimiser` "sgd" has a momentum of 0.9 and `weight_decay` as part of the gradient: SimSiam was published with it
     and needs it (docs/pretraining.md).
+    `window` is for stores larger than memory: chunks of `chunk` neighbouring recordings are read whole and shuffled
+    within windows of `window` recordings (see `window_order`). 0 shuffles all recordings at once.
     """
 
     epochs: int = 10
@@ -63,6 +66,8 @@ class TrainingConfig:
     select: str = "last"
     optimiser: str = "adamw"
     share: float = 1.0  # of the training recordings, whole patients; a smaller share lies within a larger one
+    window: int = 0  # recordings
+    chunk: int = 64  # recordings
 
     def __post_init__(self) -> None:
         checks = {
@@ -83,6 +88,11 @@ class TrainingConfig:
             or 0 <= self.hold <= 1 - self.warmup,
             f"first_rate is {self.first_rate}, it must lie in (0, 1]": 0 < self.first_rate <= 1,
             f"last_rate is {self.last_rate}, it must lie in (0, 1]": 0 < self.last_rate <= 1,
+            f"chunk is {self.chunk}, it must be at least 1": self.chunk >= 1,
+            f"chunk is {self.chunk}, but only a window has chunks": self.window or self.chunk == type(self).chunk,
+            f"window is {self.window}, it must be 0 (none) or hold a batch and a chunk ({self._smallest_window})": (
+                not self.window or self.window >= self._smallest_window
+            ),
             f"precision is {self.precision!r}, it must be fp32, bf16 or auto": self.precision in PRECISIONS,
         }
         for name, owner in OWNERS.items():
@@ -96,6 +106,10 @@ class TrainingConfig:
             value = getattr(self, name)
             checks[f"{name} is {value!r}{did_you_mean(str(value), options)}"] = value in options
         raise_all([problem for problem, holds in checks.items() if not holds], "a training cannot run so:")
+
+    @property
+    def _smallest_window(self) -> int:
+        return max(self.batch_size, self.chunk)
 
     @classmethod
     def from_options(cls, options: dict[str, Any], where: str) -> TrainingConfig:
@@ -148,7 +162,10 @@ def _tri_stage(step: int, steps: int, warm: int, config: TrainingConfig) -> floa
 
 def shuffled_batches(examples: int, config: TrainingConfig, epoch: int) -> list[np.ndarray]:
     """Return the global batches of an epoch, by seed and epoch alone, so that a resumed run sees the same ones."""
-    order = np.random.default_rng([config.seed, epoch]).permutation(examples)
+    if config.window:
+        order = windowed_order(examples, config.window, config.chunk, config.seed, epoch)
+    else:
+        order = np.random.default_rng([config.seed, epoch]).permutation(examples)
     full = max(examples // config.batch_size, 1)
     return [order[i * config.batch_size : (i + 1) * config.batch_size] for i in range(full)]
 

@@ -1,4 +1,4 @@
-"""A prepared dataset: int16 samples in one memory-mapped file, with everything else beside it.
+"""A prepared dataset: int16 samples in one file, with everything else beside it.
 
 signals.i16      all recordings one after the other, each (12, time) in the order of LEADS, lossless
 checksums.npy    (n,) CRC-32 of each recording's samples, held against what is read (see `integrity`)
@@ -29,7 +29,8 @@ from benchmark.data.labels.demographics import OLDEST
 from benchmark.data.reports.report_texts import real_report
 from benchmark.data.signals.signal import adapt, shared_gain, to_millivolt
 from benchmark.data.store.completeness import lacking, warning
-from benchmark.data.store.integrity import SIGNALS, VerifiedSignals, read_manifest, read_part, verified
+from benchmark.data.store.integrity import VerifiedSignals, read_manifest, read_part, verified
+from benchmark.data.store.signal_file import SignalFile
 from benchmark.data.store.sparse_labels import SparseLabels, read_file, read_sparse_labels, sparse_digest
 from benchmark.data.store.supplement import FOLD, Supplement, left_out
 from benchmark.errors import DataError, MissingError, UsageError, no_label_set
@@ -79,7 +80,7 @@ class PreparedDataset:
         self.leads: tuple[str, ...] = tuple(self.manifest.get("leads", LEADS))  # the others are 0 in the store
         self.digest: str = self.manifest["digest"]
         self.expected: int | None = self.manifest.get("expected")  # recordings of a complete preparation, if known
-        self._samples = np.memmap(path / SIGNALS, dtype="<i2", mode="r")
+        self._samples = SignalFile(path)
         self._unusable: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -299,10 +300,12 @@ class PreparedDataset:
         lengths = self._lengths[rows]
         if rows.size == 0 or np.any(lengths != lengths[0]):
             raise ValueError("millivolt() reads one or more recordings of equal length; use read() for a mixture")
-        if self._uniform:
-            return np.asarray(self._samples.reshape(len(self), len(LEADS), -1)[rows])
-        spans = (slice(self._offsets[row], self._offsets[row] + len(LEADS) * self._lengths[row]) for row in rows)
-        return np.stack([self._samples[span].reshape(len(LEADS), -1) for span in spans])
+        samples = self._samples.read(self._offsets[rows], len(LEADS) * int(lengths[0]))
+        return samples.reshape(len(rows), len(LEADS), -1)
+
+    def announce(self, rows: np.ndarray) -> None:
+        """Tell the system that recordings will be read soon, in ascending order; it reads them while others work."""
+        self._samples.announce(self._offsets[rows], len(LEADS) * self._lengths[rows])
 
     @functools.cached_property
     def signals(self) -> VerifiedSignals:
@@ -392,7 +395,3 @@ class PreparedDataset:
     @functools.cached_property
     def _lengths(self) -> np.ndarray:
         return self.table["samples"].to_numpy()
-
-    @functools.cached_property
-    def _uniform(self) -> bool:
-        return bool(np.all(self._lengths == self._lengths[0]))
