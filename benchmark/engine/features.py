@@ -42,9 +42,9 @@ def cached_features(
     A sequence is ``(len(rows), token, dim)``, a short one float16, and written batch by batch: it may exceed the
     memory. The signal form, being part of the method, is in the handle's identity.
     """
-    identity, precision, device = handle.identity, handle.precision, handle.device
-    whole = {**identity, "layer": layer, "precision": precision, "data": data.digest, "rows": _rows_digest(rows, data)}
-    path = folder / f"{identity['method']}-{layer}-{canonical.digest(whole)}.npy"
+    precision, device = handle.precision, handle.device
+    whole = _identity(handle, layer, data, rows)
+    path = _path(whole, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not _is_usable(path, len(rows), notes_to(on_event)):
@@ -58,6 +58,21 @@ def cached_features(
                 cost = {**_model_cost(plain, layer, data, rows, device), "feature_seconds": seconds / len(rows)}
                 write_json(path.with_suffix(".json"), {**whole, "seconds": round(seconds, 2), "cost": cost}, indent=1)
     return read_array(path)
+
+
+def are_cached(handle: MethodHandle, layer: Layer, data: PreparedDataset, rows: np.ndarray, folder: Path) -> bool:
+    """Whether `cached_features` of these arguments has a file to read, which may yet turn out to be damaged."""
+    return _path(_identity(handle, layer, data, rows), folder).is_file()
+
+
+def _identity(handle: MethodHandle, layer: Layer, data: PreparedDataset, rows: np.ndarray) -> dict[str, Any]:
+    """Return everything that shapes the content of a file of features."""
+    place = {"layer": layer, "precision": handle.precision, "data": data.digest, "rows": _rows_digest(rows, data)}
+    return {**handle.identity, **place}
+
+
+def _path(identity: dict[str, Any], folder: Path) -> Path:
+    return folder / f"{identity['method']}-{identity['layer']}-{canonical.digest(identity)}.npy"
 
 
 def stored_cost(path: Path) -> dict[str, float]:

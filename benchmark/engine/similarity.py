@@ -11,8 +11,9 @@ import numpy as np
 from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine.cell_weights import handle_of
 from benchmark.engine.events import EventSink, naming_row
-from benchmark.engine.features import cached_features
+from benchmark.engine.features import are_cached, cached_features
 from benchmark.engine.group_data import GroupData
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.errors import UsageError, check_choice, raise_all
 from benchmark.metrics.row_similarity import RowSimilarity, row_similarity
 from benchmark.paths import Home
@@ -59,12 +60,20 @@ def suite_similarity(
         cell = group.cells[0]
         say = naming_row(cell.row, cell.spec.method, on_event)
         handle = handle_of(cell, home, device, say)
-        matrix = cached_features(handle, "features", data, extracted, home.features, say)
-        features.setdefault(cell.row, []).append(np.asarray(matrix[compared_rows], dtype=np.float64))
+        features.setdefault(cell.row, []).append(_features(handle, data, extracted, compared_rows, home, say))
         weights.setdefault(cell.row, []).append(handle.weights_digest)
     result = row_similarity(features, list(data.patient_ids[extracted[compared_rows]]))
     missed = len(inside) - len(compared_rows)
     return SuiteSimilarity(result, dataset, split, data.digest, weights, data.synthetic, missed)
+
+
+def _features(
+    handle: MethodHandle, data: PreparedDataset, rows: np.ndarray, places: np.ndarray, home: Home, say: EventSink
+) -> np.ndarray:
+    """Return the features at `places` of `rows`: from the cached pass over all, if any, else of these alone."""
+    if are_cached(handle, "features", data, rows, home.features):
+        return np.asarray(cached_features(handle, "features", data, rows, home.features, say)[places], np.float64)
+    return np.asarray(cached_features(handle, "features", data, rows[places], home.features, say), np.float64)
 
 
 def _groups(plan: Plan, dataset: str, home: Home) -> list[CellGroup]:
