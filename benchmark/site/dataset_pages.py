@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from benchmark.leaderboard.words import capital, label_set_words
 from benchmark.records.record import parse_record
 from benchmark.registry import DATASETS
 from benchmark.site.addresses import Place, dataset_page, suite_page
@@ -39,12 +40,23 @@ def _label_sets(cls: Any, suites: list[SuiteRecords], name: str) -> list[dict[st
     return [
         {
             "name": label_set,
+            "words": label_set_words(name, label_set),
+            "notes": _notes(cls, label_set),
             "sizes": cls.card.sizes.get(label_set),
             "classes": list(classes),
             "positives": _positives(suites, name, label_set),
         }
         for label_set, classes in cls.all_label_sets().items()
     ]
+
+
+def _notes(cls: Any, label_set: str) -> list[str]:
+    """Return what a reader must know of a label set: where its labels are from, and that some are unknown."""
+    sparse = cls.sparse_label_sets.get(label_set)
+    if sparse is None:
+        return []
+    unknown = "most entries are unknown: a class is known of a recording where somebody asked for it"
+    return [capital(note) for note in (sparse.note, unknown) if note]
 
 
 def _positives(suites: list[SuiteRecords], dataset: str, label_set: str) -> dict[str, int]:

@@ -17,7 +17,7 @@ from benchmark.site.build import build_site
 from benchmark.site.link_check import dead_links
 from tests.site.conftest import EVIL
 
-BUILT = {}
+PAGES = {}
 VOID = {"meta", "link", "img", "br", "input", "hr", "col"}
 
 
@@ -65,9 +65,9 @@ def build(tmp_path, suite_records, checkout, without_figures):
 @pytest.fixture
 def pages(request):
     """Return the pages of the made-up records; equal records give equal pages, so that one build serves all tests."""
-    if not BUILT:
-        BUILT.update(request.getfixturevalue("build")())
-    return dict(BUILT)
+    if not PAGES:
+        PAGES.update(request.getfixturevalue("build")())
+    return dict(PAGES)
 
 
 def records_of(pages, value):
@@ -132,8 +132,8 @@ def test_a_record_shows_its_fields_and_itself(pages, suite_records):
         "code git 0123abc", "code dirty true", f"environment cpu {EVIL}", "method width 8",
     ):  # fmt: skip
         assert fact in words, fact
-    packed = re.search(r'id="packed">([^<]+)<', text)[1]
-    texts = json.loads(gzip.decompress(base64.b64decode(packed)))
+    archive = re.search(r'id="packed">([^<]+)<', text)[1]
+    texts = json.loads(gzip.decompress(base64.b64decode(archive)))
     files = {path.parent.name: path for path in suite_records.rglob("record.json")}
     assert texts and all(whole == files[key].read_text("utf-8") for key, whole in texts.items())
 
@@ -153,6 +153,7 @@ def test_the_page_of_a_method_has_card_options_numbers_and_a_place_for_the_card_
 
 
 def test_the_page_of_a_dataset_has_splits_classes_and_suites(pages):
+    assert "Silver labels: findings come from an automatic" in pages["datasets/ptbxl.html"]
     assert "17,084" in Reader(pages["datasets/ptbxl.html"]).text and "None yet" in pages["datasets/ptbxl.html"]
     reader = Reader(pages["datasets/synthetic.html"])
     assert "./../suites/made_up.html#table-0-title" in reader.links
