@@ -54,7 +54,8 @@ def card_lines(card: Any) -> list[tuple[str, str]]:
         value = getattr(card, field.name)
         if value in ((), {}, "", None) or field.name in ("title", "weights", "sizes", "is_baseline", "synthetic"):
             continue
-        text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words = {True: "yes", False: "no"} if isinstance(value, bool) else {}
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else words.get(value, str(value))
         lines.append((field.name.replace("_", " "), text))
     return lines
 
