@@ -54,10 +54,14 @@ def card_lines(card: Any) -> list[tuple[str, str]]:
         value = getattr(card, field.name)
         if value in ((), {}, "", None) or field.name in ("title", "weights", "sizes", "is_baseline", "synthetic"):
             continue
-        words = {True: "yes", False: "no"} if isinstance(value, bool) else {}
-        text = ", ".join(map(str, value)) if isinstance(value, tuple) else words.get(value, str(value))
-        lines.append((field.name.replace("_", " "), text))
+        lines.append((field.name.replace("_", " "), _card_text(value)))
     return lines
+
+
+def _card_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def option_lines(cls: Any) -> list[tuple[str, str, str]]:
