@@ -171,9 +171,9 @@ def _with_unknown(view: LabelledRows, kinds: Mapping[str, str]) -> LabelledRows:
     """Return the labels as those of a sparse label set: a third of them unknown, and a lead for each that is there."""
     labels, leads = {}, {}
     for split, matrix in view.labels.items():
-        rows, places = np.indices(matrix.shape)
+        rows, places = np.arange(len(matrix))[:, None], np.arange(matrix.shape[1])[None]
         labels[split] = np.where((rows + places) % 3 == 0, np.nan, matrix).astype(np.float32)
-        leads[split] = (labels[split] == 1)[..., None] & (places[..., None] % len(LEADS) == np.arange(len(LEADS)))
+        leads[split] = (labels[split] == 1)[:, :, None] & (places[:, :, None] % len(LEADS) == np.arange(len(LEADS)))
     return replace(view, labels=labels, kinds=kinds, leads=leads)
 
 
