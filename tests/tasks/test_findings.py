@@ -59,7 +59,7 @@ def chain(ecg_id, criterion, answer, leads=()):
     return {"ecg_id": ecg_id, "steps": [{"criterion": criterion, "answer": answer, "grounding": grounding}]}
 
 
-def packed(chains):
+def compress(chains):
     return lzma.compress("\n".join(map(json.dumps, chains)).encode())
 
 
@@ -75,7 +75,7 @@ def tree(tmp_path_factory):
         if number % 5 < 3:
             chains.append(chain(number, ST, "Yes" if number % 7 < 3 else "No", ("V2", "V3") if number % 7 < 3 else ()))
     (base / "ecg-reasoning").mkdir()
-    (base / "ecg-reasoning" / "ptbxl.jsonl.xz").write_bytes(packed(chains))
+    (base / "ecg-reasoning" / "ptbxl.jsonl.xz").write_bytes(compress(chains))
     return base
 
 
@@ -137,7 +137,7 @@ def test_what_was_not_asked_is_unknown_and_contradictions_are_counted(world, tre
     other = tmp_path / "ecg-reasoning" / "ptbxl.jsonl.xz"
     other.parent.mkdir()
     answers = [(1, "Yes"), (1, "No"), (2, "No"), (2, "No"), (10**6, "Yes")]
-    other.write_bytes(packed([chain(number, LONG_PR, answer) for number, answer in answers]))
+    other.write_bytes(compress([chain(number, LONG_PR, answer) for number, answer in answers]))
     use_checksum_of(other, monkeypatch)
     monkeypatch.setenv("ECGARENA_DATA", str(tmp_path))
     sparse = open_dataset("ptbxl", {}, world[1]).sparse_labels("findings")
@@ -169,7 +169,7 @@ def test_an_absent_or_other_file_is_refused_in_one_sentence_and_breaks_nothing_e
         monkeypatch.setenv("ECGARENA_DATA", str(tmp_path))
     if state == "other file":
         (tmp_path / "ecg-reasoning").mkdir()
-        (tmp_path / "ecg-reasoning" / "ptbxl.jsonl.xz").write_bytes(packed([chain(1, LONG_PR, "Yes")]))
+        (tmp_path / "ecg-reasoning" / "ptbxl.jsonl.xz").write_bytes(compress([chain(1, LONG_PR, "Yes")]))
     kind, words = (DataError, "SHA-256") if state == "other file" else (MissingError, "ecg-reasoning/ptbxl.jsonl.xz")
     with pytest.raises(kind, match=words) as error:
         data.label_set("findings")
@@ -179,7 +179,7 @@ def test_an_absent_or_other_file_is_refused_in_one_sentence_and_breaks_nothing_e
 
 def test_a_file_with_another_content_is_refused():
     with pytest.raises(DataError, match="cannot be read"):
-        list(read_answers(packed([chain(1, "no such criterion", "Yes")])))
+        list(read_answers(compress([chain(1, "no such criterion", "Yes")])))
     with pytest.raises(DataError, match="cannot be read"):
         list(read_answers(b"no archive"))
 
@@ -196,12 +196,12 @@ def test_the_store_and_its_digest_stay_and_tuning_sees_no_label_of_test(world):
 
 
 def test_each_fold_is_predicted_once_by_a_probe_that_has_seen_nothing_of_it():
-    everything = rotations_of("all")
-    assert [rotation.test for rotation in everything] == [(fold,) for fold in range(1, 11)]
-    for rotation in everything:
+    whole_scope = rotations_of("all")
+    assert [rotation.test for rotation in whole_scope] == [(fold,) for fold in range(1, 11)]
+    for rotation in whole_scope:
         parts = (*rotation.train, *rotation.val, *rotation.test)
         assert sorted(parts) == list(range(1, 11)), "disjoint, and all folds are used"
-    assert rotations_of("held_out") == everything[8:], "the same probes predict folds 9 and 10 in both scopes"
+    assert rotations_of("held_out") == whole_scope[8:], "the same probes predict folds 9 and 10 in both scopes"
     with pytest.raises(UsageError, match="did you mean 'held_out'"):
         FindingProbe(folds="heldout")
 
@@ -212,11 +212,11 @@ def test_labels_of_the_predicted_fold_cannot_reach_the_prediction(world, task):
     other = contexts(
         world, rotations, lambda view: replace(view, labels=view.labels | {"test": 1 - view.labels["test"]})
     )
-    mine, theirs = (predict_in_turn(task, cells) for cells in (contexts(world, rotations), other))
-    assert np.array_equal(mine.arrays["logits"], theirs.arrays["logits"])
-    assert json.dumps(mine.details) == json.dumps(theirs.details) and len(mine.details["rotations"]) == 2
-    for name in mine.scratch:
-        assert np.array_equal(mine.scratch[name], theirs.scratch[name])
+    predictions, others = (predict_in_turn(task, cells) for cells in (contexts(world, rotations), other))
+    assert np.array_equal(predictions.arrays["logits"], others.arrays["logits"])
+    assert json.dumps(predictions.details) == json.dumps(others.details) and len(predictions.details["rotations"]) == 2
+    for name in predictions.scratch:
+        assert np.array_equal(predictions.scratch[name], others.scratch[name])
     for cell, rotation in zip(contexts(world, rotations), rotations, strict=True):
         with pytest.raises(TestSetLockedError):
             cell.labels("test")
@@ -286,8 +286,8 @@ def test_an_unknown_label_teaches_nothing_whatever_the_features():
     train, val = sparse_data(), sparse_data(seed=1)
     unknown = np.isnan(train[1]).all(axis=1)
     rest = train[0][~unknown], train[1][~unknown]
-    filled = np.where(np.isnan(train[1]), 0, train[1])
-    assert not np.allclose(fit_findings(train, val).weights, fit_findings((train[0], filled), val).weights, atol=1e-3)
+    zeros = np.where(np.isnan(train[1]), 0, train[1])
+    assert not np.allclose(fit_findings(train, val).weights, fit_findings((train[0], zeros), val).weights, atol=1e-3)
     assert fit_findings(rest, val).weights.shape == (6, 2)
 
 
