@@ -28,6 +28,7 @@ from benchmark.commands import (
     running,
     similarity,
     site,
+    submitting,
     tuning,
     verifying,
 )
@@ -51,6 +52,7 @@ GROUPS = (
     differing,
     similarity,
     verifying,
+    submitting,
     reports,
     site,
     auditing,

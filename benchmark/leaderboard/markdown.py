@@ -17,6 +17,7 @@ from benchmark.leaderboard.layout import (
 from benchmark.leaderboard.presentation import Presentation
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.published_rows import HEADING
+from benchmark.leaderboard.submissions import HEAD, SubmittedRow
 from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
 
@@ -31,8 +32,15 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     parts += [summaries.markdown(table) for table in summaries.summary_tables(board)]
     if published:
         parts.append(_published(published, board.look))
+    if board.submitted_rows:
+        parts.append(_submitted(board.submitted_rows))
     parts.append("## Notes\n\n" + "\n".join(f"- {markdown_text(line)}" for line in board.notes()))
     return "\n\n".join(parts) + "\n"
+
+
+def _submitted(rows: list[SubmittedRow]) -> str:
+    body = [markdown_row([markdown_text(text) for text in row.texts]) for row in rows]
+    return "\n".join(["## Submitted rows", "", markdown_row(list(HEAD)), "|---" * len(HEAD) + "|", *body])
 
 
 def _section(table: Table) -> str:

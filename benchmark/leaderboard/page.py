@@ -27,6 +27,7 @@ from benchmark.leaderboard.figures.style import caption_of, save
 from benchmark.leaderboard.presentation import Presentation
 from benchmark.leaderboard.published import Comparison
 from benchmark.leaderboard.published_rows import PublishedRow
+from benchmark.leaderboard.submissions import HEAD as SUBMITTED_HEAD
 from benchmark.leaderboard.summaries import summary_tables
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.table import TIED, Table
@@ -73,6 +74,8 @@ def page(
         around=around,
         tables=[_table(table, number, entries) for number, table in enumerate(board.tables)],
         summaries=summary_tables(board),
+        submitted=[row.texts for row in board.submitted_rows],
+        submitted_head=SUBMITTED_HEAD,
         published=[_comparison(board, one) for one in published],
         figures=[
             {"caption": caption_of(figure), "image": address(compact(save(figure, "svg").decode("utf-8")))}

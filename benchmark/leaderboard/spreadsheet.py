@@ -13,6 +13,7 @@ from benchmark.leaderboard.metric_choice import metrics_of, under
 from benchmark.leaderboard.ranking import Ranking
 from benchmark.leaderboard.recipes import COLUMNS as RECIPE_COLUMNS
 from benchmark.leaderboard.recipes import recipe_cells
+from benchmark.leaderboard.submissions import FLAGS
 from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
@@ -35,7 +36,10 @@ def spreadsheet(board: Leaderboard) -> str:
     recipes = recipe_cells(board.plan.suite)
     lines = [line for table in board.tables for column in table.columns for line in _lines(table, column)]
     lines = [line | recipes.get(str(line["method"]), {}) for line in lines]
+    flags = {one.row: {name: getattr(one, name) for name in FLAGS} for one in board.submitted_rows}
+    lines = [line | flags.get(str(line["method"]), {}) for line in lines]
     columns = (*QUESTION, *field_columns(board), "metric", *NUMBERS, *FACTS, *(RECIPE_COLUMNS if recipes else ()))
+    columns = (*columns, *(FLAGS if flags else ()))
     return csv_text(columns, ([line.get(name, "") for name in columns] for line in lines))
 
 

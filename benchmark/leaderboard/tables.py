@@ -22,6 +22,7 @@ from benchmark.leaderboard.presentation_check import look_notes, unknown_names
 from benchmark.leaderboard.published import Published
 from benchmark.leaderboard.published_rows import published_rows, source_notes
 from benchmark.leaderboard.recipes import recipe_notes
+from benchmark.leaderboard.submissions import SubmittedRow, submitted_rows
 from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
 from benchmark.leaderboard.table import TIED, Table
 from benchmark.names import file_name
@@ -62,6 +63,12 @@ class Leaderboard:
     @property
     def synthetic(self) -> bool:
         return any(result.synthetic for entry in self.entries for result in entry.results)
+
+    @functools.cached_property
+    def submitted_rows(self) -> list[SubmittedRow]:
+        """Return what ``submission.toml`` beside the records says of rows."""
+        rows = list(dict.fromkeys(entry.row for entry in self.entries))
+        return submitted_rows(self.store.root, self.plan.suite.name, rows)
 
     @property
     def partial(self) -> bool:

@@ -185,7 +185,7 @@ def test_a_licence_that_forbids_it_keeps_predictions_where_they_were_made(files,
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 30.0])
 def test_sixteen_bits_keep_ranks_calls_and_bins_and_nearly_the_probabilities(scale):
     random = np.random.default_rng(0)
-    scores = (random.normal(-2, scale, (2000, 4)) + [0, 1, 2, 3]).astype(np.float32)
+    scores = (random.normal(-2, scale, (2000, 4)) + np.arange(4)).astype(np.float32)
     labels = random.random(scores.shape) < 1 / (1 + np.exp(-scores.astype(float)))
     labels[:2] = [[0] * 4, [1] * 4]
     thresholds = scores[17].astype(float)
