@@ -1,4 +1,4 @@
-"""What is known of submitted rows: licence, paper, code and three flags, from ``submission.toml`` beside the records."""
+"""Submitted rows: licence, paper, code and three flags, from ``submission.toml`` beside the records."""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ def _check_file(result: SubmissionCheck, file: Path, home: Home) -> None:
 def _incomplete(plan: Plan, records: dict[str, RunRecord]) -> Iterator[str]:
     missing = [cell.title for cell in plan.cells if cell.spec.key not in records]
     if missing:
-        yield f"{len(missing)} of {len(plan.cells)} cells have no finished record: {_some(missing)}; run and collect them"
+        names = _some(missing)
+        yield f"{len(missing)} of {len(plan.cells)} cells have no finished record: {names}; run them and collect again"
     if plan.limit is not None or plan.part:
         yield f"{plan.suite.name} was collected in part; collect the whole suite, without --limit, --methods or --tasks"
 
