@@ -1,6 +1,6 @@
 """The rule-based labeller of reports held against findings that were measured in the recordings themselves.
 
-Its patterns were written beside PTB-XL's labels, which follow the reports. The findings of a delineator do not; they are
+Its patterns were written beside PTB-XL's labels, which follow the reports. Those of a delineator do not; they are
 silver labels, such as those of ECG-Reasoning-Benchmark (Oh et al., 2026, arXiv 2603.14326). A report need not mention
 what is in the signal, so recall is given twice: over reports that speak of the subject, and over all recordings.
 """
