@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="SPLIT",
         help="whose statements are held against labels (default: val test)",
     )
+    reports.add_argument("--findings", metavar="LABEL_SET", help="findings of recordings to hold the labeller against")
     add_set(reports, "an option of the dataset, such as rate=500")
     add_home(reports)
     add_json(reports)
@@ -101,17 +103,24 @@ def survey_reports(options: argparse.Namespace) -> int:
     """Print the effect of hygiene, the share of test copied from train, and how well statements are found."""
     from benchmark.data.store.preparation import open_dataset
     from benchmark.errors import UsageError
+    from benchmark.reporting.finding_check import check_label_set, format_checks
     from benchmark.reporting.report_statistics import format_statistics, report_statistics
 
     wrong = set(options.splits) - {"train", "val", "test"}
     if wrong:
         raise UsageError(f"--splits: {', '.join(sorted(wrong))} is none of train, val, test")
     config = configuration.parse_assignments(options.assignments)
-    statistics = report_statistics(open_dataset(options.dataset, config, home_of(options)), options.splits)
+    data = open_dataset(options.dataset, config, home_of(options))
+    checks = check_label_set(data, options.findings) if options.findings else []
+    statistics = report_statistics(data, options.splits)
     if options.json:
-        print_json({"dataset": options.dataset, **statistics})
-    else:
-        print(format_statistics(statistics))
+        findings = {"findings": [asdict(check) for check in checks]} if checks else {}
+        print_json({"dataset": options.dataset, **statistics, **findings})
+        return COMPLETE
+    print(format_statistics(statistics))
+    if checks:
+        note = data.sparse_label_sets[options.findings].note
+        print(f"the labeller against {options.findings} of all splits; {note}\n{format_checks(checks)}")
     return COMPLETE
 
 

@@ -16,6 +16,8 @@ from importlib.resources import files
 
 import numpy as np
 
+from benchmark.data.reports.report_cleaning import clean_reports
+from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import UsageError, raise_all
 from benchmark.metrics.text.statements import UMLAUTS, load_rules, statement_matrix
 
@@ -74,6 +76,19 @@ def check_findings(reports: Mapping[str, str], answers: Answers) -> list[Finding
     texts = [reports[record].lower().translate(UMLAUTS) for record in ids]
     return [_check(pair, ids, known, stated[:, [names.index(name) for name in pair.statements]].any(1), texts)
             for pair in finding_pairs()]  # fmt: skip
+
+
+def check_label_set(data: PreparedDataset, name: str) -> list[FindingCheck]:
+    """Hold the labeller against a sparse label set of a dataset; raise `UsageError` for one that is none."""
+    if name not in data.sparse_label_sets:
+        offer = ", ".join(data.sparse_label_sets) or "none"
+        raise UsageError(f"{data.manifest['dataset']} has no findings called {name!r}; it has {offer}")
+    labels = data.label_set(name)
+    known = zip(*np.nonzero(~np.isnan(labels.matrix)), strict=True)
+    ids = [str(data.record_ids[row]) for row in labels.rows]
+    answers = [(ids[row], labels.classes[column], bool(labels.matrix[row, column])) for row, column in known]
+    reports, _ = clean_reports([str(text) for text in data.reports[labels.rows]], data.manifest["dataset"])
+    return check_findings(dict(zip(ids, reports, strict=True)), answers)
 
 
 def format_checks(checks: Sequence[FindingCheck]) -> str:

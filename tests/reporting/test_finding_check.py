@@ -4,9 +4,10 @@ import math
 
 import pytest
 
+from benchmark.data.store.preparation import open_dataset
 from benchmark.errors import UsageError
 from benchmark.metrics.text.statements import load_rules
-from benchmark.reporting.finding_check import check_findings, finding_pairs, format_checks
+from benchmark.reporting.finding_check import check_findings, check_label_set, finding_pairs, format_checks
 
 REPORTS = {
     "1": "sinusrhythmus linksschenkelblock",
@@ -51,3 +52,9 @@ def test_all_contradictions_are_named_at_once():
 def test_each_pair_names_statements_of_the_labeller():
     names = {statement.name for statement in load_rules().statements}
     assert all(names.issuperset(pair.statements) for pair in finding_pairs())
+
+
+def test_a_label_set_without_unknown_entries_is_refused(prepared_home):
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    with pytest.raises(UsageError, match="synthetic has no findings called 'groups'; it has none"):
+        check_label_set(data, "groups")
