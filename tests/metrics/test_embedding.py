@@ -59,7 +59,8 @@ def test_the_score_of_a_cell_has_its_interval_and_the_model(embedder, monkeypatc
     monkeypatch.setattr(embedding_scoring, "missing_model", lambda name: None)
     result = Scores({}, analysis={"text": {"reports": 2}})
     add_embedding_score(result, ["a", "a", "a"], truth(), {"a": 1, "b": 1}, MODEL, False)
-    assert result.metrics == {"embedding": 0} and result.intervals["embedding"] == (-1, 1)
+    assert result.metrics == {"embedding": pytest.approx(0)}
+    assert result.intervals["embedding"] == pytest.approx((-1, 1))
     assert result.analysis["text"] == {"reports": 2, "embedding": {"package": "tiny"}}
     assert np.isnan(result.per_recording["embedding"][2])
 

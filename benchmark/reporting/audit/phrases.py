@@ -121,7 +121,7 @@ def _piece(text: str, phrase: Phrase, match: re.Match[str]) -> Piece:
     groups = match.groupdict()
     site = groups.get("site") or ""
     german = {english: site for site, english in _book()["english_sites"].items()}
-    return Piece(text, not phrase.background, phrase, german.get(site, site), groups.get("leads") or "")
+    return Piece(text, not phrase.background, phrase, str(german.get(site, site)), str(groups.get("leads") or ""))
 
 
 @functools.cache
