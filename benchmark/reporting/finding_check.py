@@ -39,28 +39,28 @@ class FindingCheck:
     """How the labeller does on one pair, counted over recordings that were asked for a finding of it."""
 
     title: str
-    asked: int
+    recordings: int  # that were asked for one of the findings
     present: int
-    stated: int  # reports with the statement
-    stated_present: int
+    statements: int  # reports with the statement
+    statements_present: int
     speaking_present: int  # recordings with the finding whose report speaks of the subject
 
     @property
     def base_rate(self) -> float:
         """Return the precision of a labeller that always states it."""
-        return _share(self.present, self.asked)
+        return _share(self.present, self.recordings)
 
     @property
     def precision(self) -> float:
-        return _share(self.stated_present, self.stated)
+        return _share(self.statements_present, self.statements)
 
     @property
     def recall_where_spoken_of(self) -> float:
-        return _share(self.stated_present, self.speaking_present)
+        return _share(self.statements_present, self.speaking_present)
 
     @property
     def recall(self) -> float:
-        return _share(self.stated_present, self.present)
+        return _share(self.statements_present, self.present)
 
 
 def check_findings(reports: Mapping[str, str], answers: Answers) -> list[FindingCheck]:
@@ -69,12 +69,12 @@ def check_findings(reports: Mapping[str, str], answers: Answers) -> list[Finding
     A pair of several findings is there if one is, and absent if all that were asked of the recording are. Raises
     `UsageError` where two answers about one recording and finding contradict each other, which names all of them.
     """
-    known = _known(reports, answers)
-    ids = sorted({record for record, _ in known})
+    truth = _truth(reports, answers)
+    ids = sorted({record for record, _ in truth})
     names = [statement.name for statement in load_rules().statements]
-    stated = statement_matrix([reports[record] for record in ids])
+    matrix = statement_matrix([reports[record] for record in ids])
     texts = [reports[record].lower().translate(UMLAUTS) for record in ids]
-    return [_check(pair, ids, known, stated[:, [names.index(name) for name in pair.statements]].any(1), texts)
+    return [_check(pair, ids, truth, matrix[:, [names.index(name) for name in pair.statements]].any(1), texts)
             for pair in finding_pairs()]  # fmt: skip
 
 
@@ -84,9 +84,9 @@ def check_label_set(data: PreparedDataset, name: str) -> list[FindingCheck]:
         offer = ", ".join(data.sparse_label_sets) or "none"
         raise UsageError(f"{data.manifest['dataset']} has no findings called {name!r}; it has {offer}")
     labels = data.label_set(name)
-    known = zip(*np.nonzero(~np.isnan(labels.matrix)), strict=True)
+    places = zip(*np.nonzero(~np.isnan(labels.matrix)), strict=True)
     ids = [str(data.record_ids[row]) for row in labels.rows]
-    answers = [(ids[row], labels.classes[column], bool(labels.matrix[row, column])) for row, column in known]
+    answers = [(ids[row], labels.classes[column], bool(labels.matrix[row, column])) for row, column in places]
     reports, _ = clean_reports([str(text) for text in data.reports[labels.rows]], data.manifest["dataset"])
     return check_findings(dict(zip(ids, reports, strict=True)), answers)
 
@@ -97,7 +97,7 @@ def format_checks(checks: Sequence[FindingCheck]) -> str:
     return "\n".join(
         [head]
         + [
-            f"{c.title:52s} {c.asked:5d} {c.present:7d} {c.base_rate:.2f} {c.stated:7d}     {c.precision:.3f}"
+            f"{c.title:52s} {c.recordings:5d} {c.present:7d} {c.base_rate:.2f} {c.statements:7d}     {c.precision:.3f}"
             f"            {c.recall_where_spoken_of:.3f} of {c.speaking_present:4d}   {c.recall:.3f}"
             for c in checks
         ]
@@ -114,30 +114,30 @@ def finding_pairs() -> tuple[FindingPair, ...]:
     )
 
 
-def _known(reports: Mapping[str, str], answers: Answers) -> dict[tuple[str, str], bool]:
-    known: dict[tuple[str, str], bool] = {}
+def _truth(reports: Mapping[str, str], answers: Answers) -> dict[tuple[str, str], bool]:
+    truth: dict[tuple[str, str], bool] = {}
     problems = []
     for record, finding, is_present in answers:
         if not reports.get(record, "").strip():
             continue
-        if known.setdefault((record, finding), is_present) != is_present:
+        if truth.setdefault((record, finding), is_present) != is_present:
             problems.append(f"recording {record}: {finding} is answered with yes and with no")
     raise_all(problems, "the findings contradict each other:", UsageError)
-    return known
+    return truth
 
 
 def _check(
     pair: FindingPair,
     ids: Sequence[str],
-    known: Mapping[tuple[str, str], bool],
-    stated: np.ndarray,
+    truth: Mapping[tuple[str, str], bool],
+    statements: np.ndarray,
     texts: Sequence[str],
 ) -> FindingCheck:
-    answers = [[known[record, name] for name in pair.findings if (record, name) in known] for record in ids]
-    asked = np.array([bool(given) for given in answers], bool)
-    present = np.array([any(given) for given in answers], bool)
-    speaking = np.array([pair.words.search(text) is not None for text in texts], bool) | stated
-    counts = (asked, present, asked & stated, present & stated, present & speaking)
+    answers = [[truth[record, name] for name in pair.findings if (record, name) in truth] for record in ids]
+    is_asked = np.array([bool(values) for values in answers], bool)
+    present = np.array([any(values) for values in answers], bool)
+    speaking = np.array([pair.words.search(text) is not None for text in texts], bool) | statements
+    counts = (is_asked, present, is_asked & statements, present & statements, present & speaking)
     return FindingCheck(pair.title, *(int(mask.sum()) for mask in counts))
 
 

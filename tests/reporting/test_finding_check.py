@@ -26,7 +26,7 @@ def check(answers, title=FINDING):
 def test_precision_and_both_recalls_are_those_counted_by_hand():
     answers = [("1", FINDING, True), ("2", FINDING, False), ("3", FINDING, True), ("4", FINDING, True)]
     result = check([*answers, ("5", FINDING, True), ("9", FINDING, True)])  # no report, and no such recording
-    assert (result.asked, result.present, result.stated, result.speaking_present) == (4, 3, 2, 2)
+    assert (result.recordings, result.present, result.statements, result.speaking_present) == (4, 3, 2, 2)
     assert result.base_rate == 3 / 4 and result.precision == 1 / 2
     assert result.recall_where_spoken_of == 1 / 2 and result.recall == 1 / 3
 
@@ -34,12 +34,12 @@ def test_precision_and_both_recalls_are_those_counted_by_hand():
 def test_a_pair_of_several_findings_is_there_if_one_is():
     answers = [("4", "ST depression inferior", False), ("4", "ST depression lateral", True)]
     answers += [("1", "ST depression inferior", False)]
-    assert (check(answers, "ST depression").asked, check(answers, "ST depression").present) == (2, 1)
+    assert (check(answers, "ST depression").recordings, check(answers, "ST depression").present) == (2, 1)
 
 
 def test_a_finding_that_was_not_asked_has_no_number():
     result = check([("1", "long PR interval", True)])
-    assert result.asked == 0 and math.isnan(result.precision) and math.isnan(result.recall)
+    assert result.recordings == 0 and math.isnan(result.precision) and math.isnan(result.recall)
     assert FINDING in format_checks([result])
 
 

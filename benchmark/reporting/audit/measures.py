@@ -82,6 +82,6 @@ def cider_by_corpus(hypotheses: Sequence[str], references: Sequence[str], corpus
 
 def statement_f1(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """Return the F1 of the statements of each pair, ``(pair,)``; two texts without any agree (1)."""
-    stated, true = statement_matrix(hypotheses), statement_matrix(references)
-    both, total = (stated & true).sum(1), stated.sum(1) + true.sum(1)
+    statements, true = statement_matrix(hypotheses), statement_matrix(references)
+    both, total = (statements & true).sum(1), statements.sum(1) + true.sum(1)
     return np.divide(2.0 * both, total, out=np.ones(len(total)), where=total > 0)

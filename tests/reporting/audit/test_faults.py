@@ -9,7 +9,7 @@ from benchmark.reporting.audit.phrases import cut, translate
 MAKE = {fault.name: fault.make for fault in FAULTS}
 
 
-def made(name, text, language, others=(), seed=0):
+def fault_in(name, text, language, others=(), seed=0):
     return MAKE[name](Source(text, language, others), np.random.default_rng(seed))
 
 
@@ -40,7 +40,7 @@ REPLACEMENTS = [
 
 @pytest.mark.parametrize(("name", "language", "before", "after"), REPLACEMENTS)
 def test_a_replacement_says_the_opposite(name, language, before, after):
-    assert made(name, before, language) == after
+    assert fault_in(name, before, language) == after
 
 
 @pytest.mark.parametrize(
@@ -65,32 +65,32 @@ def test_a_replacement_says_the_opposite(name, language, before, after):
     ],
 )
 def test_a_report_without_a_place_for_a_fault_has_none(name, language, text):
-    assert made(name, text, language) is None
+    assert fault_in(name, text, language) is None
 
 
 def test_one_place_is_changed_and_each_place_may_be():
     text = "linksschenkelblock linkshypertrophie"
-    changed = {made("side", text, "de", seed=seed) for seed in range(20)}
-    assert changed == {"rechtsschenkelblock linkshypertrophie", "linksschenkelblock rechtshypertrophie"}
+    variants = {fault_in("side", text, "de", seed=seed) for seed in range(20)}
+    assert variants == {"rechtsschenkelblock linkshypertrophie", "linksschenkelblock rechtshypertrophie"}
 
 
 def test_a_finding_is_left_out_and_never_the_rhythm():
-    german = {made("left_out", "sinusrhythmus linksschenkelblock qt-verlängerung", "de", seed=s) for s in range(20)}
+    german = {fault_in("left_out", "sinusrhythmus linksschenkelblock qt-verlängerung", "de", seed=s) for s in range(20)}
     assert german == {"sinusrhythmus qt-verlängerung", "sinusrhythmus linksschenkelblock"}
-    english = {made("left_out", "sinus rhythm. prolonged qt. normal axis.", "en", seed=s) for s in range(20)}
+    english = {fault_in("left_out", "sinus rhythm. prolonged qt. normal axis.", "en", seed=s) for s in range(20)}
     assert english == {"sinus rhythm. normal axis."}
 
 
 def test_all_findings_are_left_out_and_rhythm_and_remarks_stay():
-    assert made("left_out_all", "sinusrhythmus linksschenkelblock qt-verlängerung", "de") == "sinusrhythmus"
+    assert fault_in("left_out_all", "sinusrhythmus linksschenkelblock qt-verlängerung", "de") == "sinusrhythmus"
     text = "sinus rhythm. st segments are depressed in v5,6. prolonged qt. suggest exclude hypokalaemia."
-    assert made("left_out_all", text, "en") == "sinus rhythm. suggest exclude hypokalaemia."
+    assert fault_in("left_out_all", text, "en") == "sinus rhythm. suggest exclude hypokalaemia."
 
 
 def test_an_added_finding_shares_no_word_with_the_report():
     others = ["rechtsschenkelblock", "unvollständiger rechtsschenkelblock", "qt-verlängerung"]
     text = "sinusrhythmus rechtsschenkelblock"
-    added = {made("added", text, "de", others, seed=seed) for seed in range(30)}
+    added = {fault_in("added", text, "de", others, seed=seed) for seed in range(30)}
     assert added == {
         "qt-verlängerung sinusrhythmus rechtsschenkelblock",
         "sinusrhythmus qt-verlängerung rechtsschenkelblock",
@@ -100,10 +100,10 @@ def test_an_added_finding_shares_no_word_with_the_report():
 
 def test_another_order_keeps_each_piece_and_a_remark_behind_its_finding():
     text = "sinus rhythm. st segments are depressed in v5,6. this may be due to lv strain or ischaemia."
-    assert made("order", text, "en") == (
+    assert fault_in("order", text, "en") == (
         "st segments are depressed in v5,6. this may be due to lv strain or ischaemia. sinus rhythm."
     )
-    assert made("order", "sinusrhythmus qt-verlängerung", "de") == "qt-verlängerung sinusrhythmus"
+    assert fault_in("order", "sinusrhythmus qt-verlängerung", "de") == "qt-verlängerung sinusrhythmus"
 
 
 def test_a_typing_error_swaps_two_letters_within_one_word():
@@ -111,7 +111,7 @@ def test_a_typing_error_swaps_two_letters_within_one_word():
     for seed in range(20):
         wrong = misspell(Source(text, "de"), np.random.default_rng(seed))
         assert wrong != text and sorted(wrong) == sorted(text) and changed_words(text, wrong) == 1
-    assert changed_words("sinus rhythm normal axis", made("spelling_3", "sinus rhythm normal axis", "en")) == 3
+    assert changed_words("sinus rhythm normal axis", fault_in("spelling_3", "sinus rhythm normal axis", "en")) == 3
 
 
 @pytest.mark.parametrize(
