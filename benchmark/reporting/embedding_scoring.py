@@ -35,7 +35,7 @@ def add_embedding_score(
         result.notes.append(absent)
         return
     references = clean_reports(truth.reports, truth.label_set.partition("/")[0])[0] if hygiene else list(truth.reports)
-    rows = np.flatnonzero([bool(text.strip()) for text in references])
+    rows = [row for row, text in enumerate(references) if text.strip()]
     embedder = load_embedder(model)
     centre = training_centre(embedder, texts, [training[text] for text in texts])
     scores = embedding_scores(embedder, [generated[row] for row in rows], [references[row] for row in rows], centre)
