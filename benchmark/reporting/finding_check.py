@@ -74,8 +74,11 @@ def check_findings(reports: Mapping[str, str], answers: Answers) -> list[Finding
     names = [statement.name for statement in load_rules().statements]
     matrix = statement_matrix([reports[record] for record in ids])
     texts = [reports[record].lower().translate(UMLAUTS) for record in ids]
-    return [_check(pair, ids, truth, np.asarray(matrix[:, [names.index(name) for name in pair.statements]].any(1)), texts)
-            for pair in finding_pairs()]  # fmt: skip
+    checks = []
+    for pair in finding_pairs():
+        columns = [names.index(name) for name in pair.statements]
+        checks.append(_check(pair, ids, truth, np.asarray(matrix[:, columns].any(1)), texts))
+    return checks
 
 
 def check_label_set(data: PreparedDataset, name: str) -> list[FindingCheck]:
