@@ -3,13 +3,16 @@
     python tests/speed/big_store.py [--gigabytes 1] [--folder .] [--window 16384] [--chunk 64] [--seconds 15]
 
 The store is SYNTHETIC and removed at the end; 15 GB of the disk stay free. Every measurement is a process of its own,
-whose peak memory is printed; memory of the system, which it can take back, is not counted. "cold": the system forgot the file before; "warm": it was read just before (its first
-gigabyte, which fits into memory). A rate counts the bytes of the recordings that were returned, of the train split.
+whose peak memory is printed; memory of the system, which it can take back, is not counted. "cold": the system forgot
+the file before. "warm": its first gigabyte, read just before. A rate counts the bytes of the recordings that were
+returned, of the train split; that of a window order counts from its second window
+on, since the first one is waited for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -28,6 +31,7 @@ from benchmark.data.store.signal_file import SignalFile
 from benchmark.engine.announcing import announced
 from benchmark.engine.pretraining import ReportedRecordings
 from benchmark.planning.training_config import TrainingConfig, shuffled_batches
+from benchmark.planning.window_order import windows
 
 BATCH, PIECE = 128, 8 << 20
 WORK = ("open", "sequential", "random", "window", "random batches", "window batches")
@@ -39,7 +43,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--window", type=int, default=16_384)
     parser.add_argument("--chunk", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=15.0, help="at most, of each measurement but whole epochs")
+    parser.add_argument("--seconds", type=float, default=15.0, help="at most, of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", choices=WORK, help="one measurement, in this process")
     parser.add_argument("--store", type=Path, help="of --work")
     options = parser.parse_args()
@@ -48,69 +53,80 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="big-store-") as folder:
         recordings = round(options.gigabytes * 1e9 / BYTES)
+        start = time.perf_counter()
         store = make_store(Path(folder), recordings)
-        print(f"a SYNTHETIC store of {recordings:,} recordings, {recordings * BYTES / 1e9:.1f} GB", flush=True)
-        for work in WORK:
+        seconds = time.perf_counter() - start
+        size = f"{recordings * BYTES / 1e9:.1f} GB, written in {seconds:.0f} s"
+        print(f"a SYNTHETIC store of {recordings:,} recordings, {size}", flush=True)
+        subprocess.run([sys.executable, *sys.argv, "--work", "open", "--store", str(store)], check=True)
+        rates: dict[str, list[dict[str, float]]] = {work: [] for work in WORK[1:]}
+        for work in [*rates] * options.rounds:  # in turns: other work on the machine meets all of them
             command = [sys.executable, *sys.argv, "--work", work, "--store", str(store)]
-            subprocess.run(command, check=True)
+            rates[work].append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+        for work, rounds in rates.items():
+            print(row(work, rounds, rates["sequential"]))
+
+
+def row(work: str, rounds: list[dict[str, float]], sequential: list[dict[str, float]]) -> str:
+    """One line: rates in MB/s, cold and warm, share of the disk's sequential rate in each round, and peak memory."""
+    cold, warm = (", ".join(f"{one[name]:,.0f}" for one in rounds) for name in ("cold", "warm"))
+    shares = ", ".join(f"{one['cold'] / disk['cold']:.0%}" for one, disk in zip(rounds, sequential, strict=True))
+    return (
+        f"{work}: cold {cold} MB/s ({shares} of sequential), warm {warm}, peak {max(o['peak'] for o in rounds):,.0f} MB"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
     path = options.store / SIGNALS
-    for warm in (False, True) if options.work != "open" else (False,):
-        read = WORKS[options.work.split()[0]]
-        limit = 1e9 if warm else float("inf")
-        if warm:
+    if options.work == "open":
+        start = time.perf_counter()
+        PreparedDataset(options.store)
+        print(f"open: {1e3 * (time.perf_counter() - start):.1f} ms, peak memory {peak():,.0f} MB", flush=True)
+        return
+    read, result = sequential if options.work == "sequential" else epoch, {}
+    for temperature, limit in (("cold", float("inf")), ("warm", 1e9)):
+        if temperature == "warm":
             read(options, limit)
         else:
             forget(path)
-        start = time.perf_counter()
-        amount = read(options, limit)
-        seconds = time.perf_counter() - start
-        what = f"{options.work}, {'warm' if warm else 'cold'}"
-        rate = f"{amount / seconds / 1e6:,.0f} MB/s of {amount / 1e9:.1f} GB" if amount else f"{1e3 * seconds:.1f} ms"
-        print(f"{what}: {rate}, peak memory {peak():,.0f} MB", flush=True)
+        amount, seconds = read(options, limit)
+        result[temperature] = amount / seconds / 1e6
+    print(json.dumps({**result, "peak": peak()}))
 
 
-def opened(options: argparse.Namespace, limit: float) -> int:
-    PreparedDataset(options.store)
-    return 0
-
-
-def sequential(options: argparse.Namespace, limit: float) -> int:
-    """Plain reads of the file from its start on."""
-    total, end = 0, time.perf_counter() + options.seconds
+def sequential(options: argparse.Namespace, limit: float) -> tuple[int, float]:
+    """Plain reads of the file from its start on: bytes and seconds."""
+    total, start = 0, time.perf_counter()
     with (options.store / SIGNALS).open("rb", buffering=0) as file:
-        while total < limit and time.perf_counter() < end and (piece := file.read(PIECE)):
+        while total < limit and time.perf_counter() < start + options.seconds and (piece := file.read(PIECE)):
             total += len(piece)
-    return total
+    return total, time.perf_counter() - start
 
 
-def random(options: argparse.Namespace, limit: float) -> int:
-    return epoch(options, limit, TrainingConfig(batch_size=BATCH))
-
-
-def window(options: argparse.Namespace, limit: float) -> int:
-    return epoch(options, limit, TrainingConfig(batch_size=BATCH, window=options.window, chunk=options.chunk))
-
-
-def epoch(options: argparse.Namespace, limit: float, config: TrainingConfig) -> int:
-    """Read batches of an epoch; the window order to its end, since what it has read ahead must not be left out."""
+def epoch(options: argparse.Namespace, limit: float) -> tuple[int, float]:
+    """Read batches of an epoch: bytes and seconds."""
+    order, *converted = options.work.split()
+    windowed = {"window": options.window, "chunk": options.chunk} if order == "window" else {}
+    config = TrainingConfig(batch_size=BATCH, **windowed)
     data = PreparedDataset(options.store)
-    corpus = Samples(data) if options.work in ("random", "window") else ReportedRecordings(data, "train", SPEC)
-    limit = min(limit / BYTES, len(corpus))
-    if limit < len(corpus):
-        corpus.rows, corpus.reports = corpus.rows[: int(limit)], corpus.reports[: int(limit)]
+    corpus = ReportedRecordings(data, "train", SPEC) if converted else Samples(data)
+    if limit / BYTES < len(corpus):
+        corpus.rows, corpus.reports = corpus.rows[: int(limit / BYTES)], corpus.reports[: int(limit / BYTES)]
     batches = shuffled_batches(len(corpus), config, 0)
-    end = time.perf_counter() + (options.seconds if not config.window else 10 * options.seconds)
+    first = -(-sum(map(len, windows(len(corpus), *windowed.values(), 0, 0)[0])) // BATCH) if windowed else 0
+    if first >= len(batches):  # one window is all there is
+        first = 0
     seen = np.zeros(len(corpus), bool)
-    for positions in announced(batches, corpus, config, 0, 0):
+    start, bytes_before = time.perf_counter(), 0
+    for number, positions in enumerate(announced(batches, corpus, config, 0, 0)):
+        if number == first:
+            start, bytes_before = time.perf_counter(), int(seen.sum()) * BYTES
         batch = corpus.batch(positions)
         assert len(getattr(batch, "ecg", batch)) == len(positions) and not seen[positions].any()
         seen[positions] = True
-        if time.perf_counter() > end:
+        if number >= first and time.perf_counter() > start + options.seconds:
             break
-    return int(seen.sum()) * BYTES
+    return int(seen.sum()) * BYTES - bytes_before, time.perf_counter() - start
 
 
 SPEC = SignalSpec(rate=500.0)
@@ -138,8 +154,6 @@ def peak() -> float:
     """Peak memory of this process in MB; not ru_maxrss, which begins with what the parent had."""
     return int(re.search(r"VmHWM:[^0-9]+([0-9]+)", Path("/proc/self/status").read_text())[1]) / 1024
 
-
-WORKS = {"open": opened, "sequential": sequential, "random": random, "window": window}
 
 if __name__ == "__main__":
     main()

@@ -68,9 +68,15 @@ def _manifest(store: Path, recordings: int, splits: dict[str, int]) -> dict[str,
     parts[integrity.SIGNALS] = {"bytes": recordings * BYTES, "sha256": "0" * 64}
     return {
         "format": prepared.FORMAT,
-        **{"dataset": "made_up", "version": 1, "config": {}, "rate": RATE, "synthetic": True, "marks": []},
-        **{"recordings": recordings, "left_out": 0, "excluded": 0, "expected": None, "missing_samples": 0},
-        **{"splits": splits, "label_sets": {"made_up/all": [f"class{number}" for number in range(CLASSES)]}},
+        "dataset": "made_up",
+        "version": 1,
+        "config": {},
+        "rate": RATE,
+        "synthetic": True,
+        "recordings": recordings,
+        "missing_samples": 0,
+        "splits": splits,
+        "label_sets": {"made_up/all": [f"class{number}" for number in range(CLASSES)]},
         "digest": hashlib.sha256(f"made up {recordings}".encode()).hexdigest()[:16],
         integrity.PARTS: parts,
     }
