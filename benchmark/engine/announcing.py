@@ -26,18 +26,18 @@ class Announceable(Protocol):
 
 
 def announced(
-    shards: Iterable[np.ndarray], data: object, config: TrainingConfig, epoch: int, skipped: int
+    shards: Iterable[np.ndarray], data: object, config: TrainingConfig, epoch: int, first: int
 ) -> Iterator[np.ndarray]:
-    """Yield `shards`, the batches of an epoch after the first `skipped`; before each, announce the chunks that are due.
+    """Yield `shards`, the batches of an epoch after the first `first`; before each, announce the chunks that are due.
 
     A chunk is due one window before its own, evenly spread over it; those of the first window are due at once.
     """
     if not config.window or not isinstance(data, Announceable):
         yield from shards
         return
-    waiting = _due_chunks(len(data), config, epoch, skipped * config.batch_size)
+    waiting = _due_chunks(len(data), config, epoch, first * config.batch_size)
     chunk = next(waiting, None)
-    for number, shard in enumerate(shards, skipped + 1):
+    for number, shard in enumerate(shards, first + 1):
         while chunk is not None and chunk[0] < number * config.batch_size:
             data.announce(chunk[1])
             chunk = next(waiting, None)

@@ -33,12 +33,12 @@ def markdown(board: Leaderboard, published: list[Comparison]) -> str:
     if published:
         parts.append(_published(published, board.look))
     if board.submitted_rows:
-        parts.append(_submitted(board.submitted_rows))
+        parts.append(_submission_table(board.submitted_rows))
     parts.append("## Notes\n\n" + "\n".join(f"- {markdown_text(line)}" for line in board.notes()))
     return "\n\n".join(parts) + "\n"
 
 
-def _submitted(rows: list[SubmittedRow]) -> str:
+def _submission_table(rows: list[SubmittedRow]) -> str:
     body = [markdown_row([markdown_text(text) for text in row.texts]) for row in rows]
     return "\n".join(["## Submitted rows", "", markdown_row(list(HEAD)), "|---" * len(HEAD) + "|", *body])
 

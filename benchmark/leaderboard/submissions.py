@@ -66,5 +66,5 @@ def submitted_rows(records: Path, suite: str, rows: Sequence[str]) -> list[Submi
     path = folder_beside(records) / FILE
     if not path.is_file():
         return []
-    described = {one.row: one for one in read_submission(path).rows if one.suite == suite}
-    return [described[row] for row in rows if row in described]
+    descriptions = {one.row: one for one in read_submission(path).rows if one.suite == suite}
+    return [descriptions[row] for row in rows if row in descriptions]

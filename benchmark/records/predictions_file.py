@@ -71,12 +71,12 @@ def write_predictions(path: Path, cells: Iterable[CellPredictions], tests: Mappi
     import pyarrow.parquet
 
     in_order = sorted(cells, key=lambda cell: cell.key)
-    used = {name: _truth_json(truth) for name, truth in sorted(tests.items()) if name in {c.test for c in in_order}}
-    packed = base64.b64encode(zlib.compress(json.dumps(used, ensure_ascii=False).encode(), 9))
+    truths = {name: _truth_json(truth) for name, truth in sorted(tests.items()) if name in {c.test for c in in_order}}
+    text = base64.b64encode(zlib.compress(json.dumps(truths, ensure_ascii=False).encode(), 9))
     table = pyarrow.Table.from_pylist([_row(cell) for cell in in_order], _schema())
     with atomic_path(path) as temporary:
         pyarrow.parquet.write_table(
-            table.replace_schema_metadata({FORM_KEY: FORM.encode(), TESTS_KEY: packed}),
+            table.replace_schema_metadata({FORM_KEY: FORM.encode(), TESTS_KEY: text}),
             temporary,
             row_group_size=ROWS_PER_GROUP,
             compression="zstd",
@@ -146,7 +146,7 @@ def _schema() -> Any:
 def _row(cell: CellPredictions) -> dict[str, Any]:
     texts = {name: getattr(cell, name) for name in ("key", "title", "array", "test", "source")}
     columns = [
-        {"low": one.low, "step": one.step, "kind": one.values.dtype.newbyteorder("<").str, "codes": _packed(one.values)}
+        {"low": one.low, "step": one.step, "kind": one.values.dtype.newbyteorder("<").str, "codes": _pack(one.values)}
         for one in cell.columns
     ]
     return {**texts, "thresholds": cell.thresholds, "columns": columns, "sha256": _sha256(columns, cell.thresholds)}
@@ -156,20 +156,20 @@ def _cell(row: Mapping[str, Any], recordings: int) -> CellPredictions:
     """Return a row as predictions; raise `ValueError` where it is not what was written."""
     if row["sha256"] != _sha256(row["columns"], row["thresholds"]):
         raise ValueError(f"the predictions of {row['key']} were changed after they were written")
-    columns = [Codes(one["low"], one["step"], _unpacked(one["codes"], one["kind"])) for one in row["columns"]]
+    columns = [Codes(one["low"], one["step"], _unpack(one["codes"], one["kind"])) for one in row["columns"]]
     if any(len(column.values) != recordings for column in columns):
         raise ValueError(f"the predictions of {row['key']} are not as many as its test recordings")
     texts = {name: row[name] for name in ("key", "title", "array", "test", "source")}
     return CellPredictions(**texts, columns=columns, thresholds=row["thresholds"])
 
 
-def _packed(values: np.ndarray) -> bytes:
+def _pack(values: np.ndarray) -> bytes:
     """Return the first bytes of all values, then the second ...: similar bytes side by side compress better."""
     little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     return little.view(np.uint8).reshape(len(values), -1).T.tobytes()
 
 
-def _unpacked(content: bytes, kind: str) -> np.ndarray:
+def _unpack(content: bytes, kind: str) -> np.ndarray:
     dtype = np.dtype(kind)
     if dtype.str not in ("<u2", "<f4", "<f8"):
         raise ValueError(f"codes of the kind {kind!r} are unknown")
@@ -203,9 +203,9 @@ def _truth_json(truth: Truth) -> dict[str, Any]:
 def _tests(content: bytes) -> dict[str, Truth]:
     """Return the test splits by digest; raise `ValueError` where one has another digest than it is called by."""
     tests = json.loads(zlib.decompress(base64.b64decode(content)))
-    changed = [name for name, fields in tests.items() if digest(fields, 16) != name]
-    if changed:
-        raise ValueError(f"its test split {changed[0]} was changed after it was written")
+    others = [name for name, fields in tests.items() if digest(fields, 16) != name]
+    if others:
+        raise ValueError(f"its test split {others[0]} was changed after it was written")
     return {name: _truth(fields) for name, fields in tests.items()}
 
 

@@ -21,7 +21,7 @@ from benchmark.verification.recomputation import TOLERANCE
 from benchmark.verification.suite_check import SuiteCheck, check_suite
 
 PREDICTIONS_FOLDER = "predictions"
-SHOWN = 3  # names in a sentence
+MOST_TITLES = 3  # names in a sentence
 NO_LEAK_KNOWN = "say in the suite's `trained_on` or on the method's card what its weights have seen"
 
 
@@ -157,5 +157,5 @@ def _verification_problems(check: SuiteCheck) -> Iterator[str]:
 
 
 def _some(titles: list[str]) -> str:
-    more = f" and {len(titles) - SHOWN} more" if len(titles) > SHOWN else ""
-    return "; ".join(titles[:SHOWN]) + more
+    more = f" and {len(titles) - MOST_TITLES} more" if len(titles) > MOST_TITLES else ""
+    return "; ".join(titles[:MOST_TITLES]) + more

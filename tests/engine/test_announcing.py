@@ -68,8 +68,8 @@ def test_every_chunk_is_announced_before_it_is_read_and_at_most_a_window_ahead()
 
 def test_a_resumed_epoch_announces_nothing_of_the_windows_behind_it():
     data, (first, *_) = Announced(), windows(100, 32, 8, 0, 0)
-    taken = sum(map(len, first)) // 8 + 1
-    next(announced(shuffled_batches(100, CONFIG, 0)[taken:], data, CONFIG, 0, taken))
+    start = sum(map(len, first)) // 8 + 1
+    next(announced(shuffled_batches(100, CONFIG, 0)[start:], data, CONFIG, 0, start))
     assert data.ready.isdisjoint(np.concatenate(first).tolist())
 
 

@@ -116,17 +116,17 @@ def epoch(options: argparse.Namespace, limit: float) -> tuple[int, float]:
     first = -(-sum(map(len, windows(len(corpus), *windowed.values(), 0, 0)[0])) // BATCH) if windowed else 0
     if first >= len(batches):  # one window is all there is
         first = 0
-    seen = np.zeros(len(corpus), bool)
+    visits = np.zeros(len(corpus), bool)
     start, bytes_before = time.perf_counter(), 0
     for number, positions in enumerate(announced(batches, corpus, config, 0, 0)):
         if number == first:
-            start, bytes_before = time.perf_counter(), int(seen.sum()) * BYTES
+            start, bytes_before = time.perf_counter(), int(visits.sum()) * BYTES
         batch = corpus.batch(positions)
-        assert len(getattr(batch, "ecg", batch)) == len(positions) and not seen[positions].any()
-        seen[positions] = True
+        assert len(getattr(batch, "ecg", batch)) == len(positions) and not visits[positions].any()
+        visits[positions] = True
         if number >= first and time.perf_counter() > start + options.seconds:
             break
-    return int(seen.sum()) * BYTES - bytes_before, time.perf_counter() - start
+    return int(visits.sum()) * BYTES - bytes_before, time.perf_counter() - start
 
 
 SPEC = SignalSpec(rate=500.0)
