@@ -16,6 +16,7 @@ from scipy.special import logit
 from benchmark.metrics.calibration import BINS
 
 TOP = 2**16 - 1
+MOST_MOVED = 0.25  # steps, in the mean: shares of neighbours lie so densely that all of them would move up
 SHARES = np.arange(1, BINS) / BINS  # the bins of probabilities, which a task's scores may be already
 EDGES = np.concatenate([SHARES, logit(SHARES)])  # or become by a sigmoid
 
@@ -63,7 +64,8 @@ def _codes(values: np.ndarray, limits: np.ndarray, low: float, step: float) -> n
     rising = np.maximum.accumulate(nearest - order) + order
     ceiling = np.minimum.accumulate((highest - order)[::-1])[::-1] + order
     codes = np.minimum(rising, ceiling)
-    return codes if (codes >= lowest).all() else None
+    fits = bool((codes >= lowest).all()) and np.abs(codes - nearest).mean() <= MOST_MOVED
+    return codes if fits else None
 
 
 def _first_codes(limits: np.ndarray, low: float, step: float) -> np.ndarray:

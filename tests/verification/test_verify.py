@@ -168,3 +168,8 @@ def test_scores_without_room_in_sixteen_bits_stay_as_they_are():
     codes = encode(scores, 0.01)
     assert codes.values.dtype == np.float32 and np.array_equal(codes.scores(), scores.astype(float))
     assert np.array_equal(encode(np.full(3, 2.5, np.float32)).scores(), [2.5] * 3)
+
+
+def test_scores_that_lie_densely_are_not_all_moved_up_to_stay_apart():
+    shares = np.append(np.random.default_rng(0).normal(0.02, 1e-6, 2000), 0.8).astype(np.float32)
+    assert abs(encode(shares).scores().mean() - shares.astype(float).mean()) < 1e-6
