@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,8 +29,9 @@ from benchmark.engine.checkpoints import load_state
 from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.precision import training_precision
 from benchmark.engine.preemption import Preempted, asked_to_stop
-from benchmark.engine.prefetch import pinned, read_ahead
+from benchmark.engine.prefetch import on_gpu, pinned, read_ahead
 from benchmark.engine.state_files import read_state, write_state
+from benchmark.engine.step_losses import StepLosses
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.planning.training_config import (
     TrainingConfig,
@@ -166,6 +168,7 @@ class _Training:
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.saved_at = time.monotonic()
+        self.late = 1 if on_gpu(device) else 0  # steps whose losses are not read yet
         self.identity = training_identity.of(method, data.digest, config)
 
     def start(self) -> None:
@@ -199,11 +202,17 @@ class _Training:
         shards = [distributed.shard(positions) for group in groups[done:] for positions in group]
         skip = done * self.config.accumulate
         batches = read_ahead(self._read, announced(shards, self.data, self.config, progress.epoch, skip), self.device)
+        unread: deque[StepLosses] = deque()
         for group in groups[done:]:
-            if self._step([next(batches) for _ in group]):
+            unread.append(self._step([next(batches) for _ in group]))
+            is_due = time.monotonic() - self.saved_at > self.checkpoint_every
+            if self._settle(unread, 0 if is_due else self.late):
+                self._settle(unread, 0)
                 self._stop()
-            if time.monotonic() - self.saved_at > self.checkpoint_every:
+            if is_due:
                 self.keep()
+        if self._settle(unread, 0):
+            self._stop()
         recordings = sum(len(batch) for group in groups[done:] for batch in group)
         count = sum(map(len, groups))
         progress.epoch += 1
@@ -218,8 +227,8 @@ class _Training:
         batch.ecg = pinned(batch.ecg, self.device)
         return batch
 
-    def _step(self, batches: list[Batch]) -> bool:
-        """Take one optimiser step over `batches`; return whether any process was asked to stop."""
+    def _step(self, batches: list[Batch]) -> StepLosses:
+        """Take one optimiser step over `batches`; nothing in it waits for the device."""
         progress = self.progress
         for options in self.optimiser.param_groups:
             options["lr"] = learning_rate(progress.step, self.steps, self.config) * options.get("scale", 1.0)
@@ -233,25 +242,46 @@ class _Training:
             (sum(parts.values(), start=torch.zeros((), device=self.device)) / len(batches)).backward()
             values.append(_stacked(parts))
             names = ("loss", *parts)
-        stop_flag = values[0].new_tensor([float(asked_to_stop())])
-        *means, stop = distributed.mean(torch.cat([torch.stack(values).mean(0), stop_flag])).tolist()
-        losses = dict(zip(names, means, strict=True))
-        if not math.isfinite(losses["loss"]):
-            raise self._not_finite("loss", losses, batches)
+        stop_flag = values[0].new_full((1,), float(asked_to_stop()))
+        means = distributed.mean(torch.cat([torch.stack(values).mean(0), stop_flag]))
         distributed.average_gradients(self.weights)
         norm = nn.utils.clip_grad_norm_(self.weights, self.config.clip or math.inf)
-        if not torch.isfinite(norm):
-            raise self._not_finite("gradient", losses, batches)
+        step = StepLosses.send(progress.step + 1, batches, names, means, norm, self.device)
+        if not self.late:  # nothing to wait for: the weights need not take a step that will be refused
+            self._refuse_infinite(step)
         self.optimiser.step()
         self.method.after_step()
         progress.step += 1
-        for name, value in losses.items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + value * len(batches)
-        self.on_event(Event("step", self.title, progress.step, self.steps, losses))
-        return bool(stop > 0)
+        return step
 
-    def _not_finite(self, quantity: str, losses: dict[str, float], batches: list[Batch]) -> TrainingError:
+    def _settle(self, unread: deque[StepLosses], late: int) -> bool:
+        """Count the losses of all steps but the last `late`; return whether any process was asked to stop.
+
+        On a GPU the weights have taken a step by the time it is refused, and nothing of that is kept: checkpoints are
+        written when all steps are settled.
+        """
+        is_asked = False
+        while len(unread) > late:
+            step = unread.popleft()
+            self._refuse_infinite(step)
+            losses, _, stop = step.read()
+            for name, value in losses.items():
+                self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value * len(step.batches)
+            self.on_event(Event("step", self.title, step.step, self.steps, losses))
+            is_asked = is_asked or stop
+        return is_asked
+
+    def _refuse_infinite(self, step: StepLosses) -> None:
+        """Raise `TrainingError` for a loss or a gradient that is not finite."""
+        losses, norm, _ = step.read()
+        if not math.isfinite(losses["loss"]):
+            raise self._not_finite("loss", losses, step)
+        if not math.isfinite(norm):
+            raise self._not_finite("gradient", losses, step)
+
+    def _not_finite(self, quantity: str, losses: dict[str, float], step: StepLosses) -> TrainingError:
         """Return the error, equal on all processes; it names recordings with broken signals, else the whole batch."""
+        batches = step.batches
         broken = [name for batch in batches for name in _broken(batch)]
         broken = [name for names in distributed.everyone(broken) for name in names]
         ids = [name for batch in batches for name in batch.record_ids]
@@ -260,7 +290,7 @@ class _Training:
         suspects = broken or ids
         values = ", ".join(f"{name} {value}" for name, value in losses.items() if name != "loss")
         return TrainingError(
-            f"the {quantity} is not finite in epoch {self.progress.epoch + 1}, step {self.progress.step + 1} "
+            f"the {quantity} is not finite in epoch {self.progress.epoch + 1}, step {step.step} "
             f"({values}); "
             f"{who}: {', '.join(map(str, suspects[:MOST_IDS]))}{', ...' if len(suspects) > MOST_IDS else ''}; "
             "lower lr or look at these signals"
