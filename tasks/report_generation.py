@@ -206,11 +206,11 @@ class ReportGeneration(Task):
         return predictions
 
     def score(self, predictions: Predictions, truth: Truth) -> Scores:
-        keys, counts = (predictions.scratch[f"training_{name}"] for name in ("reports", "counts"))
+        keys = predictions.scratch["training_reports"].tolist()
         generated = predictions.texts["generated"]
-        result = score_reports(generated, truth, set(keys.tolist()), self.hygiene)
+        result = score_reports(generated, truth, set(keys), self.hygiene)
         if self.embedding:
-            training = dict(zip(keys.tolist(), counts.tolist(), strict=True))
+            training = dict(zip(keys, predictions.scratch["training_counts"].tolist(), strict=True))
             add_embedding_score(result, generated, truth, training, self.embedding, self.hygiene)
         if "self_written" in predictions.scratch:
             self._add_self_score(result, predictions.scratch, truth)
