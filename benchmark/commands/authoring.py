@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
-from benchmark.commands.options import add_json, add_set, print_json
+from benchmark.commands.options import add_home, add_json, add_set, home_of, print_json
 from benchmark.errors import COMPLETE, SOME_FAILED, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from benchmark.api import Task
     from benchmark.contract import Checks
+    from benchmark.contract.tasks import DataAtHand
 
 KINDS = ("method", "task", "dataset")
 
@@ -30,7 +32,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("name")
     sub.add_argument("--python", metavar="PATH", help="of a method: the interpreter that it runs in, if not this one")
     sub.add_argument("--root", type=Path, help="of a dataset: the folder with the original files")
+    sub.add_argument("--dataset", help="of a task: ask it on this prepared dataset in place of synthetic recordings")
+    sub.add_argument("--label-set", help="with --dataset: the label set or target")
+    sub.add_argument("--data-set", action="append", default=[], metavar="KEY=VALUE", help="an option of the dataset")
     add_set(sub, "an option of it, such as width=16")
+    add_home(sub)
     add_json(sub)
     sub.set_defaults(function=check)
 
@@ -70,6 +76,8 @@ def check(options: argparse.Namespace) -> int:
         raise UsageError(f"no method, task or dataset is called {options.name!r}{did_you_mean(options.name, names)}")
     kind = kinds[0].removesuffix("s")
     registry = REGISTRIES[kinds[0]]
+    if kind != "task" and (options.dataset or options.label_set or options.data_set):
+        raise UsageError(f"{options.name} is a {kind}; --dataset, --label-set and --data-set are for tasks")
     checks = _checks(kind, options.name, registry.get(options.name), options)
     result = outcome(checks)
     wrong = result.failures
@@ -104,7 +112,8 @@ def _checks(kind: str, name: str, cls: type[Any], options: argparse.Namespace) -
     if kind == "task":
         from benchmark.contract.tasks import task_checks
 
-        return task_checks(cls(**config), name)
+        task = cls(**config)
+        return task_checks(task, name, _data_at_hand(task, options))
     from benchmark.contract.datasets import dataset_checks
     from benchmark.paths import dataset_root
 
@@ -115,3 +124,29 @@ def _checks(kind: str, name: str, cls: type[Any], options: argparse.Namespace) -
             f"the original files of {name} are not known: --root FOLDER or $ECGARENA_DATA; {dataset.remedy}"
         )
     return dataset_checks(dataset, root=root)
+
+
+def _data_at_hand(task: Task, options: argparse.Namespace) -> DataAtHand | None:
+    """Return the prepared dataset that ``--dataset`` names, with its label set; None without the option.
+
+    Raises `UsageError` for names that do not exist and for label sets that the task cannot be asked on, and
+    `MissingError` for a dataset that is not prepared.
+    """
+    from benchmark.contract.tasks import DataAtHand
+    from benchmark.data.store.preparation import open_dataset
+    from benchmark.registry import DATASETS
+
+    if options.dataset is None:
+        if options.label_set or options.data_set:
+            raise UsageError("--label-set and --data-set are of a dataset: name it with --dataset")
+        return None
+    cls = DATASETS.get(options.dataset)
+    names = [*cls.all_label_sets(), *cls.targets]
+    if options.label_set not in names:
+        name = options.label_set or ""
+        raise UsageError(f"--label-set: {options.dataset} has no {name!r}{did_you_mean(name, names)}")
+    if task.rotations():
+        raise UsageError("a task that rotates over folds is asked by a run; its check has synthetic recordings")
+    config = configuration.complete(cls, configuration.parse_assignments(options.data_set), options.dataset)
+    data = open_dataset(options.dataset, configuration.distinct(cls, config, options.dataset), home_of(options))
+    return DataAtHand(data, options.dataset, options.label_set)

@@ -7,7 +7,7 @@ import functools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +30,24 @@ SMALL: Mapping[str, dict[str, Any]] = {  # the methods to try, the cheapest firs
     "supervised": {"width": 8, "rate": 100.0},
 }
 PATIENTS = 120
+MOST = 300  # recordings of each split of data at hand: a check is no result, and should take seconds
 
 
-def task_checks(task: Task, name: str = "task") -> Checks:
-    """Return the checks by name; the task runs with a small method on synthetic recordings."""
+@dataclass(frozen=True)
+class DataAtHand:
+    """A prepared dataset and the label set to ask a task on, in place of synthetic recordings."""
+
+    data: PreparedDataset
+    dataset: str
+    label_set: str
+
+
+def task_checks(task: Task, name: str = "task", at_hand: DataAtHand | None = None) -> Checks:
+    """Return the checks by name; the task runs with a small method on synthetic recordings, or on the data at hand."""
 
     @functools.cache
     def trial() -> _Trial:
-        return _Trial(task, name)
+        return _Trial(task, name, at_hand)
 
     def runs_with_some_method() -> None:
         trial()
@@ -101,13 +111,13 @@ class _Trial:
     conditions, so that a task which needs a certain dataset is checked without that dataset's files.
     """
 
-    def __init__(self, task: Task, name: str) -> None:
+    def __init__(self, task: Task, name: str, at_hand: DataAtHand | None = None) -> None:
         from benchmark.paths import Home
 
-        self.task, self.name = task, name
+        self.task, self.name, self.at_hand = task, name, at_hand
         self._folder = tempfile.TemporaryDirectory()  # lives as long as the checks do
         self.home = Home(Path(self._folder.name))
-        self.data = _recordings()[1]
+        self.data = _recordings()[1] if at_hand is None else at_hand.data
         self.dataset, self.label_set, self.handle = self._choose_cell()
         self.rows = self._labels(self.dataset, self.label_set)
         self.truth: Truth = self.rows.truth(self.data)
@@ -124,14 +134,19 @@ class _Trial:
         from benchmark.engine.context import CellContext, CellInputs
 
         rows = self._labels(dataset, label_set)
-        return CellContext(
-            CellInputs(self.data, rows, self.handle, dataset, label_set, self.home, source_dataset=source)
+        extracted = None if self.at_hand is None else np.unique(np.concatenate(list(rows.rows.values())))
+        inputs = CellInputs(
+            self.data, rows, self.handle, dataset, label_set, self.home, extracted=extracted, source_dataset=source
         )
+        return CellContext(inputs)
 
     def _labels(self, dataset: str, label_set: str) -> LabelledRows:
         """Return the labels of the synthetic dataset itself, or those of its conditions under other classes."""
         from benchmark.data.labels.labelled_rows import LabelledRows
 
+        if self.at_hand is not None:
+            assert dataset == self.at_hand.dataset, f"it learns from {dataset} too, which is not at hand here"
+            return LabelledRows.of(self.data, label_set, MOST)
         if dataset == "synthetic":
             return LabelledRows.of(self.data, label_set, None)
         classes = DATASETS.get(dataset).all_label_sets().get(label_set)
@@ -146,16 +161,26 @@ class _Trial:
     def _choose_cell(self) -> tuple[str, str, MethodHandle]:
         """Return dataset, label set and method of the first cell that the task does not skip."""
         reasons: dict[str, str] = {}
-        for dataset, label_set in _label_sets(self.task):
+        at_hand = self.at_hand
+        places = _label_sets(self.task) if at_hand is None else [(at_hand.dataset, at_hand.label_set)]
+        for dataset, label_set in places:
             for method in SMALL:
-                reason = self.task.skip_reason(METHODS.get(method), dataset, label_set)
+                reason = self._skip_reason(method, dataset, label_set)
                 if reason is None:
                     return dataset, label_set, self._handle(method)
                 reasons.setdefault(f"{method}: {reason}", f"{dataset}/{label_set}, {method}: {reason}")
         raise AssertionError(
-            "skip_reason: the task skips all of these methods on all label sets (Task.skip_reason):\n  "
+            "skip_reason: the task skips all of these methods on all of these label sets (Task.skip_reason):\n  "
             + "\n  ".join(reasons.values())
         )
+
+    def _skip_reason(self, method: str, dataset: str, label_set: str) -> str | None:
+        """Return why the task is not asked; of data at hand for the reasons that a plan knows, too."""
+        if self.at_hand is None:
+            return self.task.skip_reason(METHODS.get(method), dataset, label_set)
+        from benchmark.planning.skips import skip_reason_of
+
+        return skip_reason_of(self.task, method, dataset, label_set)
 
     def _handle(self, name: str) -> MethodHandle:
         from benchmark.engine.method_handle import MethodHandle
@@ -163,7 +188,7 @@ class _Trial:
         cls: type[Method] = METHODS.get(name)
         handle = MethodHandle(name, SMALL[name], cls.card.version, None, None, "cpu")
         if issubclass(cls, TrainableMethod) and name == "merl":
-            handle.method.start_pretraining(list(self.data.reports))  # type: ignore[attr-defined]
+            handle.method.start_pretraining([text for text in self.data.reports if text.strip()])  # type: ignore[attr-defined]
         return handle
 
 

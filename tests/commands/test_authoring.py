@@ -222,3 +222,29 @@ def test_a_broken_plug_in_is_named_with_its_distribution_and_stops_nobody(tmp_pa
     assert "'broken' of the distribution careless is broken" in output and "no_such_package" in output
     assert main(["check", "wrong"]) == 2
     assert "no subclass of benchmark.api.Method" in capsys.readouterr().err
+
+
+def test_a_task_is_checked_on_a_prepared_dataset(prepared_home, capsys):
+    place = ["--dataset", "synthetic", "--data-set", "patients=120"]
+    assert main(["check", "linear_probe", *place, "--label-set", "groups", "--set", "trials=2"]) == 0
+    assert "passed  predict" in capsys.readouterr().out
+    assert main(["check", "regression_probe", *place, "--label-set", "age"]) == 0
+    assert main(["check", "linear_probe", *place, "--label-set", "age"]) == 3
+    assert "skip_reason: the task skips all of these methods" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["linear_probe", "--dataset", "syntetic", "--label-set", "groups"], 2, "did you mean 'synthetic'?"),
+        (["linear_probe", "--dataset", "synthetic", "--label-set", "group"], 2, "did you mean 'groups'?"),
+        (["linear_probe", "--dataset", "synthetic"], 2, "--label-set: synthetic has no ''"),
+        (["linear_probe", "--label-set", "groups"], 2, "name it with --dataset"),
+        (["linear_probe", "--dataset", "synthetic", "--label-set", "groups"], 5, "data prepare synthetic"),
+        (["merl", "--dataset", "synthetic"], 2, "are for tasks"),
+        (["finding_probe", "--dataset", "ptbxl", "--label-set", "super"], 2, "rotates over folds"),
+    ],
+)
+def test_data_that_is_not_at_hand_is_refused(words, code, sentence, home, capsys):
+    assert main(["check", *words]) == code
+    assert sentence in capsys.readouterr().err
