@@ -142,9 +142,11 @@ def _data_at_hand(task: Task, options: argparse.Namespace) -> DataAtHand | None:
         return None
     cls = DATASETS.get(options.dataset)
     names = [*cls.all_label_sets(), *cls.targets]
+    if options.label_set is None:
+        raise UsageError(f"--dataset needs a --label-set; {options.dataset} has {', '.join(names)}")
     if options.label_set not in names:
-        name = options.label_set or ""
-        raise UsageError(f"--label-set: {options.dataset} has no {name!r}{did_you_mean(name, names)}")
+        near = did_you_mean(options.label_set, names)
+        raise UsageError(f"--label-set: {options.dataset} has no {options.label_set!r}{near}")
     if task.rotations():
         raise UsageError("a task that rotates over folds is asked by a run; its check has synthetic recordings")
     config = configuration.complete(cls, configuration.parse_assignments(options.data_set), options.dataset)

@@ -238,7 +238,11 @@ def test_a_task_is_checked_on_a_prepared_dataset(prepared_home, capsys):
     [
         (["linear_probe", "--dataset", "syntetic", "--label-set", "groups"], 2, "did you mean 'synthetic'?"),
         (["linear_probe", "--dataset", "synthetic", "--label-set", "group"], 2, "did you mean 'groups'?"),
-        (["linear_probe", "--dataset", "synthetic"], 2, "--label-set: synthetic has no ''"),
+        (
+            ["linear_probe", "--dataset", "synthetic"],
+            2,
+            "--dataset needs a --label-set; synthetic has conditions, groups",
+        ),
         (["linear_probe", "--label-set", "groups"], 2, "name it with --dataset"),
         (["linear_probe", "--dataset", "synthetic", "--label-set", "groups"], 5, "data prepare synthetic"),
         (["merl", "--dataset", "synthetic"], 2, "are for tasks"),
