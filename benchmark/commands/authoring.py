@@ -31,6 +31,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     sub.add_argument("name")
     sub.add_argument("--python", metavar="PATH", help="of a method: the interpreter that it runs in, if not this one")
+    sub.add_argument("--weights", type=Path, metavar="FILE", help="of a method: load this checkpoint before the checks")
     sub.add_argument("--root", type=Path, help="of a dataset: the folder with the original files")
     sub.add_argument("--dataset", help="of a task: ask it on this prepared dataset in place of synthetic recordings")
     sub.add_argument("--label-set", help="with --dataset: the label set or target")
@@ -78,6 +79,8 @@ def check(options: argparse.Namespace) -> int:
     registry = REGISTRIES[kinds[0]]
     if kind != "task" and (options.dataset or options.label_set or options.data_set):
         raise UsageError(f"{options.name} is a {kind}; --dataset, --label-set and --data-set are for tasks")
+    if kind != "method" and options.weights:
+        raise UsageError(f"{options.name} is a {kind}; --weights is for methods")
     checks = _checks(kind, options.name, registry.get(options.name), options)
     result = outcome(checks)
     wrong = result.failures
@@ -107,7 +110,9 @@ def _checks(kind: str, name: str, cls: type[Any], options: argparse.Namespace) -
         from benchmark.contract.methods import method_checks
         from benchmark.engine.building import build
 
-        return method_checks(build(name, config), build(name, config, seed=1), getattr(cls, "unused", ()))
+        return method_checks(
+            build(name, config, options.weights), build(name, config, seed=1), getattr(cls, "unused", ())
+        )
     config = configuration.complete(cls, config, f"{kind} {name}")
     if kind == "task":
         from benchmark.contract.tasks import task_checks
