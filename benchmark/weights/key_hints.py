@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 Shapes = Mapping[str, tuple[int, ...]]
 MOST_RULES = 24  # renamings that a hint prints
-TRIED = 12  # pairs of prefixes, the most frequent ones, whose fit is counted
+MOST_PAIRS = 12  # pairs of prefixes, the most frequent ones, whose fit is counted
 DEEPEST = 3  # parts of a name that a renaming may have in front of the part that stays
 OURS = "if state.keys() == self.state_dict().keys():\n            return state  # a file that the harness wrote"
 PASTE = f"    def checkpoint_state(self, state):\n        {OURS}\n        {{}}"
@@ -50,7 +50,7 @@ def hint(own: Shapes, state: Shapes) -> str | None:
     `own` are the names and shapes of the method's tensors, `state` those that its `checkpoint_state` returned.
     """
     identity = Prefix("", "")
-    prefix = max((identity, *_prefixes(own, state)), key=lambda each: (_fit(each, own, state), each == identity))
+    prefix = max((identity, *_prefixes(own, state)), key=lambda pair: (_fit(pair, own, state), pair == identity))
     mapping = prefix.apply(state)
     fitting = {old: new for old, new in mapping.items() if own.get(new) == state[old]}
     if len(fitting) == len(own):
@@ -75,7 +75,7 @@ def _prefixes(own: Shapes, state: Shapes) -> list[Prefix]:
     pairs = Counter(
         _beginnings(old, new) for old, shape in state.items() for new in by_ending.get((_last(old), shape), ())
     )
-    return [Prefix(*pair) for pair, _ in pairs.most_common(TRIED)]
+    return [Prefix(*pair) for pair, _ in pairs.most_common(MOST_PAIRS)]
 
 
 def _last(name: str) -> str:
