@@ -21,6 +21,7 @@ from benchmark.weights.torch_files import human
 WRAPPERS = ("model_state_dict", "model", "state_dict")  # where a checkpoint may keep its state dict
 SPREAD = 16  # tensors may share their numbers (tied weights, a layer used twelve times): their sizes over the file's
 SMALL = 1 << 20  # bytes that tensors may have beyond that, so that tiny files pass
+BESIDE = "for `state` as its present checkpoint_state returns it: "  # before a hint
 MOST_KEYS = 8  # keys listed per kind of mismatch
 
 
@@ -35,9 +36,16 @@ def load_weights(method: Method, path: Path) -> None:
         raise MissingError(f"{type(method).__name__} has no weights to load; remove {path} from its configuration")
     state = _used_state(method, read_state(path, method.checkpoint_entries), path)
     if problems := _misfits(method, state):
-        problems += [text for text in [hint(_shapes(method.state_dict()), _shapes(state))] if text]
-        raise_all(problems, _does_not_fit(method, str(path)), MissingError)
+        raise_all([*problems, *_hints(method, state)], _does_not_fit(method, str(path)), MissingError)
     load_state(method, state, str(path))
+
+
+def _hints(method: Method, state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the hint for a state that does not fit, as a list of one, or an empty list."""
+    assert isinstance(method, torch.nn.Module)
+    text = hint(_shapes(method.state_dict()), _shapes(state))
+    overridden = type(method).checkpoint_state is not Method.checkpoint_state
+    return [f"{BESIDE if overridden else ''}{text}"] if text else []
 
 
 def _used_state(method: Method, state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:

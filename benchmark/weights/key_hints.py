@@ -16,6 +16,7 @@ MOST_PAIRS = 12  # pairs of prefixes, the most frequent ones, whose fit is count
 DEEPEST = 3  # parts of a name that a renaming may have in front of the part that stays
 OURS = "if state.keys() == self.state_dict().keys():\n            return state  # a file that the harness wrote"
 PASTE = f"    def checkpoint_state(self, state):\n        {OURS}\n        {{}}"
+LOOP = "    for name, value in state.items()"
 BY_SHAPE = (
     "in the order of the file the shapes agree, which does not prove that the tensors mean the same; if they do, "
     "this method of the class renames them:\n"
@@ -40,8 +41,9 @@ class Prefix:
         conditions = [f'name.startswith("{self.old}")'] if self.old else []
         if unused:
             conditions.append(f"not name.startswith({_in_code(unused)})")
-        condition = f" if {' and '.join(conditions)}" if conditions else ""
-        return f"return {{{key}: value for name, value in state.items(){condition}}}"
+        if not conditions:
+            return f"return {{{key}: value for name, value in state.items()}}"
+        return _lines("return {", f"    {key}: value", LOOP, f"    if {' and '.join(conditions)}", "}")
 
 
 def hint(own: Shapes, state: Shapes) -> str | None:
@@ -58,7 +60,7 @@ def hint(own: Shapes, state: Shapes) -> str | None:
     by_order = _by_order(fitting, own, state)
     if by_order and (rules := _rules({**fitting, **by_order}, state)):
         return BY_SHAPE + PASTE.format(_table(rules))
-    if len(fitting) > _fit(identity, own, state):
+    if len(fitting) > max(len(own) // 2, len(own.keys() & state.keys())):
         return f"{len(fitting)} of {len(own)} tensors fit with this method of the class:\n{PASTE.format(prefix.code())}"
     return None
 
@@ -137,17 +139,13 @@ def _applied(rules: Mapping[str, str], state: Shapes) -> list[tuple[str, str]]:
 
 def _table(rules: Mapping[str, str]) -> str:
     """Return the statements that rename by a table of beginnings and leave out every other name."""
-    lines = [
-        "names = {",
-        *(f'    "{old}": "{new}",' for old, new in rules.items()),
-        "}",
-        "return {",
-        "    new + name.removeprefix(old): value",
-        "    for name, value in state.items()",
-        "    for old, new in names.items()",
-        "    if name.startswith(old)",
-        "}",
-    ]
+    table = (f'    "{old}": "{new}",' for old, new in rules.items())
+    loops = (LOOP, "    for old, new in names.items()", "    if name.startswith(old)")
+    return _lines("names = {", *table, "}", "return {", "    new + name.removeprefix(old): value", *loops, "}")
+
+
+def _lines(*lines: str) -> str:
+    """Return lines of code, indented as the body of a method is."""
     return "\n        ".join(lines)
 
 
