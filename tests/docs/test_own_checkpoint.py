@@ -68,3 +68,9 @@ def test_the_declared_training_data_reach_the_verdict(folder, capsys):
     (folder / "ward8.toml").write_text(BLOCKS["ward8.toml"].replace('["mimic_iv_ecg"]', '["synthetic"]'), "utf-8")
     assert main(["plan", "ward8.toml", "--json"]) == 0
     assert "contaminated" in json.dumps(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("name", ["linear_probe", "synthetic"])
+def test_only_a_method_is_checked_with_weights(folder, capsys, name):
+    assert main(["check", name, "--weights", "ward8.pt"]) == 2
+    assert "--weights is for methods" in capsys.readouterr().err
