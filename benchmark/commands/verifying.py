@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="FILE",
         help="a file that `collect --predictions` wrote (default: the home's)",
     )
-    sub.add_argument("--tolerance", type=float, metavar="X", help="numbers this close are the same (1e-5)")
+    sub.add_argument("--tolerance", type=float, metavar="X", help="numbers this close are the same (2e-5)")
     add_json(sub)
     sub.set_defaults(function=verify)
 
