@@ -228,7 +228,7 @@ class _Training:
         return batch
 
     def _step(self, batches: list[Batch]) -> StepLosses:
-        """Take one optimiser step over `batches`; nothing in it waits for the device."""
+        """Take one optimiser step over `batches`; nothing here waits for the device (a method's loss may)."""
         progress = self.progress
         for options in self.optimiser.param_groups:
             options["lr"] = learning_rate(progress.step, self.steps, self.config) * options.get("scale", 1.0)

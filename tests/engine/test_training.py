@@ -1,6 +1,5 @@
 """The training loop: exact resume after a kill, a new shuffle per epoch, accumulation, NaN named."""
 
-import hashlib
 import signal
 import subprocess
 import sys
@@ -11,59 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.api import Batch, MethodCard, SignalSpec, TrainableMethod
-from benchmark.engine import preemption, training
+from benchmark.engine import preemption
 from benchmark.engine.events import discard_event
-from benchmark.engine.preemption import Preempted
 from benchmark.engine.state_files import write_state
 from benchmark.engine.training import TrainingError, mean_losses, train
 from benchmark.errors import UsageError
 from benchmark.planning.training_config import TrainingConfig, learning_rate, number_of_epochs, shuffled_batches
-
-
-class Toy(nn.Module, TrainableMethod):
-    """A small network with dropout and BatchNorm: both have state that a resume must restore."""
-
-    card = MethodCard("toy", "none", "none")
-
-    def __init__(self):
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 8))
-
-    @property
-    def signal(self):
-        return SignalSpec()
-
-    def ecg_features(self, ecg):
-        return self.net(ecg)
-
-    def loss(self, batch):
-        return {"mse": (self.net(batch.ecg) - batch.ecg).square().mean()}
-
-
-class Noise:
-    def __init__(self, n=64, broken=()):
-        self.x = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 8)).astype(np.float32))
-        self.x[list(broken)] = float("nan")
-
-    @property
-    def digest(self):
-        return hashlib.sha256(self.x.numpy().tobytes()).hexdigest()
-
-    def __len__(self):
-        return len(self.x)
-
-    def batch(self, positions):
-        return Batch(self.x[positions], [f"r{p}" for p in positions])
-
-
-def toy(seed=0):
-    torch.manual_seed(seed)
-    return Toy()
-
-
-def losses(progress):
-    return [epoch["loss"] for epoch in progress.history]
+from tests import toy_training
+from tests.toy_training import Noise, Toy, losses, toy
 
 
 def test_it_learns_and_repeats_bit_by_bit():
@@ -102,13 +56,16 @@ def test_sigkill_and_resume_are_bit_equal(tmp_path):
     code = f"""
 import sys, time; sys.path.insert(0, {str(sys.path[0])!r})
 import importlib.util, pathlib
-spec = importlib.util.spec_from_file_location("toys", {__file__!r}); toys = importlib.util.module_from_spec(spec)
+from benchmark.engine.events import discard_event
+from benchmark.engine.training import train
+from benchmark.planning.training_config import TrainingConfig
+spec = importlib.util.spec_from_file_location("toys", {toy_training.__file__!r})
+toys = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toys)
 def slowly(progress):
     print(progress.epoch, flush=True); time.sleep(0.2); return {{}}
-done = toys.train(toys.toy(), toys.Noise(), toys.TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy",
-                  toys.discard_event,
-                  checkpoint=pathlib.Path({str(tmp_path / "c.pt")!r}), after_epoch=slowly)
+done = train(toys.toy(), toys.Noise(), TrainingConfig(epochs=5, batch_size=16, lr=0.01), "toy", discard_event,
+             checkpoint=pathlib.Path({str(tmp_path / "c.pt")!r}), after_epoch=slowly)
 print("losses", repr(toys.losses(done)), flush=True)
 """
     worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -210,55 +167,6 @@ def test_validation_losses_disturb_nothing_and_repeat():
         train(toy(), Noise(), config, "toy", discard_event).history
     )
     assert result[0] == result[1] != result[2] and set(result[0]) == {"val_loss", "val_mse"}
-
-
-def late_by_one(monkeypatch):
-    """Let the loop read a step's losses after the next step, as it does on a GPU."""
-    monkeypatch.setattr(training, "on_gpu", lambda device: True)
-
-
-def test_losses_that_are_read_a_step_later_are_the_same(monkeypatch, tmp_path):
-    config, steps = TrainingConfig(epochs=3, batch_size=16, accumulate=2, lr=0.01), []
-    at_once = train(toy(), Noise(), config, "toy", discard_event)
-    late_by_one(monkeypatch)
-    later = train(toy(), Noise(), config, "toy", lambda event: steps.append(event.done), checkpoint=tmp_path / "c.pt")
-    assert later.history == at_once.history and later.step == at_once.step
-    assert [step for step in steps if step] == list(range(1, later.step + 1))
-
-
-def test_a_step_on_a_gpu_reads_nothing_from_it(monkeypatch):
-    """Every way to a number of Python waits for the device; the loop may take it between steps alone."""
-    late_by_one(monkeypatch)
-    step, calls = training._Training._step, []
-
-    def watched(self, batches):
-        with monkeypatch.context() as within:
-            for name in ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy"):
-                within.setattr(torch.Tensor, name, lambda *_, name=name: calls.append(name) or 0)
-            return step(self, batches)
-
-    monkeypatch.setattr(training._Training, "_step", watched)
-    for options in ({}, {"optimiser": "sgd"}, {"clip": 0.0}):
-        train(toy(), Noise(), TrainingConfig(epochs=1, batch_size=16, **options), "toy", discard_event)
-    assert not calls
-
-
-@pytest.mark.parametrize("where", [0, 5, 63])
-def test_a_loss_that_is_read_late_still_ends_the_training_and_names_its_step(where, monkeypatch, tmp_path):
-    late_by_one(monkeypatch)
-    with pytest.raises(TrainingError, match=rf"not finite in epoch 1, step \d .*are not finite: r{where};"):
-        train(toy(), Noise(broken=[where]), TrainingConfig(epochs=2, batch_size=16), "toy", discard_event)
-
-
-def test_a_request_to_stop_that_is_read_late_keeps_every_step(monkeypatch, tmp_path):
-    config = TrainingConfig(epochs=2, batch_size=16, lr=0.01)
-    whole = train(toy(), Noise(), config, "toy", discard_event)
-    late_by_one(monkeypatch)
-    requests = iter([False, True])
-    monkeypatch.setattr(training, "asked_to_stop", lambda: next(requests, False))
-    with pytest.raises(Preempted, match="stopped after step 3"):
-        train(toy(), Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt")
-    assert losses(train(toy(), Noise(), config, "toy", discard_event, checkpoint=tmp_path / "c.pt")) == losses(whole)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step():
