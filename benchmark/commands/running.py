@@ -96,9 +96,9 @@ def plan(options: argparse.Namespace) -> int:
         print(f"  {group.title}: {len(group.cells)} cells")
     for line in _reasons(standings):
         print(f"  {line}")
-    for group in group_cells(plan.cells):
-        for line in _contamination(group, gate):
-            print(f"  contamination: {line}")
+    # several trainings of a row saw the same recordings: one line for all
+    for line in dict.fromkeys(line for group in group_cells(plan.cells) for line in _contamination(group, gate)):
+        print(f"  contamination: {line}")
     for skip in plan.skips:
         print(f"  skipped: {skip.row} × {skip.task}: {skip.reason}")
     for line in tuning_lines(options, home):
