@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.table import Table
 
 
 def sensitivity_notes(tables: Sequence[Table]) -> list[str]:
-    """Return a line per zero-shot entry on how much the wording of prompts moves it."""
+    """Return a line per zero-shot entry on how much the wording of prompts moves it, over all its trainings."""
     lines = []
     for table in tables:
         for (row, column), entry in table.body.items():
-            for result in entry.results:
-                phrases = result.analysis.get("single_phrases")
-                if phrases:
-                    where = f"{table.title}, {table.look.column(column)}, {table.look.row(row)}"
-                    numbers = "{min:.3f} to {max:.3f} (sd {sd:.3f}, ".format(**phrases)
-                    lines.append(f"{where}: one phrase per class gives {numbers}{len(phrases['values'])} wordings).")
+            analyses = [phrases for r in entry.results if (phrases := r.analysis.get("single_phrases"))]
+            if analyses:
+                where = f"{table.title}, {table.look.column(column)}, {table.look.row(row)}"
+                lines.append(f"{where}: one phrase per class gives {_spread(analyses, entry.trainings)}.")
     return lines
+
+
+def _spread(analyses: list[dict[str, Any]], trainings: int) -> str:
+    """Return the range over wordings, and their standard deviation within a training."""
+    low, high = min(part["min"] for part in analyses), max(part["max"] for part in analyses)
+    sd = fmean(part["sd"] for part in analyses)
+    over = f", {trainings} trainings" if trainings > 1 else ""
+    return f"{low:.3f} to {high:.3f} (sd {sd:.3f}, {len(analyses[0]['values'])} wordings{over})"
 
 
 def chance_notes(tables: Sequence[Table]) -> list[str]:

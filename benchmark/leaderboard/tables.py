@@ -16,6 +16,7 @@ from benchmark.errors import raise_all
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_warnings
+from benchmark.leaderboard.machine_notes import machine_notes, mixed_machines
 from benchmark.leaderboard.metric_choice import metric_notes, under_metric
 from benchmark.leaderboard.presentation import PLAIN, Presentation
 from benchmark.leaderboard.presentation_check import look_notes, unknown_names
@@ -139,6 +140,8 @@ class Leaderboard:
             lines.append(f"OUTDATED: numbers of other code than is installed: {rows}; `{command}` makes them anew.")
         if mixed := mixed_code(self.standings):
             lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
+        if mixed := mixed_machines(self.entries):
+            lines.append(f"MIXED MACHINES: numbers in one row from different machines: {', '.join(mixed)}.")
         return lines
 
     def _unusable(self) -> dict[str, list[Cell]]:
@@ -152,6 +155,7 @@ class Leaderboard:
         lines += fixed_fields(self.entries, self.plan)
         lines += recipe_notes(self.plan.suite, self._rows)
         lines += self._trained_once()
+        lines += machine_notes(self.entries)
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(ends)]

@@ -138,11 +138,11 @@ def _auroc(score: dict[str, Any]) -> float:
     return np.nan if value is None else value
 
 
-def _origin(provenance: dict[str, Any]) -> tuple[str | None, bool | None, str | None, str | None]:
-    """Return commit, whether the tree was changed, hardware, and version of torch."""
+def _origin(provenance: dict[str, Any]) -> tuple[str | None, bool | None, str | None, str | None, str | None]:
+    """Return commit, whether the tree was changed, hardware, version of torch, and precision of the features."""
     code, machine = provenance.get("code", {}), provenance.get("environment", {})
-    hardware = machine.get("gpu") or machine.get("cpu")
-    return code.get("git"), code.get("dirty"), hardware, machine.get("packages", {}).get("torch")
+    hardware, torch = machine.get("gpu") or machine.get("cpu"), machine.get("packages", {}).get("torch")
+    return code.get("git"), code.get("dirty"), hardware, torch, provenance.get("precision")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -158,5 +158,7 @@ def _shared(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _provenance(git: str | None, dirty: bool | None, hardware: str | None, torch: str | None) -> dict[str, Any]:
-    return {"git": git, "dirty": dirty, "hardware": hardware, "torch": torch}
+def _provenance(
+    git: str | None, dirty: bool | None, hardware: str | None, torch: str | None, precision: str | None
+) -> dict[str, Any]:
+    return {"git": git, "dirty": dirty, "hardware": hardware, "torch": torch, "precision": precision}
