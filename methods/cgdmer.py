@@ -44,6 +44,7 @@ from methods.nn.gather import global_mean
 from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, TextEncoder, TokeniserMissing, build_text_encoder
+from methods.nn.transfer import hand_over
 from methods.nn.xavier import init_xavier
 
 CHOICES = {
@@ -215,7 +216,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def text_embeddings(self, texts: Sequence[str]) -> Tensor:
         """Return the shared part of reports or prompts, ``(len(texts), embed_dim)``, not normalised."""
-        ids, mask = self._tokenise(texts)
+        ids, mask = self._token_ids(texts)
         return self.split_text(ids, mask).shared
 
     def split_ecg(self, tokens: Tensor) -> Parts:
@@ -228,7 +229,9 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         return Parts(specific_tokens, shared_tokens, self.ecg_specific_head(specific_tokens.mean(1)), shared)
 
     def split_text(self, ids: Tensor, mask: Tensor) -> Parts:
-        """Split a text, ids and mask ``(batch, token)``, into both parts."""
+        """Split a text, ids and mask ``(batch, token)`` on any device, into both parts."""
+        device = self._require_text_encoder().device
+        ids, mask = hand_over(ids, device), hand_over(mask, device)
         split = self.options["disentangle"] != "none"
         shared_tokens, shared_mean, *specific = apply_by_length(
             self._split_text_group, mask, ids, by_token=(True, False, True, False)[: 2 + 2 * split]
@@ -262,7 +265,7 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         """
         if batch.reports is None:
             raise UsageError("cgdmer learns from pairs: this batch has recordings but no reports")
-        ids, mask = self._tokenise(batch.reports)
+        ids, mask = self._token_ids(batch.reports)
         losses, ecg, text = {}, None, None
         if self.hidden_shares:
             losses["ecg"], ecg = self.reconstruct_ecg(batch.ecg)
@@ -285,7 +288,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         assert self.hidden_shares is not None
         visible = draw_visible(len(ecg), self.patches, self.hidden_shares, self.options["limb"])
         order, count = order_visible_first(visible)
-        order, hidden = order.to(ecg.device), order[:, count:].to(ecg.device)
+        order = hand_over(order, ecg.device)
+        hidden = order[:, count:]
         parts = self.split_ecg(self.ecg_encoder(ecg, order[:, :count]))
         reconstruction = self.ecg_decoder(_concat_parts(parts), order)
         target = standardise_patches(patchify(ecg, self.ecg_encoder.patch).flatten(1, 2))
@@ -293,7 +297,10 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         return global_mean(error.square().mean(-1).flatten()), parts
 
     def reconstruct_text(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Parts]:
-        """Hide words and predict them from both parts; return the cross-entropy over hidden words, and the parts."""
+        """Hide words and predict them from both parts; return the cross-entropy over hidden words, and the parts.
+
+        Ids and mask are on the CPU, which knows there how many words are hidden.
+        """
         encoder = self._require_text_encoder()
         if encoder.mask_id is None:
             raise UsageError("cgdmer: this text model has no mask token; set word_ratio = 0 or another text_model")
@@ -327,9 +334,9 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
             return state
         return {name: value for name, value in state.items() if not name.startswith("text_")}
 
-    def _tokenise(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def _token_ids(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         try:
-            return self._require_text_encoder().tokenise(texts)
+            return self._require_text_encoder().token_ids(texts)
         except TokeniserMissing as error:
             raise UsageError(f"cgdmer: {error}") from error
 

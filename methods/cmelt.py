@@ -392,7 +392,7 @@ def _default_negative_model(encoder: TextEncoder | None) -> str:
 
 def _global_mean(losses: Tensor) -> Tensor:
     """Return the mean over all processes where each has its own number of terms; 0 where there is none."""
-    count = gather(torch.tensor([float(len(losses))], device=losses.device)).mean()
+    count = gather(torch.full((1,), float(len(losses)), device=losses.device)).mean()
     return losses.sum() / count.clamp(min=1)
 
 

@@ -37,6 +37,7 @@ from methods.nn.resnet1d import DEPTHS, ResNet1D, count_steps
 from methods.nn.text import TextOutput
 from methods.nn.text_cache import TextCache
 from methods.nn.text_side import TextSide
+from methods.nn.transfer import hand_over
 
 Vector = Literal["mix", "aligned", "encoder"]
 OBJECTIVES = {"all": (), "no_rme": ("rme",), "no_reconstruction": ("rec_ecg", "rec_text")}  # terms that are left out
@@ -265,7 +266,7 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
             raise UsageError("deri learns from pairs: this batch has recordings but no reports")
         texts, index = distinct(batch.reports)
         text = self.encode_texts(texts, self.pad_to)
-        return self.pair_losses(self.compute_pairs(batch.ecg, text, index.to(batch.ecg.device)))
+        return self.pair_losses(self.compute_pairs(batch.ecg, text, hand_over(index, batch.ecg.device)))
 
     def pair_losses(self, pairs: Pairs) -> dict[str, Tensor]:
         """Return the contrastive loss of each pair; "reconstruction" is a contrast too, not a distance."""

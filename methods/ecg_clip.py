@@ -98,7 +98,7 @@ class ECGCLIP(TextSide, ResNetBackbone, AlignedMethod, SequenceMethod, Trainable
         losses = {"contrast": self._contrast(self.att_pool_head(tokens), self.text_embeddings(batch.reports))}
         if self.captions is not None:
             assert self.lm_model is not None
-            losses["caption"] = self.caption_weight * self.captions(*self.lm_model.tokenise(batch.reports), tokens)
+            losses["caption"] = self.caption_weight * self.captions(*self.lm_model.token_ids(batch.reports), tokens)
         return losses
 
     def _contrast(self, ecg: Tensor, text: Tensor) -> Tensor:

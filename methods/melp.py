@@ -34,6 +34,7 @@ from methods.nn.melp.caption_decoder import CaptionDecoder
 from methods.nn.melp.checkpoint_names import select_entries
 from methods.nn.melp.report_tower import HubReportTower, SmallReportTower, build_report_tower
 from methods.nn.text_side import NoTextModel, TextSide
+from methods.nn.transfer import hand_over
 from methods.nn.wav2vec import Wav2Vec
 
 POOL_HEADS = 8  # of both poolers and of the caption decoder
@@ -167,9 +168,11 @@ class MELP(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         if batch.reports is None:
             raise UsageError("melp learns from pairs: this batch has recordings but no reports")
         different_reports, index = distinct(batch.reports)
-        ids, mask = self.lm_model.tokenise(different_reports)
-        output = self.lm_model.encode(ids, mask)
-        index = index.to(ids.device)
+        ids, mask = self.lm_model.token_ids(different_reports)
+        device = self.lm_model.device
+        output = self.lm_model.encode(hand_over(ids, device), hand_over(mask, device))
+        words = ids[index], mask[index]
+        index = hand_over(index, device)
         sentences, present = sentence_means(
             output.tokens, ids, mask, self.lm_model.full_stops, self.lm_model.special_ids
         )
@@ -178,7 +181,7 @@ class MELP(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         text, scale = self.project_text(output.pooled)[index], self.logit_scale.float().exp()
         losses = {
             "clip": clip_loss(beats.mean(1), text, 1 / scale) / 2,  # the mean of both directions
-            "caption": self.text_decoder.loss(output.tokens[index], ids[index], mask[index], memory),
+            "caption": self.text_decoder.loss(output.tokens[index], *words, memory),
             "local": beat_alignment_loss(beats, self.sent_proj(sentences)[index], present[index]),
         }
         return {name: self.weights[name] * value for name, value in losses.items()}

@@ -16,6 +16,7 @@ from benchmark.api import Batch, MethodCard, Scaling, SequenceMethod, SignalSpec
 from benchmark.registry import METHODS
 from methods.nn.fairseq_files import our_names, without_classifier
 from methods.nn.lead_masking import mask_leads
+from methods.nn.transfer import hand_over, true_positions
 from methods.nn.two_views import nt_xent_loss
 from methods.nn.w2v_cmsc_rlm.quantised_contrast import Quantiser, ScaleGradient, contrastive_loss, mask_spans
 from methods.nn.wav2vec import Convolutions, Positions, Transformer
@@ -114,12 +115,12 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         """Return ``w2v`` with its ``diversity`` and feature ``penalty``, and ``cmsc``, of equal weight."""
         stem = self._extract(split_halves(mask_leads(batch.ecg, self.lead_drop) if self.training else batch.ecg))
         tokens = self._embed(stem)
-        hidden = mask_spans(len(tokens), tokens.shape[1], self.mask_probability, self.mask_length).to(tokens.device)
+        drawn = mask_spans(len(tokens), tokens.shape[1], self.mask_probability, self.mask_length)
+        hidden, positions = hand_over(drawn, tokens.device), true_positions(drawn, tokens.device)
         masked = self._encode(torch.where(hidden.unsqueeze(-1), self.mask_emb.to(tokens.dtype), tokens))
-        predicted = self.final_proj(masked[hidden]).unflatten(0, (len(tokens), -1))
-        quantised = self.quantizer(
-            self.dropout(self.layer_norm(stem))[hidden].unflatten(0, (len(tokens), -1)), self.code_temperature
-        )
+        predicted = self.final_proj(masked.flatten(0, 1)[positions]).unflatten(0, (len(tokens), -1))
+        inputs = self.dropout(self.layer_norm(stem)).flatten(0, 1)[positions]
+        quantised = self.quantizer(inputs.unflatten(0, (len(tokens), -1)), self.code_temperature)
         targets = self.project_q(quantised.codes)
         code_count = self.quantizer.groups * self.quantizer.entries
         first, second = (masked if self.cmsc_masked else self._encode(tokens)).mean(1).chunk(2)
@@ -131,9 +132,9 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         }
 
     @property
-    def code_temperature(self) -> float:
-        """The quantiser's current temperature, which falls with the number of updates."""
-        return max(self.warm * self.cooling ** int(self.updates), self.cool)
+    def code_temperature(self) -> Tensor:
+        """The quantiser's current temperature ``()``, which falls with the number of updates, on their device."""
+        return (self.warm * self.cooling ** self.updates.double()).clamp(min=self.cool)
 
     def after_step(self) -> None:
         """Count the update, which lowers the quantiser's temperature."""

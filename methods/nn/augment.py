@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.nn.lead_masking import mask_leads
+from methods.nn.transfer import hand_over
 
 
 class Augmentation:
@@ -36,11 +37,12 @@ class Augmentation:
         ecg = random_crop(ecg, self.crop)
         if self.noise:
             spread = ecg.std(dim=(1, 2), keepdim=True)
-            ecg = ecg + self.noise * spread * torch.randn(ecg.shape).to(ecg)
+            ecg = ecg + self.noise * spread * hand_over(torch.randn(ecg.shape), ecg.device).to(ecg.dtype)
         if self.gain:
-            ecg = ecg * (1 + self.gain * (2 * torch.rand(len(ecg), 1, 1) - 1)).to(ecg)
+            ecg = ecg * hand_over(1 + self.gain * (2 * torch.rand(len(ecg), 1, 1) - 1), ecg.device).to(ecg.dtype)
         if self.time_out:
-            ecg = ecg * draw_time_out(len(ecg), ecg.shape[-1], self.time_out).to(ecg)
+            time_out = draw_time_out(len(ecg), ecg.shape[-1], self.time_out)
+            ecg = ecg * hand_over(time_out, ecg.device).to(ecg.dtype)
         if self.lead_drop:
             ecg = mask_leads(ecg, self.lead_drop)
         return ecg
@@ -55,7 +57,7 @@ def random_crop(ecg: Tensor, samples: int) -> Tensor:
         return ecg
     if samples > ecg.shape[-1]:
         raise ValueError(f"a crop of {samples} samples does not fit into recordings of {ecg.shape[-1]}")
-    starts = torch.randint(ecg.shape[-1] - samples + 1, (len(ecg), 1, 1)).to(ecg.device)
+    starts = hand_over(torch.randint(ecg.shape[-1] - samples + 1, (len(ecg), 1, 1)), ecg.device)
     places = starts + torch.arange(samples, device=ecg.device)  # (batch, 1, samples)
     return ecg.gather(-1, places.expand(-1, ecg.shape[1], -1))
 

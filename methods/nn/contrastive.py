@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.nn.gather import gather, gather_texts
+from methods.nn.transfer import hand_over
 
 
 def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ def equal_texts(texts: Sequence[str], device: torch.device) -> Tensor:
     """
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(text, len(numbers)) for text in gather_texts(list(texts))]
-    own = torch.tensor(ids, device=device)
+    own = hand_over(torch.tensor(ids), device)
     return own[:, None] == own
 
 

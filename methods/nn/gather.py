@@ -60,7 +60,7 @@ def global_mean(values: Tensor) -> Tensor:
 
     The average of the shares over processes is that mean. Where no process has a value it is 0, with a gradient of 0.
     """
-    count = torch.tensor(float(values.numel()), device=values.device)
+    count = torch.full((), float(values.numel()), device=values.device)
     if process_count() > 1:
         dist.all_reduce(count)
     return values.sum() * (process_count() / count.clamp(min=1))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.transfer import hand_over
+
 EPSILON = 1e-12  # of BERT's layer norms
 IGNORED = -100  # the label of a word that is not to be predicted
 
@@ -19,10 +21,10 @@ def mask_words(
     `mask_id`, 10 % any of the first `words` ids, and 10 % stay. Random numbers come from torch's CPU generator on every
     device.
     """
-    real = ~torch.isin(ids, torch.tensor(special, device=ids.device))
-    selected_words = real & (torch.rand(ids.shape) < ratio).to(ids.device)
-    fate = torch.rand(ids.shape).to(ids.device)
-    random_ids = torch.randint(words, ids.shape).to(ids.device)
+    real = ~torch.isin(ids, hand_over(torch.tensor(special), ids.device))
+    selected_words = real & hand_over(torch.rand(ids.shape) < ratio, ids.device)
+    fate = hand_over(torch.rand(ids.shape), ids.device)
+    random_ids = hand_over(torch.randint(words, ids.shape), ids.device)
     hidden = torch.where(fate < 0.8, torch.full_like(ids, mask_id), torch.where(fate < 0.9, random_ids, ids))
     return torch.where(selected_words, hidden, ids), torch.where(selected_words, ids, torch.full_like(ids, IGNORED))
 
@@ -44,7 +46,10 @@ class MaskedWordHead(nn.Module):
     def losses(self, states: Tensor, labels: Tensor) -> Tensor:
         """Return the cross-entropy of each labelled word, ``(words to predict,)``.
 
-        States ``(batch, token, width)`` and labels ``(batch, token)``.
+        States ``(batch, token, width)`` and labels ``(batch, token)``. Nothing waits where the labels are on the CPU.
         """
-        has_label = labels != IGNORED
-        return F.cross_entropy(self.forward(states[has_label]).float(), labels[has_label], reduction="none")
+        labels = labels.flatten()
+        positions = (labels != IGNORED).nonzero().squeeze(1)
+        chosen_states = states.flatten(0, 1)[hand_over(positions, states.device)]
+        targets = hand_over(labels[positions], states.device)
+        return F.cross_entropy(self.forward(chosen_states).float(), targets, reduction="none")

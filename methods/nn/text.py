@@ -81,15 +81,15 @@ class HubTextEncoder(TextEncoder):
         self.special_ids = tuple(self.tokeniser.all_special_ids)
         self.register_load_state_dict_pre_hook(_drop_position_ids)
 
-    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return ids and mask, ``(batch, token)`` each."""
+    def token_ids(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return ids and mask, ``(batch, token)`` each, on the CPU."""
         tokens = self.tokeniser(
             [text.lower() for text in texts],
             truncation=True,
             max_length=min(self.max_tokens, pad_to or self.max_tokens),
             padding="max_length" if pad_to else True,
             return_tensors="pt",
-        ).to(next(self.parameters()).device)
+        )
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
     def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
@@ -192,8 +192,8 @@ class SmallTextEncoder(TextEncoder):
         real = mask.unsqueeze(-1)
         return TextOutput((x * real).sum(1) / real.sum(1), x, mask)
 
-    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return ids and mask, ``(batch, token)`` each; raises `TokeniserMissing` before `fit`."""
+    def token_ids(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return ids and mask, ``(batch, token)`` each, on the CPU; raises `TokeniserMissing` before `fit`."""
         if self.tokeniser is None:
             raise TokeniserMissing(
                 "the small text encoder has no tokeniser yet: pre-train it (start_pretraining learns one from "
@@ -206,8 +206,7 @@ class SmallTextEncoder(TextEncoder):
         for i, row in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = True
-        device = self.positions.device
-        return ids.to(device), mask.to(device)
+        return ids, mask
 
     def get_extra_state(self) -> Tensor:
         """Return the tokeniser as JSON in bytes, so that a safetensors file of `state_dict` is complete."""

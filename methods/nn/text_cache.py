@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from methods.nn.text_encoder import TextEncoder, TextOutput
+from methods.nn.transfer import hand_over
 
 
 class TextCache:
@@ -42,12 +43,12 @@ class TextCache:
         for group in [new_texts] if together and new_texts else [[text] for text in new_texts]:
             self._add(encoder, group)
         device = encoder.device
-        pooled = torch.stack([self._pooled[text] for text in texts]).to(device)
+        pooled = hand_over(torch.stack([self._pooled[text] for text in texts]), device)
         if not self.tokens:
             no_tokens = pooled.new_zeros(len(texts), 0, pooled.shape[1])
             return TextOutput(pooled, no_tokens, no_tokens[..., 0].bool())
-        states = pad_sequence([self._states[text] for text in texts], batch_first=True).to(device)
-        masks = pad_sequence([self._masks[text] for text in texts], batch_first=True).to(device)
+        states = hand_over(pad_sequence([self._states[text] for text in texts], batch_first=True), device)
+        masks = hand_over(pad_sequence([self._masks[text] for text in texts], batch_first=True), device)
         return TextOutput(pooled, states, masks)
 
     def _add(self, encoder: TextEncoder, texts: list[str]) -> None:

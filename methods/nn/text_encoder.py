@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.nn.length_groups import apply_by_length
+from methods.nn.transfer import hand_over
 
 
 class TextOutput(NamedTuple):
@@ -48,9 +49,14 @@ class TextEncoder(nn.Module, ABC):
         ids, mask = self.tokenise(texts, pad_to)
         return self.encode(ids, mask) if pad_to is None else self.encode_padded(ids, mask)
 
-    @abstractmethod
     def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding."""
+        """Return what `token_ids` returns, on the device of the encoder."""
+        ids, mask = self.token_ids(texts, pad_to)
+        return hand_over(ids, self.device), hand_over(mask, self.device)
+
+    @abstractmethod
+    def token_ids(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return ids ``(batch, token)`` and mask ``(batch, token)``, bool, False at padding, on the CPU."""
 
     def encode(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``.

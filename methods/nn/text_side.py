@@ -16,6 +16,7 @@ from benchmark.errors import LeftOut
 from methods.nn.length_groups import distinct
 from methods.nn.text import SIZES, TextEncoder, TextOutput, build_text_encoder
 from methods.nn.text_cache import TextCache
+from methods.nn.transfer import hand_over
 
 BERT_BASE = 768  # channels of MedCPT: the projector's input size where there is no text model
 
@@ -97,7 +98,7 @@ class TextSide(nn.Module):
         """Map reports or prompts to ``(len(texts), embed_dim)``, not normalised; each different text is read once."""
         different_texts, index = distinct(texts)
         embeddings = self.project_text(self.encode_texts(different_texts).pooled)
-        return embeddings[index.to(embeddings.device)]
+        return embeddings[hand_over(index, embeddings.device)]
 
     def project_text(self, output: Tensor) -> Tensor:
         """Project the text model's output ``(..., text width)`` to ``(..., embed_dim)``."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmark.errors import MissingError, UsageError
 from benchmark.weights.packages import find_package
 from methods.nn.text_encoder import TextEncoder, TextOutput
+from methods.nn.transfer import hand_over
 
 WIDTH = 384
 
@@ -48,11 +49,11 @@ class PackagedVectors(TextEncoder):
     def forward(self, texts: Sequence[str], pad_to: int | None = None) -> TextOutput:
         """Encode texts into ``(batch, 384)``; there are no tokens."""
         vectors = np.asarray(load_engine(self.sha256).query([text.lower() for text in texts]))
-        pooled = torch.from_numpy(vectors).to(self.device) * self.width**0.5
+        pooled = hand_over(torch.from_numpy(vectors), self.device) * self.width**0.5
         no_tokens = pooled.new_zeros(len(texts), 0, self.width)
         return TextOutput(pooled, no_tokens, no_tokens[..., 0].bool())
 
-    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+    def token_ids(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
         """Refuse: there are no words."""
         raise UsageError(f"{self.role} {self.name_or_path!r} gives one vector per text and no words")
 

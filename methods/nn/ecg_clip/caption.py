@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.attention import attend
+from methods.nn.transfer import hand_over, true_positions
 
 
 class CaptionHead(nn.Module):
@@ -28,19 +29,27 @@ class CaptionHead(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor, memory: Tensor) -> Tensor:
         """Return the cross-entropy of each next token, mean over real tokens; 0 where every text has one token at most.
 
-        `ids` and `mask` are ``(batch, token)``, `memory` ``(batch, step, channel)``.
+        `ids` and `mask` are ``(batch, token)``, best on the CPU, `memory` is ``(batch, step, channel)``.
         """
-        real = mask[:, 1:]
-        logits = self.logits(ids[:, :-1], memory)[real]  # (number, vocabulary)
-        return F.cross_entropy(logits.float(), ids[:, 1:][real], reduction="sum") / real.sum().clamp(min=1)
+        real = true_positions(mask[:, 1:], memory.device)
+        ids = hand_over(ids, memory.device)
+        logits = self._logits(self.decode(ids[:, :-1], memory).flatten(0, 1)[real])  # (number, vocabulary)
+        return F.cross_entropy(logits.float(), ids[:, 1:].flatten()[real], reduction="sum") / max(len(real), 1)
 
     def logits(self, ids: Tensor, memory: Tensor) -> Tensor:
         """Return logits of the token after each: ids ``(batch, token)`` -> ``(batch, token, vocabulary)``."""
+        return self._logits(self.decode(ids, memory))
+
+    def decode(self, ids: Tensor, memory: Tensor) -> Tensor:
+        """Return the states of tokens: ids ``(batch, token)`` -> ``(batch, token, width)``."""
         x = self.embedding(ids) + self.positions[: ids.shape[1]]
         memory = self.memory(memory)
         for layer in self.layers:
             x = layer(x, memory)
-        return self.norm(x) @ self.embedding.weight.T
+        return self.norm(x)
+
+    def _logits(self, states: Tensor) -> Tensor:
+        return states @ self.embedding.weight.T
 
 
 class CaptionLayer(nn.Module):

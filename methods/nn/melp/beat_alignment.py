@@ -12,7 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.nn.transfer import hand_over
+
 SHARPNESS, SENTENCE_SCALE, PAIR_SCALE = 4.0, 5.0, 10.0  # GLoRIA's three temperatures
+IGNORED = -100  # the target of a pair that is left out
 
 
 def sentence_means(
@@ -20,7 +23,8 @@ def sentence_means(
 ) -> tuple[Tensor, Tensor]:
     """Return the mean state of each sentence ``(batch, sentence, width)``, and which exist ``(batch, sentence)``.
 
-    `states` are ``(batch, token, width)``, `ids` and `mask` ``(batch, token)``. A sentence ends with a full stop and
+    `states` are ``(batch, token, width)``, `ids` and `mask` ``(batch, token)``, best on the CPU, which has to know how
+    many sentences there are. A sentence ends with a full stop and
     counts its tokens that are not `special`; words after the last full stop belong to none. A report without any full
     stop is one sentence (the release drops it from the list, so that all later reports meet a wrong recording).
     """
@@ -28,7 +32,8 @@ def sentence_means(
     number = ends.cumsum(1) - ends.long()  # of the sentence to which a token belongs
     count = ends.sum(1).clamp(min=1)
     counted = mask & ~_is_one_of(ids, special) & (number < count.unsqueeze(1))
-    membership = F.one_hot(number.clamp(max=int(count.max()) - 1), int(count.max())) * counted.unsqueeze(-1)
+    most = int(count.max())
+    membership = hand_over(F.one_hot(number.clamp(max=most - 1), most) * counted.unsqueeze(-1), states.device)
     sizes = membership.sum(1)  # (batch, sentence)
     sums = torch.einsum("bts,btd->bsd", membership.to(states.dtype), states)
     return sums / sizes.clamp(min=1).unsqueeze(-1), sizes > 0
@@ -41,12 +46,13 @@ def beat_alignment_loss(beats: Tensor, sentences: Tensor, present: Tensor) -> Te
     ``(batch, sentence)`` count. A pair whose report has no sentence is left out; without any pair the loss is 0.
     """
     usable = present.any(1)
+    # pairs are masked and not selected: their number would have to be read from a GPU
     with torch.autocast(beats.device.type, enabled=False):
-        if not usable.any():
-            return 0 * (beats.float().sum() + sentences.float().sum())
-        logits = beat_similarity(beats.float()[usable], sentences.float()[usable], present[usable])
-        target = torch.arange(len(logits), device=logits.device)
-        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        similarity = beat_similarity(beats.float(), sentences.float(), present | ~usable.unsqueeze(1))
+        logits = similarity.masked_fill(~(usable & usable.unsqueeze(1)), torch.finfo(similarity.dtype).min)
+        target = torch.where(usable, torch.arange(len(logits), device=logits.device), IGNORED)
+        both = (F.cross_entropy(x, target, ignore_index=IGNORED, reduction="sum") for x in (logits, logits.T))
+        return sum(both, start=logits.new_zeros(())) / (2 * usable.sum().clamp(min=1))
 
 
 def beat_similarity(beats: Tensor, sentences: Tensor, present: Tensor) -> Tensor:
@@ -60,4 +66,4 @@ def beat_similarity(beats: Tensor, sentences: Tensor, present: Tensor) -> Tensor
 
 
 def _is_one_of(ids: Tensor, values: Sequence[int]) -> Tensor:
-    return torch.isin(ids, torch.tensor(list(values), dtype=ids.dtype, device=ids.device))
+    return torch.isin(ids, hand_over(torch.tensor(list(values), dtype=ids.dtype), ids.device))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from methods.nn.attention import multi_head_attention
 from methods.nn.gather import global_mean
+from methods.nn.transfer import hand_over, true_positions
 
 
 class CaptionDecoder(nn.Module):
@@ -45,11 +46,13 @@ class CaptionDecoder(nn.Module):
     def loss(self, words: Tensor, ids: Tensor, mask: Tensor, memory: Tensor) -> Tensor:
         """Return the cross-entropy of each next word, a mean over the real ones of all processes.
 
-        `words` are the language model's states ``(batch, word, width)``, `ids` and `mask` ``(batch, word)``.
+        `words` are the language model's states ``(batch, word, width)``, `ids` and `mask` ``(batch, word)``, best on
+        the CPU.
         """
-        real = mask[:, 1:]
-        logits = self.decode(words[:, :-1], memory)[real] @ self.text_projection
-        return global_mean(F.cross_entropy(logits.float(), ids[:, 1:][real], reduction="none"))
+        real = true_positions(mask[:, 1:], words.device)
+        targets = hand_over(ids[:, 1:].flatten(), words.device)[real]
+        logits = self.decode(words[:, :-1], memory).flatten(0, 1)[real] @ self.text_projection
+        return global_mean(F.cross_entropy(logits.float(), targets, reduction="none"))
 
 
 class Block(nn.Module):

@@ -40,9 +40,9 @@ class HubReportTower(HubTextEncoder):
         for layer in model.encoder.layer[:frozen]:
             layer.requires_grad_(False)
 
-    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+    def token_ids(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
         """Return ids and mask of ``[BOS]``, the words and ``[SEP]``, ``(batch, token)`` each."""
-        ids, mask = super().tokenise(texts, pad_to)
+        ids, mask = super().token_ids(texts, pad_to)
         return F.pad(ids[:, 1:], (1, 0), value=self.tokeniser.bos_token_id), mask  # in place of the leading [CLS]
 
     def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
@@ -73,9 +73,9 @@ class SmallReportTower(SmallTextEncoder):
         """Return the tokens that end a sentence; none before there is a tokeniser."""
         return find_full_stops(self.tokeniser.get_vocab()) if self.fitted else ()
 
-    def tokenise(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+    def token_ids(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
         """Return ids and mask of the opening and the words, ``(batch, token)`` each."""
-        ids, mask = super().tokenise(texts, pad_to)
+        ids, mask = super().token_ids(texts, pad_to)
         return F.pad(ids[:, 1:], (1, 0), value=self.opening), mask
 
     def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:

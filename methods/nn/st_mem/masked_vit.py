@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.encoder import Encoder
+from methods.nn.transfer import hand_over
 from methods.nn.vit1d import HEAD, Block
 
 
@@ -56,7 +57,7 @@ class SpatioTemporalViT(Encoder):
         """Hide the share `ratio` of each lead's patches, drawn for each recording and lead, and encode the others."""
         x = self._embed(ecg)  # (batch, lead, patch, width)
         visible = max(1, int(self.patches * (1 - ratio)))
-        shuffled = torch.rand(x.shape[:3]).to(x.device).argsort(dim=2)
+        shuffled = hand_over(torch.rand(x.shape[:3]), x.device).argsort(dim=2)
         order = shuffled.argsort(dim=2)
         visible_patches = x.gather(2, shuffled[:, :, :visible, None].expand(-1, -1, -1, x.shape[-1]))
         tokens = self.norm(self._transform(self._with_leads(visible_patches)))

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.nn.transfer import hand_over
+
 
 class Quantised(NamedTuple):
     """Code vectors, and how evenly the codebooks are used."""
@@ -36,14 +38,14 @@ class Quantiser(nn.Module):
         nn.init.normal_(self.weight_proj.weight)
         nn.init.zeros_(self.weight_proj.bias)
 
-    def forward(self, x: Tensor, temperature: float) -> Quantised:
+    def forward(self, x: Tensor, temperature: float | Tensor) -> Quantised:
         """Map ``(batch, token, inputs)`` to codes ``(batch, token, dim)``."""
         logits = self.weight_proj(x).float().unflatten(-1, (self.groups, self.entries))
         mean = logits.softmax(-1).flatten(0, 1).mean(0)  # (group, entry)
         perplexity = (-(mean * (mean + 1e-7).log()).sum(-1)).exp().sum()
         choice = F.one_hot(logits.argmax(-1), self.entries).to(logits)
         if self.training:
-            noise = -torch.empty(logits.shape).exponential_().log().to(logits)
+            noise = hand_over(-torch.empty(logits.shape).exponential_().log(), logits.device)
             soft = ((logits + noise) / temperature).softmax(-1)
             choice = F.one_hot(soft.argmax(-1), self.entries).to(soft) + soft - soft.detach()
         books = self.vars.view(self.groups, self.entries, -1)
@@ -87,7 +89,8 @@ def contrastive_loss(predicted: Tensor, targets: Tensor, negatives: int, tempera
     batch, tokens, _ = targets.shape
     draws = torch.randint(tokens - 1, (batch, tokens, negatives))
     draws = draws + (draws >= torch.arange(tokens)[None, :, None])  # every token but itself
-    positions = torch.cat([torch.arange(tokens)[None, :, None].expand(batch, -1, 1), draws], dim=2).to(targets.device)
+    own = torch.arange(tokens)[None, :, None].expand(batch, -1, 1)
+    positions = hand_over(torch.cat([own, draws], dim=2), targets.device)
     cosines = F.normalize(predicted.float(), dim=-1) @ F.normalize(targets.float(), dim=-1).transpose(1, 2)
     logits = cosines.gather(2, positions) / temperature  # (batch, token, 1 + negatives)
     values = targets.detach().float()
