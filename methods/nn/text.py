@@ -24,6 +24,7 @@ from methods.nn.text_encoder import TextOutput as TextOutput
 from methods.nn.text_vectors import PackagedVectors
 
 SMALLEST_VOCABULARY = 258
+TAKE_WHOLE_MASKS = ("bert", "t5")  # the families of MedCPT and Flan-T5
 ALTERNATIVE = "text_model = 'small' (trained from the reports) or 'none' (features only) need no download"
 SIZES: dict[str, dict[str, int]] = {"small": {}, "tiny": {"vocab_size": 512, "width": 32, "layers": 1, "heads": 1}}
 
@@ -94,12 +95,28 @@ class HubTextEncoder(TextEncoder):
 
     def encode_padded(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Map ids and mask ``(batch, token)`` to pooled ``(batch, width)`` and tokens ``(batch, token, width)``."""
-        output = self._model[0](input_ids=ids, attention_mask=mask.long())
+        output = self._model[0](input_ids=ids, attention_mask=self._attention_mask(mask))
         states = output.last_hidden_state
         if self.pooling is not None:
             return TextOutput(self.pooling(states, mask), states, mask)
         pooled = getattr(output, "pooler_output", None)
         return TextOutput(states[:, 0] if pooled is None else pooled, states, mask)
+
+
+    def _attention_mask(self, mask: Tensor) -> Tensor:
+        """Return the mask ``(batch, token)`` as the model takes it.
+
+        transformers reads from the device whether a mask of two dimensions hides anything at all, which waits for a
+        GPU. One of four dimensions, ``(batch, 1, token, token)``, it takes as it is.
+        """
+        model = self._model[0]
+        if mask.device.type == "cpu" or model.config.model_type not in TAKE_WHOLE_MASKS:
+            return mask.long()
+        whole = mask[:, None, None, :].expand(-1, -1, mask.shape[1], -1)
+        if model.config._attn_implementation == "sdpa":
+            return whole
+        kind = model.get_input_embeddings().weight.dtype
+        return torch.zeros(whole.shape, dtype=kind, device=mask.device).masked_fill(~whole, torch.finfo(kind).min)
 
 
 def _load(name_or_path: str, role: str, alternative: str) -> tuple[Any, Any]:
