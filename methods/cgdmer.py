@@ -230,11 +230,15 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def split_text(self, ids: Tensor, mask: Tensor) -> Parts:
         """Split a text, ids and mask ``(batch, token)`` on any device, into both parts."""
-        device = self._require_text_encoder().device
-        ids, mask = hand_over(ids, device), hand_over(mask, device)
+        encoder = self._require_text_encoder()
+        ids, mask = hand_over(ids, encoder.device), hand_over(mask, encoder.device)
         split = self.options["disentangle"] != "none"
         shared_tokens, shared_mean, *specific = apply_by_length(
-            self._split_text_group, mask, ids, by_token=(True, False, True, False)[: 2 + 2 * split]
+            self._split_text_group,
+            mask,
+            ids,
+            by_token=(True, False, True, False)[: 2 + 2 * split],
+            limit=encoder.max_tokens,
         )
         shared = self.text_norm(self.shared_head(shared_mean))
         if not split:

@@ -228,7 +228,8 @@ class DERI(TextSide, AlignedMethod, SequenceMethod, TrainableMethod):
         """Decode the recording's encoding from the report, mean over the report's tokens: ``(batch, embed_dim)``."""
         if self.pad_to:
             return self.decode_e(self.project_text(text.tokens)).mean(1)
-        (decoded,) = apply_by_length(self._decode_ecg_group, text.mask, text.tokens, by_token=(False,))
+        limit = self.decode_e.tokens
+        (decoded,) = apply_by_length(self._decode_ecg_group, text.mask, text.tokens, by_token=(False,), limit=limit)
         return decoded
 
     def _decode_ecg_group(self, mask: Tensor, tokens: Tensor) -> tuple[Tensor]:

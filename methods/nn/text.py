@@ -102,7 +102,6 @@ class HubTextEncoder(TextEncoder):
         pooled = getattr(output, "pooler_output", None)
         return TextOutput(states[:, 0] if pooled is None else pooled, states, mask)
 
-
     def _attention_mask(self, mask: Tensor) -> Tensor:
         """Return the mask ``(batch, token)`` as the model takes it.
 

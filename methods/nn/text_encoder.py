@@ -64,7 +64,11 @@ class TextEncoder(nn.Module, ABC):
         Texts of similar length are encoded together, so that little padding is; the states of padding mean nothing.
         """
         pooled, tokens = apply_by_length(
-            lambda mask, ids: self.encode_padded(ids, mask)[:2], mask, ids, by_token=(False, True)
+            lambda mask, ids: self.encode_padded(ids, mask)[:2],
+            mask,
+            ids,
+            by_token=(False, True),
+            limit=self.max_tokens,
         )
         return TextOutput(pooled, tokens, mask)
 

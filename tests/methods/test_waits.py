@@ -9,7 +9,7 @@ from benchmark.engine.building import build
 from benchmark.registry import METHODS
 from methods.nn.transfer import hand_over, true_positions
 from tests.methods.test_contract import CASES
-from tests.waits import BY_VALUES, DEVICE, FROM_CPU, Waits
+from tests.waits import DEVICE, FROM_CPU, Waits
 
 REPORTS = ["Sinus rhythm. Normal ECG.", "sinus rhythm, left axis deviation", "Atrial fibrillation.", "sinus rhythm"]
 NO_TEXT = "melp_adapter"  # a configuration that cannot be trained
@@ -23,17 +23,8 @@ CASES_OF_STEPS = {  # every trainable method, and configurations that run other 
     "cmelt, published text": ("cmelt", {"text_model": "bert", "negative_model": "hashed"}),
     "melp, published text": ("melp", {"text_model": "bert"}),
 }
-PATCHES = "methods/nn/cmelt/masked_patches.py: return VisiblePatches(order[:, :count].to(device), order.argsort(1).to(device))"
-HASHES = (
-    "methods/nn/cmelt/masked_text_batch.py: "
-    "return torch.tensor([int.from_bytes(d, signed=True) for d in digests], dtype=torch.int64, device=device)"
-)
-LABELS = "methods/nn/masked_words.py: positions = (labels != IGNORED).nonzero().squeeze(1)"
-CMELT = {  # it masks words on the device, which has to be asked how many there are
-    f"{PATCHES} [{FROM_CPU}]": 2,
-    f"{HASHES} [{FROM_CPU}]": 2,
-    f"{LABELS} [{BY_VALUES}]": 1,
-}
+PATCHES = "return VisiblePatches(order[:, :count].to(device), order.argsort(1).to(device))"
+CMELT = {f"methods/nn/cmelt/masked_patches.py: {PATCHES} [{FROM_CPU}]": 2}  # to be queued like the other copies
 WAITING = {"cmelt": CMELT, "cmelt, published text": CMELT}
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from methods.nn.masked_words import IGNORED, mask_words
 from methods.nn.text import TextEncoder
+from methods.nn.transfer import hand_over
 
 
 class MaskedTextBatch(NamedTuple):
@@ -18,7 +19,7 @@ class MaskedTextBatch(NamedTuple):
 
     ids: Tensor  # (batch, word), with some words hidden
     mask: Tensor  # (batch, word), False at padding
-    labels: Tensor  # (batch, word), the hidden words
+    labels: Tensor  # (batch, word), the hidden words, on the CPU
     report_hash: Tensor  # (batch,), of the recording's own report
     text_hash: Tensor  # (batch,), of the text that is read
 
@@ -51,11 +52,11 @@ def mask_texts(encoder: TextEncoder, reports: Sequence[str], texts: Sequence[str
 
     Only words of a recording's own report are predicted: a recording has no information on the words of another report.
     """
-    ids, mask = encoder.tokenise(texts)
+    ids, mask = encoder.token_ids(texts)
     hidden, labels = _hide_words(encoder, ids, ratio)
-    report_hash, text_hash = _hash_texts(reports, ids.device), _hash_texts(texts, ids.device)
-    labels = labels.masked_fill((report_hash != text_hash).unsqueeze(1), IGNORED)
-    return MaskedTextBatch(hidden, mask, labels, report_hash, text_hash)
+    is_other = torch.tensor([report != text for report, text in zip(reports, texts, strict=True)])
+    labels = labels.masked_fill(is_other.unsqueeze(1), IGNORED)
+    return _hand_over_texts(encoder.device, hidden, mask, labels, reports, texts)
 
 
 def mask_texts_as_released(
@@ -66,10 +67,17 @@ def mask_texts_as_released(
     It hides words of the original reports and overwrites the negatives with the result. Of a negative only its padding
     and its label remain.
     """
-    ids, mask = (part.tensor_split([len(reports)]) for part in encoder.tokenise([*reports, *texts]))
+    ids, mask = (part.tensor_split([len(reports)]) for part in encoder.token_ids([*reports, *texts]))
     hidden, labels = _hide_words(encoder, ids[0], ratio)
-    report_hash, text_hash = _hash_texts(reports, hidden.device), _hash_texts(texts, hidden.device)
-    return MaskedTextBatch(hidden, mask[1], labels, report_hash, text_hash)
+    return _hand_over_texts(encoder.device, hidden, mask[1], labels, reports, texts)
+
+
+def _hand_over_texts(
+    device: torch.device, ids: Tensor, mask: Tensor, labels: Tensor, reports: Sequence[str], texts: Sequence[str]
+) -> MaskedTextBatch:
+    """Return the batch on `device`; its labels stay on the CPU, which knows there how many words are hidden."""
+    hashes = (hand_over(_hash_texts(part), device) for part in (reports, texts))
+    return MaskedTextBatch(hand_over(ids, device), hand_over(mask, device), labels, *hashes)
 
 
 def _hide_words(encoder: TextEncoder, ids: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
@@ -77,7 +85,7 @@ def _hide_words(encoder: TextEncoder, ids: Tensor, ratio: float) -> tuple[Tensor
     return mask_words(ids, encoder.special_ids, encoder.mask_id, encoder.vocab_size, ratio)
 
 
-def _hash_texts(texts: Sequence[str], device: torch.device) -> Tensor:
+def _hash_texts(texts: Sequence[str]) -> Tensor:
     """Return a number per text, the same in every process, so that texts can be compared over processes."""
     digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
-    return torch.tensor([int.from_bytes(d, signed=True) for d in digests], dtype=torch.int64, device=device)
+    return torch.tensor([int.from_bytes(d, signed=True) for d in digests], dtype=torch.int64)
