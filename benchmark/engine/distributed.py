@@ -163,6 +163,7 @@ class _Sum(torch.autograd.Function):
         return total
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _global_batch_norm(layer: _BatchNorm, x: Tensor) -> Tensor:
     """Normalise ``(batch, channel, ...)`` over the batches of all processes."""
     if not layer.training:

@@ -44,8 +44,8 @@ def read_ahead(read: Callable[[Item], Value], items: Iterable[Item], device: str
 
 
 def pinned(tensor: Tensor, device: str) -> Tensor:
-    """Return, for a GPU, a copy in pinned memory, so that no step waits for the transfer."""
-    return tensor.pin_memory() if on_gpu(device) else tensor
+    """Return, for a GPU, a copy in pinned memory, so that no step waits for the transfer; none of what lies there."""
+    return tensor.pin_memory() if on_gpu(device) and not tensor.is_cuda else tensor
 
 
 def run_pipelined(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor], device: str) -> Iterator[Tensor]:

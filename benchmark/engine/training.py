@@ -13,9 +13,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +27,15 @@ from benchmark.cache.checksums import set_aside
 from benchmark.engine import distributed, training_identity
 from benchmark.engine.announcing import announced
 from benchmark.engine.checkpoints import load_state
+from benchmark.engine.compiling import CompiledBlocks
 from benchmark.engine.events import Event, EventSink, notes_to
 from benchmark.engine.precision import training_precision
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.prefetch import on_gpu, pinned, read_ahead
+from benchmark.engine.resident import ResidentData
 from benchmark.engine.state_files import read_state, write_state
 from benchmark.engine.step_losses import StepLosses
+from benchmark.engine.training_data import TrainingData
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.planning.training_config import (
     TrainingConfig,
@@ -46,18 +50,6 @@ CHECKPOINT_SECONDS = 600.0  # a killed run loses at most this much work
 MOST_IDS = 8  # record ids named in an error
 TRAINING, VALIDATION = 0, 1  # streams of random numbers
 SELECTED_BY = {"last": ("", 1), "val_loss": ("val_loss", -1), "zero_shot_val": ("val_zero_shot", 1)}  # column and sign
-
-
-class TrainingData(Protocol):
-    """The data from which the loop draws batches; `digest` covers everything that the batches hold."""
-
-    @property
-    def digest(self) -> str: ...
-
-    def __len__(self) -> int: ...
-
-    def batch(self, positions: np.ndarray) -> Batch:
-        """Return the examples at `positions`, tensors on the CPU."""
 
 
 class TrainingError(BenchmarkError):
@@ -106,6 +98,8 @@ def train(
     if len(data) == 0:
         raise UsageError(f"{title}: there is nothing to train on")
     method.to(device)
+    if config.resident:
+        data = ResidentData(data, device)
     training = _Training(method, data, config, title, on_event, device, checkpoint, checkpoint_every, groups, best_by)
     training.start()
     with distributed.global_batch_norm(method):
@@ -167,6 +161,7 @@ class _Training:
         self.optimiser = _optimiser(groups or _groups(self.weights, config), config)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
+        self.blocks = CompiledBlocks(method, device) if config.compile else None
         self.saved_at = time.monotonic()
         self.late = 1 if on_gpu(device) else 0  # steps whose losses are not read yet
         self.identity = training_identity.of(method, data.digest, config)
@@ -182,7 +177,8 @@ class _Training:
 
     def run(self, after_epoch: Callable[[Progress], dict[str, float]] | None) -> None:
         while self.progress.epoch < self.epochs:
-            self._epoch()
+            with self.blocks.steps() if self.blocks else nullcontext():
+                self._epoch()
             self.module.eval()
             losses = self.progress.history[-1]
             losses.update(after_epoch(self.progress) if after_epoch else {})

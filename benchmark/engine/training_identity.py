@@ -18,7 +18,8 @@ from benchmark.planning.source_digest import source_digest
 from benchmark.planning.training_config import TrainingConfig
 
 PARTS = {"data": "other data", "options": "other options", "code": "other code", "form": "weights of other shapes"}
-LATER_OPTIONS = ("window", "chunk")  # of trainings; without them a training is what it was before there were any
+# options that came later; without them a training is what it was before there were any
+LATER_OPTIONS = ("window", "chunk", "compile", "resident")
 
 
 def of(method: nn.Module, data: str, config: TrainingConfig) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class TrainingConfig:
     and needs it (docs/pretraining.md).
     `window` is for stores larger than memory: chunks of `chunk` neighbouring recordings are read whole and shuffled
     within windows of `window` recordings (see `window_order`). 0 shuffles all recordings at once.
+    `compile` runs the method's repeated blocks through torch.compile; `resident` keeps all recordings on the device.
     """
 
     epochs: int = 10
@@ -68,6 +69,8 @@ class TrainingConfig:
     share: float = 1.0  # of the training recordings, whole patients; a smaller share lies within a larger one
     window: int = 0  # recordings
     chunk: int = 64  # recordings
+    compile: bool = False
+    resident: bool = False
 
     def __post_init__(self) -> None:
         checks = {
@@ -93,6 +96,7 @@ class TrainingConfig:
             f"window is {self.window}, it must be 0 (none) or hold a batch and a chunk ({self._smallest_window})": (
                 not self.window or self.window >= self._smallest_window
             ),
+            f"window is {self.window}, but resident data is read once": not (self.window and self.resident),
             f"precision is {self.precision!r}, it must be fp32, bf16 or auto": self.precision in PRECISIONS,
         }
         for name, owner in OWNERS.items():
