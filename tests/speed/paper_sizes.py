@@ -118,8 +118,8 @@ def measured_peak(device: str, rows: int) -> float:
     return 2 * rows**3 / best
 
 
-def write_t5(folder: Path, reports: list[str]) -> None:
-    """The encoder of Flan-T5-base with random weights, and a tokeniser that knows the reports' words."""
+def write_t5(folder: Path, reports: list[str], sizes: dict[str, int] = FLAN_T5_BASE) -> None:
+    """A T5 encoder (by default Flan-T5-base) with random weights, and a tokeniser that knows the reports' words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
@@ -133,7 +133,7 @@ def write_t5(folder: Path, reports: list[str]) -> None:
         unk_token="<unk>",
         additional_special_tokens=["<extra_id_0>"],
     ).save_pretrained(folder)
-    T5EncoderModel(T5Config(**FLAN_T5_BASE, feed_forward_proj="gated-gelu")).save_pretrained(folder)
+    T5EncoderModel(T5Config(**sizes, feed_forward_proj="gated-gelu")).save_pretrained(folder)
 
 
 if __name__ == "__main__":
