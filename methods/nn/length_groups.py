@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 WIDTHS = (16, 32, 64, 128, 256)  # tokens to which the texts of a group are padded
-FIXED_WIDTHS = (16, 32, 48, 64, 96, 128, 192, 256)  # tokens to which all texts of a batch are padded together
+WIDTH_STEP = 16  # tokens; the least difference of two widths to which all texts of a batch are padded together
 SMALLEST_GROUP = 512  # tokens; smaller groups join the next wider one, since each group has costs of its own
 
 
@@ -25,14 +25,19 @@ def has_fixed_shapes(device: torch.device) -> bool:
 
 
 def fixed_width(tokens: int, limit: int) -> int:
-    """Return the next of `FIXED_WIDTHS`, but no more than `limit`, unless there are more tokens already."""
-    return max(tokens, min(next((width for width in FIXED_WIDTHS if width >= tokens), tokens), limit))
+    """Return the next of few widths, but no more than `limit`, unless there are more tokens already."""
+    return max(tokens, min(_next_size(tokens, WIDTH_STEP), limit))
 
 
 def fixed_count(rows: int) -> int:
-    """Return the next of few numbers of rows: four for each doubling, so at most a quarter more than `rows`."""
-    step = 1 << max(rows.bit_length() - 3, 0)
-    return -(-rows // step) * step
+    """Return the next of few numbers of rows."""
+    return _next_size(rows, 1)
+
+
+def _next_size(number: int, least_step: int) -> int:
+    """Return the next of the sizes of which each doubling has four, or fewer by `least_step`."""
+    step = max(1 << max(number.bit_length() - 3, 0), least_step)
+    return -(-number // step) * step
 
 
 def length_groups(mask: Tensor) -> list[tuple[Tensor, int]]:

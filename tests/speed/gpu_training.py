@@ -12,8 +12,9 @@ shapes; `cached` keeps the outputs of a frozen text tower (methods that have the
 GPUs of this machine train together, with gathered negatives; `--batch` counts the global batch.
 
 A ratio is printed where both sides do the same steps: loss and gradient norm of a batch in fp32 and without dropout,
-before the timed steps, agree to 1e-3; else the script fails. Reports are PTB-XL's where `--data` (default: the shared data) has them, else SYNTHETIC; signals
-are noise. `--tiny --device cpu` is for the test of this script: its figures mean nothing.
+before the timed steps, agree to 1e-3; else the script fails. Reports are PTB-XL's where `--data` (default: the shared
+data) has them, else SYNTHETIC; signals are noise. `--tiny --device cpu` is for the test of this script: its figures
+mean nothing.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
     rates = [
         (part, name, getattr(part, name))
         for part in module.modules()
-        for name in ("p", "dropout", "rate")
+        for name in ("p", "dropout", *["rate"] * (type(part).__name__ == "DropPath"))
         if isinstance(getattr(part, name, None), float)
     ]
     for part, name, _ in rates:
