@@ -21,7 +21,8 @@ def mask_of(*lengths):
 
 def test_few_widths_and_counts_hold_every_batch():
     widths = {fixed_width(tokens, 256) for tokens in range(1, 257)}
-    assert widths == {16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256} and all(fixed_width(n, 256) >= n for n in range(1, 257))
+    assert widths == {16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256}
+    assert all(fixed_width(tokens, 256) >= tokens for tokens in range(1, 257))
     assert fixed_width(40, 44) == 44 and fixed_width(40, 0) == 40 and fixed_width(300, 256) == 300
     counts = [fixed_count(rows) for rows in range(1, 513)]
     assert all(rows <= count <= 1.25 * rows for rows, count in enumerate(counts, 1))
