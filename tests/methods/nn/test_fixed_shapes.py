@@ -48,7 +48,7 @@ def test_a_function_sees_few_shapes_and_its_outputs_are_cut_to_the_batch(as_on_a
 
 def test_states_and_gradients_of_texts_are_those_of_the_padded_batch(as_on_an_accelerator):
     torch.manual_seed(0)
-    encoder = SmallTextEncoder(vocab_size=300, width=16, layers=2, heads=2).eval()
+    encoder = SmallTextEncoder(vocab_size=300, width=16, layers=2, heads=2).eval().double()
     encoder.fit(REPORTS)
     ids, mask = encoder.tokenise(REPORTS[:29])
     results = []
@@ -57,7 +57,7 @@ def test_states_and_gradients_of_texts_are_those_of_the_padded_batch(as_on_an_ac
         (output.pooled.square().sum() + (output.tokens[mask] ** 3).sum()).backward()
         results.append([output.pooled, output.tokens[mask], *(weight.grad.clone() for weight in encoder.parameters())])
     for fixed, padded in zip(*results, strict=True):
-        torch.testing.assert_close(fixed, padded, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fixed, padded, rtol=1e-9, atol=1e-9)
 
 
 def test_no_text_is_padded_beyond_the_positions_of_its_model(as_on_an_accelerator):
