@@ -115,8 +115,8 @@ class W2VCMSCRLM(nn.Module, SequenceMethod, TrainableMethod):
         """Return ``w2v`` with its ``diversity`` and feature ``penalty``, and ``cmsc``, of equal weight."""
         stem = self._extract(split_halves(mask_leads(batch.ecg, self.lead_drop) if self.training else batch.ecg))
         tokens = self._embed(stem)
-        drawn = mask_spans(len(tokens), tokens.shape[1], self.mask_probability, self.mask_length)
-        hidden, positions = hand_over(drawn, tokens.device), true_positions(drawn, tokens.device)
+        spans = mask_spans(len(tokens), tokens.shape[1], self.mask_probability, self.mask_length)
+        hidden, positions = hand_over(spans, tokens.device), true_positions(spans, tokens.device)
         masked = self._encode(torch.where(hidden.unsqueeze(-1), self.mask_emb.to(tokens.dtype), tokens))
         predicted = self.final_proj(masked.flatten(0, 1)[positions]).unflatten(0, (len(tokens), -1))
         inputs = self.dropout(self.layer_norm(stem)).flatten(0, 1)[positions]

@@ -89,11 +89,11 @@ class _Operations(TorchDispatchMode):
     def _copy(self, func: Any, args: Any, kwargs: Any) -> Any:
         copy = func is aten.copy_.default
         source, target = (args[1], args[0].device) if copy else (args[0], kwargs.get("device") or args[0].device)
-        queued = kwargs.get("non_blocking", len(args) > 2 and args[2])
+        is_queued = kwargs.get("non_blocking", len(args) > 2 and args[2])
         if source.device.type == DEVICE and torch.device(target).type == "cpu":
             self.waits.note("copies to the CPU")
             return func(*map(_made_up, args), **kwargs)
-        if source.device.type == "cpu" and torch.device(target).type == DEVICE and not queued:
+        if source.device.type == "cpu" and torch.device(target).type == DEVICE and not is_queued:
             self.waits.note(FROM_CPU)
         return func(*args, **kwargs)
 

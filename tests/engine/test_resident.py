@@ -20,18 +20,18 @@ from tests.toy_training import Noise, losses, toy
 def test_resident_batches_are_those_that_reading_gives(spec, synthetic_home, monkeypatch):
     monkeypatch.setattr(resident, "BLOCK", 7)
     data = ReportedRecordings(open_dataset("synthetic", {"patients": 120}, synthetic_home), "train", spec)
-    kept = ResidentData(data, "cpu")
-    assert kept.digest == data.digest and len(kept) == len(data)
+    on_device = ResidentData(data, "cpu")
+    assert on_device.digest == data.digest and len(on_device) == len(data)
     for positions in (np.arange(3), np.random.default_rng(0).permutation(len(data))[:16]):
-        here, read = kept.batch(positions), data.batch(positions)
-        assert torch.equal(here.ecg, read.ecg)
-        assert list(here.record_ids) == list(read.record_ids) and list(here.reports) == list(read.reports)
+        batch, expected = on_device.batch(positions), data.batch(positions)
+        assert torch.equal(batch.ecg, expected.ecg)
+        assert list(batch.record_ids) == list(expected.record_ids) and list(batch.reports) == list(expected.reports)
 
 
 def test_a_training_on_resident_data_ends_with_the_same_bits():
     histories = []
-    for kept in (False, True):
-        config = TrainingConfig(epochs=2, batch_size=16, lr=0.01, resident=kept)
+    for is_resident in (False, True):
+        config = TrainingConfig(epochs=2, batch_size=16, lr=0.01, resident=is_resident)
         histories.append(losses(train(toy(), Noise(), config, "toy", discard_event)))
     assert histories[0] == histories[1]
 

@@ -231,8 +231,8 @@ def compare(
     seconds: dict[str, list[float]] = {variant: [] for variant in trainees}
     for number in range(options.turns + WARM_UP):
         for variant, trainee in trainees.items():
-            took = trainee.turn()
-            seconds[variant] += [took] if number >= WARM_UP else []
+            duration = trainee.turn()
+            seconds[variant] += [duration] if number >= WARM_UP else []
     for variant, durations in seconds.items():
         median, agrees = statistics.median(durations), agree(checks[variant], checks["eager"])
         ratio = statistics.median(then / now for then, now in zip(seconds["eager"], durations, strict=True))

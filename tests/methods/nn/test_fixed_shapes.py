@@ -30,10 +30,10 @@ def test_few_widths_and_counts_hold_every_batch():
 
 
 def test_a_function_sees_few_shapes_and_its_outputs_are_cut_to_the_batch(as_on_an_accelerator):
-    seen = set()
+    shapes = set()
 
     def function(mask, x, other):
-        seen.add((tuple(mask.shape), tuple(x.shape), len(other)))
+        shapes.add((tuple(mask.shape), tuple(x.shape), len(other)))
         assert mask.any(1).all()  # a row without tokens would become NaN
         return (x * mask).sum(1) + other, x * mask
 
@@ -43,7 +43,7 @@ def test_a_function_sees_few_shapes_and_its_outputs_are_cut_to_the_batch(as_on_a
         by_row, by_token = apply_by_length(function, mask, x, others=(other,), by_token=(False, True), limit=256)
         torch.testing.assert_close(by_row, (x * mask).sum(1) + other)
         assert torch.equal(by_token, x * mask)
-    assert seen == {((112, width), (112, width), 112) for width in (64, 80)}
+    assert shapes == {((112, width), (112, width), 112) for width in (64, 80)}
 
 
 def test_states_and_gradients_of_texts_are_those_of_the_padded_batch(as_on_an_accelerator):
