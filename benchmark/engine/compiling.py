@@ -1,6 +1,6 @@
 """Compilation of a method's repeated blocks (`torch.compile`) for the steps of a training.
 
-A block is what a list of layers repeats: a transformer's layer, a residual block. Blocks of one class share their
+A block is what a numbered list of layers repeats: a transformer's layer, a residual block. Blocks of one class share their
 code, so the first one pays for all. Only their `forward` is exchanged, and only during steps: the names of weights, the
 validation and a loaded checkpoint know nothing of it.
 """
@@ -58,13 +58,12 @@ class CompiledBlocks:
 
 
 def repeated_blocks(module: nn.Module) -> list[nn.Module]:
-    """Return the elements of lists of layers that are classes of their own with layers inside, the outermost ones."""
-    if isinstance(module, nn.ModuleList | nn.Sequential):
-        own = [part for part in module if not _is_of_torch(part) and any(part.children())]
-    else:
-        own = []
-    others = [part for part in module.children() if not any(part is block for block in own)]
-    return own + [block for part in others for block in repeated_blocks(part)]
+    """Return the outermost numbered parts (``layers.0``, ``block0``) that are no class of torch and have layers inside."""
+    blocks: list[nn.Module] = []
+    for name, part in module.named_children():
+        is_block = name[-1:].isdigit() and not _is_of_torch(part) and any(part.children())
+        blocks += [part] if is_block else repeated_blocks(part)
+    return blocks
 
 
 def refuse_without_compiler(device: str) -> None:

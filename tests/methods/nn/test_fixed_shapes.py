@@ -56,8 +56,8 @@ def test_states_and_gradients_of_texts_are_those_of_the_padded_batch(as_on_an_ac
         encoder.zero_grad()
         (output.pooled.square().sum() + (output.tokens[mask] ** 3).sum()).backward()
         results.append([output.pooled, output.tokens[mask], *(weight.grad.clone() for weight in encoder.parameters())])
-    for fixed, padded in zip(*results, strict=True):
-        torch.testing.assert_close(fixed, padded, rtol=1e-9, atol=1e-9)
+    for result, padded in zip(*results, strict=True):
+        torch.testing.assert_close(result, padded, rtol=1e-9, atol=1e-9)
 
 
 def test_no_text_is_padded_beyond_the_positions_of_its_model(as_on_an_accelerator):
