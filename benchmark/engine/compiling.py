@@ -1,8 +1,8 @@
 """Compilation of a method's repeated blocks (`torch.compile`) for the steps of a training.
 
-A block is what a numbered list of layers repeats: a transformer's layer, a residual block. Blocks of one class share their
-code, so the first one pays for all. Only their `forward` is exchanged, and only during steps: the names of weights, the
-validation and a loaded checkpoint know nothing of it.
+A block is what a numbered list of layers repeats: a transformer's layer, a residual block. Blocks of one class share
+their code, so the first one pays for all. Only their `forward` is exchanged, and only during steps: the names of
+weights, the validation and a loaded checkpoint know nothing of it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class CompiledBlocks:
 
 
 def repeated_blocks(module: nn.Module) -> list[nn.Module]:
-    """Return the outermost numbered parts (``layers.0``, ``block0``) that are no class of torch and have layers inside."""
+    """Return the outermost numbered parts (``layers.0``, ``block0``) that are no class of torch and hold layers."""
     blocks: list[nn.Module] = []
     for name, part in module.named_children():
         is_block = name[-1:].isdigit() and not _is_of_torch(part) and any(part.children())
