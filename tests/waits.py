@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("methods", "benchmark")
+FOLDERS = ("methods", "benchmark")
 DEVICE = "meta"
 FROM_CPU, BY_VALUES = "copies from the CPU and waits", "has a size that depends on values"
 aten = torch.ops.aten
@@ -131,4 +131,4 @@ def _made_up(value: Any) -> Any:
 
 
 def _is_ours(file: str) -> bool:
-    return any(file.startswith(str(ROOT / folder)) for folder in OURS) and not file.endswith("methods/nn/transfer.py")
+    return any(file.startswith(str(ROOT / folder)) for folder in FOLDERS) and not file.endswith("methods/nn/transfer.py")

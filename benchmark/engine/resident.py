@@ -53,10 +53,10 @@ class ResidentData:
 
 def _split(batch: Batch) -> list[Batch]:
     """Return the recordings of a batch one by one, without their signals."""
-    nothing: Tensor = batch.ecg[:0]
+    no_signal: Tensor = batch.ecg[:0]
     return [
         Batch(
-            nothing,
+            no_signal,
             [name],
             None if batch.reports is None else [batch.reports[row]],
             None if batch.labels is None else batch.labels[row : row + 1],
