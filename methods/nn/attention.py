@@ -49,6 +49,27 @@ def multi_head_attention(
     return layer.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
+def pool_with_query(layer: nn.MultiheadAttention, tokens: Tensor, constant: Tensor) -> Tensor:
+    """Return ``layer(x[:, :1], x, x)`` of ``x = constant + (0, tokens)``, where all recordings ask the same question.
+
+    `tokens` is ``(batch, token, width)`` and `constant` ``(1 + token, width)``: a first token that is the query, and
+    positions. The output is ``(batch, width)``. With one query for all, a head's logit is a linear map of a token, and
+    its values are projected after they were averaged: no token gets a key or a value of its own.
+    """
+    width, heads, weight, bias = layer.embed_dim, layer.num_heads, layer.in_proj_weight, layer.in_proj_bias
+    channels = width // heads
+    query_weight, key_weight, value_weight = weight.unflatten(0, (3, heads, channels))
+    query = (query_weight @ constant[0] + bias[:width].unflatten(0, (heads, channels))) * channels**-0.5
+    # keys' biases add the same to all logits of a head, so they change nothing
+    questions = (query.unsqueeze(1) @ key_weight).squeeze(1)  # (head, width)
+    fixed = questions @ constant.T  # (head, 1 + token)
+    moving = F.pad((tokens @ questions.T).transpose(1, 2), (1, 0))  # (batch, head, 1 + token)
+    weights = (moving + fixed).softmax(-1)
+    means = weights[..., 1:] @ tokens + weights @ constant  # (batch, head, width)
+    values = torch.einsum("bhw,hcw->bhc", means, value_weight) + bias[2 * width :].unflatten(0, (heads, channels))
+    return layer.out_proj(values.flatten(1))
+
+
 def project_together(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
     """Return ``layer(x)`` for each layer, computed as one product: ``(..., inputs)`` -> one ``(..., outputs)`` each.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from methods.nn.attention import multi_head_attention
+from methods.nn.attention import pool_with_query
 
 
 class AttentionPool(nn.Module):
@@ -30,7 +30,6 @@ class AttentionPool(nn.Module):
         if tokens.shape[1] != expected:
             raise ValueError(f"this AttentionPool was built for {expected} tokens and was given {tokens.shape[1]}")
         # the official class adds the first position to the class token twice: here and below
-        cls = (self.cls_token + self.positional_embedding[:, :1]).expand(len(tokens), -1, -1)
-        x = torch.cat([cls, tokens], dim=1) + self.positional_embedding
-        pooled = multi_head_attention(self.mhsa, x[:, :1], x)  # (batch, 1, dim)
-        return self.c_proj(pooled.squeeze(1))
+        cls = self.cls_token + self.positional_embedding[:, :1]
+        constant = torch.cat([cls + self.positional_embedding[:, :1], self.positional_embedding[:, 1:]], dim=1)
+        return self.c_proj(pool_with_query(self.mhsa, tokens, constant.squeeze(0)))
