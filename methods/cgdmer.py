@@ -34,7 +34,6 @@ from methods.nn.cgdmer.lead_patches import (
     LeadPatchEncoder,
     order_visible_first,
     patchify,
-    select_tokens,
     standardise_patches,
 )
 from methods.nn.cgdmer.lead_time_mask import LIMB_RULES, MODES, draw_visible, hidden_shares
@@ -44,6 +43,7 @@ from methods.nn.gather import global_mean
 from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import MaskedWordHead, mask_words
 from methods.nn.text import HubTextEncoder, TextEncoder, TokeniserMissing, build_text_encoder
+from methods.nn.token_selection import select_tokens
 from methods.nn.transfer import hand_over
 from methods.nn.xavier import init_xavier
 
@@ -296,8 +296,8 @@ class CGDMER(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         hidden = order[:, count:]
         parts = self.split_ecg(self.ecg_encoder(ecg, order[:, :count]))
         reconstruction = self.ecg_decoder(_concat_parts(parts), order)
-        target = standardise_patches(patchify(ecg, self.ecg_encoder.patch).flatten(1, 2))
-        error = select_tokens(reconstruction, hidden).float() - select_tokens(target, hidden)
+        patches = select_tokens(patchify(ecg, self.ecg_encoder.patch).flatten(1, 2), hidden)
+        error = reconstruction.float() - standardise_patches(patches)
         return global_mean(error.square().mean(-1).flatten()), parts
 
     def reconstruct_text(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Parts]:

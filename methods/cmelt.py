@@ -28,7 +28,7 @@ from benchmark.api import (
 )
 from benchmark.errors import LeftOut, UsageError, did_you_mean, raise_all
 from benchmark.registry import METHODS
-from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler
+from methods.nn.cmelt.coattention import CoAttentionLayer, Pooler, attend_to_each_other
 from methods.nn.cmelt.dbeta_files import select_entries
 from methods.nn.cmelt.masked_patches import (
     PatchDecoder,
@@ -44,13 +44,13 @@ from methods.nn.cmelt.masked_text_batch import (
     mask_texts_as_released,
     replace_reports,
 )
-from methods.nn.cmelt.n3s import HardNegatives, load_embedding
+from methods.nn.cmelt.n3s import HardNegatives, default_negative_model, load_embedding
 from methods.nn.contrastive import sigmoid_loss
-from methods.nn.gather import gather
+from methods.nn.gather import gather, global_mean
 from methods.nn.lead_masking import mask_leads
 from methods.nn.length_groups import apply_by_length
-from methods.nn.masked_words import MaskedWordHead
-from methods.nn.text import HubTextEncoder, TextEncoder, build_text_encoder
+from methods.nn.masked_words import IGNORED, MaskedWordHead
+from methods.nn.text import TextEncoder, build_text_encoder
 from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
@@ -72,7 +72,7 @@ class Outputs(NamedTuple):
     """The outputs of all heads, from which the losses are computed."""
 
     word_losses: Tensor  # (words to predict,)
-    patches: Tensor  # (batch, patch, lead, sample)
+    patches: Tensor  # (batch, hidden, lead, sample)
     matching: Tensor  # (batch, 2)
     ecg_feature: Tensor  # (batch, width)
     text_feature: Tensor  # (batch, width)
@@ -199,7 +199,7 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         self.language_encoder = build_text_encoder(text_model, MAX_TOKENS, mask_token=True)
         if self.language_encoder is not None and self.language_encoder.mask_id is None:
             raise UsageError(f"cmelt hides words, but the tokeniser of {text_model} has no token for a hidden one")
-        self.negative_model = negative_model or _default_negative_model(self.language_encoder)
+        self.negative_model = negative_model or default_negative_model(self.language_encoder)
         self._hard_negatives: HardNegatives | None = None
         if self.language_encoder is not None:
             self._build_fusion(self.language_encoder, width, fusion_layers, heads, dropout)
@@ -272,28 +272,40 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
     # --- fusion ---
 
     def fuse(
-        self, ecg: Tensor, ids: Tensor, mask: Tensor, visible: VisiblePatches, padding_is_text: bool = False
+        self,
+        ecg: Tensor,
+        ids: Tensor,
+        mask: Tensor,
+        visible: VisiblePatches,
+        padding_is_text: bool = False,
+        read: Tensor | None = None,
     ) -> Fused:
         """Encode visible patches and words, then apply co-attention to texts of similar length together.
 
         `ecg` is ``(batch, lead, time)``, `ids` and `mask` are ``(batch, word)``. With `padding_is_text` the text
-        encoder (and it alone) reads the padding too, as in the released code.
+        encoder (and it alone) reads the padding too, as in the released code. With `read` ``(batch, word)`` bool the
+        last layer computes these words and the first tokens alone; other words are 0.
         """
         words = self._encode_words(ids, torch.ones_like(mask) if padding_is_text else mask)
-        tokens = self.multi_modal_ecg_proj(self._encode_patches(visible.select(self.ecg_encoder.embed(ecg))))
-        fused = apply_by_length(self._fuse_group, mask, words, others=(tokens,), by_token=(True, False, False, False))
+        tokens = self.multi_modal_ecg_proj(self._encode_patches(self.ecg_encoder.embed(ecg, visible.order)))
+        inputs = (words,) if read is None else (words, read)
+        fused = apply_by_length(self._fuse_group, mask, *inputs, others=(tokens,), by_token=(True, *3 * [False]))
         return Fused(self.unimodal_ecg_pooler(tokens), self.unimodal_language_pooler(words), *fused)
 
-    def _fuse_group(self, mask: Tensor, words: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _fuse_group(self, mask: Tensor, words: Tensor, *others: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return text, ECG, the patch decoder's input and the pair, the last four fields of `Fused`."""
+        *read, tokens = others
         kinds = self.modality_type_embeddings.weight
-        text, patches, decoder_input = words + kinds[0], tokens + kinds[1], None
-        layers = zip(self.multi_modal_language_layers, self.multi_modal_ecg_layers, strict=True)
-        for index, (read_ecg, read_text) in enumerate(layers):
-            decoder_input = patches if index == self.mem_layer else decoder_input
-            text, patches = read_ecg(text, mask, patches, None), read_text(patches, None, text, mask)
+        layers = list(zip(self.multi_modal_language_layers, self.multi_modal_ecg_layers, strict=True))
+        states = [(words + kinds[0], tokens + kinds[1])]  # before each layer, and after the last
+        for language, ecg in layers[: -1 if read else None]:
+            states.append(attend_to_each_other(language, ecg, *states[-1], mask))
+        if read and layers:
+            needs_patches = self.mem_layer == len(layers)
+            states.append(attend_to_each_other(*layers[-1], *states[-1], mask, read[0], needs_patches))
+        text, patches = states[-1]
         pair = torch.cat([self.multi_modal_language_pooler(text), self.multi_modal_ecg_pooler(patches)], -1)
-        return text, patches, patches if decoder_input is None else decoder_input, pair
+        return text, patches, states[self.mem_layer][1], pair
 
     # --- pre-training ---
 
@@ -330,8 +342,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         target = patch_targets(masked if self.mem_target == "masked" else ecg, patches, patch)
         out = self._compute_outputs(masked, texts, visible)
         return {
-            "mlm": _global_mean(out.word_losses),
-            "mem": reconstruction_loss(out.patches, target, visible.hidden),
+            "mlm": global_mean(out.word_losses),
+            "mem": reconstruction_loss(out.patches, target, visible),
             "etm": F.cross_entropy(out.matching.float(), texts.aligned.long()),
             "ets": self.ets_loss(out.ecg_feature, out.text_feature, texts),
         }
@@ -346,10 +358,10 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _compute_outputs(self, ecg: Tensor, texts: MaskedTextBatch, visible: VisiblePatches) -> Outputs:
         """Apply all heads."""
-        fused = self.fuse(ecg, texts.ids, texts.mask, visible, padding_is_text=self.released)
+        fused = self.fuse(ecg, texts.ids, texts.mask, visible, self.released, texts.labels != IGNORED)
         return Outputs(
             self.mlm_head.losses(fused.text, texts.labels),
-            self.mim_head(fused.decoder_input, visible),
+            self.mim_head.predict_hidden(fused.decoder_input, visible),
             self.itm_head(fused.pair),
             fused.ecg_feature,
             fused.text_feature,
@@ -381,19 +393,6 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
                 "embeddings only; set text_model to 'small', a hub id or a path"
             )
         return self.language_encoder
-
-
-def _default_negative_model(encoder: TextEncoder | None) -> str:
-    """Return the model that embeds reports for N3S; beside one in a folder or package, none of the hub."""
-    if not isinstance(encoder, HubTextEncoder):
-        return "hashed"
-    return encoder.name_or_path if encoder.at_hand else "google/flan-t5-small"
-
-
-def _global_mean(losses: Tensor) -> Tensor:
-    """Return the mean over all processes where each has its own number of terms; 0 where there is none."""
-    count = gather(torch.full((1,), float(len(losses)), device=losses.device)).mean()
-    return losses.sum() / count.clamp(min=1)
 
 
 def _find_unknown(field: str, value: str, choices: Collection[str]) -> list[str]:

@@ -12,6 +12,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from methods.nn.attention import attend, project_together
+from methods.nn.token_selection import select_tokens
 
 
 class Wav2Vec(nn.Module):
@@ -45,11 +46,14 @@ class Wav2Vec(nn.Module):
         for module in (self.post_extract_proj, self.encoder):
             init_bert_weights(module, width, initial_gain)
 
-    def embed(self, ecg: Tensor) -> Tensor:
-        """Return patches with their positions: ``(batch, lead, time)`` -> ``(batch, time // patch, width)``."""
+    def embed(self, ecg: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Return patches with their positions: ``(batch, lead, time)`` -> ``(batch, time // patch, width)``.
+
+        With `visible` ``(batch, n)`` it returns the patches at these places alone: ``(batch, n, width)``.
+        """
         patches = self.layer_norm(self.feature_extractor(ecg).transpose(1, 2))
         x = self.dropout_input(self.post_extract_proj(patches))
-        return x + self.conv_pos(x)
+        return (x if visible is None else select_tokens(x, visible)) + self.conv_pos(x, visible)
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Map ``(batch, token, width)`` to states of the same shape."""
@@ -90,10 +94,11 @@ class Positions(nn.Module):
         self.pos_conv = nn.Sequential(WeightNormConvolution(width, kernel, groups))
         self.even = kernel % 2 == 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(batch, patch, width)`` to the same shape."""
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Map ``(batch, patch, width)`` to the same shape, or to the positions of the patches `visible` alone."""
         y = self.pos_conv(x.transpose(1, 2))
-        return F.gelu(y[..., :-1] if self.even else y).transpose(1, 2)
+        y = (y[..., :-1] if self.even else y).transpose(1, 2)
+        return F.gelu(y if visible is None else select_tokens(y, visible))
 
 
 class WeightNormConvolution(nn.Module):
@@ -125,9 +130,9 @@ def grouped_convolution(x: Tensor, weight: Tensor, padding: int, groups: int) ->
     time, taps = x.shape[-1], weight.shape[-1]
     size = next_fast_len(time + taps - 1, real=True)  # long enough that nothing wraps around
     signal = torch.fft.rfft(x.to(kind), size).unflatten(1, (groups, -1))  # (batch, group, in, frequency)
-    kernel = torch.fft.rfft(weight.to(kind), size).conj().unflatten(0, (groups, -1))  # (group, out, in, frequency)
+    kernel = torch.fft.rfft(weight.to(kind).flip(-1), size).unflatten(0, (groups, -1))  # (group, out, in, frequency)
     product = torch.einsum("bgif,goif->bgof", signal, kernel).flatten(1, 2)
-    return torch.fft.irfft(product, size).roll(padding, -1)[..., : time + 2 * padding - taps + 1]
+    return torch.fft.irfft(product, size)[..., taps - 1 - padding : time + padding]
 
 
 class Transformer(nn.Module):

@@ -205,6 +205,24 @@ def test_validation_losses_repeat_and_leave_the_random_stream_alone():
     assert method.train().loss(batch) != method.loss(batch)
 
 
+@pytest.mark.parametrize("mem_layer", [0, 1, 2])
+def test_computing_only_what_the_losses_read_changes_neither_losses_nor_gradients(mem_layer):
+    method = ready(mem_layer=mem_layer, replaced=0.0)
+    fuse, losses, gradients = method.fuse, [], []
+
+    def fuse_all(*arguments):
+        return fuse(*arguments[:5])
+
+    for function in (fuse, fuse_all):
+        method.fuse = function
+        method.zero_grad()
+        losses.append(method.loss(batch_of(40)))  # texts of several groups
+        sum(losses[-1].values()).backward()
+        gradients.append({name: weight.grad for name, weight in method.named_parameters() if weight.grad is not None})
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-5)
+
+
 def test_length_groups_is_still_accepted_and_changes_nothing():
     whole, parts = ready(), ready(length_groups=3)
     parts.load_state_dict(whole.state_dict())

@@ -104,6 +104,7 @@ def activations(method):
     visible = draw_visible_patches(2, 312, method.mem_ratio)
     fused = method.fuse(ecg, ids, mask, visible, padding_is_text=True)
     patches = method.mim_head(fused.decoder_input, visible)
+    hidden = method.mim_head.predict_hidden(fused.decoder_input, visible)
     pair = method.itm_head(fused.pair)
     # is_aligned = [1, 0]
     texts = MaskedTextBatch(ids, mask, labels, torch.tensor([0, 1]), torch.tensor([0, 2]))
@@ -124,7 +125,7 @@ def activations(method):
         "official.mem_masks_sum_per_row": visible.hidden.sum(1).tolist(),
         "official.losses (is_aligned = [1,0])": {
             "mlm": method.mlm_head.losses(fused.text, labels).mean(),
-            "mem": reconstruction_loss(patches, patch_targets(ecg, 312, 16), visible.hidden),
+            "mem": reconstruction_loss(hidden, patch_targets(ecg, 312, 16), visible),
             "etm": F.cross_entropy(pair, texts.aligned.long()),
             "ets": method.ets_loss(fused.ecg_feature, fused.text_feature, texts),
         },

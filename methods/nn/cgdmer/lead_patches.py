@@ -7,9 +7,11 @@ lead is hidden, such a decoder has nothing to start from; here it attends to all
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.cgdmer.transformer import Block, sine_positions
+from methods.nn.token_selection import select_tokens
 from methods.nn.xavier import init_xavier
 
 
@@ -36,11 +38,6 @@ def order_visible_first(visible: Tensor) -> tuple[Tensor, int]:
     if (counts != counts[0]).any():
         raise ValueError("every recording of a batch must keep equally many patches")
     return (~flat).to(torch.uint8).argsort(dim=1, stable=True), int(counts[0])
-
-
-def select_tokens(tokens: Tensor, order: Tensor) -> Tensor:
-    """Return the tokens of ``(batch, token, width)`` at the positions ``(batch, n)``: ``(batch, n, width)``."""
-    return tokens.gather(1, order.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 class LeadTimePositions(nn.Module):
@@ -75,15 +72,20 @@ class LeadPatchEncoder(nn.Module):
 
         With `positions` ``(batch, n)`` it encodes the patches at these positions alone: ``(batch, n, width)``.
         """
-        x = self.embedding(patchify(ecg, self.patch).flatten(1, 2)) + self.positions()
-        x = x if positions is None else select_tokens(x, positions)
+        patches, places = patchify(ecg, self.patch).flatten(1, 2), self.positions()
+        if positions is not None:
+            patches, places = select_tokens(patches, positions), F.embedding(positions, places)
+        x = self.embedding(patches) + places
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
 
 
 class JointDecoder(nn.Module):
-    """Reconstruct all patches from visible tokens and a learned token per gap, with attention over leads and time."""
+    """Reconstruct hidden patches from visible tokens and a learned token per gap, with attention over leads and time.
+
+    Inside, the visible tokens come first: attention does not depend on an order.
+    """
 
     def __init__(self, inputs: int, leads: int, patches: int, patch: int, width: int, depth: int, heads: int) -> None:
         super().__init__()
@@ -96,10 +98,13 @@ class JointDecoder(nn.Module):
         self.apply(init_xavier)
 
     def forward(self, tokens: Tensor, order: Tensor) -> Tensor:
-        """Map visible tokens ``(batch, visible, inputs)`` and their order to ``(batch, lead * patch, samples)``."""
-        x = self.embedding(tokens)
-        gaps = self.gap.to(x.dtype).expand(len(x), order.shape[1] - x.shape[1], -1)
-        x = select_tokens(torch.cat([x, gaps], dim=1), order.argsort(1)) + self.positions()
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x))
+        """Map visible tokens ``(batch, visible, inputs)`` to the hidden patches ``(batch, hidden, samples)``.
+
+        `order` ``(batch, lead * patch)`` holds the positions of the visible patches, then those of the hidden ones.
+        """
+        visible, hidden = tokens.shape[1], order.shape[1] - tokens.shape[1]
+        seen, gaps = F.embedding(order, self.positions()).split([visible, hidden], dim=1)
+        x = torch.cat([self.embedding(tokens) + seen, self.gap + gaps], dim=1)
+        for index, block in enumerate(self.blocks, 1):
+            x = block(x, last=max(1, hidden) if index == len(self.blocks) else None)
+        return self.head(self.norm(x[:, x.shape[1] - hidden :]))

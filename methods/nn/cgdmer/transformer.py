@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.attention import attend
@@ -20,9 +21,20 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Map ``(batch, token, width)`` to the same shape, ignoring tokens where `mask` ``(batch, token)`` is False."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, mask: Tensor | None = None, last: int | None = None) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape, ignoring tokens where `mask` ``(batch, token)`` is False.
+
+        With `last` only that many tokens at the end are computed; they still attend to all.
+        """
+        normed = self.norm1(x)
+        if last is None:
+            projections = self.qkv(normed).chunk(3, dim=-1)
+        else:
+            width, weight, bias = x.shape[-1], self.qkv.weight, self.qkv.bias
+            keys_values = F.linear(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
+            projections = (F.linear(normed[:, -last:], weight[:width], bias[:width]), *keys_values)
+            x = x[:, -last:]
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projections)
         x = x + self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from methods.nn.attention import attend, project_together
 from methods.nn.masked_words import EPSILON
+from methods.nn.token_selection import place_tokens, select_tokens
 
 
 class CoAttentionLayer(nn.Module):
@@ -24,14 +25,51 @@ class CoAttentionLayer(nn.Module):
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, 4 * width)})
         self.output = Residual(4 * width, width, dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, other: Tensor, other_mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        other: Tensor,
+        other_mask: Tensor | None,
+        queries: Tensor | None = None,
+    ) -> Tensor:
         """Map `x` ``(batch, token, width)`` to the same shape; it attends to `other` ``(batch, other token, width)``.
 
-        Masks ``(batch, token)`` are True at real tokens.
+        Masks ``(batch, token)`` are True at real tokens. With `queries` ``(batch, n, width)``, some tokens of `x`, only
+        these are computed.
         """
-        x = self.attention(x, x, mask)
+        x = self.attention(x if queries is None else queries, x, mask)
         x = self.crossattention(x, other, other_mask)
         return self.output(F.gelu(self.intermediate["dense"](x)), x)
+
+
+def attend_to_each_other(
+    language: CoAttentionLayer,
+    ecg: CoAttentionLayer,
+    text: Tensor,
+    patches: Tensor,
+    mask: Tensor,
+    read: Tensor | None = None,
+    all_patches: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Return both streams after one layer each: text ``(batch, word, width)`` and ECG ``(batch, patch, width)``.
+
+    `mask` ``(batch, word)`` is True at real words. With `read` ``(batch, word)`` bool only these words and the first
+    one are computed, and the others are 0. Without `all_patches` only the first token of the ECG is computed.
+    """
+    first = None if all_patches or read is None else patches[:, :1]
+    new_patches = ecg(patches, None, text, mask, first)
+    if read is None or read.device.type != "cpu":  # how many words are read would have to be fetched from a GPU
+        return language(text, mask, patches, None), new_patches
+    positions = _positions_of(read)
+    computed = language(text, mask, patches, None, select_tokens(text, positions))
+    return place_tokens(computed, positions, text.shape[1]), new_patches
+
+
+def _positions_of(read: Tensor) -> Tensor:
+    """Return positions ``(batch, n)`` that hold the first word and all those of `read` ``(batch, word)``."""
+    read = read | (torch.arange(read.shape[1]) == 0)
+    return (~read).to(torch.uint8).argsort(1, stable=True)[:, : int(read.sum(1).max())]
 
 
 class Attention(nn.Module):

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.nn.attention import multi_head_attention
+from methods.nn.token_selection import select_tokens
+
+QUICK_GELU = 1.702  # QuickGELU is h * sigmoid(1.702 h)
 
 
 class VisiblePatches(NamedTuple):
@@ -23,9 +26,10 @@ class VisiblePatches(NamedTuple):
         """Which patches are hidden, ``(batch, patch)`` bool."""
         return self.restore >= self.order.shape[1]
 
-    def select(self, patches: Tensor) -> Tensor:
-        """Select the visible patches: ``(batch, patch, width)`` -> ``(batch, visible, width)``."""
-        return patches.gather(1, self.order.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
+    @property
+    def hidden_order(self) -> Tensor:
+        """Return the positions of the hidden patches, ``(batch, hidden)``."""
+        return self.restore.argsort(1)[:, self.order.shape[1] :]
 
 
 def draw_visible_patches(batch: int, patches: int, ratio: float, device: torch.device | None = None) -> VisiblePatches:
@@ -46,20 +50,21 @@ def patch_targets(ecg: Tensor, patches: int, patch: int) -> Tensor:
     return ecg.unflatten(-1, (patches, patch)).transpose(1, 2)
 
 
-def reconstruction_loss(prediction: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
+def reconstruction_loss(prediction: Tensor, target: Tensor, visible: VisiblePatches) -> Tensor:
     """Return the mean squared error over hidden patches; 0 where nothing is hidden.
 
-    `prediction` and `target` are ``(batch, patch, lead, sample)``, `hidden` ``(batch, patch)`` bool.
+    `prediction` is ``(batch, hidden, lead, sample)``, in the order of `VisiblePatches.hidden_order`, and `target`
+    ``(batch, patch, lead, sample)``.
     """
-    errors = (prediction.float() - target).square().mean((2, 3))
-    # a product and not a selection, whose size would have to be read from a GPU
-    return (errors * hidden).sum() / hidden.sum().clamp(min=1)
+    hidden = select_tokens(target.flatten(2), visible.hidden_order)
+    return (prediction.flatten(2).float() - hidden).square().sum() / max(1, hidden.numel())
 
 
 class PatchDecoder(nn.Module):
-    """A decoder from states of a class token and the visible patches to all patches ``(batch, patch, lead, sample)``.
+    """A decoder from states of a class token and the visible patches to patches ``(batch, patch, lead, sample)``.
 
-    A pre-norm transformer of its own width with sinusoidal positions, as C-MELT builds it.
+    A pre-norm transformer of its own width with sinusoidal positions, as C-MELT builds it. Inside, the visible patches
+    come first: attention does not depend on an order, and so no token has to be put back to its place.
     """
 
     def __init__(self, inputs: int, width: int, depth: int, heads: int, patches: int, patch: int, leads: int) -> None:
@@ -73,13 +78,29 @@ class PatchDecoder(nn.Module):
         self.decoder_pred = nn.Linear(width, leads * patch)
 
     def forward(self, states: Tensor, visible: VisiblePatches) -> Tensor:
-        """Map states ``(batch, 1 + visible, inputs)`` to ``(batch, patch, lead, sample)``."""
-        x = self.decoder_embed(states)
-        gaps = self.mask_token.expand(len(x), visible.restore.shape[1] - visible.order.shape[1], -1).to(x.dtype)
-        patches = torch.cat([x[:, 1:], gaps], 1)
-        patches = patches.gather(1, visible.restore.unsqueeze(-1).expand_as(patches))
-        x = self.decoder(self.decoder_pos_embed(torch.cat([x[:, :1], patches], 1)))
-        return self.decoder_pred(self.decoder_norm(x)[:, 1:]).unflatten(-1, self.shape)
+        """Map states ``(batch, 1 + visible, inputs)`` to all patches ``(batch, patch, lead, sample)``."""
+        x = self.decoder(self._embed(states, visible))[:, 1:]
+        return select_tokens(self._predict(x).flatten(2), visible.restore).unflatten(-1, self.shape)
+
+    def predict_hidden(self, states: Tensor, visible: VisiblePatches) -> Tensor:
+        """Map states ``(batch, 1 + visible, inputs)`` to the hidden patches alone ``(batch, hidden, lead, sample)``.
+
+        They come in the order of `VisiblePatches.hidden_order`.
+        """
+        hidden = visible.restore.shape[1] - visible.order.shape[1]
+        x = self.decoder(self._embed(states, visible), max(1, hidden))
+        return self._predict(x[:, x.shape[1] - hidden :])
+
+    def _embed(self, states: Tensor, visible: VisiblePatches) -> Tensor:
+        """Return the class token, the visible and the hidden patches with their positions, in this order."""
+        x, positions = self.decoder_embed(states), self.decoder_pos_embed.pe.squeeze(0)
+        seen = F.embedding(F.pad(1 + visible.order, (1, 0)), positions)  # the class token is at 0
+        gaps = self.mask_token + F.embedding(1 + visible.hidden_order, positions)
+        return torch.cat([x + seen, gaps], 1)
+
+    def _predict(self, x: Tensor) -> Tensor:
+        """Map tokens ``(batch, token, width)`` to patches ``(batch, token, lead, sample)``."""
+        return self.decoder_pred(self.decoder_norm(x)).unflatten(-1, self.shape)
 
 
 class Transformer(nn.Module):
@@ -89,15 +110,15 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(batch, token, width)`` to the same shape."""
-        for block in self.resblocks:
-            x = block(x)
+    def forward(self, x: Tensor, last: int | None = None) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape, or with `last` to that many tokens at the end."""
+        for index, block in enumerate(self.resblocks, 1):
+            x = block(x, last if index == len(self.resblocks) else None)
         return x
 
 
 class SinusoidalPositions(nn.Module):
-    """Fixed positions with alternating sines and cosines, added to a sequence."""
+    """Fixed positions with alternating sines and cosines, ``pe`` ``(1, position, width)``."""
 
     pe: Tensor
 
@@ -106,10 +127,6 @@ class SinusoidalPositions(nn.Module):
         time = torch.arange(length).unsqueeze(1)
         angles = time * torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
         self.register_buffer("pe", torch.stack([angles.sin(), angles.cos()], -1).flatten(1).unsqueeze(0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the positions to ``(batch, token, width)``."""
-        return x + self.pe[:, : x.shape[1]]
 
 
 class Block(nn.Module):
@@ -121,9 +138,14 @@ class Block(nn.Module):
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(batch, token, width)`` to the same shape."""
+    def forward(self, x: Tensor, last: int | None = None) -> Tensor:
+        """Map ``(batch, token, width)`` to the same shape, or with `last` to that many tokens at the end."""
         normed = self.ln_1(x)
-        x = x + multi_head_attention(self.attn, normed, normed)
-        hidden = self.mlp["c_fc"](self.ln_2(x))
-        return x + self.mlp["c_proj"](F.silu(1.702 * hidden) / 1.702)  # QuickGELU, h * sigmoid(1.702 h)
+        if last is None:
+            x = x + multi_head_attention(self.attn, normed, normed)
+        else:
+            x = x[:, -last:] + multi_head_attention(self.attn, normed[:, -last:], normed)
+        up, down = self.mlp["c_fc"], self.mlp["c_proj"]
+        # QuickGELU is a SiLU whose factor 1.702 belongs to the weights, which are smaller than the activations
+        hidden = F.linear(self.ln_2(x), QUICK_GELU * up.weight, QUICK_GELU * up.bias)
+        return x + F.linear(F.silu(hidden), down.weight / QUICK_GELU, down.bias)

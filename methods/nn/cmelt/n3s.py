@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.nn.text import HubTextEncoder, gives_vectors_only
+from methods.nn.text import HubTextEncoder, TextEncoder, gives_vectors_only
 from methods.nn.text_vectors import PackagedVectors
 
 Embed = Callable[[Sequence[str]], Tensor]  # texts -> (text, dim), of length one
@@ -87,6 +87,13 @@ class HardNegatives:
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         with torch.no_grad():
             return torch.cat([self.embed(texts[i : i + CHUNK]) for i in range(0, len(texts), CHUNK)])
+
+
+def default_negative_model(encoder: TextEncoder | None) -> str:
+    """Return the model that embeds reports for N3S; beside one in a folder or package, none of the hub."""
+    if not isinstance(encoder, HubTextEncoder):
+        return "hashed"
+    return encoder.name_or_path if encoder.at_hand else "google/flan-t5-small"
 
 
 def load_embedding(name: str) -> Embed:

@@ -29,6 +29,17 @@ def test_equals_attention_written_out():
     torch.testing.assert_close(pool(tokens), by_hand(pool, tokens), rtol=1e-4, atol=1e-5)
 
 
+def test_gradients_equal_those_of_attention_written_out():
+    torch.manual_seed(0)
+    pool = AttentionPool(tokens=7, dim=16, heads=4).double()
+    pool.mhsa.in_proj_bias.data.normal_()
+    tokens = torch.randn(3, 7, 16, dtype=torch.double, requires_grad=True)
+    inputs, direction = [tokens, *pool.parameters()], torch.randn(3, 16, dtype=torch.double)
+    actual = torch.autograd.grad((pool(tokens) * direction).sum(), inputs)
+    expected = torch.autograd.grad((by_hand(pool, tokens) * direction).sum(), inputs)
+    torch.testing.assert_close(actual, expected)
+
+
 def test_positions_start_small():
     assert AttentionPool(50, 256).positional_embedding.std().item() == pytest.approx(1 / 256, rel=0.05)
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.nn.wav2vec import grouped_convolution
+from methods.nn.token_selection import select_tokens
+from methods.nn.wav2vec import Wav2Vec, grouped_convolution
 
 CASES = [(312, 16, 4, 128, 64), (62, 8, 2, 32, 16), (5, 6, 3, 9, 4), (7, 4, 1, 4, 0), (40, 4, 4, 1, 0)]
 
@@ -37,3 +38,10 @@ def test_bf16_goes_through_float32_and_float64_stays():
     torch.testing.assert_close(output, F.conv1d(coarse.float(), weight, padding=4, groups=2), rtol=1e-5, atol=1e-4)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(grouped_convolution(x, weight, 4, 2), exact.float(), rtol=1e-5, atol=1e-4)
+
+
+def test_embedding_visible_patches_alone_equals_selecting_them():
+    torch.manual_seed(0)
+    encoder = Wav2Vec(8, 1, 2, 4, 2, 4, 2, leads=3, dropout=0.0)
+    ecg, visible = torch.randn(2, 3, 40), torch.tensor([[7, 0, 3], [1, 9, 2]])
+    torch.testing.assert_close(encoder.embed(ecg, visible), select_tokens(encoder.embed(ecg), visible))

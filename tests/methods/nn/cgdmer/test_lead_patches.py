@@ -8,10 +8,10 @@ from methods.nn.cgdmer.lead_patches import (
     LeadPatchEncoder,
     order_visible_first,
     patchify,
-    select_tokens,
     standardise_patches,
 )
 from methods.nn.cgdmer.transformer import Block, masked_mean
+from methods.nn.token_selection import select_tokens
 
 
 def test_patches_lie_lead_by_lead():
@@ -48,8 +48,29 @@ def test_the_encoder_sees_visible_patches_only_and_the_decoder_knows_their_place
     other_order = torch.cat([visible_first.flip(1), order[:, count:]], dim=1)
     first = decoder(encoder(ecg, visible_first), order)
     second = decoder(encoder(ecg, visible_first.flip(1)), other_order)
-    assert first.shape == (2, 15, 4)
+    assert first.shape == (2, 9, 4)
     torch.testing.assert_close(first, second)
+
+
+def test_the_decoder_has_the_values_and_gradients_of_whole_blocks_over_tokens_in_place():
+    torch.manual_seed(0)
+    decoder = JointDecoder(8, 3, 5, 4, 16, 2, 2).double()
+    order, count = order_visible_first(torch.rand(2, 3, 5).argsort(-1) < 2)
+    tokens = torch.randn(2, count, 8, dtype=torch.double, requires_grad=True)
+    x = decoder.gap.repeat(2, 15, 1)
+    for row in range(2):
+        x[row, order[row, :count]] = decoder.embedding(tokens[row])
+    x = x + decoder.positions()
+    for block in decoder.blocks:
+        x = block(x)
+    expected = select_tokens(decoder.head(decoder.norm(x)), order[:, count:])
+    output = decoder(tokens, order)
+    torch.testing.assert_close(output, expected)
+    inputs, direction = [tokens, *decoder.parameters()], torch.randn_like(expected)
+    for gradient, reference in zip(
+        torch.autograd.grad(output, inputs, direction), torch.autograd.grad(expected, inputs, direction), strict=True
+    ):
+        torch.testing.assert_close(gradient, reference)
 
 
 def test_padding_changes_nothing():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from methods.nn.cmelt.masked_patches import (
     PatchDecoder,
@@ -10,6 +11,7 @@ from methods.nn.cmelt.masked_patches import (
     patch_targets,
     reconstruction_loss,
 )
+from methods.nn.token_selection import select_tokens
 
 
 @pytest.mark.parametrize("patches, ratio, count", [(312, 0.75, 78), (62, 0.75, 15), (62, 0.0, 62), (3, 0.9, 1)])
@@ -19,15 +21,17 @@ def test_each_recording_keeps_patches_of_its_own(patches, ratio, count):
     assert visible.order.shape == (4, count) and (visible.hidden.sum(1) == patches - count).all()
     for order, hidden in zip(visible.order, visible.hidden, strict=True):
         assert not hidden[order].any() and len(order.unique()) == count
-    x = torch.arange(4 * patches).view(4, patches, 1)
-    assert torch.equal(visible.select(x), x[torch.arange(4)[:, None], visible.order])
+    order = torch.cat([visible.order, visible.hidden_order], 1)
+    assert torch.equal(order, visible.restore.argsort(1)) and visible.hidden.gather(1, order)[:, count:].all()
 
 
 def test_nothing_hidden_costs_nothing_and_gives_no_nan():
-    prediction = torch.randn(2, 3, 4, 5, requires_grad=True)
-    loss = reconstruction_loss(prediction, torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, dtype=torch.bool))
+    decoder = PatchDecoder(inputs=8, width=8, depth=1, heads=1, patches=3, patch=5, leads=4)
+    visible = draw_visible_patches(2, 3, 0.0)
+    loss = reconstruction_loss(decoder.predict_hidden(torch.randn(2, 4, 8), visible), torch.zeros(2, 3, 4, 5), visible)
     loss.backward()
-    assert loss.item() == 0 and not prediction.grad.any()
+    assert loss.item() == 0
+    assert not any(weight.grad.any() for weight in decoder.parameters() if weight.grad is not None)
 
 
 def test_targets_are_standard_leads_cut_into_patches():
@@ -41,10 +45,11 @@ def test_targets_are_standard_leads_cut_into_patches():
 
 
 def test_only_hidden_patches_count():
-    target, prediction = torch.zeros(1, 3, 2, 4), torch.ones(1, 3, 2, 4)
-    prediction[0, 1] = 100.0
-    hidden = torch.tensor([[True, False, True]])
-    assert reconstruction_loss(prediction, target, hidden).item() == 1.0
+    target, prediction = torch.zeros(1, 3, 2, 4), torch.ones(1, 2, 2, 4)
+    target[0, 1] = 100.0
+    visible = VisiblePatches(torch.tensor([[1]]), torch.tensor([[1, 0, 2]]))
+    assert visible.hidden.tolist() == [[True, False, True]]
+    assert reconstruction_loss(prediction, target, visible).item() == 1.0
 
 
 def test_the_decoder_puts_patches_back_where_they_were():
@@ -57,5 +62,38 @@ def test_the_decoder_puts_patches_back_where_they_were():
     all_visible = VisiblePatches(order, order.argsort(1))
     whole = VisiblePatches(torch.arange(5).expand(3, 5), torch.arange(5).expand(3, 5))
     first = torch.zeros(3, 1, 8)
-    shuffled = decoder(torch.cat([first, all_visible.select(states)], 1), all_visible)
+    shuffled = decoder(torch.cat([first, select_tokens(states, order)], 1), all_visible)
     torch.testing.assert_close(shuffled, decoder(torch.cat([first, states], 1), whole))
+
+
+def reconstruct_in_place(decoder, states, visible):
+    """Compute all patches as published: every token in its place, through whole blocks with QuickGELU."""
+    x = decoder.decoder_embed(states)
+    patches = decoder.mask_token.repeat(len(x), visible.restore.shape[1], 1)
+    for row, order in enumerate(visible.order):
+        patches[row, order] = x[row, 1:]
+    x = torch.cat([x[:, :1], patches], 1)
+    x = x + decoder.decoder_pos_embed.pe[:, : x.shape[1]]
+    for block in decoder.decoder.resblocks:
+        normed = block.ln_1(x)
+        x = x + block.attn(normed, normed, normed, need_weights=False)[0]
+        hidden = block.mlp["c_fc"](block.ln_2(x))
+        x = x + block.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
+    return decoder.decoder_pred(decoder.decoder_norm(x))[:, 1:].unflatten(-1, decoder.shape)
+
+
+def test_hidden_patches_alone_have_the_loss_and_gradients_of_the_published_computation():
+    torch.manual_seed(0)
+    decoder = PatchDecoder(inputs=6, width=8, depth=2, heads=2, patches=7, patch=3, leads=2).double()
+    visible, target = draw_visible_patches(3, 7, 0.6), torch.randn(3, 7, 2, 3, dtype=torch.double)
+    states = torch.randn(3, 3, 6, dtype=torch.double, requires_grad=True)
+    whole = reconstruct_in_place(decoder, states, visible)
+    torch.testing.assert_close(decoder(states, visible), whole)
+    expected = F.mse_loss(whole[visible.hidden], target[visible.hidden])
+    loss = reconstruction_loss(decoder.predict_hidden(states, visible).double(), target, visible)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    inputs = [states, *decoder.parameters()]
+    for gradient, reference in zip(
+        torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
+        torch.testing.assert_close(gradient, reference, rtol=1e-5, atol=1e-7)
