@@ -69,7 +69,7 @@ def attend_to_each_other(
 def _positions_of(read: Tensor) -> Tensor:
     """Return positions ``(batch, n)`` that hold the first word and all those of `read` ``(batch, word)``."""
     read = read | (torch.arange(read.shape[1]) == 0)
-    return (~read).to(torch.uint8).argsort(1, stable=True)[:, : int(read.sum(1).max())]
+    return (~read).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(read.sum(1).max())]
 
 
 class Attention(nn.Module):
