@@ -44,15 +44,15 @@ class CoAttentionLayer(nn.Module):
 
 
 def attend_to_each_other(
-    language: CoAttentionLayer,
-    ecg: CoAttentionLayer,
+    language: nn.Module,
+    ecg: nn.Module,
     text: Tensor,
     patches: Tensor,
     mask: Tensor,
     read: Tensor | None = None,
     all_patches: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Return both streams after one layer each: text ``(batch, word, width)`` and ECG ``(batch, patch, width)``.
+    """Return both streams after a `CoAttentionLayer` each: ``(batch, word, width)`` and ``(batch, patch, width)``.
 
     `mask` ``(batch, word)`` is True at real words. With `read` ``(batch, word)`` bool only these words and the first
     one are computed, and the others are 0. Without `all_patches` only the first token of the ECG is computed.

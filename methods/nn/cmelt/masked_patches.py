@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -145,7 +145,8 @@ class Block(nn.Module):
             x = x + multi_head_attention(self.attn, normed, normed)
         else:
             x = x[:, -last:] + multi_head_attention(self.attn, normed[:, -last:], normed)
-        up, down = self.mlp["c_fc"], self.mlp["c_proj"]
+        up: Any = self.mlp["c_fc"]
+        down: Any = self.mlp["c_proj"]
         # QuickGELU is a SiLU whose factor 1.702 belongs to the weights, which are smaller than the activations
         hidden = F.linear(self.ln_2(x), QUICK_GELU * up.weight, QUICK_GELU * up.bias)
         return x + F.linear(F.silu(hidden), down.weight / QUICK_GELU, down.bias)
