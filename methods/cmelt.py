@@ -51,6 +51,7 @@ from methods.nn.lead_masking import mask_leads
 from methods.nn.length_groups import apply_by_length
 from methods.nn.masked_words import IGNORED, MaskedWordHead
 from methods.nn.text import TextEncoder, build_text_encoder
+from methods.nn.transfer import hand_over
 from methods.nn.wav2vec import Wav2Vec, init_bert_weights
 
 FEATURES = ("pooled", "projected", "class", "mean")
@@ -289,7 +290,15 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
         words = self._encode_words(ids, torch.ones_like(mask) if padding_is_text else mask)
         tokens = self.multi_modal_ecg_proj(self._encode_patches(self.ecg_encoder.embed(ecg, visible.order)))
         inputs = (words,) if read is None else (words, read)
-        fused = apply_by_length(self._fuse_group, mask, *inputs, others=(tokens,), by_token=(True, *3 * [False]))
+        assert self.language_encoder is not None
+        fused = apply_by_length(
+            self._fuse_group,
+            mask,
+            *inputs,
+            others=(tokens,),
+            by_token=(True, *3 * [False]),
+            limit=self.language_encoder.max_tokens,
+        )
         return Fused(self.unimodal_ecg_pooler(tokens), self.unimodal_language_pooler(words), *fused)
 
     def _fuse_group(self, mask: Tensor, words: Tensor, *others: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -358,7 +367,8 @@ class CMELT(nn.Module, AlignedMethod, SequenceMethod, TrainableMethod):
 
     def _compute_outputs(self, ecg: Tensor, texts: MaskedTextBatch, visible: VisiblePatches) -> Outputs:
         """Apply all heads."""
-        fused = self.fuse(ecg, texts.ids, texts.mask, visible, self.released, texts.labels != IGNORED)
+        read = hand_over(texts.labels != IGNORED, texts.mask.device)
+        fused = self.fuse(ecg, texts.ids, texts.mask, visible, self.released, read)
         return Outputs(
             self.mlm_head.losses(fused.text, texts.labels),
             self.mim_head.predict_hidden(fused.decoder_input, visible),

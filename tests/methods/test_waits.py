@@ -1,4 +1,4 @@
-"""A training step of a method starts its kernels without waiting for a GPU; the waits that are left are in a table."""
+"""A training step of a method starts its kernels without waiting for a GPU."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from benchmark.engine.building import build
 from benchmark.registry import METHODS
 from methods.nn.transfer import hand_over, true_positions
 from tests.methods.test_contract import CASES
-from tests.waits import DEVICE, FROM_CPU, Waits
+from tests.waits import DEVICE, Waits
 
 REPORTS = ["Sinus rhythm. Normal ECG.", "sinus rhythm, left axis deviation", "Atrial fibrillation.", "sinus rhythm"]
 NO_TEXT = "melp_adapter"  # a configuration that cannot be trained
@@ -23,9 +23,6 @@ CASES_OF_STEPS = {  # every trainable method, and configurations that run other 
     "cmelt, published text": ("cmelt", {"text_model": "bert", "negative_model": "hashed"}),
     "melp, published text": ("melp", {"text_model": "bert"}),
 }
-PATCHES = "return VisiblePatches(order[:, :count].to(device), order.argsort(1).to(device))"
-CMELT = {f"methods/nn/cmelt/masked_patches.py: {PATCHES} [{FROM_CPU}]": 2}  # to be queued like the other copies
-WAITING = {"cmelt": CMELT, "cmelt, published text": CMELT}
 
 
 def trainable(name):
@@ -55,7 +52,7 @@ def waits_of_a_step(name, bert):
 
 @pytest.mark.parametrize("name", filter(trainable, CASES_OF_STEPS))
 def test_a_training_step_waits_for_nothing(name, bert):
-    assert waits_of_a_step(name, bert) == WAITING.get(name, {})
+    assert waits_of_a_step(name, bert) == {}
 
 
 WAYS = {  # one of each kind of wait, and of what is none

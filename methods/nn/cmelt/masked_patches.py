@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from methods.nn.attention import multi_head_attention
 from methods.nn.token_selection import select_tokens
+from methods.nn.transfer import hand_over
 
 QUICK_GELU = 1.702  # QuickGELU is h * sigmoid(1.702 h)
 
@@ -36,7 +37,8 @@ def draw_visible_patches(batch: int, patches: int, ratio: float, device: torch.d
     """Hide the share `ratio` of each recording's patches; drawn from torch's CPU generator on every device."""
     order = torch.rand(batch, patches).argsort(1)
     count = max(1, int(patches * (1 - ratio)))
-    return VisiblePatches(order[:, :count].to(device), order.argsort(1).to(device))
+    device = device or order.device
+    return VisiblePatches(hand_over(order[:, :count], device), hand_over(order.argsort(1), device))
 
 
 def patch_targets(ecg: Tensor, patches: int, patch: int) -> Tensor:
