@@ -1,24 +1,28 @@
 """Reading a store larger than memory: random batches and the window order, against the disk's sequential rate.
 
-    python tests/speed/big_store.py [--gigabytes 1] [--folder .] [--window 16384] [--chunk 64] [--seconds 15]
+    python tests/speed/big_store.py [--gigabytes 50 | --store STORE] [--folder .] [--window 4096] [--seconds 10]
 
-The store is SYNTHETIC and removed at the end; 15 GB of the disk stay free. Every measurement is a process of its own,
-whose peak memory is printed; memory of the system, which it can take back, is not counted. "cold": the system forgot
-the file before. "warm": its first gigabyte, read just before. A rate counts the bytes of the recordings that were
-returned, of the train split; that of a window order counts from its second window
-on, since the first one is waited for.
+The store is SYNTHETIC. It is removed at the end, unless `--store` names one that `made_up_store` wrote before; 10 GB of
+the disk stay free. Every measurement is a forked process. The sides take turns, since other work on disk and processor
+meets all of them. "cold": the system forgot the file before. "steady": it forgot nothing, its memory is full of the
+store. A rate counts the bytes that came from the disk, as the system counts them for the process. That of a window
+order counts from its second window on, since the first one is waited for. Processor time includes the system's share
+of it, in which pages are found and filled; waiting for a processor that others use counts neither as that nor as
+waiting for the disk. Memory: RssAnon is the process's own; the system's memory, which it can take
+back at any time, is counted apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import re
-import subprocess
-import sys
+import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,109 +31,160 @@ from made_up_store import BYTES, make_store
 from benchmark.api import SignalSpec
 from benchmark.data.store.integrity import SIGNALS
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.store.signal_file import SignalFile
 from benchmark.engine.announcing import announced
 from benchmark.engine.pretraining import ReportedRecordings
 from benchmark.planning.training_config import TrainingConfig, shuffled_batches
 from benchmark.planning.window_order import windows
 
 BATCH, PIECE = 128, 8 << 20
-WORK = ("open", "sequential", "random", "window", "random batches", "window batches")
+SPEC = SignalSpec(rate=500.0)
+SIDES = (
+    "plain reads in sequence",
+    "random batches, samples alone",
+    "window order, samples alone",
+    "random batches, verified, as float32 mV",
+    "window order, verified, as float32 mV",
+)
+STATES = ("cold", "steady")
+Measured = dict[str, float]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--store", type=Path, help="one that lies there, in place of a new one")
     parser.add_argument("--folder", type=Path, default=Path())
-    parser.add_argument("--window", type=int, default=16_384)
+    parser.add_argument("--window", type=int, default=4096)
     parser.add_argument("--chunk", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=15.0, help="at most, of each measurement")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", choices=WORK, help="one measurement, in this process")
-    parser.add_argument("--store", type=Path, help="of --work")
     options = parser.parse_args()
-    if options.work:
-        measure(options)
+    if options.store is not None:
+        compare(options.store, options)
         return
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="big-store-") as folder:
-        recordings = round(options.gigabytes * 1e9 / BYTES)
-        start = time.perf_counter()
-        store = make_store(Path(folder), recordings)
-        seconds = time.perf_counter() - start
-        size = f"{recordings * BYTES / 1e9:.1f} GB, written in {seconds:.0f} s"
-        print(f"a SYNTHETIC store of {recordings:,} recordings, {size}", flush=True)
-        subprocess.run([sys.executable, *sys.argv, "--work", "open", "--store", str(store)], check=True)
-        rates: dict[str, list[dict[str, float]]] = {work: [] for work in WORK[1:]}
-        for work in [*rates] * options.rounds:  # in turns: other work on the machine meets all of them
-            command = [sys.executable, *sys.argv, "--work", work, "--store", str(store)]
-            rates[work].append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
-        for work, rounds in rates.items():
-            print(row(work, rounds, rates["sequential"]))
+        compare(make_store(Path(folder) / "store", round(options.gigabytes * 1e9 / BYTES)), options)
 
 
-def row(work: str, rounds: list[dict[str, float]], sequential: list[dict[str, float]]) -> str:
-    """One line: rates in MB/s, cold and warm, share of the disk's sequential rate in each round, and peak memory."""
-    cold, warm = (", ".join(f"{one[name]:,.0f}" for one in rounds) for name in ("cold", "warm"))
-    shares = ", ".join(f"{one['cold'] / disk['cold']:.0%}" for one, disk in zip(rounds, sequential, strict=True))
+def compare(store: Path, options: argparse.Namespace) -> None:
+    size, memory = (store / SIGNALS).stat().st_size, meminfo("MemTotal")
+    print(f"SYNTHETIC, {size / 1e9:.1f} GB of signals, {size / memory:.2f} times the memory of {memory / 1e9:.1f} GB")
+    print(f"opened in a fresh process: {in_child(lambda: opening(store))}", flush=True)
+    data = PreparedDataset(store)
+    corpora = {"samples": Samples(data), "verified": ReportedRecordings(data, "train", SPEC)}
+    results: dict[tuple[str, str], list[Measured]] = {(side, state): [] for state in STATES for side in SIDES}
+    for number in range(options.rounds):
+        for state in STATES:
+            for side in SIDES:
+                if state == "cold":
+                    forget(store / SIGNALS)
+                work = side_of(side, corpora, options, seed=100 * number + STATES.index(state))
+                results[side, state].append(in_child(lambda work=work: measured(work)))
+                print(
+                    json.dumps({"round": number, "state": state, "side": side, **results[side, state][-1]}), flush=True
+                )
+    for (side, state), rounds in results.items():
+        print(row(side, state, rounds, results[SIDES[0], state]))
+
+
+def row(side: str, state: str, rounds: list[Measured], sequential: list[Measured]) -> str:
+    """One line: MB/s of each round, the share of the sequential rate in the same round, processor time and memory."""
+    rates = ", ".join(f"{one['rate']:,.0f}" for one in rounds)
+    shares = [one["rate"] / disk["rate"] for one, disk in zip(rounds, sequential, strict=True)]
+    peak, anonymous, cache = (max(one[name] for one in rounds) for name in ("peak", "anonymous", "cache"))
+    cost, blocked, share = (statistics.median(one[name] for one in rounds) for name in ("cost", "blocked", "processor"))
     return (
-        f"{work}: cold {cold} MB/s ({shares} of sequential), warm {warm}, peak {max(o['peak'] for o in rounds):,.0f} MB"
+        f"{side} | {state} | {rates} MB/s | {statistics.median(shares):.0%} of sequential ({min(shares):.0%} to "
+        f"{max(shares):.0%}) | per GB {cost:.2f} s of processor time and {blocked:.2f} s of waiting for the disk, {share:.1%} of a core | "
+        f"peak {peak:,.0f} MB, RssAnon grew by {anonymous:,.0f} MB, page cache by {cache:,.0f} MB"
     )
 
 
-def measure(options: argparse.Namespace) -> None:
-    path = options.store / SIGNALS
-    if options.work == "open":
+def in_child(work: Callable[[], Measured]) -> Measured:
+    """Return what `work` returns in a forked process; imports and tables are shared with this one."""
+    context = multiprocessing.get_context("fork")
+    receive, send = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: send.send(work()))
+    child.start()
+    send.close()
+    result: Measured = receive.recv()
+    child.join()
+    return result
+
+
+def opening(store: Path) -> Measured:
+    """Open the store, and read what a training needs before its first batch, and that batch."""
+    start, before = time.process_time(), status("RssAnon")
+    data = PreparedDataset(store)
+    opened = time.process_time() - start
+    ReportedRecordings(data, "train", SPEC).batch(np.arange(BATCH))
+    ready = time.process_time() - start
+    return {"opened_s": opened, "ready_s": ready, "anonymous": status("RssAnon") - before, "peak": status("VmHWM")}
+
+
+def measured(batches: Iterator[int]) -> Measured:
+    """Return rate, processor time per GB and memory; `batches` yields 0 until the measurement begins."""
+    recordings, cache, memory = 0, meminfo("Cached"), []
+    for delivered in batches:
+        if not recordings:
+            start, processor, disk, queued = time.perf_counter(), time.process_time(), bytes_read(), queueing()
+        recordings += delivered
+        memory.append(status("RssAnon"))
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    amount = max(bytes_read() - disk, 1)
+    settled = memory[len(memory) // 4 :]
+    return {
+        "rate": amount / seconds / 1e6,
+        "delivered": recordings * BYTES / seconds / 1e6,
+        "cost": processor / amount * 1e9,
+        "processor": processor / seconds,
+        "blocked": max(seconds - processor - (queueing() - queued), 0) / amount * 1e9,
+        "seconds": seconds,
+        "peak": status("VmHWM"),
+        "anonymous": settled[-1] - settled[0],
+        "cache": (meminfo("Cached") - cache) / 1e6,
+    }
+
+
+def side_of(side: str, corpora: dict[str, object], options: argparse.Namespace, seed: int) -> Iterator[int]:
+    if side == SIDES[0]:
+        return sequential(corpora["samples"].data.path / SIGNALS, options.seconds, seed)
+    windowed = {"window": options.window, "chunk": options.chunk} if side.startswith("window") else {}
+    corpus = corpora["samples" if "alone" in side else "verified"]
+    return epoch(corpus, TrainingConfig(batch_size=BATCH, seed=seed, **windowed), options.seconds)
+
+
+def sequential(path: Path, seconds: float, seed: int) -> Iterator[int]:
+    """Plain reads of 8 MB one after the other, from a place that `seed` draws; yields the recordings of each."""
+    buffer = memoryview(bytearray(PIECE))
+    with path.open("rb", buffering=0) as file:
+        pieces = path.stat().st_size // PIECE
+        file.seek(int(np.random.default_rng(seed).integers(pieces // 2)) * PIECE)
+        yield 0
         start = time.perf_counter()
-        PreparedDataset(options.store)
-        print(f"open: {1e3 * (time.perf_counter() - start):.1f} ms, peak memory {peak():,.0f} MB", flush=True)
-        return
-    read, result = sequential if options.work == "sequential" else epoch, {}
-    for temperature, limit in (("cold", float("inf")), ("warm", 1e9)):
-        if temperature == "warm":
-            read(options, limit)
-        else:
-            forget(path)
-        amount, seconds = read(options, limit)
-        result[temperature] = amount / seconds / 1e6
-    print(json.dumps({**result, "peak": peak()}))
+        while time.perf_counter() < start + seconds and file.readinto(buffer) == PIECE:
+            yield PIECE / BYTES
 
 
-def sequential(options: argparse.Namespace, limit: float) -> tuple[int, float]:
-    """Plain reads of the file from its start on: bytes and seconds."""
-    total, start = 0, time.perf_counter()
-    with (options.store / SIGNALS).open("rb", buffering=0) as file:
-        while total < limit and time.perf_counter() < start + options.seconds and (piece := file.read(PIECE)):
-            total += len(piece)
-    return total, time.perf_counter() - start
-
-
-def epoch(options: argparse.Namespace, limit: float) -> tuple[int, float]:
-    """Read batches of an epoch: bytes and seconds."""
-    order, *converted = options.work.split()
-    windowed = {"window": options.window, "chunk": options.chunk} if order == "window" else {}
-    config = TrainingConfig(batch_size=BATCH, **windowed)
-    data = PreparedDataset(options.store)
-    corpus = ReportedRecordings(data, "train", SPEC) if converted else Samples(data)
-    if limit / BYTES < len(corpus):
-        corpus.rows, corpus.reports = corpus.rows[: int(limit / BYTES)], corpus.reports[: int(limit / BYTES)]
+def epoch(corpus: ReportedRecordings, config: TrainingConfig, seconds: float) -> Iterator[int]:
+    """Read batches of an epoch for some seconds, yielding their sizes; those of the first window count as 0."""
     batches = shuffled_batches(len(corpus), config, 0)
-    first = -(-sum(map(len, windows(len(corpus), *windowed.values(), 0, 0)[0])) // BATCH) if windowed else 0
-    if first >= len(batches):  # one window is all there is
-        first = 0
-    visits = np.zeros(len(corpus), bool)
-    start, bytes_before = time.perf_counter(), 0
+    first = 0
+    if config.window:
+        window = windows(len(corpus), config.window, config.chunk, config.seed, 0)[0]
+        first = min(-(-sum(map(len, window)) // BATCH), len(batches) // 2)
+    visits, start = np.zeros(len(corpus), bool), time.perf_counter()
     for number, positions in enumerate(announced(batches, corpus, config, 0, 0)):
         if number == first:
-            start, bytes_before = time.perf_counter(), int(visits.sum()) * BYTES
+            start = time.perf_counter()
+            yield 0
         batch = corpus.batch(positions)
         assert len(getattr(batch, "ecg", batch)) == len(positions) and not visits[positions].any()
         visits[positions] = True
-        if number >= first and time.perf_counter() > start + options.seconds:
-            break
-    return int(visits.sum()) * BYTES - bytes_before, time.perf_counter() - start
-
-
-SPEC = SignalSpec(rate=500.0)
+        if number >= first:
+            yield len(positions)
+            if time.perf_counter() > start + seconds:
+                return
 
 
 class Samples(ReportedRecordings):
@@ -137,10 +192,9 @@ class Samples(ReportedRecordings):
 
     def __init__(self, data: PreparedDataset) -> None:
         super().__init__(data, "train", SPEC)
-        self.file, self.starts = SignalFile(data.path), data.table["offset"].to_numpy()
 
     def batch(self, positions: np.ndarray) -> np.ndarray:
-        return self.file.read(self.starts[self.rows[positions]], BYTES // 2)
+        return self.data._samples.read(self.data._offsets[self.rows[positions]], BYTES // 2)
 
 
 def forget(path: Path) -> None:
@@ -150,9 +204,23 @@ def forget(path: Path) -> None:
     os.close(descriptor)
 
 
-def peak() -> float:
-    """Peak memory of this process in MB; not ru_maxrss, which begins with what the parent had."""
-    return int(re.search(r"VmHWM:[^0-9]+([0-9]+)", Path("/proc/self/status").read_text())[1]) / 1024
+def bytes_read() -> int:
+    """Bytes that this process had read from a disk, also by what it announced."""
+    return int(re.search(r"read_bytes: (\d+)", Path("/proc/self/io").read_text())[1])
+
+
+def queueing() -> float:
+    """Seconds in which this process could have run and waited for a processor."""
+    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+
+
+def status(name: str) -> float:
+    """A field of this process's status in MB: VmHWM is its peak; ru_maxrss would begin with what the parent had."""
+    return int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def meminfo(name: str) -> int:
+    return int(re.search(rf"{name}:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) * 1024
 
 
 if __name__ == "__main__":

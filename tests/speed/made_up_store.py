@@ -25,7 +25,7 @@ SPLITS = {"train": 0.96, "val": 0.02, "test": 0.02}  # as the loader of MIMIC-IV
 LINES, MOST_LINES = 400, 6  # of reports
 FREE_BYTES = 10_000_000_000  # that the disk keeps
 BYTES = 2 * len(LEADS) * SAMPLES  # of a recording
-NAME, LABEL_SET = "made_up", "all"
+NAME, LABEL_SET, LABELS = "made_up", "all", tuple(f"class{number}" for number in range(CLASSES))
 
 
 @DATASETS.register(NAME)
@@ -33,7 +33,9 @@ class MadeUp(Dataset):
     """The dataset that a made-up store belongs to; suites can name it where this module was imported."""
 
     card = DatasetCard("SYNTHETIC: made up to measure speed", "none", "none", synthetic=True)
-    label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {LABEL_SET: tuple(f"class{number}" for number in range(CLASSES))}
+    label_sets: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        LABEL_SET: tuple(f"class{number}" for number in range(CLASSES))
+    }
     rate = RATE
     needs_root = False
 
@@ -123,7 +125,7 @@ def _manifest(store: Path, recordings: int, splits: dict[str, int]) -> dict[str,
         "recordings": recordings,
         "missing_samples": 0,
         "splits": splits,
-        "label_sets": {LABEL_SET: list(MadeUp.label_sets[LABEL_SET])},
+        "label_sets": {LABEL_SET: list(LABELS)},
         "signal_bytes": recordings * BYTES,
         "digest": hashlib.sha256(f"made up {recordings}".encode()).hexdigest()[:16],
         integrity.PARTS: parts,
