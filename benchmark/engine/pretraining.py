@@ -26,6 +26,7 @@ from benchmark.cache.checksums import DamagedFileError, identity_of, set_aside, 
 from benchmark.cache.json_files import read_json, write_json
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.data.store.text_columns import distinct_texts
 from benchmark.engine import curves, distributed
 from benchmark.engine.building import build_from_key
 from benchmark.engine.checkpoints import save_weights
@@ -82,7 +83,8 @@ class ReportedRecordings:
         chosen_by: Sequence[str] = (),
         share: float = 1.0,
     ) -> None:
-        fit = np.array([bool(report.strip()) or not needs_reports for report in data.reports])
+        blank = [report for report in distinct_texts(data.reports) if not report.strip()]
+        fit = ~data.table["report"].isin(blank).to_numpy() if needs_reports else np.ones(len(data), bool)
         inside = data.splits == split
         self.data, self.spec, self.chosen_by = data, spec, chosen_by
         candidates = np.flatnonzero(inside & fit)[:limit]
@@ -101,13 +103,16 @@ class ReportedRecordings:
     @property
     def texts(self) -> int:
         """Return the number of distinct reports; recordings with equal reports are no true negatives of each other."""
-        return len(set(map(report_key, self.reports)))
+        return len(set(map(report_key, distinct_texts(self.reports))))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def announce(self, positions: np.ndarray) -> None:
         self.data.announce(self.rows[positions])
+
+    def release(self, positions: np.ndarray) -> None:
+        self.data.release(self.rows[positions])
 
     def batch(self, positions: np.ndarray) -> Batch:
         rows = self.rows[positions]

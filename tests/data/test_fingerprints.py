@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from benchmark.api import LEADS, SignalSpec
 from benchmark.data.formats.wfdb_reader import read_wfdb
 from benchmark.data.signals.signal import adapt, lead_positions, to_millivolt
-from benchmark.data.store.fingerprints import SAME, find_copies, fingerprint, fingerprints
+from benchmark.data.store.fingerprints import SAME, WIDTH, find_copies, fingerprint, fingerprints
 from benchmark.data.store.preparation import prepare
 from benchmark.paths import Home
 
@@ -38,6 +38,21 @@ def test_a_copy_is_found_under_another_filter_and_others_are_not(home):
     others = np.setdiff1d(np.arange(len(data)), rows)
     assert find_copies(fingerprint(slow, 100), table, others) == []
     assert not fingerprint(np.zeros((1, 12, 1000), np.float32), 100).any()
+
+
+@pytest.mark.parametrize("queries", [3, 90])
+def test_pairs_that_are_passed_over_are_no_copies(queries, monkeypatch):
+    monkeypatch.setattr("benchmark.data.store.fingerprints.COMPARED", 32)
+    draw = np.random.default_rng(0)
+    table = draw.normal(size=(200, WIDTH)) * np.exp(-np.arange(WIDTH) / 100)
+    table[100:] = table[:100] + draw.uniform(0, 0.4, (100, 1)) * table[draw.permutation(100)]  # some above SAME
+    table = (table / np.linalg.norm(table, axis=1, keepdims=True)).astype(np.float16)
+    rows = np.flatnonzero(draw.random(200) < 0.9)
+    likeness = table[:queries].astype(np.float32) @ table[rows].astype(np.float32).T
+    likeness[likeness < SAME] = 0
+    expected = [(place, rows[row.argmax()]) for place, row in enumerate(likeness) if row.any()]
+    assert find_copies(table[:queries], table, rows) == expected
+    assert len(expected) < np.count_nonzero(likeness)
 
 
 @settings(max_examples=25, deadline=None)

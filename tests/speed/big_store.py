@@ -44,6 +44,7 @@ SIDES = (
     "window order, samples alone",
     "random batches, verified, as float32 mV",
     "window order, verified, as float32 mV",
+    "window order, verified, nothing released",
 )
 STATES = ("cold", "steady")
 Measured = dict[str, float]
@@ -71,7 +72,8 @@ def compare(store: Path, options: argparse.Namespace) -> None:
     print(f"SYNTHETIC, {size / 1e9:.1f} GB of signals, {size / memory:.2f} times the memory of {memory / 1e9:.1f} GB")
     print(f"opened in a fresh process: {in_child(lambda: opening(store))}", flush=True)
     data = PreparedDataset(store)
-    corpora = {"samples": Samples(data), "verified": ReportedRecordings(data, "train", SPEC)}
+    kinds = {"alone": Samples, "float32": ReportedRecordings, "released": Keeping}
+    corpora = {name: kind(data, "train", SPEC) for name, kind in kinds.items()}
     results: dict[tuple[str, str], list[Measured]] = {(side, state): [] for state in STATES for side in SIDES}
     for number in range(options.rounds):
         for state in STATES:
@@ -95,7 +97,8 @@ def row(side: str, state: str, rounds: list[Measured], sequential: list[Measured
     cost, blocked, share = (statistics.median(one[name] for one in rounds) for name in ("cost", "blocked", "processor"))
     return (
         f"{side} | {state} | {rates} MB/s | {statistics.median(shares):.0%} of sequential ({min(shares):.0%} to "
-        f"{max(shares):.0%}) | per GB {cost:.2f} s of processor time and {blocked:.2f} s of waiting for the disk, {share:.1%} of a core | "
+        f"{max(shares):.0%}) | per GB {cost:.2f} s of processor time and {blocked:.2f} s of waiting for the disk, "
+        f"{share:.1%} of a core | "
         f"peak {peak:,.0f} MB, RssAnon grew by {anonymous:,.0f} MB, page cache by {cache:,.0f} MB"
     )
 
@@ -126,7 +129,7 @@ def measured(batches: Iterator[int]) -> Measured:
     """Return rate, processor time per GB and memory; `batches` yields 0 until the measurement begins."""
     recordings, cache, memory = 0, meminfo("Cached"), []
     for delivered in batches:
-        if not recordings:
+        if not delivered:
             start, processor, disk, queued = time.perf_counter(), time.process_time(), bytes_read(), queueing()
         recordings += delivered
         memory.append(status("RssAnon"))
@@ -148,9 +151,9 @@ def measured(batches: Iterator[int]) -> Measured:
 
 def side_of(side: str, corpora: dict[str, object], options: argparse.Namespace, seed: int) -> Iterator[int]:
     if side == SIDES[0]:
-        return sequential(corpora["samples"].data.path / SIGNALS, options.seconds, seed)
+        return sequential(corpora["alone"].data.path / SIGNALS, options.seconds, seed)
     windowed = {"window": options.window, "chunk": options.chunk} if side.startswith("window") else {}
-    corpus = corpora["samples" if "alone" in side else "verified"]
+    corpus = next(corpora[name] for name in corpora if name in side)
     return epoch(corpus, TrainingConfig(batch_size=BATCH, seed=seed, **windowed), options.seconds)
 
 
@@ -190,11 +193,15 @@ def epoch(corpus: ReportedRecordings, config: TrainingConfig, seconds: float) ->
 class Samples(ReportedRecordings):
     """The int16 samples alone, neither verified nor converted: what the disk and the system's memory give."""
 
-    def __init__(self, data: PreparedDataset) -> None:
-        super().__init__(data, "train", SPEC)
-
     def batch(self, positions: np.ndarray) -> np.ndarray:
         return self.data._samples.read(self.data._offsets[self.rows[positions]], BYTES // 2)
+
+
+class Keeping(ReportedRecordings):
+    """Recordings that are never released: the system's memory fills up with them."""
+
+    def release(self, positions: np.ndarray) -> None:
+        pass
 
 
 def forget(path: Path) -> None:

@@ -19,7 +19,7 @@ BANDS = ("under 40", "40 to 59", "60 to 79", "80 and over")
 
 def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
     """Map each attribute to a text per recording, ``""`` if unknown; omit attributes unknown for all recordings."""
-    columns = {name: _texts(table[name]) for table in _tables(data) for name in TEXTS if name in table}
+    columns = {name: table[name].to_numpy(object) for table in _tables(data) for name in TEXTS if name in table}
     columns["age"] = age_bands(data.table["age"].to_numpy(float))
     return {name: values for name, values in columns.items() if np.any(values != "")}
 
@@ -27,10 +27,6 @@ def groups(data: PreparedDataset) -> dict[str, np.ndarray]:
 def _tables(data: PreparedDataset) -> list[pd.DataFrame]:
     beside = [data.metadata] if (data.path / METADATA).is_file() else []  # older preparations lack it
     return [data.table, *beside]
-
-
-def _texts(column: pd.Series) -> np.ndarray:
-    return column.fillna("").astype(str).to_numpy(object)
 
 
 def age_bands(ages: np.ndarray) -> np.ndarray:

@@ -27,6 +27,9 @@ COMPARED_LEADS = ("I", "II", "V2", "V5")
 COMPARISON_LEADS = tuple(LEADS.index(lead) for lead in COMPARED_LEADS)
 WIDTH = 2 * len(COMPARISON_LEADS) * (BINS.stop - BINS.start)  # real and imaginary parts
 CHUNK = 512  # recordings at a time
+COMPARED = 4 * CHUNK  # fingerprints of either side compared at a time
+AXES = 64  # along which fingerprints are compared before they are compared as a whole
+SLACK = 1e-3  # of rounding, in the bound of a cosine
 
 
 def fingerprint(ecg: np.ndarray, rate: float) -> np.ndarray:
@@ -62,15 +65,44 @@ def fingerprints_file(data: PreparedDataset, folder: Path) -> Path:
 def find_copies(queries: np.ndarray, among: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
     """Return pairs (position in `queries`, row of `among`) of equal recordings, the most similar for each of `queries`.
 
-    Both are fingerprints; only `rows` of `among`, which may be memory-mapped and large, are compared.
+    Both are fingerprints; only `rows` of `among`, which may be memory-mapped and large, are compared. Few pairs need
+    more than `AXES` numbers of each: the cosine is at most the product along orthonormal axes plus the product of what
+    both have outside of them. The result is that of comparing all of them.
     """
-    columns = np.ascontiguousarray(queries, np.float32).T
-    best, where = np.zeros(len(queries), np.float32), np.zeros(len(queries), np.int64)
-    for start in range(0, len(rows), 4 * CHUNK):
-        part = rows[start : start + 4 * CHUNK]
-        likeness = among[part].astype(np.float32) @ columns  # (part, wanted)
-        nearest = likeness.argmax(axis=0)
-        similarity = likeness[nearest, np.arange(len(queries))]
-        where = np.where(similarity > best, part[nearest], where)
-        best = np.maximum(best, similarity)
+    wanted = np.ascontiguousarray(queries, np.float32)
+    axes = _main_axes(wanted)
+    short = _shortened(wanted, axes)
+    best, where = np.zeros(len(wanted), np.float32), np.zeros(len(wanted), np.int64)
+    for start in range(0, len(rows), COMPARED):
+        part = rows[start : start + COMPARED]
+        candidates = among[part].astype(np.float32)
+        shortened = _shortened(candidates, axes).T
+        for first in range(0, len(wanted), COMPARED):
+            near = short[first : first + COMPARED] @ shortened >= SAME - SLACK
+            hit = first + np.flatnonzero(near.any(axis=1))
+            if not len(hit):
+                continue
+            columns = np.flatnonzero(near.any(axis=0))
+            likeness = wanted[hit] @ candidates[columns].T
+            nearest = likeness.argmax(axis=1)
+            similarity = likeness[np.arange(len(hit)), nearest]
+            better = similarity > best[hit]
+            best[hit[better]], where[hit[better]] = similarity[better], part[columns[nearest[better]]]
     return [(int(position), int(where[position])) for position in np.flatnonzero(best >= SAME)]
+
+
+def _main_axes(table: np.ndarray) -> np.ndarray:
+    """Return orthonormal axes, ``(WIDTH, AXES)``, along which most of the energy of fingerprints lies.
+
+    The first step of Halko et al., "Finding structure with randomness" (SIAM Review 2011, algorithm 4.3).
+    """
+    start = np.random.default_rng(0).standard_normal((table.shape[1], AXES), np.float32)
+    axes: np.ndarray = np.linalg.qr(start + table.T @ (table @ start))[0]
+    return axes
+
+
+def _shortened(table: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Return the parts of fingerprints along `axes`, and the length of what is outside: ``(n, AXES + 1)``."""
+    along = table @ axes
+    outside = np.einsum("ij,ij->i", table, table) - np.einsum("ij,ij->i", along, along)
+    return np.column_stack([along, np.sqrt(np.maximum(outside, 0))])

@@ -33,6 +33,7 @@ from benchmark.data.store.integrity import VerifiedSignals, read_manifest, read_
 from benchmark.data.store.signal_file import SignalFile
 from benchmark.data.store.sparse_labels import SparseLabels, read_file, read_sparse_labels, sparse_digest
 from benchmark.data.store.supplement import FOLD, Supplement, left_out
+from benchmark.data.store.text_columns import distinct_texts, read_table
 from benchmark.errors import DataError, MissingError, UsageError, no_label_set
 from benchmark.registry import DATASETS
 
@@ -100,27 +101,22 @@ class PreparedDataset:
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
-        import pandas as pd
-
-        text = dict.fromkeys(("record_id", "patient_id", "split", "report", "sex"), str)
-        # "" must stay an empty report, and a report that reads "NA" a report
-        content = io.BytesIO(read_part(self.path, RECORDS, self.manifest))
-        table = pd.read_csv(content, dtype=text, keep_default_na=False, na_values={"age": [""]}, lineterminator="\n")
-        table["report"] = table["report"].map(real_report)  # older preparations kept what these two lines take out
+        text = dict.fromkeys(("record_id", "patient_id", "split", "report", "sex"), object)
+        table = read_table(read_part(self.path, RECORDS, self.manifest), text)
+        # older preparations kept what these lines take out
+        absent = [report for report in distinct_texts(table["report"].to_numpy()) if not real_report(report)]
+        table["report"] = table["report"].mask(table["report"].isin(absent), "")
         table["age"] = table["age"].where(table["age"].between(0, OLDEST))
         return table
 
     @functools.cached_property
     def metadata(self) -> pd.DataFrame:
         """Table of recordings: ``device`` (the recorder) and ``language`` (of the report), "" where not known."""
-        import pandas as pd
-
         path = self.path / METADATA
         if not path.is_file():
             remedy = f"remove {self.path} and run 'ecgarena data prepare' again"
             raise DataError(f"{path} is missing: prepared before recorders and languages were kept; {remedy}")
-        content = io.BytesIO(read_part(self.path, METADATA, self.manifest))
-        return pd.read_csv(content, dtype=str, keep_default_na=False, lineterminator="\n")
+        return read_table(read_part(self.path, METADATA, self.manifest), dict.fromkeys(METADATA_COLUMNS, object))
 
     @functools.cached_property
     def devices(self) -> np.ndarray:
@@ -306,6 +302,10 @@ class PreparedDataset:
     def announce(self, rows: np.ndarray) -> None:
         """Tell the system that recordings will be read soon, in ascending order; it reads them while others work."""
         self._samples.announce(self._offsets[rows], len(LEADS) * self._lengths[rows])
+
+    def release(self, rows: np.ndarray) -> None:
+        """Tell the system that recordings, in ascending order, will not be read again soon."""
+        self._samples.release(self._offsets[rows], len(LEADS) * self._lengths[rows])
 
     @functools.cached_property
     def signals(self) -> VerifiedSignals:
