@@ -5,7 +5,7 @@ import numpy as np
 from benchmark.data.store.text_columns import distinct_texts, read_table
 from benchmark.engine.pretraining import ReportedRecordings
 
-CONTENT = b'record_id,report,age,samples\n1,"NA, ""q""",,5\n02,,61,5\n3,NA,nan,5\n4,a\rb,3.5,5\n'
+CONTENT = b'record_id,report,age,samples\n1,"NA, ""q""",,5\n02,,61,5\n3,NA,,5\n4,a\rb,3.5,5\n'
 KINDS = {"record_id": object, "report": object}
 
 
@@ -38,8 +38,8 @@ def test_a_rule_for_reports_is_asked_once_for_each_text(home, monkeypatch):
 
 
 def test_placeholders_of_older_stores_are_no_reports(home):
-    from benchmark.data.store.prepared import PreparedDataset
     from benchmark.data.store.preparation import prepare
+    from benchmark.data.store.prepared import PreparedDataset
 
     data = prepare("synthetic", {"patients": 3}, home)
     content = (data.path / "records.csv").read_text()
