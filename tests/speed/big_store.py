@@ -80,7 +80,8 @@ def compare(store: Path, options: argparse.Namespace) -> None:
             for side in SIDES:
                 if state == "cold":
                     forget(store / SIGNALS)
-                work = side_of(side, corpora, options, seed=100 * number + STATES.index(state))
+                seed = len(results) * number + list(results).index((side, state))  # no side finds what another read
+                work = side_of(side, corpora, options, seed)
                 results[side, state].append(in_child(lambda work=work: measured(work)))
                 print(
                     json.dumps({"round": number, "state": state, "side": side, **results[side, state][-1]}), flush=True

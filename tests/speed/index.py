@@ -1,11 +1,11 @@
-"""Index, labels and reports of a large dataset: seconds and peak memory of what needs no signal, and how they grow.
+"""Index, labels and reports of a large dataset: processor time and memory of what needs no signal, and how both grow.
 
     python tests/speed/index.py [--sizes 20000 100000 400000 800000] [--folder .] [--rounds 3]
 
 The stores are SYNTHETIC and shaped like MIMIC-IV-ECG (see `made_up_store`); their file of signals is a hole. Every
-measurement is a process of its own, whose imports and start are not timed. "grows as" is the exponent by which the
-median seconds (and the memory above the smallest store's) follow the number of recordings. The comparison of signals
-is measured on 256 test recordings and fingerprints of noise; what it costs is proportional to both numbers.
+measurement is a forked process: imports are neither timed nor counted, memory is the peak above what there was before.
+"grows as" is the exponent by which seconds follow the number of recordings. Signals are compared as fingerprints, here
+of noise, 256 of them with all others: the time is proportional to both numbers.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import math
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,13 +22,20 @@ from pathlib import Path
 
 import made_up_store
 import numpy as np
-from big_store import status
+from big_store import Measured, in_child, status
 
+import benchmark.data.store.shared_recordings as shared
 from benchmark.api import SignalSpec
 from benchmark.cache.arrays import ArrayWriter
+from benchmark.cli import main as ecgarena
+from benchmark.data.labels.labelled_rows import LabelledRows
+from benchmark.data.labels.subsets import draw
+from benchmark.data.store.fingerprints import CHUNK, WIDTH, find_copies, fingerprints, fingerprints_file
 from benchmark.data.store.preparation import prepared_path
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.engine.pretraining import ReportedRecordings
 from benchmark.paths import Home
+from benchmark.planning.training_config import TrainingConfig, step_groups
 
 SUITE = """
 name = "large"
@@ -63,70 +67,60 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
-    parser.add_argument("--work", choices=WORK, help="one measurement, in this process")
-    parser.add_argument("--home", type=Path, help="of --work")
     options = parser.parse_args()
-    if options.work:
-        measure(WORK[options.work], options.home)
-        return
-    results: dict[str, list[list[dict[str, float]]]] = {name: [] for name in options.only}
+    results: dict[str, list[list[Measured]]] = {name: [] for name in options.only}
     for recordings in options.sizes:
         with tempfile.TemporaryDirectory(dir=options.folder, prefix="index-") as folder:
-            home = made_up_home(Path(folder), recordings, with_fingerprints="leak, by signals" in options.only)
+            make_home(Path(folder), recordings, with_fingerprints=SIGNALS in options.only)
             for name in options.only:
-                results[name].append([one_process(name, home) for _ in range(options.rounds)])
+                work = WORK[name]
+                rounds = [in_child(lambda: measured(work, Path(folder))) for _ in range(options.rounds)]  # noqa: B023
+                results[name].append(rounds)
+                print(recordings, name, rounds[-1], flush=True)
     for name, by_size in results.items():
-        print(row(name, options.sizes, by_size), flush=True)
+        print(row(name, options.sizes, by_size))
 
 
-def one_process(name: str, home: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--work", name, "--home", str(home)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-
-
-def measure(work: Callable[[Path], object], home: Path) -> None:
+def measured(work: Callable[[Path], object], folder: Path) -> Measured:
     start, before = time.process_time(), status("VmHWM")
-    sink = io.StringIO()
-    with contextlib.redirect_stdout(sink):
-        work(home)
-    print(json.dumps({"seconds": time.process_time() - start, "peak": status("VmHWM"), "before": before}))
+    with contextlib.redirect_stdout(io.StringIO()):
+        work(folder)
+    return {"seconds": time.process_time() - start, "memory": status("VmHWM") - before}
 
 
-def row(name: str, sizes: list[int], by_size: list[list[dict[str, float]]]) -> str:
-    """One line: processor time and peak memory at each size, and the exponents."""
-    seconds = [statistics.median(one["seconds"] for one in rounds) for rounds in by_size]
-    memory = [statistics.median(one["peak"] for one in rounds) for rounds in by_size]
-    cells = ", ".join(f"{s:.3g} s {m:,.0f} MB" for s, m in zip(seconds, memory, strict=True))
-    return f"{name}: {cells}; grows as n^{exponent(sizes, seconds):.2f}"
+def row(name: str, sizes: list[int], by_size: list[list[Measured]]) -> str:
+    """One line: seconds and memory at each size, and the exponent of the seconds."""
+    seconds, memory = (
+        [statistics.median(one[field] for one in rounds) for rounds in by_size] for field in ("seconds", "memory")
+    )
+    cells = " | ".join(f"{s:.3g} s, {m:,.0f} MB" for s, m in zip(seconds, memory, strict=True))
+    return f"{name} | {cells} | grows as n^{exponent(sizes, seconds):.2f}"
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
     """Return the slope of a straight line through the logarithms; NaN for one size."""
-    if len(sizes) < 2:
-        return math.nan
-    return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-6)), 1)[0])
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0]) if len(sizes) > 1 else math.nan
 
 
-def made_up_home(folder: Path, recordings: int, with_fingerprints: bool) -> Path:
+def make_home(folder: Path, recordings: int, with_fingerprints: bool) -> None:
     home = Home(folder / "home")
     store = prepared_path(made_up_store.NAME, {"recordings": recordings}, home)
     data = PreparedDataset(made_up_store.make_store(store, recordings, signals=False))
     (folder / "large.toml").write_text(SUITE.format(recordings=recordings))
     if with_fingerprints:
         write_fingerprints(data, home.fingerprints)
-    return folder
 
 
 def write_fingerprints(data: PreparedDataset, folder: Path) -> None:
-    from benchmark.data.store.fingerprints import CHUNK, WIDTH, fingerprints_file
-
+    """Write SYNTHETIC fingerprints, most of whose energy lies along a few axes, as that of real ones does."""
     folder.mkdir(parents=True)
-    draw = np.random.default_rng(0)
-    noise = draw.standard_normal((CHUNK, WIDTH), np.float32)
+    random = np.random.default_rng(0)
+    noise = random.standard_normal((CHUNK, WIDTH), np.float32) * np.exp(-np.arange(WIDTH, dtype=np.float32) / 100)
     out = ArrayWriter(fingerprints_file(data, folder), np.dtype(np.float16), (len(data), WIDTH))
-    for rows in data.chunks(CHUNK):
-        part = np.roll(noise, int(draw.integers(WIDTH)), axis=1)[: len(rows)]
-        out[rows] = part / np.linalg.norm(part, axis=1, keepdims=True)
+    for start in range(0, len(data), CHUNK):
+        noise *= np.where(random.random(WIDTH) < 0.5, -1, 1).astype(np.float32)
+        part = noise[: len(data) - start]
+        out[start : start + len(part)] = part / np.linalg.norm(part, axis=1, keepdims=True)
     out.finish()
 
 
@@ -138,73 +132,59 @@ def store_of(folder: Path) -> PreparedDataset:
     return PreparedDataset(store)
 
 
-def command(*arguments: str) -> Callable[[Path], object]:
-    def run(folder: Path) -> object:
-        from benchmark.cli import main as ecgarena
-
-        return ecgarena([*arguments, str(folder / "large.toml"), "--home", str(folder / "home")])
-
-    return run
-
-
-def labels(folder: Path) -> object:
-    from benchmark.data.labels.labelled_rows import LabelledRows
-
+def labelled(folder: Path) -> tuple[PreparedDataset, LabelledRows]:
     data = store_of(folder)
-    return LabelledRows.of(data, made_up_store.LABEL_SET, None).truth(data)
+    return data, LabelledRows.of(data, made_up_store.LABEL_SET, None)
 
 
-def subset(folder: Path) -> object:
-    from benchmark.data.labels.labelled_rows import LabelledRows
-    from benchmark.data.labels.subsets import draw
+def labels_and_reports(folder: Path) -> object:
+    data, view = labelled(folder)
+    return view.truth(data), [list(data.reports[rows]) for rows in view.rows.values()]
 
-    data = store_of(folder)
-    view = LabelledRows.of(data, made_up_store.LABEL_SET, None)
+
+def label_subset(folder: Path) -> object:
+    data, view = labelled(folder)
     rows = view.rows["train"]
     return draw(data.record_ids[rows], data.patient_ids[rows], view.labels["train"], view.classes, 0.1, 0)
 
 
 def corpus(folder: Path) -> object:
-    from benchmark.engine.pretraining import ReportedRecordings
-
-    one = ReportedRecordings(store_of(folder), "train", SPEC)
+    one = ReportedRecordings(store_of(folder), "train", SignalSpec(rate=500.0))
     return one.digest, one.texts
 
 
 def order(folder: Path) -> object:
-    from benchmark.planning.training_config import TrainingConfig, step_groups
-
     return step_groups(len(store_of(folder)), TrainingConfig(batch_size=256, window=16_384), 0)
 
 
-def leak_by_patients(folder: Path) -> object:
-    import benchmark.data.store.shared_recordings as shared
-
+def by_patients(folder: Path) -> object:
     data = store_of(folder)
     shared.find_copies = lambda *_: []
     shared.fingerprints = lambda one, _: np.zeros((len(one), 0), np.float16)
     return shared.shared_recordings(data, "test", data, folder / "kept")
 
 
-def leak_by_signals(folder: Path) -> object:
-    from benchmark.data.store.fingerprints import find_copies, fingerprints
-
+def by_signals(folder: Path) -> object:
     among = fingerprints(store_of(folder), Home(folder / "home").fingerprints)
     return find_copies(np.asarray(among[-QUERIES:]), among, np.arange(len(among) - QUERIES))
 
 
-SPEC = SignalSpec(rate=500.0)
+def command(name: str, folder: Path) -> object:
+    return ecgarena([name, str(folder / "large.toml"), "--home", str(folder / "home")])
+
+
+SIGNALS = "leak check, signals"
 WORK: dict[str, Callable[[Path], object]] = {
     "open": store_of,
-    "table": lambda folder: store_of(folder).table,
-    "labels and reports": labels,
-    "label subset": subset,
-    "corpus": corpus,
+    "table of recordings": lambda folder: store_of(folder).table,
+    "labels and reports": labels_and_reports,
+    "label subset": label_subset,
+    "corpus of a pre-training": corpus,
     "order of an epoch": order,
-    "plan": command("plan"),
-    "status": command("status"),
-    "leak, by patients": leak_by_patients,
-    "leak, by signals": leak_by_signals,
+    "plan": lambda folder: command("plan", folder),
+    "status": lambda folder: command("status", folder),
+    "leak check, patients": by_patients,
+    SIGNALS: by_signals,
 }
 
 
