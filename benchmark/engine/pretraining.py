@@ -111,9 +111,6 @@ class ReportedRecordings:
     def announce(self, positions: np.ndarray) -> None:
         self.data.announce(self.rows[positions])
 
-    def release(self, positions: np.ndarray) -> None:
-        self.data.release(self.rows[positions])
-
     def batch(self, positions: np.ndarray) -> Batch:
         rows = self.rows[positions]
         ecg = torch.from_numpy(self.data.read(rows, self.spec))

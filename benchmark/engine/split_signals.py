@@ -27,9 +27,6 @@ class SplitSignals:
     def announce(self, positions: np.ndarray) -> None:
         self.data.announce(self.rows[positions])
 
-    def release(self, positions: np.ndarray) -> None:
-        self.data.release(self.rows[positions])
-
     def batch(self, positions: np.ndarray) -> Batch:
         """Read the recordings at `positions` of the split, tensors on the CPU."""
         rows = self.rows[positions]

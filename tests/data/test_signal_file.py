@@ -6,7 +6,6 @@ import os
 import numpy as np
 import pytest
 
-from benchmark.data.store import signal_file
 from benchmark.data.store.signal_file import SignalFile
 from benchmark.errors import DataError
 
@@ -48,17 +47,6 @@ def test_spans_are_announced_once_where_they_touch(tmp_path, samples, monkeypatc
     monkeypatch.setattr(os, "posix_fadvise", lambda fd, place, length, advice: calls.append((place, length)))
     SignalFile(tmp_path).announce(np.array([0, 10, 50]), np.array([10, 20, 5]))
     assert calls == [(0, 60), (100, 10)]
-
-
-@pytest.mark.parametrize(("memory", "released"), [(2000, [(0, 60), (100, 10)]), (2001, [])])
-def test_what_has_served_is_released_where_the_file_is_no_smaller_than_memory(
-    tmp_path, samples, monkeypatch, memory, released
-):
-    calls = []
-    monkeypatch.setattr(signal_file, "_memory", lambda: memory)
-    monkeypatch.setattr(os, "posix_fadvise", lambda fd, place, length, advice: calls.append((place, length)))
-    SignalFile(tmp_path).release(np.array([0, 10, 50]), np.array([10, 20, 5]))
-    assert calls == released
 
 
 def test_the_file_is_closed_with_its_last_reader(tmp_path, samples):

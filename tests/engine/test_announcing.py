@@ -42,16 +42,13 @@ class Announced:
 
     def __init__(self, n=100, fail_at=None):
         self.x = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32))
-        self.calls, self.fail_at, self.ready, self.gone = [], fail_at, set(), set()
+        self.calls, self.fail_at, self.ready = [], fail_at, set()
 
     def __len__(self):
         return len(self.x)
 
     def announce(self, positions):
         self.ready.update(positions.tolist())
-
-    def release(self, positions):
-        self.gone.update(positions.tolist())
 
     def batch(self, positions):
         if len(self.calls) == self.fail_at:
@@ -67,15 +64,6 @@ def test_every_chunk_is_announced_before_it_is_read_and_at_most_a_window_ahead()
         assert data.ready.issuperset(shard.tolist())
         assert len(data.ready) <= number * 8 + 32 + 8  # what was read, a window and a chunk
     assert len(data.ready) == 100
-
-
-def test_what_has_served_is_released_and_two_windows_are_held_at_most():
-    data, served = Announced(), set()
-    for shard in announced(shuffled_batches(100, CONFIG, 0), data, CONFIG, 0, 0):
-        served.update(shard.tolist())
-        assert data.gone <= served
-        assert len(data.ready - data.gone) <= 2 * 32 + 8
-    assert len(data.gone) > 100 - 2 * 32 - 8
 
 
 def test_a_resumed_epoch_announces_nothing_of_the_windows_behind_it():

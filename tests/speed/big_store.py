@@ -44,7 +44,6 @@ SIDES = (
     "window order, samples alone",
     "random batches, verified, as float32 mV",
     "window order, verified, as float32 mV",
-    "window order, verified, nothing released",
 )
 STATES = ("cold", "steady")
 Measured = dict[str, float]
@@ -72,7 +71,7 @@ def compare(store: Path, options: argparse.Namespace) -> None:
     print(f"SYNTHETIC, {size / 1e9:.1f} GB of signals, {size / memory:.2f} times the memory of {memory / 1e9:.1f} GB")
     print(f"opened in a fresh process: {in_child(lambda: opening(store))}", flush=True)
     data = PreparedDataset(store)
-    kinds = {"alone": Samples, "float32": ReportedRecordings, "released": Keeping}
+    kinds = {"alone": Samples, "float32": ReportedRecordings}
     corpora = {name: kind(data, "train", SPEC) for name, kind in kinds.items()}
     results: dict[tuple[str, str], list[Measured]] = {(side, state): [] for state in STATES for side in SIDES}
     for number in range(options.rounds):
@@ -196,13 +195,6 @@ class Samples(ReportedRecordings):
 
     def batch(self, positions: np.ndarray) -> np.ndarray:
         return self.data._samples.read(self.data._offsets[self.rows[positions]], BYTES // 2)
-
-
-class Keeping(ReportedRecordings):
-    """Recordings that are never released: the system's memory fills up with them."""
-
-    def release(self, positions: np.ndarray) -> None:
-        pass
 
 
 def forget(path: Path) -> None:

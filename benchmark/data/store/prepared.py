@@ -303,10 +303,6 @@ class PreparedDataset:
         """Tell the system that recordings will be read soon, in ascending order; it reads them while others work."""
         self._samples.announce(self._offsets[rows], len(LEADS) * self._lengths[rows])
 
-    def release(self, rows: np.ndarray) -> None:
-        """Tell the system that recordings, in ascending order, will not be read again soon."""
-        self._samples.release(self._offsets[rows], len(LEADS) * self._lengths[rows])
-
     @functools.cached_property
     def signals(self) -> VerifiedSignals:
         """Checksums of the recordings, and which of them were verified by this process."""

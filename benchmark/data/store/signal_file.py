@@ -25,7 +25,6 @@ class SignalFile:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._descriptor = os.open(folder / SIGNALS, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        self._fits_memory = os.fstat(self._descriptor).st_size < _memory()
         weakref.finalize(self, os.close, self._descriptor)
 
     def read(self, starts: np.ndarray, count: int) -> np.ndarray:
@@ -42,19 +41,13 @@ class SignalFile:
         """Tell the system that these spans will be read soon, ascending and counted in samples; does not wait."""
         if not hasattr(os, "posix_fadvise"):  # macOS: reading is slower, and right
             return
-        for first, last in _spans(starts, counts):
+        ends = starts + counts
+        breaks = np.flatnonzero(ends[:-1] != starts[1:])
+        firsts = starts[np.concatenate([[0], breaks + 1])] * ITEM.itemsize
+        lasts = ends[np.concatenate([breaks, [len(starts) - 1]])] * ITEM.itemsize
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
             for place in range(first, last, ADVICE):
                 os.posix_fadvise(self._descriptor, place, min(ADVICE, last - place), os.POSIX_FADV_WILLNEED)
-
-    def release(self, starts: np.ndarray, counts: np.ndarray) -> None:
-        """Tell the system that these spans have served, if the whole file does not fit into its memory anyway.
-
-        Otherwise its memory fills up, and it looks for pages to give away whenever one is read.
-        """
-        if self._fits_memory or not hasattr(os, "posix_fadvise"):
-            return
-        for first, last in _spans(starts, counts):
-            os.posix_fadvise(self._descriptor, first, last - first, os.POSIX_FADV_DONTNEED)
 
     def _fill(self, buffer: memoryview, place: int) -> None:
         while buffer:
@@ -65,20 +58,6 @@ class SignalFile:
             if not size:
                 raise damage(self.folder, SIGNALS, f"it ends at byte {place}, before the recordings do")
             buffer, place = buffer[size:], place + size
-
-
-def _memory() -> int:
-    """Return the bytes of memory that the machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _spans(starts: np.ndarray, counts: np.ndarray) -> list[tuple[int, int]]:
-    """Return the bytes of ascending spans, first and last (exclusive); those that touch are one."""
-    ends = starts + counts
-    breaks = np.flatnonzero(ends[:-1] != starts[1:])
-    firsts = starts[np.concatenate([[0], breaks + 1])] * ITEM.itemsize
-    lasts = ends[np.concatenate([breaks, [len(starts) - 1]])] * ITEM.itemsize
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def _runs(starts: np.ndarray, count: int) -> list[tuple[int, int]]:
