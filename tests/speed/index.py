@@ -22,6 +22,7 @@ from pathlib import Path
 
 import made_up_store
 import numpy as np
+import pandas  # noqa: F401 -- loaded before anything is measured
 from big_store import Measured, in_child, status
 
 import benchmark.data.store.shared_recordings as shared
