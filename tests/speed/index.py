@@ -5,7 +5,7 @@
 The stores are SYNTHETIC and shaped like MIMIC-IV-ECG (see `made_up_store`); their file of signals is a hole. Every
 measurement is a forked process: imports are neither timed nor counted, memory is the peak above what there was before.
 "grows as" is the exponent by which seconds follow the number of recordings. Signals are compared as fingerprints, here
-of noise, 256 of them with all others: the time is proportional to both numbers.
+of noise, 2,000 of them with all others: the time is proportional to both numbers.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ name = "random_init"
 name = "merl"
 pretrain = {{ dataset = "made_up", batch_size = 256, window = 16384 }}
 """
-QUERIES = 256
+QUERIES = 2000
 
 
 def main() -> None:
