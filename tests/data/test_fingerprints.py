@@ -42,7 +42,7 @@ def test_a_copy_is_found_under_another_filter_and_others_are_not(home):
 
 @pytest.mark.parametrize("queries", [3, 90])
 def test_pairs_that_are_passed_over_are_no_copies(queries, monkeypatch):
-    monkeypatch.setattr("benchmark.data.store.fingerprints.COMPARED", 32)
+    monkeypatch.setattr("benchmark.data.store.fingerprints.BLOCK", 32)
     draw = np.random.default_rng(0)
     table = draw.normal(size=(200, WIDTH)) * np.exp(-np.arange(WIDTH) / 100)
     table[100:] = table[:100] + draw.uniform(0, 0.4, (100, 1)) * table[draw.permutation(100)]  # some above SAME

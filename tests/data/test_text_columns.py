@@ -31,10 +31,10 @@ def test_a_text_of_20000_recordings_is_one_object():
 def test_a_rule_for_reports_is_asked_once_for_each_text(home, monkeypatch):
     data = prepare("synthetic", {"patients": 20}, home)
     data.table["report"] = np.array(["sinus rhythm", "atrial fibrillation", " "], object)[np.arange(len(data)) % 3]
-    asked = []
-    monkeypatch.setattr(pretraining, "report_key", lambda text: asked.append(text) or text)
+    questions = []
+    monkeypatch.setattr(pretraining, "report_key", lambda text: questions.append(text) or text)
     corpus = ReportedRecordings(data, "train", SignalSpec())
-    assert corpus.texts == len(asked) == 2 and len(corpus) + corpus.without == (data.splits == "train").sum()
+    assert corpus.texts == len(questions) == 2 and len(corpus) + corpus.without == (data.splits == "train").sum()
     assert corpus.without == sum(not text.strip() for text in data.reports[data.splits == "train"])
 
 

@@ -46,7 +46,7 @@ SIDES = (
     "window order, verified, as float32 mV",
 )
 STATES = ("cold", "steady")
-Measured = dict[str, float]
+Figures = dict[str, float]
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def compare(store: Path, options: argparse.Namespace) -> None:
     data = PreparedDataset(store)
     kinds = {"alone": Samples, "float32": ReportedRecordings}
     corpora = {name: kind(data, "train", SPEC) for name, kind in kinds.items()}
-    results: dict[tuple[str, str], list[Measured]] = {(side, state): [] for state in STATES for side in SIDES}
+    results: dict[tuple[str, str], list[Figures]] = {(side, state): [] for state in STATES for side in SIDES}
     for number in range(options.rounds):
         for state in STATES:
             for side in SIDES:
@@ -81,7 +81,7 @@ def compare(store: Path, options: argparse.Namespace) -> None:
                     forget(store / SIGNALS)
                 seed = len(results) * number + list(results).index((side, state))  # no side finds what another read
                 work = side_of(side, corpora, options, seed)
-                results[side, state].append(in_child(lambda work=work: measured(work)))
+                results[side, state].append(in_child(lambda work=work: figures_of(work)))
                 print(
                     json.dumps({"round": number, "state": state, "side": side, **results[side, state][-1]}), flush=True
                 )
@@ -89,7 +89,7 @@ def compare(store: Path, options: argparse.Namespace) -> None:
         print(row(side, state, rounds, results[SIDES[0], state]))
 
 
-def row(side: str, state: str, rounds: list[Measured], sequential: list[Measured]) -> str:
+def row(side: str, state: str, rounds: list[Figures], sequential: list[Figures]) -> str:
     """One line: MB/s of each round, the share of the sequential rate in the same round, processor time and memory."""
     rates = ", ".join(f"{one['rate']:,.0f}" for one in rounds)
     shares = [one["rate"] / disk["rate"] for one, disk in zip(rounds, sequential, strict=True)]
@@ -103,34 +103,39 @@ def row(side: str, state: str, rounds: list[Measured], sequential: list[Measured
     )
 
 
-def in_child(work: Callable[[], Measured]) -> Measured:
+def in_child(work: Callable[[], Figures]) -> Figures:
     """Return what `work` returns in a forked process; imports and tables are shared with this one."""
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
     child = context.Process(target=lambda: send.send(work()))
     child.start()
     send.close()
-    result: Measured = receive.recv()
+    result: Figures = receive.recv()
     child.join()
     return result
 
 
-def opening(store: Path) -> Measured:
+def opening(store: Path) -> Figures:
     """Open the store, and read what a training needs before its first batch, and that batch."""
     start, before = time.process_time(), status("RssAnon")
     data = PreparedDataset(store)
-    opened = time.process_time() - start
+    opening_seconds = time.process_time() - start
     ReportedRecordings(data, "train", SPEC).batch(np.arange(BATCH))
     ready = time.process_time() - start
-    return {"opened_s": opened, "ready_s": ready, "anonymous": status("RssAnon") - before, "peak": status("VmHWM")}
+    return {
+        "opened_s": opening_seconds,
+        "ready_s": ready,
+        "anonymous": status("RssAnon") - before,
+        "peak": status("VmHWM"),
+    }
 
 
-def measured(batches: Iterator[int]) -> Measured:
+def figures_of(batches: Iterator[int]) -> Figures:
     """Return rate, processor time per GB and memory; `batches` yields 0 until the measurement begins."""
     recordings, cache, memory = 0, meminfo("Cached"), []
     for delivered in batches:
         if not delivered:
-            start, processor, disk, queued = time.perf_counter(), time.process_time(), bytes_read(), queueing()
+            start, processor, disk, queue_seconds = time.perf_counter(), time.process_time(), bytes_read(), queueing()
         recordings += delivered
         memory.append(status("RssAnon"))
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
@@ -141,7 +146,7 @@ def measured(batches: Iterator[int]) -> Measured:
         "delivered": recordings * BYTES / seconds / 1e6,
         "cost": processor / amount * 1e9,
         "processor": processor / seconds,
-        "blocked": max(seconds - processor - (queueing() - queued), 0) / amount * 1e9,
+        "blocked": max(seconds - processor - (queueing() - queue_seconds), 0) / amount * 1e9,
         "seconds": seconds,
         "peak": status("VmHWM"),
         "anonymous": settled[-1] - settled[0],

@@ -23,7 +23,7 @@ from pathlib import Path
 import made_up_store
 import numpy as np
 import pandas  # noqa: F401 -- loaded before anything is measured
-from big_store import Measured, in_child, status
+from big_store import Figures, in_child, status
 
 import benchmark.data.store.shared_recordings as shared
 from benchmark.api import SignalSpec
@@ -69,27 +69,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
     options = parser.parse_args()
-    results: dict[str, list[list[Measured]]] = {name: [] for name in options.only}
+    results: dict[str, list[list[Figures]]] = {name: [] for name in options.only}
     for recordings in options.sizes:
         with tempfile.TemporaryDirectory(dir=options.folder, prefix="index-") as folder:
             make_home(Path(folder), recordings, with_fingerprints=SIGNALS in options.only)
             for name in options.only:
                 work = WORK[name]
-                rounds = [in_child(lambda: measured(work, Path(folder))) for _ in range(options.rounds)]  # noqa: B023
+                rounds = [in_child(lambda: figures_of(work, Path(folder))) for _ in range(options.rounds)]  # noqa: B023
                 results[name].append(rounds)
                 print(recordings, name, rounds[-1], flush=True)
     for name, by_size in results.items():
         print(row(name, options.sizes, by_size))
 
 
-def measured(work: Callable[[Path], object], folder: Path) -> Measured:
+def figures_of(work: Callable[[Path], object], folder: Path) -> Figures:
     start, before = time.process_time(), status("VmHWM")
     with contextlib.redirect_stdout(io.StringIO()):
         work(folder)
     return {"seconds": time.process_time() - start, "memory": status("VmHWM") - before}
 
 
-def row(name: str, sizes: list[int], by_size: list[list[Measured]]) -> str:
+def row(name: str, sizes: list[int], by_size: list[list[Figures]]) -> str:
     """One line: seconds and memory at each size, and the exponent of the seconds."""
     seconds, memory = (
         [statistics.median(one[field] for one in rounds) for rounds in by_size] for field in ("seconds", "memory")

@@ -27,7 +27,7 @@ COMPARED_LEADS = ("I", "II", "V2", "V5")
 COMPARISON_LEADS = tuple(LEADS.index(lead) for lead in COMPARED_LEADS)
 WIDTH = 2 * len(COMPARISON_LEADS) * (BINS.stop - BINS.start)  # real and imaginary parts
 CHUNK = 512  # recordings at a time
-COMPARED = 4 * CHUNK  # fingerprints of either side compared at a time
+BLOCK = 4 * CHUNK  # fingerprints of either side compared at a time
 AXES = 64  # along which fingerprints are compared before they are compared as a whole
 SLACK = 1e-3  # of rounding, in the bound of a cosine
 
@@ -69,21 +69,21 @@ def find_copies(queries: np.ndarray, among: np.ndarray, rows: np.ndarray) -> lis
     more than `AXES` numbers of each: the cosine is at most the product along orthonormal axes plus the product of what
     both have outside of them. The result is that of comparing all of them.
     """
-    wanted = np.ascontiguousarray(queries, np.float32)
-    axes = _main_axes(wanted)
-    short = _shortened(wanted, axes)
-    best, where = np.zeros(len(wanted), np.float32), np.zeros(len(wanted), np.int64)
-    for start in range(0, len(rows), COMPARED):
-        part = rows[start : start + COMPARED]
+    table = np.ascontiguousarray(queries, np.float32)
+    axes = _main_axes(table)
+    short = _shortened(table, axes)
+    best, where = np.zeros(len(table), np.float32), np.zeros(len(table), np.int64)
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
         candidates = among[part].astype(np.float32)
         shortened = _shortened(candidates, axes).T
-        for first in range(0, len(wanted), COMPARED):
-            near = short[first : first + COMPARED] @ shortened >= SAME - SLACK
+        for first in range(0, len(table), BLOCK):
+            near = short[first : first + BLOCK] @ shortened >= SAME - SLACK
             hit = first + np.flatnonzero(near.any(axis=1))
             if not len(hit):
                 continue
             columns = np.flatnonzero(near.any(axis=0))
-            likeness = wanted[hit] @ candidates[columns].T
+            likeness = table[hit] @ candidates[columns].T
             nearest = likeness.argmax(axis=1)
             similarity = likeness[np.arange(len(hit)), nearest]
             better = similarity > best[hit]
