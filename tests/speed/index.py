@@ -167,7 +167,8 @@ def by_patients(folder: Path) -> object:
 
 def by_signals(folder: Path) -> object:
     among = fingerprints(store_of(folder), Home(folder / "home").fingerprints)
-    return find_copies(np.asarray(among[-QUERIES:]), among, np.arange(len(among) - QUERIES))
+    rest = max(len(among) - QUERIES, len(among) // 2)
+    return find_copies(np.asarray(among[rest:]), among, np.arange(rest))
 
 
 def command(name: str, folder: Path) -> object:
