@@ -1,64 +1,18 @@
-"""The command line ``ecgarena``. Only the standard library is imported on the way to ``--help``."""
+"""The command line ``ecgarena``. On the way to ``--help`` no command's own module is imported."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
+import os
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmark import __version__
-from benchmark.commands import (
-    auditing,
-    authoring,
-    cluster,
-    collecting,
-    completion,
-    data,
-    differing,
-    discarding,
-    inspection,
-    leaderboards,
-    pretraining,
-    probing,
-    reports,
-    running,
-    similarity,
-    site,
-    submitting,
-    tuning,
-    verifying,
-)
-from benchmark.commands.options import add_verbose
-from benchmark.disk import disk_error
-from benchmark.engine.preemption import Preempted
+from benchmark.commands.catalogue import COMPLETION_VARIABLE, add_commands, parsers
 from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 from benchmark.streams import guarded
 
-GROUPS = (
-    inspection,
-    data,
-    pretraining,
-    running,
-    tuning,
-    discarding,
-    cluster,
-    probing,
-    leaderboards,
-    collecting,
-    differing,
-    similarity,
-    verifying,
-    submitting,
-    reports,
-    site,
-    auditing,
-    authoring,
-    completion,
-)
 EPILOG = """environment:
   ECGARENA_DATA  folder with one folder per dataset, in its original layout
   ECGARENA_HOME  folder that a run writes to (default: ./runs)
@@ -74,10 +28,20 @@ exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomp
 @guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, dispatch, and turn errors into one message and an exit code."""
-    top = parser()
-    completion.answer_the_shell(top)
-    options = top.parse_args(arguments)
-    again = f"what is finished is kept; go on with: {command_line(arguments)}"
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if COMPLETION_VARIABLE in os.environ:
+        from benchmark.commands.completion import answer_the_shell
+
+        answer_the_shell(parser())
+    return answer(parser(command_of(words)).parse_args(words), words)
+
+
+def answer(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run a command; print its error, if it ends with one, and return the exit code."""
+    from benchmark.disk import disk_error
+    from benchmark.engine.preemption import Preempted
+
+    again = f"what is finished is kept; go on with: {command_line(words)}"
     try:
         check_neighbours()
         return int(options.function(options) or 0)
@@ -96,9 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return show_error(failure, options.verbose)
 
 
+def command_of(arguments: Sequence[str]) -> str:
+    """Return the command among the arguments, "" where there is none: options before it take no value."""
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
 def show_error(error: BenchmarkError, verbose: bool) -> int:
     """Print an error; return its exit code."""
     if verbose:
+        import traceback
+
         traceback.print_exception(error)
     print(f"ecgarena: {error}", file=sys.stderr)
     return error.exit_code
@@ -124,7 +95,8 @@ class Parser(argparse.ArgumentParser):
         return f" (did you mean {near[0]!r}?)" if near and word.startswith("--") else ""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(word: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands; with `word`, only that command has its options and its module is loaded."""
     top = Parser(
         prog="ecgarena",
         description="Compare multimodal ECG methods under one protocol.",
@@ -132,23 +104,26 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"ecgarena {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in GROUPS:
-        group.add(commands)
-    for command in completion.parsers(top):
+    add_commands(top.add_subparsers(dest="command", required=True, metavar="COMMAND"), word)
+    for command in parsers(top):
         if command.get_default("function") and not {"-v", "--verbose"} & set(command._option_string_actions):
+            from benchmark.commands.options import add_verbose
+
             add_verbose(command)
     return top
 
 
-def command_line(arguments: Sequence[str] | None) -> str:
+def command_line(words: Sequence[str]) -> str:
     """Return the command as a user would type it."""
-    return shlex.join(["ecgarena", *(sys.argv[1:] if arguments is None else arguments)])
+    import shlex
+
+    return shlex.join(["ecgarena", *words])
 
 
 def check_neighbours() -> None:
     """Raise `MissingError` where another project's package shadows one of ours, whose names are common words."""
     from importlib.util import find_spec
+    from pathlib import Path
 
     from benchmark.errors import MissingError
 

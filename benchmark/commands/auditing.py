@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_home, add_json, add_set, home_of, print_json
 from benchmark.errors import COMPLETE, raise_all
 
@@ -14,7 +15,7 @@ FORMATS = ("svg", "pdf", "png")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("audit-report-metrics", help="put faults into true reports: which metric notices them?")
+    sub = add_command(commands, "audit-report-metrics")
     sub.add_argument("dataset")
     sub.add_argument("--reports", type=int, default=500, metavar="N", help="for each fault and language (500)")
     sub.add_argument("--splits", nargs="+", default=list(SPLITS), metavar="SPLIT", help="to draw from (all three)")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_home, add_json, add_set, home_of, print_json
 from benchmark.errors import COMPLETE, SOME_FAILED, UsageError, did_you_mean
 
@@ -19,16 +20,14 @@ KINDS = ("method", "task", "dataset")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("new", help="write a working method, task or dataset to begin with")
+    sub = add_command(commands, "new")
     sub.add_argument("kind", choices=KINDS)
     sub.add_argument("name", help="small letters, digits and _")
     sub.add_argument(
         "--out", type=Path, metavar="DIR", help="a package of its own in this folder (default: this checkout)"
     )
     sub.set_defaults(function=new)
-    sub = commands.add_parser(
-        "check", help="hold a method, a task or a dataset to the contract; exit code 3 if it breaks it"
-    )
+    sub = add_command(commands, "check")
     sub.add_argument("name")
     sub.add_argument("--python", metavar="PATH", help="of a method: the interpreter that it runs in, if not this one")
     sub.add_argument("--weights", type=Path, metavar="FILE", help="of a method: load this checkpoint before the checks")

@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_home, add_json
 from benchmark.lazy_imports import CLUSTER_COMMANDS, load
 from benchmark.paths import Home
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("logs", help="what the cluster job of a cell said")
+    sub = add_command(commands, "logs")
     sub.add_argument("cell", help="key of a cell (its beginning is enough), or words of its title")
     sub.add_argument("--follow", action="store_true", help="go on until the job ends")
     sub.add_argument("--every", type=float, default=2.0, help=argparse.SUPPRESS)
     add_home(sub)
     sub.set_defaults(function=answered_by("logs"))
 
-    sub = commands.add_parser("retry", help="submit cells again that failed or whose jobs died")
+    sub = add_command(commands, "retry")
     sub.add_argument("suite", nargs="?", help="only what was submitted for this suite")
     sub.add_argument("--failed", action="store_true", help="only cells with a record of their failure")
     sub.add_argument("--oom", action="store_true", help="only what ran out of memory")
@@ -31,14 +32,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_home(sub)
     sub.set_defaults(function=answered_by("retry"))
 
-    sub = commands.add_parser("cancel", help="end queued and running jobs; what is finished stays")
+    sub = add_command(commands, "cancel")
     sub.add_argument("suite", nargs="?", help="only what was submitted for this suite")
     add_home(sub)
     sub.set_defaults(function=answered_by("cancel"))
 
-    sub = commands.add_parser(
-        "doctor", help="check a cluster's profile from a job: folders, clocks, locks, GPU, caches"
-    )
+    sub = add_command(commands, "doctor")
     add_profile(sub, "profile to check (default: default)")
     sub.add_argument("--patience", type=float, default=600.0, metavar="SECONDS", help="longest wait for a job (600)")
     add_home(sub)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
     CELL_HELP,
     RECORDS_HELP,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("collect", help="the records of a suite in one Parquet file, and predictions in another")
+    sub = add_command(commands, "collect")
     add_suite(sub)
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument(
@@ -40,7 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--predictions", type=Path, metavar="FILE", help="also their predictions by recording, for `verify`"
     )
     sub.set_defaults(function=collect)
-    sub = commands.add_parser("records", help="a look at single records")
+    sub = add_command(commands, "records")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser("show", help="print a record, byte by byte as it was written")
     action.add_argument("cell", nargs="+", metavar="CELL", help=CELL_HELP)

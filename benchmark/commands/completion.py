@@ -7,9 +7,9 @@ options need no second list. This module adds the values: names from the registr
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from benchmark.commands.catalogue import add_command, parsers
 from benchmark.commands.inspection import REGISTRIES
 from benchmark.errors import COMPLETE
 from benchmark.lazy_imports import executor_plugins
@@ -18,11 +18,10 @@ from benchmark.planning.suite_files import suite_names
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 SHELLS = ("bash", "zsh")
-COMPLETION_VARIABLE = "_ARGCOMPLETE"  # set by the shell function while it asks
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("completion", help="shell code that completes commands, options and names at TAB")
+    sub = add_command(commands, "completion")
     sub.add_argument("shell", choices=SHELLS)
     sub.set_defaults(function=completion)
 
@@ -36,9 +35,7 @@ def completion(options: argparse.Namespace) -> int:
 
 
 def answer_the_shell(top: argparse.ArgumentParser) -> None:
-    """If a shell asks, print the possible completions and exit; otherwise do nothing and import nothing."""
-    if COMPLETION_VARIABLE not in os.environ:
-        return
+    """Print the possible completions and exit; called where `COMPLETION_VARIABLE` says that a shell asks."""
     import argcomplete
 
     for parser in parsers(top):
@@ -46,15 +43,6 @@ def answer_the_shell(top: argparse.ArgumentParser) -> None:
             if action.dest in CANDIDATES and action.choices is None:
                 action.completer = offering(CANDIDATES[action.dest])  # type: ignore[attr-defined]
     argcomplete.autocomplete(top, always_complete_options=False)  # options only after a dash
-
-
-def parsers(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Yield `top` and the parsers of all its commands, at any depth."""
-    yield top
-    for action in top._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for parser in dict.fromkeys(action.choices.values()):
-                yield from parsers(parser)
 
 
 def offering(names: Callable[[], list[str]]) -> Callable[..., list[str]]:

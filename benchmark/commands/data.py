@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
     add_home,
     add_json,
@@ -24,7 +25,7 @@ from benchmark.paths import dataset_root
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    data = commands.add_parser("data", help="prepare and check datasets")
+    data = add_command(commands, "data")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="read the original files once into a memory-mapped store")
     prepare.add_argument("dataset")

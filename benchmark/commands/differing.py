@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_json, print_json
 from benchmark.errors import COMPLETE, UsageError
 
@@ -16,7 +17,7 @@ MOST = 8  # moves of a group that a terminal shows; --json has all
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("diff", help="two sets of records: which numbers moved, by how much, and why")
+    sub = add_command(commands, "diff")
     sub.add_argument("a", type=Path, metavar="A", help="a Parquet file or a folder of records")
     sub.add_argument("b", type=Path, metavar="B", help="another one, of a later version or another machine")
     sub.add_argument("--tolerance", type=float, default=0.0, metavar="X", help="numbers this close are the same (0)")

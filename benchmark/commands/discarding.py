@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_suite, home_of, plan_of
 from benchmark.errors import COMPLETE, UsageError
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("discard", help="set the records of some rows aside, so that no table shows them")
+    sub = add_command(commands, "discard")
     add_suite(sub)
     sub.add_argument("--weights", action="store_true", help="also the weights that were pre-trained for them")
     sub.set_defaults(function=discard)

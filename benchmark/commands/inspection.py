@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_json, print_json
 from benchmark.errors import COMPLETE, UsageError, did_you_mean
 from benchmark.registry import DATASETS, METHODS, TASKS, Registry
@@ -15,11 +16,11 @@ REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "tasks": TASKS, "dat
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("list", help="names of methods, tasks, datasets and suites; of one kind, a line for each")
+    sub = add_command(commands, "list")
     sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"))
     add_json(sub)
     sub.set_defaults(function=list_names)
-    sub = commands.add_parser("show", help="what a method, task, dataset or suite is, and its options")
+    sub = add_command(commands, "show")
     sub.add_argument("name")
     add_json(sub)
     sub.set_defaults(function=show)

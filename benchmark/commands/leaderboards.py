@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
     RECORDS_HELP,
     add_home,
@@ -37,7 +38,7 @@ class NotStrictError(BenchmarkError):
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("leaderboard", help="the tables, figures and the page of a suite")
+    sub = add_command(commands, "leaderboard")
     add_suite(sub)
     sub.add_argument(
         "--format",
@@ -56,7 +57,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_presentation(sub)
     sub.set_defaults(function=leaderboard)
-    sub = commands.add_parser("compare", help="two rows of a suite: paired differences per question")
+    sub = add_command(commands, "compare")
     sub.add_argument("a", help="a row of the suite")
     sub.add_argument("b", help="another row")
     sub.add_argument("--suite", required=True, help="name of a suite, or path of a .toml file")

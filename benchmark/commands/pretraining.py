@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
     add_device,
     add_home,
@@ -23,7 +24,7 @@ from benchmark.registry import METHODS
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("pretrain", help="pre-train a method on a dataset's reports")
+    sub = add_command(commands, "pretrain")
     sub.add_argument("method")
     sub.add_argument("--data", required=True, metavar="DATASET")
     sub.add_argument("--root", type=Path, help="folder with the dataset's original files")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
     CELL_HELP,
     RECORDS_HELP,
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("search", help="every trial of a cell's search, as a table, JSON and a figure")
+    sub = add_command(commands, "search")
     add_cell(sub)
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument("--out", type=Path, help="folder for search-KEY.json and search-KEY.svg")
     add_home(sub)
     add_json(sub)
     sub.set_defaults(function=search)
-    sub = commands.add_parser("explain", help="how far each quirk of a published protocol moves a cell's number")
+    sub = add_command(commands, "explain")
     add_cell(sub)
     sub.add_argument("--weights", type=Path, help="the checkpoint that the cell was made with, if it was")
     sub.add_argument("--out", type=Path, help="folder for explain-KEY.json")

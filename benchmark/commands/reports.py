@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import RECORDS_HELP, add_suite, home_of, records_of
 from benchmark.errors import COMPLETE, UsageError
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("reports", help="recordings beside their true and written reports, as one page")
+    sub = add_command(commands, "reports")
     add_suite(sub)
     sub.add_argument("--show", type=int, default=20, metavar="N", help="recordings per dataset (20)")
     sub.add_argument("--order", choices=("random", "worst", "best"), default="random", help="which ones (random)")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.cluster import add_profile, answered_by, submitted_cells
 from benchmark.commands.leaderboards import write_leaderboard
 from benchmark.commands.options import (
@@ -44,13 +45,13 @@ if TYPE_CHECKING:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("plan", help="the cells of a suite: done, failed, to do, skipped and why")
+    sub = add_command(commands, "plan")
     add_suite(sub)
     add_json(sub)
     sub.add_argument("--cost", action="store_true", help="estimate hours on a cluster, and name what is missing for it")
     add_profile(sub, "with --cost: the cluster's profile (default: default)")
     sub.set_defaults(function=plan)
-    sub = commands.add_parser("run", help="run what a suite still lacks")
+    sub = add_command(commands, "run")
     add_suite(sub)
     sub.add_argument("--executor", default="inline", help="inline (default), processes or slurm")
     sub.add_argument("--workers", type=int, help="processes at a time (default: one per core)")
@@ -66,7 +67,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--dry-run", action="store_true", help="with slurm: print the sbatch scripts and submit nothing")
     add_device(sub)
     sub.set_defaults(function=run, out=None)
-    sub = commands.add_parser("status", help="counts by method and task, from what lies on disk")
+    sub = add_command(commands, "status")
     add_suite(sub, nargs="?")
     add_json(sub)
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
     add_device,
     add_json,
@@ -28,7 +29,7 @@ FORMATS = ("md", "csv", "svg", "pdf", "png")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("similarity", help="how alike the encoders of a suite are (CKA on the same recordings)")
+    sub = add_command(commands, "similarity")
     add_suite(sub)
     sub.add_argument("--dataset", help="dataset of the recordings (default: the first of the suite)")
     sub.add_argument("--split", default="test", help="test or val; no label is used (default: test)")

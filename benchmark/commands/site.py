@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import benchmark
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_json, print_json
 from benchmark.errors import COMPLETE
 
@@ -13,7 +14,7 @@ COMMITTED = Path(benchmark.__file__).resolve().parent.parent / "results" / "reco
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("site", help="a static site: overview, suites, methods, datasets, every record")
+    sub = add_command(commands, "site")
     sub.add_argument(
         "--records",
         type=Path,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import add_home, add_json, home_of, print_json
 from benchmark.errors import COMPLETE, INCOMPLETE
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("submission", help="results to submit: are they complete, and do they verify")
+    sub = add_command(commands, "submission")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser("check", help="list everything that keeps a submission from being accepted")
     action.add_argument("place", type=Path, help="its folder, or its Parquet file of records")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import configuration
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.cluster import add_profile
 from benchmark.commands.options import (
     add_device,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("tune", help="choose the options of a suite's rows, with the same budget for each")
+    sub = add_command(commands, "tune")
     sub.add_argument("suite", help="name of a suite, or path of a .toml file")
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
     add_set(sub, "change the suite, as in tune.trials=4")

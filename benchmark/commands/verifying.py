@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import RECORDS_HELP, add_json, add_suite, home_of, print_json, records_of
 from benchmark.errors import COMPLETE, INCOMPLETE, UsageError
 
@@ -18,7 +19,7 @@ MOST = 8  # cells of a kind, and numbers of a cell, that a terminal shows; --jso
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sub = commands.add_parser("verify", help="compute the numbers of records again from predictions, and compare")
+    sub = add_command(commands, "verify")
     add_suite(sub)
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument(
