@@ -19,8 +19,7 @@ UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 @contextmanager
 def locked(folder: Path, key: str) -> Iterator[bool]:
     """Yield whether this process holds the lock `key` within the context; False where another one does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / key
+    path = f"{folder}/{key}"  # text: every cell comes here, and a Path costs more than the call
     handle = _take(path)
     if handle is None:
         yield False
@@ -29,13 +28,13 @@ def locked(folder: Path, key: str) -> Iterator[bool]:
         yield True
     finally:
         with suppress(OSError):
-            path.unlink()  # while we hold it: a process that opened it meanwhile notices, and opens a new one
+            os.unlink(path)  # noqa: PTH108 (as above); while we hold it: a process that opened it meanwhile notices, and opens a new one
         os.close(handle)
 
 
-def _take(path: Path) -> int | None:
+def _take(path: str) -> int | None:
     while True:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        handle = _opened(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -50,9 +49,19 @@ def _take(path: Path) -> int | None:
         os.close(handle)  # removed by the run that held it, between our opening and our lock
 
 
-def _is_same(handle: int, path: Path) -> bool:
+def _opened(path: str) -> int:
+    """Open the file of a lock; make it and its folder where they are not there yet."""
+    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
     try:
-        return os.path.samestat(os.fstat(handle), path.stat())
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
+
+
+def _is_same(handle: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))  # noqa: PTH116 (as above)
     except FileNotFoundError:
         return False
 

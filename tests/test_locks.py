@@ -53,3 +53,11 @@ def test_sixteen_processes_never_hold_one_lock_together(tmp_path):
     for worker in workers:
         worker.join()
     assert set(log.read_text().splitlines()) == {"in out"}
+
+
+def test_a_folder_that_is_not_there_is_made_also_in_the_middle_of_a_run(tmp_path):
+    folder = tmp_path / "home" / "locks"
+    for _ in range(2):
+        with locked(folder, "a") as actual:
+            assert actual and keys_held(folder) == ["a"]
+        folder.rmdir()

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from benchmark.api import SPLITS, Rotation, Truth
+from benchmark.api import SPLITS, Rotation, SignalSpec, Truth
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
+from benchmark.engine.signal_notes import signal_notes
 from benchmark.errors import UsageError
 from benchmark.paths import Home
 from benchmark.planning.contamination import Gate
@@ -25,14 +27,18 @@ class GroupData:
     def __init__(self, home: Home, limit: int | None) -> None:
         self._home, self._limit = home, limit
         self.gate = Gate(home)
-        self._data: dict[str, PreparedDataset] = {}
+        self._data: dict[tuple[str, bytes], PreparedDataset] = {}
         self._views: dict[tuple[str, str], LabelledRows] = {}
         self._truths: dict[tuple[str, str], Truth] = {}
         self._rotated: dict[tuple[str, str, tuple[Rotation, ...]], list[LabelledRows]] = {}
+        self._unions: dict[tuple[str, str, tuple[Rotation, ...]], LabelledRows] = {}
+        self._signal_notes: dict[
+            tuple[int, SignalSpec, str], tuple[LabelledRows, list[str]]
+        ] = {}  # a view and its notes
         self._rows: dict[str, np.ndarray] = {}
 
     def data(self, name: str, config: dict[str, Any]) -> PreparedDataset:
-        key = digest([name, config])
+        key = name, msgspec.json.encode(config)  # asked ten times per cell, where a digest takes as long as a file
         if key not in self._data:
             self._data[key] = open_dataset(name, config, self._home)
         return self._data[key]
@@ -70,7 +76,17 @@ class GroupData:
         """Return the recordings that a cell is scored on, of all its rotations where it has some."""
         if not rotations:
             return self.view(data, label_set)
-        return LabelledRows.union(self.rotated_views(data, label_set, rotations))
+        key = (str(data.path), label_set, tuple(rotations))
+        if key not in self._unions:
+            self._unions[key] = LabelledRows.union(self.rotated_views(data, label_set, rotations))
+        return self._unions[key]
+
+    def signal_notes(self, data: PreparedDataset, view: LabelledRows, signal: SignalSpec, method: str) -> list[str]:
+        """Return the notes on the recordings of a view; worked out once for all cells that share it."""
+        key = (id(view), signal, method)
+        if key not in self._signal_notes:
+            self._signal_notes[key] = view, signal_notes(data, view.rows, signal, method)
+        return self._signal_notes[key][1]
 
     def truth(self, data: PreparedDataset, label_set: str) -> Truth:
         """Return the test split for the scorer; read once for all cells of a label set."""

@@ -14,7 +14,6 @@ from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.engine.data_notes import data_notes
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.method_handle import MethodHandle
-from benchmark.engine.signal_notes import signal_notes
 from benchmark.planning.plan import Cell
 from benchmark.planning.standing import code_now
 from benchmark.planning.training_config import SELECTIONS, TrainingConfig
@@ -38,8 +37,8 @@ class Outcome:
     seconds: float
 
 
-def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandle) -> RunRecord:
-    """Return the record of a finished cell, complete."""
+def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandle, config: dict[str, Any]) -> RunRecord:
+    """Return the record of a finished cell, complete; `config` is its `full_config`."""
     cell, predictions, scores = outcome.cell, outcome.predictions, outcome.scores
     spec = cell.spec
     data = group_data.data(spec.dataset, spec.dataset_config)
@@ -61,7 +60,7 @@ def finished_record(outcome: Outcome, group_data: GroupData, handle: MethodHandl
         notes=_notes(outcome, group_data, view),
         resampling=scores.resampling,
         cost=outcome.cost,
-        config=full_config(spec),
+        config=config,
         subgroups=scores.subgroups,
         analysis=scores.analysis,
         data_digest=data_digest,
@@ -142,7 +141,7 @@ def _notes(outcome: Outcome, group_data: GroupData, view: LabelledRows) -> list[
     return [
         *data.warnings,
         *outcome.scores.notes,
-        *signal_notes(data, view.rows, outcome.signal, spec.method),
+        *group_data.signal_notes(data, view, outcome.signal, spec.method),
         *([subset["note"]] if "note" in subset else []),
         *data_notes(outcome.cell, group_data),
         *_selection_notes(outcome.cell),

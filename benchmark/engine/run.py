@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmark.api import Predictions, Rotation, Scores, Task
+from benchmark.api import Predictions, Rotation, Scores, SignalSpec, Task
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.signals.conditions import SignalCondition
 from benchmark.data.store.prepared import PreparedDataset
@@ -23,7 +25,7 @@ from benchmark.engine.events import Event, EventSink, ParentGoneError, naming_ro
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.interrupts import user_interrupted
-from benchmark.engine.outcome import Outcome, error_of, failed_record, finished_record
+from benchmark.engine.outcome import Outcome, error_of, failed_record, finished_record, full_config
 from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.rotation import predict_in_turn
 from benchmark.errors import DiskError
@@ -129,12 +131,11 @@ class _GroupRun:
             else:
                 predictions, truth = task.predict(contexts[0]), self.data.truth(data, spec.label_set)
             scores = task.score(predictions, truth)
-            say = notes_to(self.on_event)
-            signal = cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features, say)
+            signal = self._signal
             seconds = time.monotonic() - start
             cost = contexts[0].cost  # every rotation reads the features of one pass
             outcome = Outcome(cell, task, predictions, scores, signal, cost, seconds)
-            record = finished_record(outcome, self.data, self.handle)
+            record = finished_record(outcome, self.data, self.handle, self._config)
             aside = self.store.write(
                 spec, record, _arrays(predictions, scores), scores.resampled, _texts(predictions, view, data)
             )
@@ -146,6 +147,17 @@ class _GroupRun:
         values = {task.primary: scores.metrics[task.primary]} if task.primary in scores.metrics else {}
         self.on_event(Event("cell", cell.title, values=values, status="done"))
         return "done"
+
+    @functools.cached_property
+    def _signal(self) -> SignalSpec:
+        """The form in which the group's method wants its signals; asked again by the next cell where it fails."""
+        say = notes_to(self.on_event)
+        return cached_signal(self.handle.identity, lambda: self.handle.method, self.home.features, say)
+
+    @functools.cached_property
+    def _config(self) -> dict[str, Any]:
+        """All options of method, dataset and training, which the cells of a group share."""
+        return full_config(self.group.cells[0].spec)
 
     def _contexts(self, spec: RunSpec, scratch: Path, rotations: Sequence[Rotation]) -> list[CellContext]:
         """Return the task's view of each rotation, or of the one division that the dataset has."""
@@ -224,8 +236,10 @@ def _arrays(predictions: Predictions, scores: Scores) -> dict[str, np.ndarray]:
 
 def _texts(predictions: Predictions, view: LabelledRows, data: PreparedDataset) -> dict[str, list[str]]:
     """Return the texts of a cell with the ids of their recordings; nothing where it has none."""
+    if not predictions.texts:
+        return {}
     ids = [str(name) for name in data.record_ids[view.rows["test"]]]
-    return {"record_ids": ids, **predictions.texts} if predictions.texts else {}
+    return {"record_ids": ids, **predictions.texts}
 
 
 def limit_threads(threads: int) -> None:

@@ -8,10 +8,11 @@ keep its verdict, and tables repeat it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+import msgspec
 
 from benchmark.api import SPLITS
-from benchmark.canonical import digest
 from benchmark.data.labels.contamination import (
     Exposure,
     Relation,
@@ -90,13 +91,13 @@ class Gate:
     def __init__(self, home: Home, quick: bool = False) -> None:
         self._folder, self._quick = home.fingerprints, quick
         self._preparations = Preparations(home)
-        self._verdicts: dict[str, Verdict] = {}
+        self._verdicts: dict[bytes, Verdict] = {}
 
     def verdict(self, cell: Cell) -> Verdict:
         """Return whether the cell is clean, contaminated or unknown, with all reasons, the gravest first."""
         sources = sources_of(cell)
         tested = Tested.by(cell)
-        key = digest([cell.spec.dataset, cell.spec.dataset_config, asdict(sources), tested.key])
+        key = msgspec.json.encode([cell.spec.dataset, cell.spec.dataset_config, sources, tested.key])
         if key not in self._verdicts:
             judgements = [self._judge(exposure, cell, tested) for exposure in sources.exposures]
             remarks = [Judgement(remark.state, remark.reason) for remark in sources.remarks]

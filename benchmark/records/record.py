@@ -84,6 +84,7 @@ class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(RunRecord).decode
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False).encode
 
 
 def record_text(record: RunRecord) -> bytes:
@@ -92,10 +93,7 @@ def record_text(record: RunRecord) -> bytes:
 
 def signed_text(fields: Mapping[str, Any]) -> bytes:
     """Return JSON with a line per field, for short diffs, and the digest of these lines as the last one."""
-    lines = (
-        f"{json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)}"
-        for name, value in sorted(fields.items())
-    )
+    lines = (f"{json.dumps(name)}: {_encode(value)}" for name, value in sorted(fields.items()))
     body = ("{\n" + ",\n".join(lines)).encode("utf-8", "replace")  # a message may hold half a character
     return body + _DIGEST + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 

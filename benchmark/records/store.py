@@ -65,9 +65,7 @@ class Store:
         Returns the folder to which an unusable record in its place was moved; None where there was none.
         """
         final = self.folder(spec)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_path(final)
-        temporary.mkdir()
+        temporary = _temporary_folder(final)
         try:
             if predictions:
                 record.predictions = _write(temporary / PREDICTIONS, save(_contiguous(predictions)))
@@ -187,6 +185,17 @@ def place_of(spec: RunSpec) -> Place:
 
 def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _temporary_folder(final: Path) -> Path:
+    """Make a folder beside `final`, and those above it where they are not there yet."""
+    temporary = temporary_path(final)
+    try:
+        temporary.mkdir()
+    except FileNotFoundError:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+    return temporary
 
 
 def _write(path: Path, content: bytes) -> str:
