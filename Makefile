@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PLAIN := $(VENV)/.installed-plain
+# bytecode comes at the first import, of what is imported: compiling all of it takes longer than unpacking it
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-cluster coverage mutation docs site lint install clean
+.PHONY: help demo test test-slow test-cluster coverage mutation speed docs site lint install clean
 
 help:
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*##/\1\t/'
@@ -13,10 +16,15 @@ install: $(STAMP)  ## .venv with what a developer needs; may be run again
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt
+	$(PIP) -e ".[dev]" -c constraints.txt
+	touch $(PLAIN) $@
+
+$(PLAIN): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e . -c constraints.txt
 	touch $@
 
-demo: install  ## the main job on synthetic recordings: a leaderboard in a few minutes
+demo: $(PLAIN)  ## the main job on synthetic recordings: a leaderboard in a few minutes
 	$(BIN)/ecgarena run demo
 
 test: install lint  ## lint, types and the fast suite, on every core
@@ -36,6 +44,9 @@ coverage: install  ## lines of the harness that the fast suite reaches, subproce
 
 mutation: install  ## small faults in metrics and splitting that no test notices
 	$(BIN)/python tests/mutation/run.py
+
+speed: install  ## every measurement at a quick size; writes docs/performance-table.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/speed/collect.py
 
 docs: install  ## API reference from the docstrings, in build/api/
 	$(BIN)/python docs/build_api.py build/api

@@ -17,6 +17,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from figures import check_close, check_count, ratio, show
+
 from benchmark.api import Truth
 from benchmark.metrics.scoring import score_classes
 from benchmark.metrics.statistics import bootstrap_auroc, patient_weights
@@ -63,13 +65,15 @@ def bootstrap(rounds: int) -> None:
     expected = loop(truth.labels, scores, few)
     slow = (time.perf_counter() - start) * 1000 / LOOP_RESAMPLES
     fast = seconds(rounds, lambda: bootstrap_auroc(truth.labels, scores, truth.patient_ids, 1000))
+    check_count("resamples", len(bootstrap_auroc(truth.labels, scores, truth.patient_ids, 1000)), 1000)
     gap = np.nanmax(np.abs(bootstrap_auroc(truth.labels, scores, truth.patient_ids, LOOP_RESAMPLES) - expected))
-    print(
-        f"1,000 resamples, 71 x 2,000: {fast:.2f} s, "
-        f"scikit-learn {slow:.0f} s ({LOOP_RESAMPLES} measured and scaled): ",
-        end="",
+    check_close("AUROCs of scikit-learn and of the bootstrap", float(gap), 1e-9)
+    show(
+        f"1,000 bootstrap resamples, 71 classes x 2,000 recordings, difference {gap:.0e}",
+        f"{fast:.2f} s",
+        f"loop over scikit-learn, {LOOP_RESAMPLES} measured and scaled: {slow:.0f} s",
+        f"{ratio(slow, fast):.0f}",
     )
-    print(f"{slow / fast:.0f} times; largest difference {gap:.1e}", flush=True)
 
 
 def scoring(rounds: int) -> None:
@@ -80,11 +84,11 @@ def scoring(rounds: int) -> None:
         plain = seconds(rounds, lambda: score_classes(bare, scores, limits))  # noqa: B023
         calibrated = seconds(rounds, lambda: score_classes(bare, scores, limits, p))  # noqa: B023
         whole = seconds(rounds, lambda: score_classes(truth, scores, limits, p))  # noqa: B023
-        print(
-            f"scoring a cell, {classes} x 2,000: {plain:.2f} s with intervals, {calibrated:.2f} s with calibration, ",
-            end="",
+        check_count("classes scored", len(score_classes(bare, scores, limits).per_class), classes)
+        show(
+            f"scoring a cell, {classes} classes x 2,000 recordings",
+            f"{plain:.2f} s with intervals, {calibrated:.2f} s with calibration, {whole:.2f} s with subgroups too",
         )
-        print(f"{whole:.2f} s with four attributes of subgroups", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import check_count, show
 from harness import NoOp
 
 from benchmark.engine.events import discard_event
@@ -57,7 +58,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         pretend(Path(folder))
-        measure(suite, Home(Path(folder) / "home"), options.array_size)
+        measure(suite, Home(Path(folder) / "home"), options.array_size, seeds * METHODS_IN_GRID)
 
 
 def pretend(folder: Path) -> None:
@@ -72,12 +73,15 @@ def pretend(folder: Path) -> None:
     os.environ["PATH"] = f"{bin}{os.pathsep}{os.environ['PATH']}"
 
 
-def measure(suite: Suite, home: Home, array_size: int) -> None:
+def measure(suite: Suite, home: Home, array_size: int, expected: int) -> None:
     start = time.perf_counter()
     plan = make_plan(suite)
     runner = SlurmExecutor(resources=[f"limits.max_array_size={array_size}", "limits.cells_per_job=10"], plan=plan)
     layout = runner.lay_out(group_cells(standings_at(plan, home).to_run), home)
-    print(f"{len(plan.cells)} cells planned into {len(layout.units)} jobs: {time.perf_counter() - start:.2f} s")
+    planning = time.perf_counter() - start
+    cells = len(plan.cells)
+    check_count("cells of the plan", cells, expected)
+    show(f"{cells:,} cells planned into {len(layout.units):,} SLURM jobs", f"{planning:.2f} s")
     start = time.perf_counter()
     submission = runner.submit(layout, home, discard_event)
     seconds = time.perf_counter() - start
@@ -86,7 +90,7 @@ def measure(suite: Suite, home: Home, array_size: int) -> None:
         kinds[unit.array_key] = kinds.get(unit.array_key, 0) + 1
     fewest = sum(-(-count // array_size) for count in kinds.values())
     calls = len((home.root.parent / "calls").read_text().splitlines())
-    print(f"submitted in {calls} calls of sbatch (the fewest for {len(kinds)} kinds of job: {fewest}): {seconds:.1f} s")
+    show(f"these submitted in {calls} calls of sbatch (the fewest: {fewest})", f"{seconds:.1f} s")
     for cell in plan.cells[::2]:
         record_of(cell, home)
     jobs = submission.jobs()
@@ -94,10 +98,12 @@ def measure(suite: Suite, home: Home, array_size: int) -> None:
     for title in ("first look", "second look"):
         start = time.perf_counter()
         result = standings(home, None, queue())
-        print(f"status of {len(result)} cells, {title}: {time.perf_counter() - start:.2f} s")
+        seconds = time.perf_counter() - start
+        check_count("cells of the status", len(result), cells)
+        show(f"status of {cells:,} cells on a cluster, {title}", f"{seconds:.2f} s")
     with contextlib.redirect_stdout(io.StringIO()):
-        assert sum(row.get("done", 0) for row in rows_of(result)) == len(plan.cells[::2])
-    print(f"the records alone: {timed(lambda: read_index(home)):.2f} s")
+        check_count("records that count", sum(row.get("done", 0) for row in rows_of(result)), len(plan.cells[::2]))
+    show("their records alone", f"{timed(lambda: read_index(home)):.2f} s")
 
 
 def timed(work) -> float:

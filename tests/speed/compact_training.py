@@ -26,6 +26,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from figures import check_count, rate, ratio, show, spread
+
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "tasks/suites/ptbxl_methods.toml"
 METHODS = ("merl", "deri", "cmelt", "cgdmer")
@@ -67,12 +69,13 @@ def compare(name: str, sides: dict[str, Path], reports: Path, steps: int) -> Non
             answer = ask(worker, number)
             durations.extend([answer["seconds"]] if number else [])
     precisions = [ask(worker, -1)["precision"] for worker in workers]
-    ratios = [then / now for now, then in zip(*seconds, strict=True)]
-    now, then = (BATCH / statistics.median(durations) for durations in seconds)
-    print(
-        f"{name:8s} {now:6.1f} recordings/s in {precisions[0]}, before {then:6.1f} in {precisions[1]}: "
-        f"{statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})",
-        flush=True,
+    check_count(f"{name}: pairs of steps", min(map(len, seconds)), steps)
+    now, then = (rate(BATCH, statistics.median(durations)) for durations in seconds)
+    show(
+        f"a training step of {name}, batch {BATCH}, one thread, processor time",
+        f"{now:.1f} recordings/s in {precisions[0]}",
+        f"before {then:.1f}/s in {precisions[1]}",
+        spread([ratio(then, now) for now, then in zip(*seconds, strict=True)], ".2f"),
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import wfdb
+from figures import check_count, rate, ratio, show, spread
 
 from benchmark.api import SignalSpec
 from benchmark.data.store.preparation import prepare
@@ -25,6 +26,7 @@ from benchmark.paths import Home
 from benchmark.testing import write_csn, write_mimic_iv_ecg, write_ptbxl
 
 BATCH = 64
+LOOPED = 1000  # recordings that the loop reads; its time is scaled to all
 
 
 def main() -> None:
@@ -44,15 +46,15 @@ def main() -> None:
             actual, expected = seconds(lambda h=home: prepare("ptbxl", {}, h, root)), seconds(lambda: loop(root, names))
             preparing.append((actual, expected))
             data = prepare("ptbxl", {}, home)
-            require_equal(len(data), len(names), "ptbxl")
+            check_count("ptbxl: recordings prepared, and read by the loop", len(data), len(names))
             order = np.random.default_rng(number).permutation(len(data))
             warm = seconds(lambda d=data, o=order: read(d, o), repeat=3)
-            reading.append(
-                (warm, seconds(lambda o=order: loop(root, [names[i] for i in o[:1000]])) * len(names) / 1000)
-            )
+            part = [names[i] for i in order[:LOOPED]]
+            reading.append((warm, seconds(lambda p=part: loop(root, p)) * ratio(len(names), len(part))))
             shutil.rmtree(home.root)
-        report("preparing", preparing, len(names))
-        report("warm reading, shuffled, to float32 millivolt", reading, len(names))
+        tree = f"{'PTB-XL' if options.root else 'a made-up PTB-XL'}, 12 x 1000"
+        report(f"preparing {tree}", preparing, len(names))
+        report(f"warm reading of {tree}, shuffled, to float32 millivolt", reading, len(names))
         other_formats(Path(folder) / "others", options.recordings // 5, options.rounds)
 
 
@@ -72,7 +74,9 @@ def other_formats(folder: Path, count: int, rounds: int) -> None:
         for number in range(rounds):
             home = Home(folder / f"{dataset}{number}")
             actual = seconds(lambda h=home, d=dataset, r=root: prepare(d, {}, h, r))
-            require_equal(len(prepare(dataset, {}, home)), len(names), dataset)
+            check_count(
+                f"{dataset}: recordings prepared, and read by the loop", len(prepare(dataset, {}, home)), len(names)
+            )
             result.append((actual, seconds(lambda r=root, n=names: loop(r, n))))
             shutil.rmtree(home.root)
         report(f"preparing {dataset}, made up, 12 x 5000", result, len(names))
@@ -84,12 +88,6 @@ def recordings_of(root: Path) -> list[str]:
     if index.exists():  # made-up recordings share one file, which the list names for each of them
         return list(pd.read_csv(index)["path"])
     return sorted(str(path.relative_to(root).with_suffix("")) for path in root.rglob("*.hea"))
-
-
-def require_equal(recordings: int, read_by_loop: int, dataset: str) -> None:
-    """A ratio counts only where both sides did the same work."""
-    if recordings != read_by_loop:
-        raise SystemExit(f"{dataset}: {recordings} recordings were prepared and {read_by_loop} read by the loop")
 
 
 def excerpt(source: Path | None, count: int, root: Path) -> Path:
@@ -104,15 +102,16 @@ def excerpt(source: Path | None, count: int, root: Path) -> Path:
     return root
 
 
-def loop(root: Path, names: list[str]) -> np.ndarray:
+def loop(root: Path, names: list[str]) -> None:
     """What one writes without a harness: wfdb, recording by recording, into one array."""
-    return np.stack([wfdb.rdsamp(str(root / name), return_res=32)[0].T for name in names])
+    signals = np.stack([wfdb.rdsamp(str(root / name), return_res=32)[0].T for name in names])
+    check_count("recordings read by the loop", len(signals), len(names))
 
 
 def read(data, order: np.ndarray) -> None:
     spec = SignalSpec(rate=100.0)
-    for start in range(0, len(order), BATCH):
-        data.read(order[start : start + BATCH], spec)
+    parts = (data.read(order[start : start + BATCH], spec) for start in range(0, len(order), BATCH))
+    check_count("recordings read", sum(len(part) for part in parts), len(order))
 
 
 def seconds(work, repeat: int = 1) -> float:
@@ -127,8 +126,12 @@ def seconds(work, repeat: int = 1) -> float:
 
 def report(label: str, pairs: list[tuple[float, float]], count: int) -> None:
     actual, expected = np.median(np.array(pairs), axis=0)
-    ratios = ", ".join(f"{b / a:.1f}" for a, b in pairs)
-    print(f"{label}: {count / actual:,.0f} recordings/s against {count / expected:,.0f} by wfdb: ratios {ratios}")
+    show(
+        f"{label}, {count:,} recordings",
+        f"{rate(count, actual):,.0f} recordings/s",
+        f"wfdb loop {rate(count, expected):,.0f}/s",
+        spread([ratio(b, a) for a, b in pairs]),
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from figures import check_close, check_count, rate, ratio, show, spread
 
 from benchmark.api import Method
 from benchmark.data.signals.signal import adapt
@@ -60,11 +61,17 @@ def compare(name: str, method: Method, data: PreparedDataset, rows: np.ndarray, 
         for side, function in sides.items():
             start = time.perf_counter()
             result[side] = function(rows)
-            rates[side].append(len(rows) / (time.perf_counter() - start))
-    ratios = ", ".join(f"{b / a:.2f}" for a, b in zip(rates["in turn"], rates["harness"], strict=True))
+            rates[side].append(rate(len(rows), time.perf_counter() - start))
+            check_count(f"{name}, {side}: recordings", len(result[side]), len(rows))
+    ratios = [ratio(b, a) for a, b in zip(rates["in turn"], rates["harness"], strict=True)]
     error = np.abs(result["harness"] - result["in turn"]).max() / np.abs(result["in turn"]).max()
-    print(f"{name}: {max(rates['harness']):.0f} recordings/s, in turn {max(rates['in turn']):.0f}; {ratios} times, "
-          f"difference {error:.1e}", flush=True)  # fmt: skip
+    check_close(f"{name}: features of the two sides", float(error), 0.05)  # of bf16
+    show(
+        f"features of {name} from a prepared dataset on {options.device}, {len(rows):,} recordings, error {error:.0e}",
+        f"{max(rates['harness']):.0f} recordings/s",
+        f"reading, computing and fetching in turn {max(rates['in turn']):.0f}/s",
+        spread(ratios, ".2f"),
+    )
 
 
 def in_turn(method: Method, data: PreparedDataset, rows: np.ndarray, device: str) -> np.ndarray:

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from figures import check_close, check_count, rate, ratio, show, spread
+
 from benchmark.api import Method
 from benchmark.engine.features import BATCH_GPU
 from benchmark.engine.precision import has_bf16
@@ -103,13 +105,21 @@ def measure(
             start = time.perf_counter()
             outputs[side] = loop(function, ecg, batch, device)
             seconds[side].append(time.perf_counter() - start)
+            check_count(f"{name}, {side}: recordings", len(outputs[side]), len(ecg))
     base, reference = min(seconds["plain fp32, batch 256"]), outputs["plain fp32, batch 256"]
     for side, result in outputs.items():
         least = min(seconds[side])
-        ratios = ", ".join(f"{a / b:.2f}" for a, b in zip(seconds["plain fp32, batch 256"], seconds[side], strict=True))
+        if side == "plain fp32, batch 256":
+            continue
+        ratios = [ratio(a, b) for a, b in zip(seconds["plain fp32, batch 256"], seconds[side], strict=True)]
         error = float((result - reference).abs().max() / reference.abs().max())
-        rate = len(ecg) / least
-        print(f"{name}: {side}: {rate:.1f} recordings/s, {base / least:.2f}x ({ratios}), error {error:.1e}", flush=True)
+        check_close(f"{name}, {side}: features", error, 0.05)  # of bf16
+        show(
+            f"features of {name} on {device}, 10 s at 500 Hz, {side}, error {error:.0e}",
+            f"{rate(len(ecg), least):.1f} recordings/s",
+            f"plain fp32 loop at batch 256: {rate(len(ecg), base):.1f}/s",
+            spread(ratios, ".2f"),
+        )
 
 
 def main() -> None:

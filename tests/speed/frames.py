@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from figures import check_count, show
+
 ROUNDS = 5
 FIRST = "import time; t = time.perf_counter(); from benchmark import arena; arena.load({suite!r}); "
 
@@ -26,20 +28,26 @@ def main(suite: str) -> None:
     file = COMMITTED / f"{suite}.parquet"
     cells = len(arena.load(suite))
     warm = [seconds(lambda: arena.load(suite)) for _ in range(ROUNDS)]
-    print(f"arena.load: {cells} cells in {median(warm):.3f} s (median of {ROUNDS}), ", end="", flush=True)
-    code = FIRST.format(suite=suite) + "print(f'{time.perf_counter() - t:.2f} s in a new process, imports included')"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = FIRST.format(suite=suite) + "print(time.perf_counter() - t)"
+    first = float(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout)
+    check_count(f"cells of {suite}", len(arena.load(suite)), cells)
+    show(
+        f"`arena.load` of {suite} (real data), {cells:,} cells",
+        f"{median(warm):.3f} s, the first time in a process {first:.2f} s with imports",
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "folder"
         command("collect", suite, "--records", file, "--out", folder)
         times: dict[Path, list[float]] = {file: [], folder: []}
-        for _ in range(ROUNDS):
+        for round in range(ROUNDS):
             for records, results in times.items():
-                out = Path(name) / "out"
+                out = Path(name) / f"out-{records.name}-{round}"
                 results.append(seconds(lambda: command("leaderboard", suite, "--records", records, "--out", out)))  # noqa: B023
-    for records, results in times.items():
-        form = "file" if records == file else "folder"
-        print(f"leaderboard from the {form}: {median(results):.2f} s (median), {min(results):.2f} s (least)")
+                check_count("leaderboards written", len(list(out.glob("*.md"))), 1)
+    show(
+        f"leaderboard of {suite} (real data) as Markdown and CSV, median of {ROUNDS}",
+        f"{median(times[file]):.2f} s from one file, {median(times[folder]):.2f} s from folders",
+    )
 
 
 def command(*words: str | Path) -> None:

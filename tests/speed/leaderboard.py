@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from figures import check_count, ratio, show
 
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import load_suite
@@ -83,9 +84,9 @@ def main(cells: int) -> None:
         path, store = suite(folder, cells), Store(folder / "records")
         product = fill(path, store)
         start = time.perf_counter()
-        for record in store.root.glob(f"*/*/*/{RECORD}"):
-            json.loads(record.read_bytes())
+        parsed = sum(bool(json.loads(file.read_bytes())) for file in store.root.glob(f"*/*/*/{RECORD}"))
         floor = time.perf_counter() - start
+        check_count("records written and read", parsed, cells // (ROWS * SEEDS) * ROWS * SEEDS)
         command = [sys.executable, "-m", "benchmark", "leaderboard", str(path), "--records", str(store.root)]
         start = time.perf_counter()
         subprocess.run(
@@ -93,9 +94,19 @@ def main(cells: int) -> None:
         )
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        check_count("formats written", len(formats_in(folder / "out")), len(FORMATS.split(",")))
         page = (folder / "out" / "large.html").stat().st_size / 1e6
-    print(f"{product} synthetic records -> {FORMATS}: {seconds:.1f} s, peak {peak:.2f} GB, page {page:.2f} MB")
-    print(f"reading and parsing the records alone: {floor:.1f} s; ratio {seconds / floor:.1f}")
+    show(
+        f"{product:,} made-up records of {ROWS} methods become every format, page of {page:.2f} MB",
+        f"{seconds:.1f} s, peak {peak:.2f} GB",
+        f"reading and parsing the records alone {floor:.1f} s",
+        f"{1 / ratio(seconds, floor):.2f}",
+    )
+
+
+def formats_in(folder: Path) -> set[str]:
+    """Return the endings of the files in a folder, of those that were asked for."""
+    return {file.suffix[1:] for file in folder.rglob("*.*")} & set(FORMATS.split(","))
 
 
 if __name__ == "__main__":

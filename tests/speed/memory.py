@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from figures import check_count, rate, show
+
 from benchmark.testing import write_mimic_iv_ecg
 
 CODE = """
@@ -26,7 +28,7 @@ if __name__ == "__main__":
     seconds = time.perf_counter() - start
     # not ru_maxrss: that of a child begins with what its parent had
     peak = int(re.search(r"VmHWM:[^0-9]+([0-9]+)", Path("/proc/self/status").read_text())[1]) / 1024
-    print(f"{len(data)} recordings: peak {peak:.1f} MB, {len(data) / seconds:,.0f} recordings/s")
+    print(len(data), peak, seconds)
 """
 
 
@@ -40,7 +42,14 @@ def main() -> None:
             patients = round(times * options.recordings / 1.85)
             write_mimic_iv_ecg(Path(folder) / "tree", patients, samples=20, odd=False, same_signal=True)
             (Path(folder) / "prepare.py").write_text(CODE)
-            subprocess.run([sys.executable, f"{folder}/prepare.py", folder, str(options.workers)], check=True)
+            command = [sys.executable, f"{folder}/prepare.py", folder, str(options.workers)]
+            count, peak, seconds = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()
+            with (Path(folder) / "tree" / "record_list.csv").open() as lines:
+                check_count("recordings prepared", int(count), sum(1 for _ in lines) - 1)
+            show(
+                f"preparing a made-up MIMIC-IV-ECG of {int(count):,} recordings of 20 samples",
+                f"peak {float(peak):.1f} MB, {rate(int(count), float(seconds)):,.0f} recordings/s",
+            )
 
 
 if __name__ == "__main__":

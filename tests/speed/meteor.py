@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
+from figures import check_close, check_count, ratio, show, spread
 
 from benchmark.datasets.synthetic import Synthetic
 from benchmark.metrics.text.meteor import meteor, meteor_counts
@@ -29,16 +29,25 @@ def main() -> None:
     texts = [true[row] for row in np.random.default_rng(0).permutation(len(true))]
     start = time.perf_counter()
     meteor_counts(texts[:1], true[:1])
-    print(f"{len(true)} pairs; start of the kept process: {time.perf_counter() - start:.2f} s; load {load()}")
+    show("start of the kept METEOR process, once per worker", f"{time.perf_counter() - start:.2f} s")
+    kept, anew, errors = [], [], []
     for _ in range(options.rounds):
         start = time.perf_counter()
         actual = meteor_counts(texts, true)
-        rest = time.perf_counter() - start
+        kept.append(time.perf_counter() - start)
+        check_count("pairs counted", len(actual), options.pairs)
         start = time.perf_counter()
         whole, item = fresh(texts, true)
-        anew = time.perf_counter() - start
-        error = max(abs(float(meteor(actual.sum(0))) - whole), float(np.abs(meteor(actual) - item).max()))
-        print(f"kept {rest:.2f} s, fresh {anew:.2f} s, ratio {anew / rest:.1f}, largest difference {error:.1e}")
+        anew.append(time.perf_counter() - start)
+        check_count("pairs scored anew", len(item), options.pairs)
+        errors.append(max(abs(float(meteor(actual.sum(0))) - whole), float(np.abs(meteor(actual) - item).max())))
+    check_close("METEOR of both sides", max(errors), 1e-9)
+    show(
+        f"METEOR of {options.pairs:,} pairs by the kept process, difference {max(errors):.0e}",
+        f"{spread(kept, '.2f')} s",
+        f"a fresh scorer {spread(anew, '.2f')} s",
+        spread([ratio(b, a) for a, b in zip(kept, anew, strict=True)]),
+    )
 
 
 def fresh(texts: list[str], true: list[str]) -> tuple[float, list[float]]:
@@ -46,11 +55,6 @@ def fresh(texts: list[str], true: list[str]) -> tuple[float, list[float]]:
 
     scorer = Meteor()
     return scorer.compute_score({i: [t] for i, t in enumerate(true)}, {i: [t] for i, t in enumerate(texts)})
-
-
-def load() -> str:
-    reference = Path("/proc/loadavg")
-    return reference.read_text().split()[0] if reference.exists() else "unknown"
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 
 import torch
+from figures import check_count, rate, ratio, show
 from torch.utils.flop_counter import FlopCounterMode
-from training import corpus, write_bert
+from training import check_trained, corpus, write_bert
 
 from benchmark.api import Batch, TrainableMethod
 from benchmark.engine.building import build
@@ -65,11 +66,12 @@ def measure(name: str, towers: dict[str, Path], reports: list[str], peak: float,
             durations += [took] if number > 1 else []
     for precision, durations in seconds.items():
         median = statistics.median(durations)
-        share = operations / median / peak
-        print(
-            f"{name:8s} {precision}: {options.batch / median:8.1f} pairs/s, {operations / 1e12:.2f} TFLOP per step, "
-            f"{share:.1%} of the bf16 peak ({1000 * min(durations):.0f} to {1000 * max(durations):.0f} ms)",
-            flush=True,
+        check_count(f"{name}, {precision}: steps", len(durations), options.steps)
+        share = ratio(operations, peak) / median
+        show(
+            f"a training step of {name} at the size of its paper, {precision}, batch {options.batch}",
+            f"{rate(options.batch, median):.1f} pairs/s ({1e3 * min(durations):.0f} to {1e3 * max(durations):.0f} ms)",
+            f"{operations / 1e12:.2f} TFLOP per step, {share:.1%} of the bf16 peak of {peak / 1e12:.0f} TFLOP/s",
         )
 
 
@@ -87,6 +89,7 @@ class Step:
         self.optimiser = torch.optim.AdamW(self.weights, lr=1e-5)
 
     def __call__(self, precision: str) -> float:
+        before = self.weights[0].detach().clone()
         self._wait()
         start = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
@@ -96,7 +99,9 @@ class Step:
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimiser.step()
         self._wait()
-        return time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        check_trained(sum(losses.values()), before, self.weights[0])
+        return seconds
 
     def _wait(self) -> None:
         if self.device.startswith("cuda"):

@@ -20,6 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from figures import check_close, check_count, ratio
+from figures import show as show_row
+
 from benchmark.probes.logistic import ProbeBasis, Standardiser
 from benchmark.probes.search import tune
 
@@ -49,18 +52,32 @@ def in_turn(rounds: int, **work: Callable[[], object]) -> dict[str, float]:
 
 
 def show(title: str, seconds: dict[str, float], base: str) -> None:
-    parts = [f"{name} {value:.2f} s ({seconds[base] / value:.1f}x)" for name, value in seconds.items()]
-    print(f"{title}: {', '.join(parts)}", flush=True)
+    otherwise = seconds[base]
+    for name, value in seconds.items():
+        if name != base:
+            show_row(
+                f"{title}, {name}", f"{value:.2f} s", f"{base} {otherwise:.2f} s", f"{ratio(otherwise, value):.1f}"
+            )
 
 
-def sklearn_fit(X: np.ndarray, Y: np.ndarray, c: float) -> None:
+def sklearn_fit(X: np.ndarray, Y: np.ndarray, c: float) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for y in Y.T:
-            LogisticRegression(C=c, max_iter=1000).fit(X, y)
+        models = [LogisticRegression(C=c, max_iter=1000).fit(X, y) for y in Y.T]
+    return np.column_stack([model.decision_function(X) for model in models])
+
+
+def check_equal(X: np.ndarray, Y: np.ndarray) -> None:
+    """End the script unless both sides fit the same probe."""
+    there, solution = sklearn_fit(X, Y, 0.01), ProbeBasis(X).solve(Y, [0.01], [False])
+    here = X @ solution.weights[0] + solution.intercepts[0]
+    check_count("labels fitted", here.shape[1], Y.shape[1])
+    check_close(
+        "logits of scikit-learn and of the probe", float(np.abs(here - there).max() / np.abs(there).max()), 0.05
+    )
 
 
 def probes(rounds: int) -> None:
@@ -69,11 +86,14 @@ def probes(rounds: int) -> None:
         X, Y = data(n, dim, classes)
         seconds = in_turn(
             rounds,
-            sklearn=lambda X=X, Y=Y: sklearn_fit(X, Y, 0.01),  # type: ignore[misc]
-            one=lambda X=X, Y=Y: ProbeBasis(X).solve(Y, [0.01], [False]),  # type: ignore[misc]
-            eight=lambda X=X, Y=Y: ProbeBasis(X).solve(Y, cs, [False] * 8),  # type: ignore[misc]
+            **{
+                "scikit-learn": lambda X=X, Y=Y: sklearn_fit(X, Y, 0.01),  # type: ignore[misc]
+                "one penalty, C = .01": lambda X=X, Y=Y: ProbeBasis(X).solve(Y, [0.01], [False]),  # type: ignore[misc]
+                "eight, C = 1e-5 to 1": lambda X=X, Y=Y: ProbeBasis(X).solve(Y, cs, [False] * 8),  # type: ignore[misc]
+            },
         )
-        show(f"probe {n} x {dim}, {classes} labels, C = .01 (eight: C = 1e-5 to 1)", seconds, "sklearn")
+        check_equal(X, Y)
+        show(f"probe {n:,} x {dim}, {classes} labels", seconds, "scikit-learn")
 
 
 def memory() -> None:
@@ -81,11 +101,15 @@ def memory() -> None:
     X, Y = data(17084, 768, 71)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    tune((X, Y), (X[:2000], Y[:2000]), trials=8)
+    result = tune((X, Y), (X[:2000], Y[:2000]), trials=8)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"search of 8 trials, 17,084 x 768, 71 labels: {seconds:.1f} s, peak {peak / 1e3:.0f} MB ", end="")
-    print(f"({(peak - before) / 1e3:.0f} MB above the peak of making the data)")
+    check_count("labels of the search", result.scores(X[:10]).shape[1], 71)
+    above = (peak - before) / 1e3
+    show_row(
+        "search of 8 trials on 17,084 x 768, 71 labels",
+        f"{seconds:.1f} s, peak {peak / 1e3:.0f} MB, {above:.0f} MB above that of making the data",
+    )
 
 
 if __name__ == "__main__":

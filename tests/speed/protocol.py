@@ -21,7 +21,6 @@ import argparse
 import dataclasses
 import multiprocessing
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import torch
+from figures import check_count, ratio, show
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
@@ -192,7 +192,9 @@ def in_two_processes(work: Callable[[tuple[str, float, int]], object]) -> float:
     """Processor seconds per process for all cells; a process has one thread, and its start does not count."""
     with multiprocessing.get_context("spawn").Pool(WORKERS, enter, (WORLD.folder, WORLD.width)) as pool:
         pool.starmap(timed, [(work, CELLS[0])] * (2 * WORKERS), chunksize=1)
-        return sum(pool.starmap(timed, [(work, cell) for cell in CELLS], chunksize=1)) / WORKERS
+        durations = pool.starmap(timed, [(work, cell) for cell in CELLS], chunksize=1)
+        check_count("cells", sum(duration > 0 for duration in durations), len(CELLS))
+        return sum(durations) / WORKERS
 
 
 def timed(work: Callable[[tuple[str, float, int]], object], cell: tuple[str, float, int]) -> float:
@@ -253,33 +255,33 @@ def main() -> None:
         start = time.process_time()
         WORLD.extract()
         extraction = (time.process_time() - start) / WORKERS
-        print(
-            f"{cpu()}; {RECORDINGS} recordings, {len(CELLS)} cells; prepared and extracted in {extraction:.1f} s",
-            flush=True,
-        )
+        check_count("recordings prepared and extracted", len(WORLD.features), RECORDINGS)
+        about = f"{len(CELLS)} cells on {RECORDINGS:,} recordings, ten penalties, encoder of width {options.width}"
+        show(f"{RECORDINGS:,} recordings prepared and extracted, two processes", f"{extraction:.1f} s")
         for _ in range(options.rounds):
             probes, cached = in_two_processes(protocol_scores), in_two_processes(sklearn_cached)
-            print(
-                f"ten penalties, no intervals: here {probes:.2f} s, scikit-learn {cached:.2f} s: {cached / probes:.1f}x"
+            show(
+                f"{about}, without intervals",
+                f"{probes:.2f} s",
+                f"scikit-learn on cached features {cached:.1f} s",
+                f"{ratio(cached, probes):.1f}",
             )
             whole, intervals = in_two_processes(ours_with_intervals), sklearn_intervals(5)
-            ratio = (cached + intervals) / whole
-            print(
-                f"with intervals: here {whole:.2f} s, scikit-learn {cached:.1f} + {intervals:.0f} s (scaled): "
-                f"{ratio:.0f}x"
+            show(
+                "the same with intervals of 1,000 resamples",
+                f"{whole:.2f} s",
+                f"scikit-learn {cached:.1f} s, intervals {intervals:.0f} s (scaled)",
+                f"{ratio(cached + intervals, whole):.0f}",
             )
             epochs = {fraction: published_epoch(fraction) for fraction in FRACTIONS}
             loop = sum(EPOCHS * epochs[fraction] for _, fraction, _ in CELLS)
             summary = ", ".join(f"{fraction:.0%} {seconds:.1f} s" for fraction, seconds in epochs.items())
-            print(f"published loop: one epoch at {summary}; all cells {loop:.0f} s (scaled)")
-            print(f"here from the files on {extraction + whole:.1f} s: {loop / (extraction + whole):.0f}x", flush=True)
-
-
-def cpu() -> str:
-    """The processor's name."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+            show(
+                "the same from the original files on, with intervals",
+                f"{extraction + whole:.1f} s",
+                f"MERL's published loop {loop:,.0f} s (scaled; one epoch at {summary})",
+                f"{ratio(loop, extraction + whole):,.0f}",
+            )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from figures import check_count, show
+
 from benchmark.api import Target, Truth
 from benchmark.data.labels.strata import strata
 from benchmark.data.labels.subsets import draw
@@ -63,9 +65,13 @@ def main() -> None:
             "regression": least(rounds, lambda: regress(parts["train"], parts["val"], parts["test"][0])),  # noqa: B023
             "score": least(rounds, lambda: score_numbers(truth, fit.predictions.astype(float))),  # noqa: B023
         }
+        check_count("recordings predicted", len(fit.predictions), SIZES["test"])
         text = ", ".join(f"{name} {clock:.2f} s" for name, (clock, _) in seconds.items())
         clock, processor = sum(seconds.values())
-        print(f"{dim} features: {text}; together {clock:.2f} s, {processor:.2f} s of processor time", flush=True)
+        show(
+            f"a regression cell on {SIZES['train']:,} x {dim}, with intervals of three metrics",
+            f"{clock:.2f} s, {processor:.2f} s of processor time ({text})",
+        )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from compact_training import BATCH, ROOT, read_reports
+from figures import check_count, rate, show, spread
 
 from benchmark.api import Batch
 from benchmark.engine.building import build
@@ -50,12 +51,13 @@ def main() -> None:
             duration = step(reports[number * BATCH : (number + 1) * BATCH])
             seconds[label] += [duration] if number else []
     for label, durations in seconds.items():
-        rates = [1 / duration for duration in durations]
-        print(
-            f"{label:20s} {statistics.median(rates):5.2f} steps/s ({min(rates):.2f} to {max(rates):.2f}), "
-            f"{BATCH * statistics.median(rates):5.0f} recordings/s; filling the cache took {steps[label].filling:.0f} s"
+        check_count(f"{label}: steps", len(durations), options.steps)
+        rates = [rate(1, duration) for duration in durations]
+        show(
+            f"a training step of merl with the text tower {label}, batch {BATCH}, {kind}, one thread",
+            f"{BATCH * statistics.median(rates):.0f} recordings/s, {spread(rates, '.2f')} steps/s; filling the cache "
+            f"with {len(set(reports))} reports took {steps[label].filling:.0f} s",
         )
-    print(f"{len(set(reports))} different reports")
 
 
 class Step:

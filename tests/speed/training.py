@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 import torch
+from figures import check_count, rate, show
 
 from benchmark.api import Batch, TrainableMethod
 from benchmark.datasets.synthetic import Synthetic
@@ -69,8 +70,12 @@ def main() -> None:
                     durations = step()
                     seconds[label] += [durations] if number else []
             for label, durations in seconds.items():
-                median = statistics.median(durations)
-                print(f"{name:8s} {label:28s} {options.batch / median:9.1f} pairs/s   ({median:.3f} s per step)")
+                check_count(f"{name}, {label}: steps", len(durations), options.steps)
+                show(
+                    f"a training step of {name}, {label}, BERT of {options.layers} x {options.bert}, batch "
+                    f"{options.batch} at {options.rate:g} Hz, width {options.width}, fp32 on {options.device}",
+                    f"{rate(options.batch, statistics.median(durations)):.1f} pairs/s",
+                )
 
 
 class Step:
@@ -93,14 +98,23 @@ class Step:
         self.optimiser = torch.optim.AdamW(self.weights, lr=1e-4)
 
     def __call__(self) -> float:
+        before = self.weights[0].detach().clone()
         start = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
-        sum(self.method.loss(self.batch).values()).backward()
+        loss = sum(self.method.loss(self.batch).values())
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimiser.step()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        check_trained(loss, before, self.weights[0])
+        return seconds
+
+
+def check_trained(loss: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> None:
+    """End the script unless a step had a finite loss and moved the first weight."""
+    check_count("finite losses that moved a weight", int(torch.isfinite(loss) and not torch.equal(before, after)), 1)
 
 
 def corpus(count: int) -> list[str]:
