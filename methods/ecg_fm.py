@@ -1,7 +1,7 @@
-"""ECG-FM: the W2V + CMSC + RLM encoder with its published weights (McKeen et al., arXiv 2408.05178).
+"""ECG-FM: a transformer trained on signals alone, with its published weights (McKeen et al., arXiv 2408.05178).
 
-McKeen et al., "ECG-FM: An Open Electrocardiogram Foundation Model", 2024. `methods.w2v_cmsc_rlm` trains such an
-encoder; this adapter reads recordings exactly as the release does.
+McKeen et al., "ECG-FM: An Open Electrocardiogram Foundation Model", 2024. Its pre-training is W2V + CMSC + RLM.
+`methods.w2v_cmsc_rlm` trains such an encoder; this adapter reads recordings exactly as the release does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finding leads: does a probe of a finding look where the finding is?
+"""Finding leads: hide one lead after the other; does the score fall where the finding shows?
 
 The probe is that of the finding probe. Then every predicted recording is read anew twelve times, each time with one
 lead at 0 mV, and scored again by the same probe. Which leads show a finding is known to the scorer alone.

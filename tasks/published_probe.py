@@ -1,9 +1,9 @@
-"""MERL's probing protocol as in its code, to explain published numbers; every table with its results is marked.
+"""The linear probe of MERL's published code, with all of its quirks, to explain published numbers.
 
-Liu et al., ICML 2024; DERI (IJCAI 2025) copies it. The reported number is the maximum over epochs of test AUROC. The
-test labels stay locked: the task predicts the test set after every epoch, and the scorer, which alone has the labels,
-takes the maximum. Each quirk is a field, so that ``ecgarena explain`` can switch on one after the other. Left out:
-fp16 autocast, which does not exist on a CPU.
+Liu et al., ICML 2024; DERI (IJCAI 2025) copies it. Every table with its results is marked. The reported number is the
+maximum over epochs of test AUROC. The test labels stay locked: the task predicts the test set after every epoch, and
+the scorer, which alone has the labels, takes the maximum. Each quirk is a field, so that ``ecgarena explain`` can
+switch on one after the other. Left out: fp16 autocast, which does not exist on a CPU.
 """
 
 from __future__ import annotations
