@@ -85,6 +85,7 @@ class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
 
 _decode = msgspec.json.Decoder(RunRecord).decode
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False).encode
+_EMPTY: dict[type, str] = {dict: "{}", list: "[]", str: '""', type(None): "null"}  # most fields of most records
 
 
 def record_text(record: RunRecord) -> bytes:
@@ -93,9 +94,15 @@ def record_text(record: RunRecord) -> bytes:
 
 def signed_text(fields: Mapping[str, Any]) -> bytes:
     """Return JSON with a line per field, for short diffs, and the digest of these lines as the last one."""
-    lines = (f"{json.dumps(name)}: {_encode(value)}" for name, value in sorted(fields.items()))
+    lines = (f"{json.dumps(name)}: {_text(value)}" for name, value in sorted(fields.items()))
     body = ("{\n" + ",\n".join(lines)).encode("utf-8", "replace")  # a message may hold half a character
     return body + _DIGEST + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+
+
+def _text(value: Any) -> str:
+    """Return a value as JSON."""
+    text = None if value else _EMPTY.get(type(value))
+    return _encode(value) if text is None else text
 
 
 def parse_record(content: bytes, key: str | None = None) -> RunRecord:

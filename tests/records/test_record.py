@@ -1,6 +1,7 @@
 """A record is believed by every reader or by none; the reason names what is wrong with it."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from benchmark.metrics.ranges import range_of
 from benchmark.records.index import read_entry
 from benchmark.records.paths import RECORD, RESAMPLED, SET_ASIDE
-from benchmark.records.record import RunRecord, UnusableRecordError, parse_record, record_text
+from benchmark.records.record import RunRecord, UnusableRecordError, parse_record, record_text, signed_text
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store, gives_way
 from benchmark.records.table_fields import read_resampled, read_result
@@ -164,3 +165,14 @@ def test_the_text_ends_with_its_digest():
 def test_metrics_have_ranges(metric, low, high):
     least, most = range_of(metric)
     assert least <= low and high <= most and (metric == "own" or not least <= low - 1)
+
+
+@pytest.mark.parametrize("value", [{}, [], "", None, 0, 0.0, False, (), {"b": [None, {}], "a": "é"}])
+def test_a_field_is_written_as_json_writes_it(value):
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    assert f'"x": {text},\n' in signed_text({"x": value}).decode()
+
+
+def test_a_field_that_is_no_number_is_refused():
+    with pytest.raises(ValueError):
+        signed_text({"x": {"y": math.nan}})
