@@ -97,7 +97,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser(word: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands; with `word`, only that command has its options and its module is loaded."""
-    top = Parser(
+    top: argparse.ArgumentParser = Parser(
         prog="ecgarena",
         description="Compare multimodal ECG methods under one protocol.",
         epilog=EPILOG,

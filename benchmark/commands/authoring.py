@@ -12,9 +12,12 @@ from benchmark.commands.options import add_home, add_json, add_set, home_of, pri
 from benchmark.errors import COMPLETE, SOME_FAILED, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from benchmark.api import Task
+    from torch import Tensor
+
+    from benchmark.api import Method, Task
     from benchmark.contract import Checks
     from benchmark.contract.tasks import DataAtHand
+    from benchmark.data.store.prepared import PreparedDataset
 
 KINDS = ("method", "task", "dataset")
 
@@ -32,8 +35,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--python", metavar="PATH", help="of a method: the interpreter that it runs in, if not this one")
     sub.add_argument("--weights", type=Path, metavar="FILE", help="of a method: load this checkpoint before the checks")
     sub.add_argument("--root", type=Path, help="of a dataset: the folder with the original files")
-    sub.add_argument("--dataset", help="of a task: ask it on this prepared dataset in place of synthetic recordings")
-    sub.add_argument("--label-set", help="with --dataset: the label set or target")
+    sub.add_argument("--dataset", help="of a method or a task: a prepared dataset, in place of synthetic data")
+    sub.add_argument("--label-set", help="of a task, with --dataset: the label set or target")
     sub.add_argument("--data-set", action="append", default=[], metavar="KEY=VALUE", help="an option of the dataset")
     add_set(sub, "an option of it, such as width=16")
     add_home(sub)
@@ -76,8 +79,10 @@ def check(options: argparse.Namespace) -> int:
         raise UsageError(f"no method, task or dataset is called {options.name!r}{did_you_mean(options.name, names)}")
     kind = kinds[0].removesuffix("s")
     registry = REGISTRIES[kinds[0]]
-    if kind != "task" and (options.dataset or options.label_set or options.data_set):
-        raise UsageError(f"{options.name} is a {kind}; --dataset, --label-set and --data-set are for tasks")
+    if kind == "dataset" and (options.dataset or options.label_set or options.data_set):
+        raise UsageError(f"{options.name} is a dataset; --dataset, --label-set and --data-set are not for it")
+    if kind == "method" and options.label_set:
+        raise UsageError(f"{options.name} is a method; --label-set is for tasks")
     if kind != "method" and options.weights:
         raise UsageError(f"{options.name} is a {kind}; --weights is for methods")
     checks = _checks(kind, options.name, registry.get(options.name), options)
@@ -109,9 +114,9 @@ def _checks(kind: str, name: str, cls: type[Any], options: argparse.Namespace) -
         from benchmark.contract.methods import method_checks
         from benchmark.engine.building import build
 
-        return method_checks(
-            build(name, config, options.weights), build(name, config, seed=1), getattr(cls, "unused", ())
-        )
+        method = build(name, config, options.weights)
+        unused, recordings = getattr(cls, "unused", ()), _recordings_at_hand(method, options)
+        return method_checks(method, build(name, config, seed=1), unused, at_hand=recordings)
     config = configuration.complete(cls, config, f"{kind} {name}")
     if kind == "task":
         from benchmark.contract.tasks import task_checks
@@ -137,12 +142,9 @@ def _data_at_hand(task: Task, options: argparse.Namespace) -> DataAtHand | None:
     `MissingError` for a dataset that is not prepared.
     """
     from benchmark.contract.tasks import DataAtHand
-    from benchmark.data.store.preparation import open_dataset
     from benchmark.registry import DATASETS
 
-    if options.dataset is None:
-        if options.label_set or options.data_set:
-            raise UsageError("--label-set and --data-set are of a dataset: name it with --dataset")
+    if _names_no_dataset(options):
         return None
     cls = DATASETS.get(options.dataset)
     names = [*cls.all_label_sets(), *cls.targets]
@@ -153,6 +155,39 @@ def _data_at_hand(task: Task, options: argparse.Namespace) -> DataAtHand | None:
         raise UsageError(f"--label-set: {options.dataset} has no {options.label_set!r}{near}")
     if task.rotations():
         raise UsageError("a task that rotates over folds is asked by a run; its check has synthetic recordings")
+    return DataAtHand(_opened(options), options.dataset, options.label_set)
+
+
+def _recordings_at_hand(method: Method, options: argparse.Namespace) -> Tensor | None:
+    """Return the first usable recordings of the dataset that ``--dataset`` names, in the form that a method wants.
+
+    Raises `UsageError` where it has too few, and as `_data_at_hand` does; None without the option.
+    """
+    import numpy as np
+    import torch
+
+    from benchmark.contract.methods import RECORDINGS
+
+    if _names_no_dataset(options):
+        return None
+    data = _opened(options)
+    rows = np.setdiff1d(np.arange(len(data)), data.unusable(method.signal))[:RECORDINGS]
+    if len(rows) < RECORDINGS:
+        raise UsageError(f"{options.name} can use {len(rows)} recordings of {options.dataset}; {RECORDINGS} are needed")
+    return torch.from_numpy(data.read(rows, method.signal))
+
+
+def _names_no_dataset(options: argparse.Namespace) -> bool:
+    """Whether ``--dataset`` is absent; raise `UsageError` for options of a dataset without it."""
+    if options.dataset is None and (options.label_set or options.data_set):
+        raise UsageError("--label-set and --data-set are of a dataset: name it with --dataset")
+    return options.dataset is None
+
+
+def _opened(options: argparse.Namespace) -> PreparedDataset:
+    from benchmark.data.store.preparation import open_dataset
+    from benchmark.registry import DATASETS
+
+    cls = DATASETS.get(options.dataset)
     config = configuration.complete(cls, configuration.parse_assignments(options.data_set), options.dataset)
-    data = open_dataset(options.dataset, configuration.distinct(cls, config, options.dataset), home_of(options))
-    return DataAtHand(data, options.dataset, options.label_set)
+    return open_dataset(options.dataset, configuration.distinct(cls, config, options.dataset), home_of(options))

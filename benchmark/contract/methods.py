@@ -44,6 +44,7 @@ REPORTS = (
     "Sinus rhythm. Normal ECG.",  # repeated: real corpora have thousands of equal reports
     "Vorhofflimmern, Linkstyp.",
 )
+RECORDINGS = len(REPORTS)
 LONG = "sinus rhythm with first degree av block and left anterior fascicular block, " * 4
 CLASSES = 3
 
@@ -65,14 +66,21 @@ def check_method(
 
 
 def method_checks(
-    method: Method, fresh: Method | None = None, unused: Sequence[str] = (), tolerance: float = 1e-4
+    method: Method,
+    fresh: Method | None = None,
+    unused: Sequence[str] = (),
+    tolerance: float = 1e-4,
+    at_hand: Tensor | None = None,
 ) -> Checks:
-    """Return the checks of `check_method` by name; the first one that runs computes what all of them need."""
+    """Return the checks of `check_method` by name; the first one that runs computes what all of them need.
+
+    `at_hand` are `RECORDINGS` recordings in the method's form, in place of synthetic ones.
+    """
 
     @functools.cache
     def recordings() -> Tensor:
         prepare_for_training(method)
-        return sample_recordings(len(REPORTS), method.signal)
+        return sample_recordings(RECORDINGS, method.signal) if at_hand is None else at_hand
 
     def check_output(name: str) -> None:
         ecg = recordings()

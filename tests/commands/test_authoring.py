@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ from benchmark.contract import failures
 from benchmark.contract.datasets import dataset_checks
 from benchmark.contract.methods import method_checks
 from benchmark.contract.tasks import task_checks
+from benchmark.data.store.preparation import open_dataset
 from benchmark.registry import DATASETS, METHODS, TASKS
 from benchmark.testing import FakeMethod, write_folder
 
@@ -233,6 +235,18 @@ def test_a_task_is_checked_on_a_prepared_dataset(prepared_home, capsys):
     assert "skip_reason: the task skips all of these methods" in capsys.readouterr().out
 
 
+def test_a_method_is_checked_on_recordings_of_a_prepared_dataset(prepared_home, capsys, monkeypatch):
+    seen = []
+    cls = METHODS.get("handcrafted")
+    original = cls.ecg_features
+    monkeypatch.setattr(cls, "ecg_features", lambda self, ecg: seen.append(ecg.clone()) or original(self, ecg))
+    assert main(["check", "handcrafted", "--dataset", "synthetic", "--data-set", "patients=120"]) == 0
+    assert "passed  ecg_features" in capsys.readouterr().out
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    expected = data.read(np.arange(6), cls().signal)
+    assert np.array_equal(seen[0].numpy(), expected)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -245,7 +259,10 @@ def test_a_task_is_checked_on_a_prepared_dataset(prepared_home, capsys):
         ),
         (["linear_probe", "--label-set", "groups"], 2, "name it with --dataset"),
         (["linear_probe", "--dataset", "synthetic", "--label-set", "groups"], 5, "data prepare synthetic"),
-        (["merl", "--dataset", "synthetic"], 2, "are for tasks"),
+        (["handcrafted", "--dataset", "synthetic"], 5, "data prepare synthetic"),
+        (["handcrafted", "--dataset", "synthetic", "--label-set", "groups"], 2, "--label-set is for tasks"),
+        (["handcrafted", "--data-set", "patients=120"], 2, "name it with --dataset"),
+        (["synthetic", "--dataset", "synthetic"], 2, "is a dataset"),
         (["finding_probe", "--dataset", "ptbxl", "--label-set", "super"], 2, "rotates over folds"),
     ],
 )
