@@ -21,6 +21,8 @@ from pathlib import Path
 
 from figures import ROWS_FILE, load, machine_line
 
+from benchmark.atomic import write_text
+
 FOLDER = Path(__file__).resolve().parent
 TABLE = FOLDER.parents[1] / "docs" / "performance-table.md"
 MODULES = ("collect", "figures", "made_up_store")  # of the folder, which measure nothing
@@ -68,10 +70,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=TABLE)
     options = parser.parse_args()
     start, busy = time.perf_counter(), load()
-    results = [result(name, options) for name in scripts()]
-    minutes = (time.perf_counter() - start) / 60
-    about = f"{machine_line()}. Load {busy} at the start and {load()} at the end; {minutes:.0f} minutes in all."
-    options.out.write_text("\n".join(page(results, f"{about} {options.note}".strip())) + "\n", "utf-8")
+    results: list[Result] = []
+    for name in scripts():
+        results.append(result(name, options))
+        minutes = (time.perf_counter() - start) / 60
+        about = f"{machine_line()}. Load {busy} at the start and {load()} at the end; {minutes:.1f} minutes in all."
+        write_text(options.out, "\n".join(page(results, f"{about} {options.note}".strip())) + "\n")  # so far
     print(f"wrote {options.out}")
     return 0 if all(one.rows or one.expected for one in results) else 1
 
