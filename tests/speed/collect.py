@@ -54,7 +54,7 @@ NOT_RUN = {
 
 @dataclass(frozen=True)
 class Result:
-    """What a script gave: rows of the table, or the reason why there are none."""
+    """What a script gave: rows of the table, and the reason where there are none or more were to come."""
 
     script: str
     rows: tuple[dict[str, str], ...] = ()
@@ -77,7 +77,7 @@ def main() -> int:
         about = f"{machine_line()}. Load {busy} at the start and {load()} at the end; {minutes:.1f} minutes in all."
         write_text(options.out, "\n".join(page(results, f"{about} {options.note}".strip())) + "\n")  # so far
     print(f"wrote {options.out}")
-    return 0 if all(one.rows or one.expected for one in results) else 1
+    return 0 if all(one.expected or not one.reason for one in results) else 1
 
 
 def scripts() -> list[str]:
@@ -103,16 +103,17 @@ def run(name: str, arguments: list[str], limit: float) -> Result:
         file = Path(folder) / "rows"
         environment = {"OMP_NUM_THREADS": "1", **os.environ, ROWS_FILE: str(file)}
         command = [sys.executable, str(FOLDER / f"{name}.py"), *arguments]
+        reason = ""
         try:
             done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, timeout=limit)
+            if done.returncode:
+                print(done.stderr, file=sys.stderr)
+                reason = f"failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}"
         except subprocess.TimeoutExpired:
-            return Result(name, reason=f"took longer than {limit:.0f} s", expected=False)
-        if done.returncode:
-            print(done.stderr, file=sys.stderr)
-            last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-            return Result(name, reason=f"failed: {last}", expected=False)
+            reason = f"took longer than {limit:.0f} s"
         rows = tuple(json.loads(line) for line in file.read_text("utf-8").splitlines()) if file.exists() else ()
-    return Result(name, rows, "" if rows else "showed no figure", expected=False)
+    reason = reason or ("" if rows else "showed no figure")
+    return Result(name, rows, f"{reason}, after the rows above" if rows and reason else reason, expected=False)
 
 
 def page(results: list[Result], about: str) -> Iterator[str]:
@@ -132,12 +133,12 @@ def page(results: list[Result], about: str) -> Iterator[str]:
             cells = (row["work"], row["here"], row["otherwise"], row["ratio"])
             yield f"| `{one.script}.py` | {' | '.join(map(plain, cells))} |"
     yield ""
-    yield "Not measured in this run:"
+    yield "Not measured in this run, or not to the end:"
     yield ""
     yield "| script | reason |"
     yield "|---|---|"
     for one in results:
-        if not one.rows:
+        if one.reason:
             yield f"| `{one.script}.py` | {plain(one.reason)} |"
 
 
