@@ -74,6 +74,16 @@ def test_a_script_without_figures_has_its_reason_in_the_table(script, monkeypatc
     assert result.reason == reason and not result.expected
 
 
+def test_rows_shown_before_a_failure_stay_and_the_reason_too(script, monkeypatch, tmp_path):
+    collect = script("collect")
+    row = {"work": "a", "here": "b", "otherwise": "", "ratio": ""}
+    write = f"open(os.environ[{collect.ROWS_FILE!r}], 'w').write({json.dumps(row)!r})"
+    (tmp_path / "one.py").write_text(f"import os\n{write}\nraise SystemExit('no')")
+    monkeypatch.setattr(collect, "FOLDER", tmp_path)
+    result = collect.run("one", [], 60.0)
+    assert result.rows == (row,) and result.reason == "failed: no, after the rows above" and not result.expected
+
+
 def test_rows_reach_the_table(script, monkeypatch, tmp_path):
     collect, figures = script("collect"), script("figures")
     monkeypatch.setenv(figures.ROWS_FILE, str(tmp_path / "rows"))
