@@ -34,7 +34,7 @@ def locked(folder: Path, key: str) -> Iterator[bool]:
 
 def _take(path: str) -> int | None:
     while True:
-        handle = _opened(path)
+        handle = _open_or_make(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -49,7 +49,7 @@ def _take(path: str) -> int | None:
         os.close(handle)  # removed by the run that held it, between our opening and our lock
 
 
-def _opened(path: str) -> int:
+def _open_or_make(path: str) -> int:
     """Open the file of a lock; make it and its folder where they are not there yet."""
     flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
     try:

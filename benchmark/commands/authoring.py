@@ -155,7 +155,7 @@ def _data_at_hand(task: Task, options: argparse.Namespace) -> DataAtHand | None:
         raise UsageError(f"--label-set: {options.dataset} has no {options.label_set!r}{near}")
     if task.rotations():
         raise UsageError("a task that rotates over folds is asked by a run; its check has synthetic recordings")
-    return DataAtHand(_opened(options), options.dataset, options.label_set)
+    return DataAtHand(_open_data(options), options.dataset, options.label_set)
 
 
 def _recordings_at_hand(method: Method, options: argparse.Namespace) -> Tensor | None:
@@ -170,7 +170,7 @@ def _recordings_at_hand(method: Method, options: argparse.Namespace) -> Tensor |
 
     if _names_no_dataset(options):
         return None
-    data = _opened(options)
+    data = _open_data(options)
     rows = np.setdiff1d(np.arange(len(data)), data.unusable(method.signal))[:RECORDINGS]
     if len(rows) < RECORDINGS:
         raise UsageError(f"{options.name} can use {len(rows)} recordings of {options.dataset}; {RECORDINGS} are needed")
@@ -184,7 +184,7 @@ def _names_no_dataset(options: argparse.Namespace) -> bool:
     return options.dataset is None
 
 
-def _opened(options: argparse.Namespace) -> PreparedDataset:
+def _open_data(options: argparse.Namespace) -> PreparedDataset:
     from benchmark.data.store.preparation import open_dataset
     from benchmark.registry import DATASETS
 
