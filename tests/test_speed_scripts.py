@@ -76,7 +76,7 @@ def test_a_script_without_figures_has_its_reason_in_the_table(script, monkeypatc
 
 def test_rows_shown_before_a_failure_stay_and_the_reason_too(script, monkeypatch, tmp_path):
     collect = script("collect")
-    row = {"work": "a", "here": "b", "otherwise": "", "ratio": ""}
+    row = {"work": "a", "cost": "b", "otherwise": "", "ratio": ""}
     write = f"open(os.environ[{collect.ROWS_FILE!r}], 'w').write({json.dumps(row)!r})"
     (tmp_path / "one.py").write_text(f"import os\n{write}\nraise SystemExit('no')")
     monkeypatch.setattr(collect, "FOLDER", tmp_path)
@@ -119,5 +119,5 @@ def test_the_machine_is_named(script):
 def test_the_recordings_of_a_made_up_mimic_are_all_counted(script, tmp_path):
     """Its signals lie in linked folders, which a search for files does not enter under Python before 3.13."""
     write_mimic_iv_ecg(tmp_path, patients=5, samples=20, odd=False, same_signal=True)
-    listed = len((tmp_path / "record_list.csv").read_text().splitlines()) - 1
-    assert len(script("data").recordings_of(tmp_path)) == listed > 1
+    count = len((tmp_path / "record_list.csv").read_text().splitlines()) - 1
+    assert len(script("data").recordings_of(tmp_path)) == count > 1

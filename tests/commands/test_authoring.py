@@ -236,15 +236,15 @@ def test_a_task_is_checked_on_a_prepared_dataset(prepared_home, capsys):
 
 
 def test_a_method_is_checked_on_recordings_of_a_prepared_dataset(prepared_home, capsys, monkeypatch):
-    seen = []
+    batches = []
     cls = METHODS.get("handcrafted")
     original = cls.ecg_features
-    monkeypatch.setattr(cls, "ecg_features", lambda self, ecg: seen.append(ecg.clone()) or original(self, ecg))
+    monkeypatch.setattr(cls, "ecg_features", lambda self, ecg: batches.append(ecg.clone()) or original(self, ecg))
     assert main(["check", "handcrafted", "--dataset", "synthetic", "--data-set", "patients=120"]) == 0
     assert "passed  ecg_features" in capsys.readouterr().out
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     expected = data.read(np.arange(6), cls().signal)
-    assert np.array_equal(seen[0].numpy(), expected)
+    assert np.array_equal(batches[0].numpy(), expected)
 
 
 @pytest.mark.parametrize(

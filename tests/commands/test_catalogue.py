@@ -34,14 +34,14 @@ def modules_of(arguments: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_loads_the_table_of_commands_and_nothing_else_of_ours(arguments):
-    loaded = modules_of(arguments)
-    assert {name for name in loaded if name.partition(".")[0] in ("benchmark", "methods", "tasks")} == OURS_FOR_HELP
-    assert not loaded & {"json", "hashlib", "inspect", "subprocess", "pathlib", "tomllib", "dataclasses"}
+    modules = modules_of(arguments)
+    assert {name for name in modules if name.partition(".")[0] in ("benchmark", "methods", "tasks")} == OURS_FOR_HELP
+    assert not modules & {"json", "hashlib", "inspect", "subprocess", "pathlib", "tomllib", "dataclasses"}
 
 
 def test_a_command_does_not_load_the_modules_of_the_others():
-    loaded = {name for name in modules_of(["list", "--help"]) if name.startswith("benchmark.commands.")}
-    assert loaded == {f"benchmark.commands.{name}" for name in ("catalogue", "inspection", "options")}
+    modules = {name for name in modules_of(["list", "--help"]) if name.startswith("benchmark.commands.")}
+    assert modules == {f"benchmark.commands.{name}" for name in ("catalogue", "inspection", "options")}
 
 
 @pytest.mark.parametrize("module", GROUPS)

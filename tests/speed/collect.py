@@ -130,7 +130,7 @@ def page(results: list[Result], about: str) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for one in results:
         for row in one.rows:
-            cells = (row["work"], row["here"], row["otherwise"], row["ratio"])
+            cells = (row["work"], row["cost"], row["otherwise"], row["ratio"])
             yield f"| `{one.script}.py` | {' | '.join(map(plain, cells))} |"
     yield ""
     yield "Not measured in this run, or not to the end:"

@@ -27,31 +27,31 @@ class Row:
     """A line of the table: the work, its cost here, what one would write otherwise at its cost, and their ratio."""
 
     work: str
-    here: str
+    cost: str
     otherwise: str = ""
     ratio: str = ""
 
 
-def show(work: str, here: str, otherwise: str = "", ratio: str = "") -> None:
+def show(work: str, cost: str, otherwise: str = "", ratio: str = "") -> None:
     """Print a figure; append it to the rows of `make speed` where that runs."""
     against = f"; {otherwise}" if otherwise else ""
     times = f"; {ratio} times" if ratio else ""
-    print(f"{work}: {here}{against}{times}", flush=True)
+    print(f"{work}: {cost}{against}{times}", flush=True)
     if file := os.environ.get(ROWS_FILE):
         with Path(file).open("a", encoding="utf-8") as rows:
-            rows.write(json.dumps(asdict(Row(work, here, otherwise, ratio)), ensure_ascii=False) + "\n")
+            rows.write(json.dumps(asdict(Row(work, cost, otherwise, ratio)), ensure_ascii=False) + "\n")
 
 
-def check_count(what: str, actual: int, expected: int) -> None:
+def check_count(name: str, actual: int, expected: int) -> None:
     """End the script unless as much was done as the figure divides by, and anything at all."""
     if actual != expected or expected <= 0:
-        raise SystemExit(f"{what}: {actual} instead of {expected}; a figure of this would be no measurement")
+        raise SystemExit(f"{name}: {actual} instead of {expected}; a figure of this would be no measurement")
 
 
-def check_close(what: str, difference: float, limit: float) -> None:
+def check_close(name: str, difference: float, limit: float) -> None:
     """End the script unless two sides that are compared gave the same, up to `limit`."""
     if not difference <= limit:  # also where it is not a number
-        raise SystemExit(f"{what}: the sides differ by {difference:g}, more than {limit:g}; they did not do the same")
+        raise SystemExit(f"{name}: the sides differ by {difference:g}, more than {limit:g}; they did not do the same")
 
 
 def rate(count: int, seconds: float) -> float:
@@ -59,10 +59,10 @@ def rate(count: int, seconds: float) -> float:
     return ratio(float(count), seconds)
 
 
-def ratio(other: float, here: float) -> float:
-    """Return how many times `here` goes into `other`; end the script unless both are positive numbers."""
-    if not (math.isfinite(other) and math.isfinite(here) and other > 0 and here > 0):
-        raise SystemExit(f"{other:g} divided by {here:g} is no measurement")
+def ratio(other: float, cost: float) -> float:
+    """Return how many times `cost` goes into `other`; end the script unless both are positive numbers."""
+    if not (math.isfinite(other) and math.isfinite(cost) and other > 0 and cost > 0):
+        raise SystemExit(f"{other:g} divided by {cost:g} is no measurement")
     return other / here
 
 

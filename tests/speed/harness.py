@@ -65,7 +65,7 @@ def main() -> None:
         home = Home(Path(folder))
         prepare("synthetic", {"patients": 60}, home)
         (group,) = group_cells(make_plan(suite).cells)
-        first, rest = measured(group, home)
+        first, rest = durations_of(group, home)
         check_count("records on disk", len(list(home.records.glob(f"*/*/*/{RECORD}"))), cells + 1)
     show(
         f"a cell that does nothing, record and predictions stored (mean of {cells})",
@@ -91,7 +91,7 @@ class Seconds(NamedTuple):
     processor: float
 
 
-def measured(group: CellGroup, home: Home) -> list[Seconds]:
+def durations_of(group: CellGroup, home: Home) -> list[Seconds]:
     """Return the seconds of the group's first cell, and of all others together."""
     result = []
     for cells in (group.cells[:1], group.cells[1:]):

@@ -30,11 +30,11 @@ def main() -> None:
     start = time.perf_counter()
     meteor_counts(texts[:1], true[:1])
     show("start of the kept METEOR process, once per worker", f"{time.perf_counter() - start:.2f} s")
-    kept, anew, errors = [], [], []
+    reused, anew, errors = [], [], []
     for _ in range(options.rounds):
         start = time.perf_counter()
         actual = meteor_counts(texts, true)
-        kept.append(time.perf_counter() - start)
+        reused.append(time.perf_counter() - start)
         check_count("pairs counted", len(actual), options.pairs)
         start = time.perf_counter()
         whole, item = fresh(texts, true)
@@ -44,9 +44,9 @@ def main() -> None:
     check_close("METEOR of both sides", max(errors), 1e-9)
     show(
         f"METEOR of {options.pairs:,} pairs by the kept process, difference {max(errors):.0e}",
-        f"{spread(kept, '.2f')} s",
+        f"{spread(reused, '.2f')} s",
         f"a fresh scorer {spread(anew, '.2f')} s",
-        spread([ratio(b, a) for a, b in zip(kept, anew, strict=True)]),
+        spread([ratio(b, a) for a, b in zip(reused, anew, strict=True)]),
     )
 
 

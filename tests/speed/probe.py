@@ -72,11 +72,11 @@ def sklearn_fit(X: np.ndarray, Y: np.ndarray, c: float) -> np.ndarray:
 
 def check_equal(X: np.ndarray, Y: np.ndarray) -> None:
     """End the script unless both sides fit the same probe."""
-    there, solution = sklearn_fit(X, Y, 0.01), ProbeBasis(X).solve(Y, [0.01], [False])
-    here = X @ solution.weights[0] + solution.intercepts[0]
-    check_count("labels fitted", here.shape[1], Y.shape[1])
+    expected, solution = sklearn_fit(X, Y, 0.01), ProbeBasis(X).solve(Y, [0.01], [False])
+    logits = X @ solution.weights[0] + solution.intercepts[0]
+    check_count("labels fitted", logits.shape[1], Y.shape[1])
     check_close(
-        "logits of scikit-learn and of the probe", float(np.abs(here - there).max() / np.abs(there).max()), 0.05
+        "logits of scikit-learn and of the probe", float(np.abs(logits - expected).max() / np.abs(expected).max()), 0.05
     )
 
 
