@@ -63,7 +63,7 @@ def ratio(other: float, cost: float) -> float:
     """Return how many times `cost` goes into `other`; end the script unless both are positive numbers."""
     if not (math.isfinite(other) and math.isfinite(cost) and other > 0 and cost > 0):
         raise SystemExit(f"{other:g} divided by {cost:g} is no measurement")
-    return other / here
+    return other / cost
 
 
 def spread(values: Sequence[float], form: str = ".1f") -> str:
