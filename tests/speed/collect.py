@@ -29,11 +29,13 @@ MODULES = ("collect", "figures", "made_up_store")  # of the folder, which measur
 QUICK: dict[str, list[str]] = {
     "bootstrap": ["--rounds", "1"],
     "cluster": ["--cells", "4000"],
+    "compact_training": ["--against", "196ab1c", "--steps", "3"],  # the last commit before training was made faster
     "data": ["--recordings", "500", "--rounds", "2"],
     "extraction": ["--recordings", "256", "--patients", "60", "--rounds", "1"],
     "features": ["--recordings", "32", "--rounds", "2"],
     "frames": [],
     "harness": ["--cells", "500"],
+    "index": ["--sizes", "5000", "20000", "--rounds", "1"],
     "leaderboard": ["4500"],
     "memory": ["--recordings", "2000"],
     "meteor": ["--pairs", "300", "--rounds", "2"],
@@ -44,9 +46,7 @@ QUICK: dict[str, list[str]] = {
 }
 NOT_RUN = {
     "big_store": "needs tens of gigabytes of disk, more than the machine has memory",
-    "compact_training": "compares two commits: name one with `--against`",
     "gpu_training": "needs a GPU",
-    "index": "needs many gigabytes of disk, and minutes for 800,000 recordings",
     "paper_sizes": "needs a GPU",
     "text_towers": "needs a language model from the extra `text`",
 }

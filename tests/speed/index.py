@@ -24,6 +24,7 @@ import made_up_store
 import numpy as np
 import pandas  # noqa: F401 -- loaded before anything is measured
 from big_store import Figures, in_child, status
+from figures import show
 
 import benchmark.data.store.shared_recordings as shared
 from benchmark.api import SignalSpec
@@ -79,7 +80,7 @@ def main() -> None:
                 results[name].append(rounds)
                 print(recordings, name, rounds[-1], flush=True)
     for name, by_size in results.items():
-        print(row(name, options.sizes, by_size))
+        show_row(name, options.sizes, by_size)
 
 
 def figures_of(work: Callable[[Path], object], folder: Path) -> Figures:
@@ -89,13 +90,14 @@ def figures_of(work: Callable[[Path], object], folder: Path) -> Figures:
     return {"seconds": time.process_time() - start, "memory": status("VmHWM") - before}
 
 
-def row(name: str, sizes: list[int], by_size: list[list[Figures]]) -> str:
-    """One line: seconds and memory at each size, and the exponent of the seconds."""
+def show_row(name: str, sizes: list[int], by_size: list[list[Figures]]) -> None:
+    """Show one line: seconds and memory at each size, and the exponent of the seconds."""
     seconds, memory = (
         [statistics.median(one[field] for one in rounds) for rounds in by_size] for field in ("seconds", "memory")
     )
-    cells = " | ".join(f"{s:.3g} s, {m:,.0f} MB" for s, m in zip(seconds, memory, strict=True))
-    return f"{name} | {cells} | grows as n^{exponent(sizes, seconds):.2f}"
+    parts = [f"{n:,}: {s:.3g} s, {m:,.0f} MB" for n, s, m in zip(sizes, seconds, memory, strict=True)]
+    growth = [f"grows as n^{exponent(sizes, seconds):.2f}"] if len(sizes) > 1 else []
+    show(f"index of recordings, {name}", "; ".join([*parts, *growth]))
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
