@@ -62,9 +62,9 @@ def pool_with_query(layer: nn.MultiheadAttention, tokens: Tensor, constant: Tens
     query = (query_weight @ constant[0] + bias[:width].unflatten(0, (heads, channels))) * channels**-0.5
     # keys' biases add the same to all logits of a head, so they change nothing
     questions = (query.unsqueeze(1) @ key_weight).squeeze(1)  # (head, width)
-    fixed = questions @ constant.T  # (head, 1 + token)
-    moving = F.pad((tokens @ questions.T).transpose(1, 2), (1, 0))  # (batch, head, 1 + token)
-    weights = (moving + fixed).softmax(-1)
+    constant_logits = questions @ constant.T  # (head, 1 + token)
+    token_logits = F.pad((tokens @ questions.T).transpose(1, 2), (1, 0))  # (batch, head, 1 + token)
+    weights = (token_logits + constant_logits).softmax(-1)
     means = weights[..., 1:] @ tokens + weights @ constant  # (batch, head, width)
     values = torch.einsum("bhw,hcw->bhc", means, value_weight) + bias[2 * width :].unflatten(0, (heads, channels))
     return layer.out_proj(values.flatten(1))

@@ -103,8 +103,8 @@ class JointDecoder(nn.Module):
         `order` ``(batch, lead * patch)`` holds the positions of the visible patches, then those of the hidden ones.
         """
         visible, hidden = tokens.shape[1], order.shape[1] - tokens.shape[1]
-        seen, gaps = F.embedding(order, self.positions()).split([visible, hidden], dim=1)
-        x = torch.cat([self.embedding(tokens) + seen, self.gap + gaps], dim=1)
+        visible_places, gaps = F.embedding(order, self.positions()).split([visible, hidden], dim=1)
+        x = torch.cat([self.embedding(tokens) + visible_places, self.gap + gaps], dim=1)
         for index, block in enumerate(self.blocks, 1):
             x = block(x, last=max(1, hidden) if index == len(self.blocks) else None)
         return self.head(self.norm(x[:, x.shape[1] - hidden :]))

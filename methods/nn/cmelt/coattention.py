@@ -62,8 +62,8 @@ def attend_to_each_other(
     if read is None or read.device.type != "cpu":  # how many words are read would have to be fetched from a GPU
         return language(text, mask, patches, None), new_patches
     positions = _positions_of(read)
-    computed = language(text, mask, patches, None, select_tokens(text, positions))
-    return place_tokens(computed, positions, text.shape[1]), new_patches
+    states = language(text, mask, patches, None, select_tokens(text, positions))
+    return place_tokens(states, positions, text.shape[1]), new_patches
 
 
 def _positions_of(read: Tensor) -> Tensor:

@@ -96,9 +96,9 @@ class PatchDecoder(nn.Module):
     def _embed(self, states: Tensor, visible: VisiblePatches) -> Tensor:
         """Return the class token, the visible and the hidden patches with their positions, in this order."""
         x, positions = self.decoder_embed(states), self.decoder_pos_embed.pe.squeeze(0)
-        seen = F.embedding(F.pad(1 + visible.order, (1, 0)), positions)  # the class token is at 0
+        visible_places = F.embedding(F.pad(1 + visible.order, (1, 0)), positions)  # the class token is at 0
         gaps = self.mask_token + F.embedding(1 + visible.hidden_order, positions)
-        return torch.cat([x + seen, gaps], 1)
+        return torch.cat([x + visible_places, gaps], 1)
 
     def _predict(self, x: Tensor) -> Tensor:
         """Map tokens ``(batch, token, width)`` to patches ``(batch, token, lead, sample)``."""
