@@ -83,8 +83,8 @@ class ReportedRecordings:
         chosen_by: Sequence[str] = (),
         share: float = 1.0,
     ) -> None:
-        blank = [report for report in distinct_texts(data.reports) if not report.strip()]
-        fit = ~data.table["report"].isin(blank).to_numpy() if needs_reports else np.ones(len(data), bool)
+        blank = {report for report in distinct_texts(data.reports) if not report.strip()}
+        fit = np.array([report not in blank or not needs_reports for report in data.reports])
         inside = data.splits == split
         self.data, self.spec, self.chosen_by = data, spec, chosen_by
         candidates = np.flatnonzero(inside & fit)[:limit]

@@ -38,7 +38,8 @@ def test_a_result_is_what_its_record_says(plan, store, fill):
     assert result.classes == ("MI", "NORM")  # a record is written in order
     assert np.isnan(result.per_class[0]) and result.per_class[1] == np.float32(0.7)
     assert result.resampling == digest(record.resampling)
-    assert result.provenance == {"git": "abc", "dirty": True, "hardware": "a CPU", "torch": "2"}
+    origin = {"git": "abc", "dirty": True, "hardware": "a CPU", "torch": "2", "precision": None}
+    assert result.provenance == origin
     assert result.source == ("other", "d2") and result.analysis == {"chance": {"x": [1, 2]}}
     assert result.trained_end_to_end and result.notes == ("a note",) and result.seconds == 3
     np.testing.assert_array_equal(read_resampled(store, spec, result.resampled_sha256), resampled)

@@ -120,6 +120,7 @@ def test_the_task_does_not_see_which_recording_a_report_belongs_to(world):
     data, home = world
     honest, right, context = predict(data, home)
     rows = context._rows.rows["test"]
+    data.reports = data.reports.copy()
     data.reports[rows] = data.reports[rows[::-1]]
     shuffled, other, _ = predict(data, home)
     assert list(other.reports) == list(right.reports)[::-1] != list(right.reports)
