@@ -94,4 +94,4 @@ def check_anonymous(text, where):
 
 def test_the_repository_stays_small():
     """Records, tables, figures and predictions together; with the code the repository stays below 40 MB."""
-    assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) < 31e6
+    assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) < 34e6

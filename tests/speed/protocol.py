@@ -41,6 +41,7 @@ from benchmark.api import RecordingEntry, Truth
 from benchmark.data.labels.subsets import draw
 from benchmark.data.store.preparation import open_dataset, prepare
 from benchmark.datasets.ptbxl import CLASSES, PTBXL
+from benchmark.engine.building import build
 from benchmark.engine.events import discard_event
 from benchmark.engine.features import cached_features
 from benchmark.engine.method_handle import MethodHandle
@@ -204,7 +205,7 @@ def timed(work: Callable[[tuple[str, float, int]], object], cell: tuple[str, flo
 
 
 def published_epoch(fraction: float) -> float:
-    """Seconds of one epoch of MERL's loop on the label set super,."""
+    """Seconds of one epoch of MERL's loop on the label set super."""
     import wfdb
 
     name = "super"
@@ -217,10 +218,10 @@ def published_epoch(fraction: float) -> float:
     rows["train"] = rows["train"][selection]
 
     def read(part: np.ndarray) -> torch.Tensor:
-        paths = [str(WORLD.root / entries[WORLD.data.record_ids[row]].source) for row in part]
+        paths = [str(WORLD.root / entries[WORLD.data.record_ids[row]].locator) for row in part]
         return torch.from_numpy(np.stack([wfdb.rdsamp(path)[0].T for path in paths]).astype(np.float32))
 
-    method = WORLD.method()
+    method = build("random_init", {"width": WORLD.width, "rate": 100.0}, device="cpu")
     head = torch.nn.Linear(8 * WORLD.width, labels.shape[1])
     optimiser = torch.optim.Adam(head.parameters(), lr=1e-3, weight_decay=1e-4)
     start_time = time.process_time()

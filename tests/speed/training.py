@@ -91,7 +91,7 @@ class Step:
         self.method.start_pretraining(reports)
         self.method.train()
         if label == "padded to 256" and not extra:  # no option of the method: it pays for padding and sees none
-            self.method.read = functools.partial(self.method.read, pad_to=256)
+            self.method.encode_texts = functools.partial(self.method.encode_texts, pad_to=256)
         ecg = torch.rand(options.batch, 12, self.method.signal.samples, device=options.device)
         self.batch = Batch(ecg, [str(i) for i in range(options.batch)], reports)
         self.weights = [weight for weight in self.method.parameters() if weight.requires_grad]
