@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from benchmark.api import Predictions, Scores, SignalSpec, Task
@@ -22,6 +24,9 @@ from benchmark.records.record import RunRecord, Verdict
 from benchmark.records.spec import RunSpec, datasets_of
 from benchmark.registry import DATASETS, METHODS
 from benchmark.weights.packages import packages_of
+
+FILE = re.compile(r'File "([^"]+)"')  # of a line in a traceback
+PACKAGES = ("benchmark", "methods", "tasks", "slurm")  # of this project
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,19 @@ def failed_record(
 
 
 def error_of(error: BaseException) -> dict[str, str]:
-    """Return what a record keeps of an exception."""
-    text = "".join(traceback.format_exception(error))
+    """Return what a record keeps of an exception; records are published, so folders of this machine are left out."""
+    text = FILE.sub(lambda line: f'File "{_without_folder(line[1])}"', "".join(traceback.format_exception(error)))
     message = str(error) or type(error).__name__
     if isinstance(error, SystemExit):
         message = f"its code called sys.exit({error.code!r})"
     return {"kind": type(error).__name__, "message": message, "traceback": text}
+
+
+def _without_folder(file: str) -> str:
+    """Return the path of a source file from its package on, or its name alone."""
+    parts = PurePath(file).parts
+    starts = [place for place, part in enumerate(parts) if part in PACKAGES or parts[place - 1] == "site-packages"]
+    return "/".join(parts[starts[0] :] if starts else parts[-1:])
 
 
 def record_code(spec: RunSpec, weights: Mapping[str, str]) -> dict[str, str]:

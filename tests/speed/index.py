@@ -24,7 +24,7 @@ import made_up_store
 import numpy as np
 import pandas  # noqa: F401 -- loaded before anything is measured
 from big_store import Figures, in_child, status
-from figures import show
+from figures import check_count, show
 
 import benchmark.data.store.shared_recordings as shared
 from benchmark.api import SignalSpec
@@ -109,6 +109,7 @@ def make_home(folder: Path, recordings: int, with_fingerprints: bool) -> None:
     home = Home(folder / "home")
     store = prepared_path(made_up_store.NAME, {"recordings": recordings}, home)
     data = PreparedDataset(made_up_store.make_store(store, recordings, signals=False))
+    check_count("recordings in the index", len(data), recordings)
     (folder / "large.toml").write_text(SUITE.format(recordings=recordings))
     if with_fingerprints:
         write_fingerprints(data, home.fingerprints)
