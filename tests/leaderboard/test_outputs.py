@@ -60,7 +60,7 @@ def test_figures_are_drawn_or_say_why_not(plan, store, fill):
     records_written(plan, store, fill)
     figures, reasons = draw_all(Leaderboard(plan, store))
     assert {"label_efficiency", "rank_summary", "zero_shot_against_probe", "cost"} <= set(figures)
-    assert reasons.keys() == {"loss_curves", "calibration", "robustness"}
+    assert reasons.keys() == {"loss_curves", "calibration", "robustness", "pretraining_curves"}
     texts = save(figures["label_efficiency"], "svg").decode()
     assert "SYNTHETIC DATA" in texts and "merl" in texts  # on the figure itself, for it travels alone
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("label_efficiency", "per_class", "rank_summary", "zero_shot_against_probe", "calibration", "loss_curves"),
-    *("robustness", "cost"),
+    *("robustness", "cost", "pretraining_curves"),
 )
 
 
