@@ -59,7 +59,7 @@ class CellContext:
         clean = self._condition.clean
         self._perturbed = self._data if clean else ConditionedDataset(self._data, self._condition)
         self._extracted = np.arange(len(self._data)) if inputs.extracted is None else inputs.extracted
-        self._passes: set[Path] = set()  # files of the feature cache that the task has asked for
+        self._passes: set[tuple[Layer, Path]] = set()  # files of the feature cache that the task has asked for
         self.dataset, self.label_set, self.classes = inputs.dataset, inputs.label_set, inputs.rows.classes
         self.target = inputs.rows.target
         self.method_name, self.device = inputs.handle.name, inputs.handle.device
@@ -81,9 +81,9 @@ class CellContext:
     @property
     def cost(self) -> dict[str, float]:
         """Return parameters, FLOPs and seconds per recording of the features that the task has requested."""
-        costs = [stored_cost(path) for path in sorted(self._passes)]
-        other = self._inputs.source_dataset
-        return merge_costs([*costs, other.cost] if other else costs)
+        source = self._inputs.source_dataset
+        passes = self._passes | (source._passes if source else set())
+        return merge_costs([(layer, stored_cost(path)) for layer, path in sorted(passes)])
 
     # --- labels, reports, ids ---
 
@@ -184,21 +184,26 @@ class CellContext:
 
     def _read_features(self, split: str, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
         """Return the features of one pass over the signals, and the rows of the split's recordings in them."""
-        rows = self._pass_over(split)
+        rows = self._pass_over(split, layer)
         folder = self._inputs.home.features
         features = cached_features(self._handle, layer, self._read_as(split), rows, folder, self.on_event)
-        self._passes.add(Path(str(features.filename)))
+        self._passes.add((layer, Path(str(features.filename))))
         return features, np.searchsorted(rows, self._rows.rows[split])
 
     def _read_as(self, split: str) -> PreparedDataset:
         """Return the recordings of a split under this cell's signal condition."""
         return self._perturbed if self._condition.holds(split) else self._data
 
-    def _pass_over(self, split: str) -> np.ndarray:
-        """Return the rows of one pass over the signals: only those of test when the condition is for test alone."""
-        if self._condition.holds(split) and not self._condition.holds("train"):
-            if self._inputs.is_rotation:
-                return np.sort(self._rows.rows[split])
+    def _pass_over(self, split: str, layer: Layer) -> np.ndarray:
+        """Return the rows of one pass over the signals: all of them, or those of the split.
+
+        It is those of the split where the condition is for test alone, and for embeddings: zero-shot and retrieval read
+        no other split. Rotations share one pass over all.
+        """
+        test_alone = self._condition.holds(split) and not self._condition.holds("train")
+        if self._inputs.is_rotation:
+            return np.sort(self._rows.rows[split]) if test_alone else self._extracted
+        if test_alone or layer == "embeddings":
             return self._extracted[self._data.splits[self._extracted] == split]
         return self._extracted
 

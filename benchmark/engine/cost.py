@@ -6,7 +6,8 @@ FLOPs are those of matrix products and convolutions in one forward pass of one r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import mean
 
 import torch
 from torch import Tensor
@@ -28,9 +29,21 @@ def model_cost(method: Method, function: Callable[[Tensor], Tensor], ecg: Tensor
     return {"parameters": sum(p.numel() for p in method.parameters()), "flops": counter.get_total_flops()}
 
 
-def merge_costs(costs: list[dict[str, float]]) -> dict[str, float]:
-    """Merge the costs of several passes: maximum of parameters, sums of FLOPs and seconds."""
-    if not costs:
+def merge_costs(passes: Sequence[tuple[str, dict[str, float]]]) -> dict[str, float]:
+    """Merge the costs per recording of several passes, of a layer each.
+
+    A recording goes once through the model for each layer, so the FLOPs and seconds of layers add up. The passes of a
+    layer over several splits are parts of one, and count with their mean.
+    """
+    costs_by_layer: dict[str, list[dict[str, float]]] = {}
+    for layer, cost in passes:
+        if cost:  # a pass of older code has none
+            costs_by_layer.setdefault(layer, []).append(cost)
+    if not costs_by_layer:
         return {}
-    totals = {name: sum(cost.get(name, 0) for cost in costs) for name in ("flops", "feature_seconds")}
-    return {"parameters": max(cost.get("parameters", 0) for cost in costs), **totals}
+    layers = costs_by_layer.values()
+    totals = {
+        name: sum(mean(cost.get(name, 0) for cost in costs) for costs in layers)
+        for name in ("flops", "feature_seconds")
+    }
+    return {"parameters": max(cost.get("parameters", 0) for costs in layers for cost in costs), **totals}

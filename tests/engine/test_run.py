@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
+from benchmark.engine import context as context_module
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
@@ -235,6 +236,23 @@ def test_the_standardisation_sees_the_subset_alone(world, monkeypatch):
     shifted = task.predict(variant)
     assert shifted.details == plain.details
     assert not np.array_equal(shifted.arrays["logits"], plain.arrays["logits"])
+
+
+def test_zero_shot_embeds_the_test_recordings_alone(world, monkeypatch):
+    data, view, home = world
+    lengths = []
+    monkeypatch.setitem(METHODS._classes, "fake", FakeMethod)
+    handle = MethodHandle("fake", {}, 1, None, None, "cpu")
+    original = context_module.cached_features
+
+    def counting(handle, layer, data, rows, *rest):
+        lengths.append((layer, len(rows)))
+        return original(handle, layer, data, rows, *rest)
+
+    monkeypatch.setattr(context_module, "cached_features", counting)
+    for name in ("zero_shot", "retrieval"):
+        TASKS.get(name)().predict(CellContext(CellInputs(data, view, handle, "synthetic", "conditions", home)))
+    assert lengths == [("embeddings", int((data.splits == "test").sum()))] * 2
 
 
 def test_zero_shot_uses_no_labels_at_all(prepared_home, world, monkeypatch):
