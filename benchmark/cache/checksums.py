@@ -11,6 +11,7 @@ whole file before its first use, and again when its size, times or inode have ch
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from benchmark.canonical import file_sha256
 from benchmark.errors import BenchmarkError
 
 Say = Callable[[str], None]
@@ -79,6 +81,16 @@ def unreadable(error: OSError) -> Exception:
 def identity_of(about: os.stat_result) -> tuple[int, ...]:
     """Return the properties that change when a file is rewritten or replaced."""
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, which a process computes once while the file is unchanged; raise `OSError`."""
+    return _sha256(path, identity_of(path.stat()))
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: Path, _: tuple[int, ...]) -> str:
+    return file_sha256(path)
 
 
 def usable(path: Path, check: Callable[[bool], None], say: Say = log) -> bool:

@@ -9,7 +9,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from benchmark.canonical import canonical, file_sha256
+from benchmark.cache.checksums import sha256_of
+from benchmark.canonical import canonical
 from benchmark.configuration import distinct
 from benchmark.engine.events import EventSink
 from benchmark.engine.run import run_group
@@ -37,7 +38,7 @@ def explain(
     if not record.done or not steps:
         reason = "it failed" if steps else f"{spec.task} has no steps to a published protocol"
         raise UsageError(f"the cell {record.key} cannot be explained: {reason}")
-    if spec.weights is not None and (weights is None or file_sha256(weights) != spec.weights):
+    if spec.weights is not None and (weights is None or sha256_of(weights) != spec.weights):
         raise UsageError(f"the cell was made with a checkpoint of sha256 {spec.weights}; name it with --weights FILE")
     store, rows = Store(home.records), [_row("as it is here", record)]
     for step in steps:

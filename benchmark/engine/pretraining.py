@@ -6,7 +6,6 @@ against the checksum in their card before they are used.
 
 from __future__ import annotations
 
-import functools
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from filelock import FileLock
 from benchmark import canonical
 from benchmark.api import AlignedMethod, Batch, SignalSpec, TrainableMethod, report_key
 from benchmark.atomic import write_text
-from benchmark.cache.checksums import DamagedFileError, identity_of, set_aside, unreadable
+from benchmark.cache.checksums import DamagedFileError, set_aside, sha256_of, unreadable
 from benchmark.cache.json_files import read_json, write_json
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import PreparedDataset
@@ -165,16 +164,11 @@ def _finished_card(folder: Path, on_event: EventSink) -> dict[str, Any] | None:
 
 
 def _file_sha256(path: Path) -> str:
-    """Return the digest of a file, computed once per process while the file is unchanged."""
+    """Return the digest of a file; raise `DamagedFileError` where it cannot be read."""
     try:
-        return _sha256(path, identity_of(path.stat()))
+        return sha256_of(path)
     except OSError as error:
         raise unreadable(error) from error
-
-
-@functools.lru_cache
-def _sha256(path: Path, _: tuple[int, ...]) -> str:
-    return canonical.file_sha256(path)
 
 
 def _refuse_other_data(
@@ -331,7 +325,7 @@ class _Pretraining:
             "method": self.name,
             "config": self.config,
             "recipe": self.recipe,
-            "sha256": canonical.file_sha256(self.folder / WEIGHTS),
+            "sha256": sha256_of(self.folder / WEIGHTS),
             "data_digest": self.data.digest,
             "code": method_code(self.name),
             "synthetic": self.data.synthetic,

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from benchmark.api import MethodCard, Weights
-from benchmark.canonical import file_sha256
+from benchmark.cache.checksums import sha256_of
 from benchmark.errors import MissingError, UsageError, did_you_mean
 from benchmark.paths import WEIGHTS_VARIABLE, is_file, weights_file
 
@@ -29,7 +29,7 @@ def locate(reference: str, method: str, card: MethodCard) -> tuple[Path, str]:
             f"the weights of {method} are missing: {path} is no file (give a path, {HUB}org/repo/file@revision or "
             f"{TAG}NAME{did_you_mean('', card.weights) if card.weights else ''})"
         )
-    return path, file_sha256(path)
+    return path, sha256_of(path)
 
 
 def absence(reference: str, method: str, card: MethodCard) -> str | None:
@@ -68,7 +68,7 @@ def _tagged(reference: str, method: str, weights: Weights) -> tuple[Path, str]:
                 f"the weights {reference} of {method} are not on this machine: {_remedy(weights, method, path)}"
             )
         path = _from_hub(weights.url)
-    sha256 = file_sha256(path)
+    sha256 = sha256_of(path)
     if weights.sha256 and sha256 != weights.sha256:
         raise MissingError(
             f"{path} is not what {reference} of {method} stands for: its sha256 is {sha256}, the card says "

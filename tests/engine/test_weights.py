@@ -5,8 +5,11 @@ import hashlib
 import pytest
 
 from benchmark.api import MethodCard, Weights
+from benchmark.cache import checksums
 from benchmark.cli import main
 from benchmark.errors import MissingError, UsageError
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import Suite
 from benchmark.planning.weights import absence, locate
 from benchmark.registry import METHODS
 
@@ -101,3 +104,23 @@ def test_cards_are_complete_and_hold_no_made_up_checksum():
             assert weights.url and weights.licence, (name, tag)
             assert weights.url.startswith("hub:") or weights.file, (name, tag)
             assert weights.sha256 == "" or len(weights.sha256) == 64, (name, tag)
+
+
+def test_a_plan_hashes_a_file_of_weights_once_for_all_tasks_and_rows(tmp_path, monkeypatch):
+    path, hashed = tmp_path / "w.pth", []
+    path.write_bytes(CONTENT)
+    monkeypatch.setattr(checksums, "file_sha256", lambda file: hashed.append(file) or SHA256)
+    row = {"name": "merl", "weights": str(path)}
+    suite = Suite(
+        name="s",
+        title="S",
+        version="1",
+        datasets=[{"name": "ptbxl", "label_sets": ["super"]}],
+        tasks=[{"name": "linear_probe"}, {"name": "zero_shot"}, {"name": "knn"}],
+        methods=[row, {**row, "label": "wider", "config": {"width": 32}}],
+    )
+    plan = make_plan(suite)
+    assert len(plan.cells) == 6 and {cell.spec.weights for cell in plan.cells} == {SHA256}
+    assert hashed == [path]
+    path.write_bytes(b"other weights")
+    assert locate(str(path), "any", card()) and len(hashed) == 2
