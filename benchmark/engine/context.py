@@ -197,13 +197,15 @@ class CellContext:
     def _pass_over(self, split: str, layer: Layer) -> np.ndarray:
         """Return the rows of one pass over the signals: all of them, or those of the split.
 
-        It is those of the split where the condition is for test alone, and for embeddings: zero-shot and retrieval read
-        no other split. Rotations share one pass over all.
+        It is those of the split where the condition is for test alone, for embeddings, since zero-shot and retrieval
+        read no other split, and where the task learns from another dataset. Rotations share one pass over all for what
+        they learn from.
         """
         test_alone = self._condition.holds(split) and not self._condition.holds("train")
         if self._inputs.is_rotation:
-            return np.sort(self._rows.rows[split]) if test_alone else self._extracted
-        if test_alone or layer == "embeddings":
+            predicted = test_alone or (layer == "embeddings" and split == "test")
+            return np.sort(self._rows.rows[split]) if predicted else self._extracted
+        if test_alone or layer == "embeddings" or self._inputs.source_dataset is not None:
             return self._extracted[self._data.splits[self._extracted] == split]
         return self._extracted
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.api import Method
+from benchmark.api import AlignedMethod, Method
 from benchmark.engine.building import build_from_key
 from benchmark.engine.precision import chosen_precision
+from benchmark.engine.text_memory import remember_texts
 from benchmark.planning.source_digest import method_code
 from benchmark.registry import METHODS
 
@@ -29,8 +30,9 @@ class MethodHandle:
 
     @functools.cached_property
     def method(self) -> Method:
-        """The method with its weights, in eval mode on its device."""
-        return build_from_key(self.name, self.config, self.weights, self.device)
+        """The method with its weights, in eval mode on its device; it remembers the embeddings of texts."""
+        method = build_from_key(self.name, self.config, self.weights, self.device)
+        return remember_texts(method) if isinstance(method, AlignedMethod) else method
 
     def fresh(self, seed: int) -> Method:
         """Build a method of its own, to be changed: with the weights, else with random ones from `seed`."""

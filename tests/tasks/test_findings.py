@@ -18,6 +18,7 @@ from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.labels.prompts import load_prompts
 from benchmark.data.store.preparation import open_dataset, prepare
 from benchmark.datasets.ptbxl import PTBXL
+from benchmark.engine import context as context_module
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.rotation import predict_in_turn
@@ -31,7 +32,8 @@ from benchmark.planning.suites import load_suite
 from benchmark.probes.findings import STRENGTHS, fit_findings
 from benchmark.probes.rotations import rotations_of
 from benchmark.records.store import Store
-from benchmark.testing import write_ptbxl
+from benchmark.registry import METHODS
+from benchmark.testing import FakeMethod, write_ptbxl
 from tasks.finding_leads import FindingLeads
 from tasks.finding_probe import FindingProbe
 from tasks.finding_zero_shot import FindingZeroShot
@@ -404,6 +406,26 @@ def test_zero_shot_is_the_similarity_with_a_finding_minus_that_with_its_absence(
             text = normalize(handle.method.text_embeddings(phrases), dim=-1).mean(dim=0)
             sides.append((ecg @ normalize(text, dim=-1)).numpy())
     assert np.allclose(scores[:, place], sides[0] - sides[1], atol=1e-5)
+
+
+def test_zero_shot_embeds_the_predicted_recordings_alone(world, monkeypatch):
+    monkeypatch.setitem(METHODS._classes, "fake", FakeMethod)
+    data, home = world
+    lengths = []
+    original = context_module.cached_features
+
+    def counting(handle, layer, data, rows, *rest):
+        lengths.append((layer, len(rows)))
+        return original(handle, layer, data, rows, *rest)
+
+    monkeypatch.setattr(context_module, "cached_features", counting)
+    handle = MethodHandle("fake", {}, 1, None, None, "cpu")
+    views = [LabelledRows.of_rotation(data, "findings", rotation, None) for rotation in rotations_of("held_out")]
+    for view in views:
+        inputs = CellInputs(data, view, handle, "ptbxl", "findings", home, is_rotation=True)
+        FindingZeroShot().predict(CellContext(inputs))
+    assert lengths == [("embeddings", len(view.rows["test"])) for view in views]
+    assert sum(length for _, length in lengths) < len(data)
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

@@ -9,6 +9,7 @@ from benchmark.api import Truth
 from benchmark.data.labels.class_maps import find_map, own_maps, read_map, strongest
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
+from benchmark.engine import context as context_module
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor
@@ -151,6 +152,24 @@ def test_no_test_label_of_either_dataset_reaches_the_predictions(prepared_home):
     honest, flipped = (task.predict(context("conditions", t, context("groups", t))) for t in (False, True))
     assert np.array_equal(honest.arrays["logits"], flipped.arrays["logits"])
     assert np.array_equal(honest.thresholds, flipped.thresholds) and honest.details == flipped.details
+
+
+def test_of_the_target_the_test_recordings_alone_are_encoded(prepared_home, monkeypatch):
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    method = MethodHandle("random_init", {"width": 8, "rate": 100.0}, 1, None, None, "cpu")
+    lengths = []
+    original = context_module.cached_features
+
+    def counting(handle, layer, data, rows, *rest):
+        lengths.append(len(rows))
+        return original(handle, layer, data, rows, *rest)
+
+    monkeypatch.setattr(context_module, "cached_features", counting)
+    views = [LabelledRows.of(data, label_set, None) for label_set in ("groups", "conditions")]
+    source = CellContext(CellInputs(data, views[0], method, "synthetic", "groups", prepared_home))
+    inputs = CellInputs(data, views[1], method, "synthetic", "conditions", prepared_home, source_dataset=source)
+    Transfer(source="synthetic/groups", trials=2).predict(CellContext(inputs))
+    assert sorted(set(lengths)) == [int((data.splits == "test").sum()), len(data)]  # of the target, of the source
 
 
 def test_the_truth_of_a_class_is_any_of_its_members():
