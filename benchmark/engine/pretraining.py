@@ -126,8 +126,11 @@ def pretrain(
     device: str = "cpu",
     checkpoint_every: float = CHECKPOINT_SECONDS,
     with_curves: bool = True,
+    with_losses: bool = True,
 ) -> Pretrained:
     """Return the weights of a recipe, training them first if need be, from the last checkpoint if there is one.
+
+    Without `with_losses` there is no validation loss after an epoch, unless it chooses the epoch.
 
     On several processes (see `distributed`) all of them call this; the first one reads, writes and reports.
     """
@@ -140,7 +143,8 @@ def pretrain(
         card = distributed.everyone(None if distributed.rank() else _finished_card(folder, on_event))[0]
         if card is None:
             shaping = weight_options(method_name, config, recipe)
-            work = _Pretraining(folder, method_name, shaping, recipe, data, selection, on_event, device, with_curves)
+            extras = (with_curves, with_losses)
+            work = _Pretraining(folder, method_name, shaping, recipe, data, selection, on_event, device, *extras)
             card = work.run(checkpoint_every)
     _refuse_other_data(folder, card, data, selection)
     return Pretrained(folder / WEIGHTS, card)
@@ -235,11 +239,13 @@ class _Pretraining:
         on_event: EventSink,
         device: str,
         with_curves: bool,
+        with_losses: bool,
     ) -> None:
         self.folder, self.name, self.config, self.recipe = folder, name, config, recipe
         self.with_curves = with_curves
         self.data, self.selection, self.on_event, self.device = data, selection, on_event, device
         self.options = TrainingConfig.from_options(recipe["training"], f"pretrain of {name}")
+        self.with_losses = with_losses or self.options.select == "val_loss"
         method = build_from_key(name, config, device=device, seed=self.options.seed)
         if not isinstance(method, TrainableMethod) or not isinstance(method, torch.nn.Module):
             raise UsageError(f"{name} cannot be pre-trained")
@@ -293,7 +299,7 @@ class _Pretraining:
     def _after_epoch(self, progress: Progress) -> dict[str, float]:
         """Return validation losses, with the zero-shot score if labels choose the epoch; write the history so far."""
         losses = {}
-        if not batch_problem(self.method, len(self.validation), self.options.batch_size):
+        if self.with_losses and not batch_problem(self.method, len(self.validation), self.options.batch_size):
             losses = mean_losses(self.method, self.validation, self.options, self.device)
         if self.options.select == "zero_shot_val":
             losses["val_zero_shot"] = distributed.everyone(self._zero_shot())[0]

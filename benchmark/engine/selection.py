@@ -31,6 +31,20 @@ class LabelledPart(NamedTuple):
     labels: LabelSet
     phrases: list[list[str]]  # of each class
 
+    @property
+    def rows(self) -> np.ndarray:
+        """The rows of its validation split in the dataset, ascending."""
+        return self.labels.rows[self._inside]
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The labels of its validation split, ``(recording, class)``."""
+        return self.labels.matrix[self._inside]
+
+    @property
+    def _inside(self) -> np.ndarray:
+        return np.asarray(self.data.splits[self.labels.rows] == "val", bool)
+
 
 def labelled_parts(data: PreparedDataset, dataset: str, label_sets: Collection[str]) -> list[LabelledPart]:
     """Return the label sets of a dataset for which there are prompts and labelled recordings in the validation split.
@@ -44,8 +58,9 @@ def labelled_parts(data: PreparedDataset, dataset: str, label_sets: Collection[s
             phrases = load_prompts(PROMPTS).phrases(dataset, name, labels.classes)
         except UsageError:
             continue  # no prompts for this label set
-        if (data.splits[labels.rows] == "val").any():
-            parts.append(LabelledPart(data, labels, phrases))
+        part = LabelledPart(data, labels, phrases)
+        if len(part.rows):
+            parts.append(part)
     if not parts:
         raise UsageError(
             f"select = 'zero_shot_val': no label set of {dataset} ({', '.join(label_sets) or 'it has none'}) has "
@@ -83,22 +98,34 @@ def selected_on(recipe: Mapping[str, Any], parts: Sequence[LabelledPart]) -> dic
 
 
 def zero_shot_val(method: AlignedMethod, parts: Sequence[LabelledPart], device: str) -> float:
-    """Return the mean over label sets of the zero-shot macro AUROC on validation; `method` is in eval mode."""
-    scores = [
-        np.nanmean(auroc(*_labels_and_scores(method, part.data, part.labels, part.phrases, device))) for part in parts
-    ]
+    """Return the mean over label sets of the zero-shot macro AUROC on validation; `method` is in eval mode.
+
+    A recording is encoded once, however many label sets it belongs to.
+    """
+    rows_by_data: dict[str, np.ndarray] = {}
+    for part in parts:
+        rows_by_data[part.data.digest] = np.union1d(rows_by_data.get(part.data.digest, []), part.rows).astype(int)
+    stores = {part.data.digest: part.data for part in parts}
+    with torch.inference_mode():
+        ecg = {name: _embeddings(method, stores[name], rows, device) for name, rows in rows_by_data.items()}
+        scores = [
+            np.nanmean(auroc(part.truth, _scores(method, part, rows_by_data[name], ecg[name])))
+            for part in parts
+            for name in [part.data.digest]
+        ]
     return float(np.mean(scores))
 
 
-def _labels_and_scores(
-    method: AlignedMethod, data: PreparedDataset, labelled: LabelSet, phrases: list[list[str]], device: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and scores, both ``(recording of the validation split, class)``."""
-    inside = data.splits[labelled.rows] == "val"
-    rows, parts = labelled.rows[inside], []
-    with torch.inference_mode():
-        text = torch.stack([normalize(method.text_embeddings(group), dim=-1).mean(0) for group in phrases])
-        for start in range(0, len(rows), BATCH):
-            ecg = torch.from_numpy(data.read(rows[start : start + BATCH], method.signal)).to(device)
-            parts.append(method.similarity(method.ecg_embeddings(ecg), text).float().cpu().numpy())
-    return labelled.matrix[inside], np.concatenate(parts).astype(np.float64)
+def _embeddings(method: AlignedMethod, data: PreparedDataset, rows: np.ndarray, device: str) -> torch.Tensor:
+    """Return ``(len(rows), dim)`` on the device."""
+    batches = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+    return torch.cat(
+        [method.ecg_embeddings(torch.from_numpy(data.read(batch, method.signal)).to(device)) for batch in batches]
+    )
+
+
+def _scores(method: AlignedMethod, part: LabelledPart, rows: np.ndarray, ecg: torch.Tensor) -> np.ndarray:
+    """Return ``(recording of the part, class)`` float64; `ecg` are the embeddings of `rows`."""
+    text = torch.stack([normalize(method.text_embeddings(group), dim=-1).mean(0) for group in part.phrases])
+    places = torch.from_numpy(np.searchsorted(rows, part.rows)).to(ecg.device)
+    return method.similarity(ecg[places], text).float().cpu().numpy().astype(np.float64)

@@ -38,10 +38,13 @@ def train_and_choose(
     epochs = number_of_epochs(len(signals), config)
     watched = {round(epochs * (part + 1) / VALIDATIONS) for part in range(VALIDATIONS)}
 
+    val_logits: dict[int, np.ndarray] = {}  # by epoch
+
     def validate(progress: Progress) -> dict[str, float]:
         if progress.epoch not in watched:
             return {}
-        return {"val_score": val_score(class_scores(context, method, "val"))}
+        val_logits[progress.epoch] = class_scores(context, method, "val")
+        return {"val_score": val_score(val_logits[progress.epoch])}
 
     title = f"training {context.method_name} on {len(signals)} recordings"
     checkpoint = context.scratch("training.pt") if resumable else None
@@ -57,7 +60,9 @@ def train_and_choose(
         groups=groups,
         best_by="val_score",
     )
-    return {split: class_scores(context, method, split) for split in ("val", "test")}, progress.history
+    val = val_logits.get(int(progress.best.get("epoch", 0)))  # None where the epoch was before a restart
+    val = class_scores(context, method, "val") if val is None else val
+    return {"val": val, "test": class_scores(context, method, "test")}, progress.history
 
 
 def class_scores(context: TaskContext, method: SupervisedMethod, split: str) -> np.ndarray:

@@ -204,7 +204,9 @@ class _RowAtWork:
         start = time.monotonic()
         home = TrialHome(self.home.root, self._weights_of(job))
         identity = training.method, training.version, training.config, training.recipe
-        pretrained = pretrain(*identity, home, self.on_event, self.device, with_curves=False)
+        is_read = self.tuning.table.choose == "val_loss"  # the trial's validation loss
+        extras = {"with_curves": False, "with_losses": is_read}
+        pretrained = pretrain(*identity, home, self.on_event, self.device, **extras)
         method, version, config, _ = identity
         card = pretrained.card
         handle = MethodHandle(

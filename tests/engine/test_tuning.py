@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.data.store.preparation import open_dataset
 from benchmark.data.store.prepared import LabelSet, PreparedDataset
-from benchmark.engine import pretraining, trial_scores, tuning
+from benchmark.engine import pretraining, training, trial_scores, tuning
 from benchmark.engine.events import discard_event
 from benchmark.engine.without_test import WithoutTest
 from benchmark.errors import BenchmarkError, TestSetLockedError
@@ -66,7 +66,7 @@ def test_a_search_killed_in_a_training_and_in_its_scoring_resumes_to_the_same_bi
 ):
     """Also the digests of all weights are in the digest of the trials."""
     row = row_of()
-    for module, name, at in ((pretraining, "mean_losses", 4), (trial_scores, "tune_probe", 1)):
+    for module, name, at in ((training, "seed_step", 5), (trial_scores, "tune_probe", 1)):
         original, calls = getattr(module, name), []
 
         def killed(*arguments, original=original, calls=calls, at=at):
@@ -159,8 +159,11 @@ def test_choices_without_labels_read_none(choose, prepared_home, monkeypatch):
         raise AssertionError("labels were read")
 
     monkeypatch.setattr(PreparedDataset, "label_set", refuse)
+    computed = []
+    monkeypatch.setattr(pretraining, "mean_losses", lambda *_: computed.append(1) or {"val_loss": 2.5})
     row = row_of("merl", choose, rungs=[2], trials=1)
     choice = choice_after(row, prepared_home)
+    assert bool(computed) == (choose == "val_loss")  # nobody reads the loss of a trial that something else chooses by
     trial = tuning.look(row, prepared_home).trials[0]
     if choose == "val_loss":
         assert choice["score"] > 0 and not trial.rungs[0]["parts"]

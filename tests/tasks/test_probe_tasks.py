@@ -190,6 +190,14 @@ def test_a_killed_fine_tuning_resumes_to_the_same_bits(world, tmp_path, monkeypa
     assert any("training.pt is damaged" in note for note in notes)
 
 
+def test_a_fine_tuning_scores_the_best_epoch_on_validation_once(world, monkeypatch):
+    scored = []
+    original = supervised.class_scores
+    monkeypatch.setattr(supervised, "class_scores", lambda *words: scored.append(words[2]) or original(*words))
+    make_task("finetune").predict(context(world))
+    assert scored == ["val", "val", "test"]  # of two epochs
+
+
 def test_an_attention_probe_resumes(world, tmp_path):
     task = make_task("attention_probe", trials=4)
     whole = task.predict(context(world))
