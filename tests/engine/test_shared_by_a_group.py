@@ -35,7 +35,7 @@ def test_options_signal_and_notes_are_worked_out_once_for_all_cells_of_a_label_s
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def calls(monkeypatch):
     """Return the texts of every call that the fake method, registered as "fake", has to answer itself."""
     calls = []
     original = FakeMethod.text_embeddings
@@ -46,36 +46,36 @@ def asked(monkeypatch):
     return calls
 
 
-def test_prompts_and_reports_are_embedded_once_for_all_cells_of_the_same_weights(prepared_home, asked):
+def test_prompts_and_reports_are_embedded_once_for_all_cells_of_the_same_weights(prepared_home, calls):
     data = open_dataset("synthetic", {"patients": 120}, prepared_home)
     view = LabelledRows.of(data, "groups", None)
 
     def predictions(handle, task, **options):
         cell = CellContext(CellInputs(data, view, handle, "synthetic", "groups", prepared_home))
-        made = TASKS.get(task)(**options).predict(cell)
-        return {**made.arrays, **made.scratch}
+        result = TASKS.get(task)(**options).predict(cell)
+        return {**result.arrays, **result.scratch}
 
     questions = [("few_shot", {"shots": shots, "seed": seed}) for shots in (0, 1, 2) for seed in (0, 1)]
     questions += [("zero_shot", {}), ("zero_shot", {"centre": "classes"}), ("retrieval", {}), ("retrieval", {})]
     shared = MethodHandle("fake", {}, 1, None, None, "cpu")
     together = [predictions(shared, task, **options) for task, options in questions]
-    assert len(asked) == len(set(asked)) > len(view.classes)
+    assert len(calls) == len(set(calls)) > len(view.classes)
     for (task, options), first in zip(questions, together, strict=True):
         alone = predictions(MethodHandle("fake", {}, 1, None, None, "cpu"), task, **options)
         assert all((alone[name] == first[name]).all() for name in first), (task, options)
 
 
-def test_remembered_embeddings_cannot_be_changed_and_a_copy_of_the_method_remembers_nothing(asked, monkeypatch):
+def test_remembered_embeddings_cannot_be_changed_and_a_copy_of_the_method_remembers_nothing(calls, monkeypatch):
     method = remember_texts(FakeMethod())
     with torch.inference_mode():
         first = method.text_embeddings(["sinus rhythm"])
         first.zero_()
-        assert method.text_embeddings(["sinus rhythm"]).sum() > 0 and len(asked) == 1
+        assert method.text_embeddings(["sinus rhythm"]).sum() > 0 and len(calls) == 1
         copy.deepcopy(method).text_embeddings(["sinus rhythm"])
-        assert len(asked) == 2
+        assert len(calls) == 2
         monkeypatch.setattr(text_memory, "MOST_NUMBERS", 60)  # two texts of 26 numbers
         for text in ("sinus rhythm", "pacing", "fibrillation", "sinus rhythm"):
             method.text_embeddings([text])
-        assert len(asked) == 5
+        assert len(calls) == 5
     method.text_embeddings(["sinus rhythm"])  # with gradients
-    assert len(asked) == 6
+    assert len(calls) == 6

@@ -159,11 +159,11 @@ def test_choices_without_labels_read_none(choose, prepared_home, monkeypatch):
         raise AssertionError("labels were read")
 
     monkeypatch.setattr(PreparedDataset, "label_set", refuse)
-    computed = []
-    monkeypatch.setattr(pretraining, "mean_losses", lambda *_: computed.append(1) or {"val_loss": 2.5})
+    losses = []
+    monkeypatch.setattr(pretraining, "mean_losses", lambda *_: losses.append(1) or {"val_loss": 2.5})
     row = row_of("merl", choose, rungs=[2], trials=1)
     choice = choice_after(row, prepared_home)
-    assert bool(computed) == (choose == "val_loss")  # nobody reads the loss of a trial that something else chooses by
+    assert bool(losses) == (choose == "val_loss")  # nobody reads the loss of a trial that something else chooses by
     trial = tuning.look(row, prepared_home).trials[0]
     if choose == "val_loss":
         assert choice["score"] > 0 and not trial.rungs[0]["parts"]
