@@ -205,8 +205,7 @@ class _RowAtWork:
         home = TrialHome(self.home.root, self._weights_of(job))
         identity = training.method, training.version, training.config, training.recipe
         is_read = self.tuning.table.choose == "val_loss"  # the trial's validation loss
-        extras = {"with_curves": False, "with_losses": is_read}
-        pretrained = pretrain(*identity, home, self.on_event, self.device, **extras)
+        pretrained = pretrain(*identity, home, self.on_event, self.device, with_curves=False, with_losses=is_read)
         method, version, config, _ = identity
         card = pretrained.card
         handle = MethodHandle(
