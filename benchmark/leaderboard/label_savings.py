@@ -1,7 +1,8 @@
 """Label savings: the share of labels at which a row reaches the supervised one, which has all of them.
 
 Between two label budgets a row's curve is a line over the logarithm of the share. Its first crossing counts. A row that
-is above from the smallest budget on has "at most" that share; a row that never gets there has "more than all".
+is above from the smallest budget on has "at most" that share; a row that never gets there has "more than all". A row
+without a number at some budget of its table has no saving: "more than all" would only mean that a cell is missing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmark.leaderboard.tables import Leaderboard
 
 FIELD = "fraction"
 NEVER = math.inf
+ALMOST_ALL = 0.995  # from here on two digits would print 1e+02
 
 
 @dataclass(frozen=True)
@@ -42,37 +44,58 @@ class Saving:
     def _percent(self, share: float) -> str:
         if share == NEVER:
             return "> 100 %"
-        return f"≤ {share * 100:.3g} %" if share <= self.smallest else f"{share * 100:.2g} %"
+        if share <= self.smallest:
+            return f"≤ {share * 100:.3g} %"
+        return f"{share * 100:.{2 if share < ALMOST_ALL else 3}g} %"
 
 
 @dataclass(frozen=True)
 class Savings:
-    """Label savings against `goal`, the first row that is trained end to end."""
+    """Label savings against `goal`, the first row that is trained end to end, and the rows that have none somewhere."""
 
     task: str
     goal: str
     savings: list[Saving]
+    left_out: list[str]
 
 
 def label_savings(board: Leaderboard) -> list[Savings]:
     """Return the savings of each task with label budgets and a row that is trained end to end on all labels."""
-    results: dict[tuple[str, str], list[Saving]] = {}
+    results: dict[tuple[str, str], Savings] = {}
     for table in board.tables:
         curves = {row: curve for row in table.all_rows if (curve := _curve(table, row))}
         goal = next((row for row, curve in curves.items() if _is_goal(curve)), None)
-        if goal is None:
+        if goal is not None and len(budgets := _budgets(table)) > 1:
+            result = results.setdefault((table.task, goal), Savings(table.task, goal, [], []))
+            _add(result, table, curves, budgets)
+    return [result for result in results.values() if result.savings]
+
+
+def _add(result: Savings, table: Table, curves: dict[str, dict[float, Entry]], budgets: set[float]) -> None:
+    """Add the savings of a table, and the names of rows that lack a budget in it."""
+    for row in table.all_rows:
+        curve = curves.get(row, {})
+        if _is_goal(curve):
             continue
-        for row, curve in curves.items():
-            if len(curve) > 1 and not _is_goal(curve):
-                saving = _saving(table, row, curve, curves[goal][1.0])
-                results.setdefault((table.task, goal), []).append(saving)
-    return [Savings(task, goal, savings) for (task, goal), savings in results.items()]
+        if set(curve) == budgets:
+            result.savings.append(_saving(table, row, curve, curves[result.goal][1.0]))
+        elif row not in result.left_out:
+            result.left_out.append(row)
+
+
+def _budgets(table: Table) -> set[float]:
+    """Return the label budgets of a table, those without a finished cell among them."""
+    return {float(entry.variant[FIELD]) for entry in table.body.values() if _is_on_curve(entry)}
+
+
+def _is_on_curve(entry: Entry) -> bool:
+    return FIELD in entry.variant and SIGNAL not in entry.variant
 
 
 def _curve(table: Table, row: str) -> dict[float, Entry]:
     """Return a row's complete entries by label budget, the smallest first; {} where several columns share a budget."""
-    entries = [entry for (name, _), entry in table.body.items() if name == row and FIELD in entry.variant]
-    usable = [entry for entry in entries if entry.complete and SIGNAL not in entry.variant]
+    entries = [entry for (name, _), entry in table.body.items() if name == row and _is_on_curve(entry)]
+    usable = [entry for entry in entries if entry.complete]
     curve = {float(entry.variant[FIELD]): entry for entry in usable}
     return dict(sorted(curve.items())) if len(curve) == len(usable) else {}
 
@@ -87,8 +110,8 @@ def _saving(table: Table, row: str, curve: dict[float, Entry], goal: Entry) -> S
     ahead = np.array([[sign * (entry.mean - goal.mean)] for entry in curve.values()])
     draws = _draws([*curve.values(), goal])
     bounds = None
-    if draws is not None:
-        over_resamples = crossings(shares, sign * (draws[:-1] - draws[-1]))
+    if draws is not None and (usable := np.isfinite(draws).all(axis=0)).any():
+        over_resamples = crossings(shares, sign * (draws[:-1] - draws[-1])[:, usable])
         low, high = np.quantile(over_resamples, [0.025, 0.975], method="nearest")  # between two values may lie infinity
         bounds = (float(low), float(high))
     share = float(crossings(shares, ahead)[0])

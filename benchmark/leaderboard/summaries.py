@@ -62,6 +62,8 @@ def _of_savings(result: Savings, look: Presentation) -> SummaryTable:
         f"The share of labels at which a row's probe reaches {look.row(result.goal)}, which was trained end to end "
         "on all of them; 95 % intervals over patients and trainings where records keep resamples."
     )
+    if result.left_out:
+        about += f" Left out, for want of an answer at some budget: {'; '.join(map(look.row, result.left_out))}."
     head = ["method", *(look.label_set(*place) for place in places)]
     return SummaryTable(f"{look.task(result.task)}: label savings", about, head, lines)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.leaderboard import latex, summaries
-from benchmark.leaderboard.label_savings import crossings
+from benchmark.leaderboard.label_savings import Saving, crossings, label_savings
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.overall import overall
 from benchmark.leaderboard.resampled_rows import resampled_values
@@ -122,3 +122,51 @@ def mark_as_trained(store, cell):
     record.details = {"trained": {}}
     store.set_aside(cell.spec)
     store.write(cell.spec, record, resampled=np.float32(0.85) + NOISE[0])
+
+
+@pytest.fixture
+def plan_with_goal(tiny_suite):
+    text = tiny_suite.read_text("utf-8") + '\n[[methods]]\nname = "supervised"\nconfig = { width = 8, rate = 100.0 }\n'
+    tiny_suite.write_text(text, "utf-8")
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+def savings_of(plan, store):
+    for cell in plan.cells:
+        if cell.row == "supervised":
+            mark_as_trained(store, cell)
+    (result,) = label_savings(Leaderboard(plan, store))
+    return result, {saving.row: saving for saving in result.savings}
+
+
+def test_a_row_without_a_budget_has_no_saving_and_is_named(plan_with_goal, store, fill):
+    """A curve that ends at 10 % because a cell is missing does not say "not with all labels"."""
+
+    def numbers(cell):
+        is_missing = cell.row == "handcrafted" and cell.question.get("fraction") == 1.0
+        return None if is_missing else 0.85 if cell.row == "supervised" else value(cell)
+
+    fill(plan_with_goal, store, numbers, lambda cell: NOISE[0])
+    result, savings = savings_of(plan_with_goal, store)
+    assert result.left_out == ["handcrafted"] and set(savings) == {"merl", "random_init"}
+    text = markdown(Leaderboard(plan_with_goal, store), [])
+    assert "Left out, for want of an answer at some budget: handcrafted." in text
+
+
+def test_resamples_without_a_number_say_nothing_about_savings(plan_with_goal, store, fill):
+    """A rare class is absent from a resample for all rows: that is no resample on which a row stays behind."""
+    gaps = np.where(np.arange(400) % 10 == 0, np.nan, NOISE[0]).astype(np.float32)
+    fill(
+        plan_with_goal,
+        store,
+        lambda cell: 0.85 if cell.row == "supervised" else value(cell),
+        lambda cell: gaps,
+    )
+    _, savings = savings_of(plan_with_goal, store)
+    assert savings["handcrafted"].interval == pytest.approx((savings["handcrafted"].share,) * 2, rel=1e-3)
+    assert savings["merl"].text == "≤ 10 % [≤ 10 %, ≤ 10 %]"
+
+
+@pytest.mark.parametrize(("share", "text"), [(1.0, "100 %"), (0.9963, "99.6 %"), (0.994, "99 %"), (0.0304, "3 %")])
+def test_shares_near_all_labels_are_printed_as_numbers(share, text):
+    assert Saving("a", "d", "l", share, None, 0.01).text == text
