@@ -9,7 +9,10 @@ from benchmark.leaderboard.summary import Entry
 
 
 class EntryParts(NamedTuple):
-    """``0.883``, ``±0.004``, ``[0.870, 0.895]``, ``(1 of 5 seeds absent)``; a part that does not apply is empty."""
+    """``0.883``, ``±0.004``, ``[0.870, 0.895]``, ``(1 of 5 seeds absent)``; a part that does not apply is empty.
+
+    ``(1 of 5 seeds undefined)`` is a finished record without the metric, such as a correlation with a constant.
+    """
 
     number: str
     spread: str = ""
@@ -29,10 +32,19 @@ def entry_parts(entry: Entry, look: Presentation = PLAIN) -> EntryParts:
     interval = ""
     if look.interval and entry.interval is not None:
         interval = f"[{', '.join(look.number(bound, metric) for bound in entry.interval)}]"
+    return EntryParts(
+        look.number(entry.mean, metric), _spread(entry, look) if look.spread else "", interval, _gaps(entry)
+    )
+
+
+def _gaps(entry: Entry) -> str:
+    """Return ``(1 of 5 seeds absent)``, ``(1 of 5 seeds undefined)`` or both; "" for a complete entry."""
     absent = entry.missing + entry.failures
     units = "seeds" if entry.trainings == 1 else "cells"
-    note = f"({absent} of {absent + len(entry.values)} {units} absent)" if absent else ""
-    return EntryParts(look.number(entry.mean, metric), _spread(entry, look) if look.spread else "", interval, note)
+    of_all = f"of {absent + len(entry.results)} {units}"
+    gaps = ((absent, "absent"), (entry.undefined, "undefined"))
+    text = ", ".join(f"{count} {of_all} {word}" for count, word in gaps if count)
+    return f"({text})" if text else ""
 
 
 def _spread(entry: Entry, look: Presentation) -> str:

@@ -82,8 +82,13 @@ class Entry:
         return [result.value for result in self.results if result.value is not None]
 
     @property
+    def undefined(self) -> int:
+        """Return the number of finished records without the metric: the mean is over the others."""
+        return len(self.results) - len(self.values)
+
+    @property
     def complete(self) -> bool:
-        return bool(self.values) and not self.failures and not self.missing
+        return bool(self.values) and not self.failures and not self.missing and not self.undefined
 
     @property
     def higher_is_better(self) -> bool:
