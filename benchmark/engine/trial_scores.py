@@ -8,6 +8,7 @@ first is the protocol's probe (`benchmark.probes.search`), the second the metric
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics.retrieval import place
 from benchmark.paths import Home
 from benchmark.planning.pretrained import HISTORY
-from benchmark.planning.tuning import FRACTION, PROBE_TRIALS, RowTuning, TrialTraining
+from benchmark.planning.tuning import FRACTION, MEASURES, PROBE_TRIALS, RowTuning, TrialTraining
 from benchmark.probes.search import tune as tune_probe
 
 PAIRS = 2000  # recordings of validation at most, the first ones with a report
@@ -56,7 +57,14 @@ class Weights:
 
 
 def judge(tuning: RowTuning, training: TrialTraining, weights: Weights, home: Home, on_event: EventSink) -> Judged:
-    """Return the score of a trial's weights."""
+    """Return the score of a trial's weights; raise `BenchmarkError` for one that is no number, which has no rank."""
+    judged = _judge(tuning, training, weights, home, on_event)
+    if not math.isfinite(judged.score):
+        raise BenchmarkError(f"its {MEASURES[tuning.table.choose]} is {judged.score}: these values do not train")
+    return judged
+
+
+def _judge(tuning: RowTuning, training: TrialTraining, weights: Weights, home: Home, on_event: EventSink) -> Judged:
     if tuning.table.choose == "val_loss":
         return _by_loss(weights.pretrained)
     if tuning.table.choose == "val_retrieval":

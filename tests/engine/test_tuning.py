@@ -191,6 +191,23 @@ def test_a_trial_that_fails_is_a_record_and_is_run_again_on_request_alone(prepar
     assert choice_after(row, prepared_home)["failed"] == 0
 
 
+def test_a_trial_whose_validation_loss_is_no_number_fails_and_is_not_chosen(prepared_home, monkeypatch):
+    """NaN has no place in an order: sorted among losses, it would stay first and be chosen."""
+    row, original = row_of(choose="val_loss", rungs=[1]), trial_scores._by_loss
+
+    def diverged(pretrained):
+        judged = original(pretrained)
+        if pretrained.card["recipe"]["training"].get("lr", 1e-3) == 1e-3:
+            return trial_scores.Judged(float("nan"), {}, {})
+        return judged
+
+    monkeypatch.setattr(trial_scores, "_by_loss", diverged)
+    choice = choice_after(row, prepared_home)
+    assert (choice["trial"], choice["failed"]) == (1, 1)
+    message = tuning.look(row, prepared_home).trials[0].error["message"]
+    assert message.startswith("its loss on the validation split") and "is nan" in message
+
+
 def test_a_changed_record_is_run_anew(prepared_home, tuned_home, undisturbed):
     row = row_of()
     shutil.copytree(tuned_home.tuning, prepared_home.tuning)
