@@ -98,13 +98,13 @@ def compare(options: argparse.Namespace) -> int:
     plan, store, now = records_of(options)
     board = Leaderboard(replace(plan, part=()), store, now)  # by its nature about two rows, so no part
     lines = comparison.compare(board, options.a, options.b)
-    text = comparison.markdown(lines, options.a, options.b)
+    text = comparison.markdown(lines, options.a, options.b, remarks := comparison.remarks(board))
     if options.out is not None:
         _write_comparison(board, lines, text, options, formats)
     if options.json:
-        print_json({"a": options.a, "b": options.b, "warnings": board.warnings()} | comparison.to_json(lines))
+        print_json({"a": options.a, "b": options.b, "warnings": remarks} | comparison.to_json(lines))
     else:
-        print("\n".join([*board.warnings(), text]))
+        print(text)
     return COMPLETE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ class Line:
     higher_is_better: bool
     classes: dict[str, float]  # AUROC of a - b by class
     metric: str = ""  # for readers, with its unit
+    trainings: tuple[int, int] = (1, 1)  # of a and of b
 
     @property
     def winner(self) -> str:
@@ -39,6 +41,8 @@ class Line:
 
 def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
     """Return the questions that rows `a` and `b` both answered completely, in the order of the tables."""
+    if a == b:
+        raise UsageError(f"{a} is compared with itself; name two rows of the suite")
     pairs = []
     for table in board.tables:
         for column in table.columns:
@@ -60,6 +64,7 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
             first.higher_is_better,
             _movement(first, second),
             metric,
+            (first.trainings, second.trainings),
         )
         for (title, metric, first, second), difference in zip(pairs, differences, strict=True)
     ]
@@ -75,8 +80,16 @@ def to_json(lines: list[Line]) -> dict[str, Any]:
     return {"questions": [{**asdict(line), "better": line.winner} for line in lines], "level": LEVEL}
 
 
-def markdown(lines: list[Line], a: str, b: str, classes: int = 3) -> str:
-    """Return the comparison as text: a table, the count of wins, and the largest changes by class of each question."""
+def remarks(board: Leaderboard) -> list[str]:
+    """Return what a reader of the comparison must know: the warnings of tables, and rows that were trained once."""
+    return [*board.warnings(), *board.trained_once()]
+
+
+def markdown(lines: list[Line], a: str, b: str, remarks: Sequence[str] = (), classes: int = 3) -> str:
+    """Return the comparison as text: a table, the count of wins, and the largest changes by class of each question.
+
+    `remarks` stand above the table, since a file travels alone.
+    """
     wins = {
         outcome: sum(line.winner == outcome for line in lines) for outcome in ("a", "b", "not separated", "not tested")
     }
@@ -85,8 +98,9 @@ def markdown(lines: list[Line], a: str, b: str, classes: int = 3) -> str:
     head = ["question", a, b, "difference", "95 % interval", "p, corrected", "better"]
     parts = [
         f"# {markdown_text(f'{a} against {b}')}",
-        f"{markdown_text(counts)}. Paired bootstrap over patients, 95 % interval, Holm over these {len(lines)} "
-        f"questions, {LEVEL:.0%}.",
+        *(f"> **{markdown_text(line)}**" for line in remarks),
+        f"{markdown_text(counts)}. Paired bootstrap over patients{_variance(lines)}, 95 % interval, Holm over these "
+        f"{len(lines) - wins['not tested']} questions, {LEVEL:.0%}.",
         "\n".join([_row(head), "|---" * len(head) + "|", *(_row(_cells(line, a, b)) for line in lines)]),
         "## Classes that moved most (AUROC, mean over seeds)",
         "\n".join(
@@ -95,6 +109,10 @@ def markdown(lines: list[Line], a: str, b: str, classes: int = 3) -> str:
         or "No per-class results.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _variance(lines: list[Line]) -> str:
+    return " and variance between trainings" if any(max(line.trainings) > 1 for line in lines) else ""
 
 
 def _row(texts: list[str]) -> str:

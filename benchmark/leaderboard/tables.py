@@ -154,7 +154,7 @@ class Leaderboard:
         lines += metric_notes(self.all_entries, self.entries, self.look.metric) if self.look.metric else []
         lines += fixed_fields(self.entries, self.plan)
         lines += recipe_notes(self.plan.suite, self._rows)
-        lines += self._trained_once()
+        lines += self.trained_once()
         lines += machine_notes(self.entries)
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
@@ -186,7 +186,7 @@ class Leaderboard:
     def _several_trainings(self) -> bool:
         return any(entry.trainings > 1 for entry in self.entries)
 
-    def _trained_once(self) -> list[str]:
+    def trained_once(self) -> list[str]:
         """Return a note on the rows whose marks say nothing about another training."""
         rows = dict.fromkeys(e.row for e in self.entries if e.is_trained and e.trainings == 1 and e.results)
         if not rows:

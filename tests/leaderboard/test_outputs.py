@@ -191,7 +191,8 @@ def test_compare_prints_differences_wins_and_classes(plan, store, fill, tiny_sui
     output = capsys.readouterr().out
     assert "SYNTHETIC DATA" in output and "merl better: 2, handcrafted better: 0, not separated: 0" in output
     assert "| +0.050 | +0.050 to +0.050 | &lt; 0.0001 | merl |" in output and "NORM +0.050" in output
-    assert (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text() in output
+    text = (tmp_path / "out" / "tiny-merl-against-handcrafted.md").read_text()
+    assert text in output and "> **SYNTHETIC DATA" in text  # a file travels alone
     assert (tmp_path / "out" / "tiny-merl-against-handcrafted.png").stat().st_size > 5000
 
 
@@ -200,3 +201,5 @@ def test_compare_needs_a_question_that_both_answered(plan, store, tiny_suite, ca
     assert main(arguments) == 2 and "no question that both" in capsys.readouterr().err
     assert main(["compare", "merl", "mrl", "--suite", str(tiny_suite)]) == 2
     assert "did you mean 'merl'?" in capsys.readouterr().err
+    assert main(["compare", "merl", "merl", *arguments[3:]]) == 2
+    assert "merl is compared with itself" in capsys.readouterr().err

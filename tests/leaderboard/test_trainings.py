@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 
+from benchmark.leaderboard import comparison
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.spreadsheet import spreadsheet
 from benchmark.leaderboard.tables import Leaderboard
@@ -84,3 +85,17 @@ def test_rows_trained_once_are_named(store, fill, tiny_suite):
 def test_rows_of_several_trainings_are_not_named_as_trained_once(plan, store, fill):
     fill(plan, store, value, noise)
     assert "Trained once" not in "\n".join(Leaderboard(plan, store).notes())
+
+
+def test_a_comparison_says_what_was_trained_how_often(plan, store, fill, tiny_suite):
+    """Its interval is over patients and trainings, or holds for one training alone: the reader must know which."""
+    fill(plan, store, value, noise)
+    board = Leaderboard(plan, store)
+    lines = comparison.compare(board, "merl", "handcrafted")
+    assert lines[0].trainings == (3, 1)
+    text = comparison.markdown(lines, "merl", "handcrafted", comparison.remarks(board))
+    assert "over patients and variance between trainings" in text and "Trained once" not in text
+    once = make_plan(plan.suite.model_copy(update={"methods": [one_training(m) for m in plan.suite.methods]}))
+    board = Leaderboard(once, store)
+    text = comparison.markdown(comparison.compare(board, "merl", "handcrafted"), "a", "b", comparison.remarks(board))
+    assert "> **Trained once: merl." in text and "variance between trainings" not in text
