@@ -58,10 +58,10 @@ class Weights:
 
 def judge(tuning: RowTuning, training: TrialTraining, weights: Weights, home: Home, on_event: EventSink) -> Judged:
     """Return the score of a trial's weights; raise `BenchmarkError` for one that is no number, which has no rank."""
-    judged = _judge(tuning, training, weights, home, on_event)
-    if not math.isfinite(judged.score):
-        raise BenchmarkError(f"its {MEASURES[tuning.table.choose]} is {judged.score}: these values do not train")
-    return judged
+    judgement = _judge(tuning, training, weights, home, on_event)
+    if not math.isfinite(judgement.score):
+        raise BenchmarkError(f"its {MEASURES[tuning.table.choose]} is {judgement.score}: these values do not train")
+    return judgement
 
 
 def _judge(tuning: RowTuning, training: TrialTraining, weights: Weights, home: Home, on_event: EventSink) -> Judged:

@@ -196,10 +196,10 @@ def test_a_trial_whose_validation_loss_is_no_number_fails_and_is_not_chosen(prep
     row, original = row_of(choose="val_loss", rungs=[1]), trial_scores._by_loss
 
     def diverged(pretrained):
-        judged = original(pretrained)
+        judgement = original(pretrained)
         if pretrained.card["recipe"]["training"].get("lr", 1e-3) == 1e-3:
             return trial_scores.Judged(float("nan"), {}, {})
-        return judged
+        return judgement
 
     monkeypatch.setattr(trial_scores, "_by_loss", diverged)
     choice = choice_after(row, prepared_home)
