@@ -5,15 +5,16 @@ import io
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from benchmark.leaderboard import latex, summaries
 from benchmark.leaderboard.label_savings import Saving, crossings, label_savings
 from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.overall import overall
-from benchmark.leaderboard.resampled_rows import resampled_values
-from benchmark.leaderboard.summary import Entry
+from benchmark.leaderboard.resampled_rows import redrawn
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.planning.plan import TaskFacts, make_plan
+from benchmark.metrics.paired import Sample, paired_difference
+from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import load_suite
 from benchmark.records.record import RunRecord
 
@@ -69,20 +70,38 @@ def test_without_resamples_there_are_no_intervals(plan, store, fill):
     assert "| merl | 1.5 | 75 % |" in markdown(Leaderboard(plan, store), [])
 
 
-def test_trainings_widen_a_row_by_their_whole_variance():
-    entry = Entry("a", "a", "t", "d", "l", {}, TaskFacts("auroc_macro", "p"))
-    entry._sums = {member: np.full(4000, value) for member, value in enumerate((0.7, 0.8, 0.9))}
-    entry._terms = 3
-    entry.results, entry.members = [result(0.7), result(0.8), result(0.9)], [0, 1, 2]
-    numbers = resampled_values(entry)
-    assert numbers.std() == pytest.approx(0.1 / 3**0.5, rel=0.05) and numbers.mean() == pytest.approx(0.8, abs=0.005)
+def row_of_trainings(values):
+    """A row whose trainings differ, on patients that hardly do."""
+    members = np.array(values)
+    return Sample(float(members.mean()), members, members[:, None] + np.random.default_rng(0).normal(0, 1e-4, 4000))
 
 
-def result(number):
-    class Result:
-        value, seed = number, 0
+def test_the_luck_of_trainings_has_the_t_distribution_of_the_paired_test():
+    sample = row_of_trainings((0.7, 0.8, 0.9))
+    reach = t.isf(0.025, 2) * 0.1 / 3**0.5
+    bounds = np.quantile(redrawn(sample, "a"), [0.025, 0.5, 0.975])
+    assert bounds == pytest.approx([0.8 - reach, 0.8, 0.8 + reach], abs=0.04)
 
-    return Result()
+
+@pytest.mark.parametrize("other", [(0.79, 0.81, 0.83), (0.83, 0.81, 0.79), (0.79, 0.80, 0.81, 0.82, 0.83)], ids=str)
+def test_rows_that_a_test_cannot_separate_take_turns_in_winning(other):
+    """Seeds listed in the same order are no pairs: the first row below used to win on all resamples, at p = .57."""
+    first, second = row_of_trainings((0.80, 0.82, 0.84)), row_of_trainings(other)
+    wins = float((redrawn(first, "a") > redrawn(second, "b")).mean())
+    assert wins == pytest.approx(1 - paired_difference(first, second).p / 2, abs=0.06)
+
+
+def test_a_row_draws_the_same_trainings_in_every_question():
+    good, bad = row_of_trainings((0.7, 0.8, 0.9)), row_of_trainings((0.9, 0.8, 0.7))
+    draws = [redrawn(question, "a") for question in (good, good, bad)]
+    assert np.corrcoef(draws[0], draws[1])[0, 1] > 0.99 and np.corrcoef(draws[0], draws[2])[0, 1] < -0.99
+
+
+def test_intervals_of_rows_hold_the_truth_as_often_as_they_promise():
+    random = np.random.default_rng(1)
+    rows = [row_of_trainings(random.normal(0, 0.02, 3)) for _ in range(200)]
+    bounds = [np.quantile(redrawn(row, str(place)), [0.025, 0.975]) for place, row in enumerate(rows)]
+    assert np.mean([low <= 0 <= high for low, high in bounds]) == pytest.approx(0.95, abs=0.04)
 
 
 @pytest.mark.parametrize(
