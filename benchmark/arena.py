@@ -207,6 +207,8 @@ def _place(records: str | Path) -> Path:
     path, committed = Path(records), records_in(COMMITTED)
     if str(records) in committed:
         return committed[str(records)]
+    if path.suffix == ".toml":
+        raise UsageError(f"{path} is a suite and not records: name the home of the run that made them: home=...")
     if path.exists() or isinstance(records, Path) or path.name != str(records):
         return path
     raise UsageError(

@@ -138,6 +138,14 @@ def test_what_cannot_be_asked_is_refused(prepared_home):
         arena.run(handcrafted, "linear_probe", "synthetic", "groups", **where)
 
 
+def test_a_suite_in_place_of_records_is_refused_with_the_remedy(tmp_path):
+    suite = tmp_path / "own.toml"
+    suite.write_text('name = "own"')
+    for ask in (arena.load, arena.leaderboard):
+        with pytest.raises(UsageError, match=r"own\.toml is a suite and not records: .*home="):
+            ask(suite)
+
+
 HELPER = """
 LIMIT = {limit}
 def helper(x):

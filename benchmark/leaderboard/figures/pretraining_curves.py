@@ -107,7 +107,7 @@ def _finish(axis: Any, table: Table, column: str, curves: list[Curve]) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(lambda amount, _: f"{amount:g}")
     axis.set_title(f"{table.subject}\n{table.look.column(column)}")
-    axis.set_xlabel("epochs of all read")
+    axis.set_xlabel("recordings read (1 = all, once)")
     axis.set_ylabel(table.axis)
 
 
