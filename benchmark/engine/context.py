@@ -43,6 +43,7 @@ class CellInputs:
     home: Home  # keeps features, subsets and decoders
     on_event: EventSink = discard_event
     training: Mapping[str, Any] | None = None  # the suite's options for methods that are trained end to end
+    training_seed: int = 0  # of the member of such a row; 0: the question's own seed alone
     extracted: np.ndarray | None = None  # rows of the dataset that features are computed for; None: all
     condition: SignalCondition = field(default_factory=SignalCondition)
     source_dataset: CellContext | None = None  # for a task that learns from another dataset
@@ -213,7 +214,12 @@ class CellContext:
 
     def fresh_method(self, seed: int) -> Method:
         """Build a separate method that may be changed: with the cell's weights, else with random ones from `seed`."""
-        return self._handle.fresh(seed)
+        return self._handle.fresh(self._seed_of_member(seed))
+
+    def _seed_of_member(self, seed: int) -> int:
+        """Return a task's seed as this member of the row uses it, so that equal questions to others train otherwise."""
+        member = self._inputs.training_seed
+        return int(digest([seed, member], 8), 16) if member else seed
 
     def train_and_choose(
         self,
@@ -226,6 +232,7 @@ class CellContext:
     ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
         """Train on `rows` of train and keep the best epoch; see `benchmark.engine.supervised`."""
         options = {**(self._inputs.training or {}), **options}
+        options["seed"] = self._seed_of_member(options.get("seed", 0))
         return supervised.train_and_choose(self, method, rows, options, val_score, groups, resumable)
 
     # --- where work is kept, and how far it is ---

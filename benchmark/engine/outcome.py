@@ -135,7 +135,7 @@ def full_config(spec: RunSpec) -> dict[str, Any]:
         "dataset": complete(DATASETS.get(spec.dataset), spec.dataset_config, spec.dataset),
     }
     if spec.training is not None:
-        options["training"] = complete(TrainingConfig, spec.training, "training")
+        options["training"] = complete(TrainingConfig, {**spec.training, "seed": spec.training_seed or 0}, "training")
     if spec.pretraining is not None:
         options["pretraining"] = complete(TrainingConfig, spec.pretraining["training"], "pretraining")
     return {name: canonical(values) for name, values in options.items()}

@@ -187,6 +187,7 @@ class _GroupRun:
                 home=self.home,
                 on_event=self.on_event,
                 training=spec.training,
+                training_seed=spec.training_seed or 0,
                 extracted=self.data.rows(data) if rows is None else rows,
                 is_rotation=view is not None,
                 condition=SignalCondition.from_json(spec.signal),

@@ -14,7 +14,7 @@ from benchmark.data.signals.conditions import SignalCondition, expand_conditions
 from benchmark.data.signals.perturbations import check
 from benchmark.errors import BenchmarkError, UsageError, brief, did_you_mean, no_label_set, raise_all
 from benchmark.names import check_name
-from benchmark.planning.members import members
+from benchmark.planning.members import SEED, members
 from benchmark.planning.suites import DatasetBlock, MethodBlock, Suite, TaskBlock
 from benchmark.planning.training_config import TrainingConfig
 from benchmark.planning.weights import HUB
@@ -169,7 +169,10 @@ def _check_absence(method: MethodBlock) -> None:
 
 
 def training_of(method: MethodBlock) -> dict[str, Any] | None:
-    """Return the training options of a supervised method that differ from their defaults; None for other methods."""
+    """Return the training options of a supervised method that differ from their defaults; None for other methods.
+
+    The seed is no part of them: see `training_seed_of`.
+    """
     method_class: type[Method] = find_method(method.name, method.python)
     if not issubclass(method_class, SupervisedMethod):
         if method.training is not None:
@@ -179,7 +182,13 @@ def training_of(method: MethodBlock) -> dict[str, Any] | None:
         raise UsageError(f"{method.row} keeps its best epoch by validation labels anyway; remove 'select'")
     if (method.training or {}).get("share", 1) != 1:
         raise UsageError(f"{method.row} learns from the task's label fraction; remove 'share'")
-    return _training_options(method.training or {}, f"training of {method.row}")
+    options = _training_options(method.training or {}, f"training of {method.row}")
+    return {name: value for name, value in options.items() if name != SEED}
+
+
+def training_seed_of(method: MethodBlock) -> int | None:
+    """Return the seed by which the trainings of a supervised row differ; None for 0, the question's own seed alone."""
+    return (method.training or {}).get(SEED, 0) or None
 
 
 def _training_options(options: dict[str, Any], where: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from benchmark.planning.blocks import (
     recipe_of,
     source_of,
     training_of,
+    training_seed_of,
 )
 from benchmark.planning.choices import with_choices
 from benchmark.planning.members import members
@@ -137,8 +138,8 @@ def group_cells(cells: Iterable[Cell]) -> list[CellGroup]:
     digests: dict[tuple[int, ...], str] = {}
     for cell in cells:
         spec = cell.spec
-        shared = (spec.method, spec.method_config, spec.weights, spec.pretraining, spec.training, spec.limit)
-        whole = (*shared, spec.dataset, spec.dataset_config)
+        method = (spec.method, spec.method_config, spec.weights, spec.pretraining, spec.training, spec.training_seed)
+        whole = (*method, spec.limit, spec.dataset, spec.dataset_config)
         same = tuple(map(id, whole))  # the cells of a method hold the same objects: a digest each would be a waste
         if same not in digests:
             digests[same] = digest(list(whole))
@@ -332,5 +333,6 @@ def _shared(suite: Suite, method: MethodBlock, task: TaskBlock, limit: int | Non
         protocol=task_class.protocol,
         pretraining=recipe_of(suite, method, limit),
         training=training_of(method),
+        training_seed=training_seed_of(method),
         limit=limit,
     )

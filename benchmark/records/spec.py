@@ -14,7 +14,7 @@ from typing import Any
 from benchmark import canonical
 from benchmark.api import PROTOCOL as PROTOCOL
 
-LATER = ("signal", "source")  # fields of RunSpec that came after the first records
+LATER = ("signal", "source", "training_seed")  # fields of RunSpec that came after the first records
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class RunSpec:
     limit: int | None = None  # recordings per split; a record with a limit is partial
     signal: dict[str, Any] | None = None  # the condition under which signals are read; None: as recorded
     source: dict[str, Any] | None = None  # another dataset to learn from: dataset, dataset_version, ..., label_set
+    training_seed: int | None = None  # of a supervised method, beside the question's own seed; None: that one alone
 
     @functools.cached_property
     def key(self) -> str:

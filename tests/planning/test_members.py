@@ -67,3 +67,12 @@ def test_two_lists_are_refused():
 def test_a_row_without_a_list_is_its_own_member():
     block = MethodBlock(name="merl", pretrain={"seed": 3})
     assert members(block) == [(None, block)]
+
+
+def test_members_of_a_supervised_row_have_keys_of_their_own(tiny_suite, text):
+    """Records made while `training.seed` had no effect keep other keys, so none of them stands for a member."""
+    row = '\n[[methods]]\nname = "supervised"\nconfig = { width = 8 }\ntraining = { epochs = 1, seed = [0, 1] }\n'
+    tiny_suite.write_text(text + row, "utf-8")
+    cells = [cell for cell in make_plan(load_suite(str(tiny_suite))).cells if cell.row == "supervised"]
+    assert {(cell.member, cell.spec.training_seed) for cell in cells} == {(0, None), (1, 1)}
+    assert all(cell.spec.training == {"epochs": 1} for cell in cells) and len(group_cells(cells)) == 2

@@ -1,6 +1,7 @@
 """The probing tasks on small data: their predictions, their errors, and that no test label reaches them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -260,3 +261,17 @@ def test_the_steps_to_the_published_protocol_are_run_and_shown(world, tmp_path, 
     assert main(["explain", wrong]) == 2 and main(["search", wrong]) == 2 and main(["search", "zzz"]) == 2
     problems = capsys.readouterr().err
     assert "published_probe has no steps" in problems and "no record fits 'zzz'" in problems
+
+
+def test_members_of_a_supervised_row_are_different_trainings(prepared_home):
+    """A list in `training.seed` once gave the same training under several keys, and a spread of 0 over trainings."""
+    data = open_dataset("synthetic", {"patients": 120}, prepared_home)
+    handle = MethodHandle("supervised", {"width": 8, "rate": 50.0, "seconds": 2.5}, 1, None, None, "cpu")
+    base = CellInputs(data, LabelledRows.of(data, "groups", None), handle, "synthetic", "groups", prepared_home)
+    options = {"epochs": 1, "batch_size": 64}
+    task = TASKS.get("linear_probe")(fraction=1.0, seed=0)
+    first, again, second = (
+        task.predict(CellContext(replace(base, training=options, training_seed=seed))).arrays["logits"]
+        for seed in (0, 0, 1)
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, second)
