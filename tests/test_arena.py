@@ -164,3 +164,49 @@ def test_the_digest_of_live_code_follows_what_the_class_uses():
         return live_digest(namespace["Mine"])
 
     assert of() == of() and len({of(), of(limit=2), of(sign="-")}) == 3
+
+
+ELSEWHERE = """
+import functools
+import numpy as np
+
+class Size:
+    def __init__(self, value):
+        self.value = value
+
+TABLE, SIZE, POWER = np.full(3, {table}), Size({size}), functools.partial(pow, {base})
+
+def scaled(factor):
+    def decorate(function):
+        @functools.wraps(function)
+        def inner(*values):
+            return factor * function(*values)
+        return inner
+    return decorate
+
+def make(closure):
+    class Mine:
+        @functools.cached_property
+        def cached(self):
+            return {cached}
+
+        @scaled({factor})
+        def features(self, ecg):
+            return ecg * closure + TABLE + POWER(SIZE.value)
+    return Mine
+
+Mine = make({closure})
+"""
+
+
+def test_the_digest_of_live_code_follows_values_that_no_line_of_the_class_shows():
+    """A number of a class with other values once stood for one with new values: the digest knew their types alone."""
+    values = {"table": 1, "size": 1, "base": 1, "cached": 1, "factor": 1, "closure": 1}
+
+    def of(**changes):
+        namespace = {"__name__": "notebook"}
+        exec(ELSEWHERE.format(**values | changes), namespace)
+        return live_digest(namespace["Mine"])
+
+    assert of() == of()
+    assert len({of(), *(of(**{name: 2}) for name in values)}) == 1 + len(values)
