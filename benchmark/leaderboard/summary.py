@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.canonical import dumps
 from benchmark.data.signals.conditions import AS_RECORDED
 from benchmark.errors import DataError, raise_all
 from benchmark.leaderboard.words import further_words, value_words
@@ -215,7 +216,7 @@ def _read(cell: Cell, store: Store, now: AtHand) -> tuple[Standing, Result | Non
 def _place(cell: Cell) -> tuple[Any, ...]:
     """Return the fields that the cells of an entry share."""
     spec, fields = cell.spec, tuple((name, value) for name, value in cell.question.items() if name != SEED)
-    return (cell.row, spec.task, spec.dataset, spec.label_set, fields, cell.condition if spec.signal else None)
+    return (cell.row, spec.task, spec.dataset, spec.label_set, fields, dumps(spec.signal) if spec.signal else None)
 
 
 def _entry(cell: Cell, facts: TaskFacts) -> Entry:

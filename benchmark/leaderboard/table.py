@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmark.leaderboard.entry_text import EntryParts, entry_parts, entry_text
@@ -10,7 +11,7 @@ from benchmark.leaderboard.footnotes import protocol_mark
 from benchmark.leaderboard.presentation import PLAIN, Presentation
 from benchmark.leaderboard.published_rows import PublishedRow
 from benchmark.leaderboard.ranking import Ranking, rank
-from benchmark.leaderboard.summary import SIGNAL, Entry
+from benchmark.leaderboard.summary import SIGNAL, Entry, column_title
 from benchmark.metrics.paired import POWER
 from benchmark.metrics.ranges import is_higher_better
 from benchmark.planning.plan import TaskFacts
@@ -142,6 +143,23 @@ class Table:
     def axis(self) -> str:
         """Return the metric's name for figures, whose numbers are never percentages."""
         return self._directed(self.look.plain_metric(self.metric_name) + self._unit) if self.metric_name else ""
+
+
+def by_question(entries: Sequence[Entry], *fields: str) -> dict[str, list[Entry]]:
+    """Return entries by the fields that vary among them, other than `fields`, as headings have these; "" for none.
+
+    A figure over `fields` (label fractions, conditions of signals) draws one of these at a time.
+    """
+    variants = [entry.variant for entry in entries]
+    names = [
+        name
+        for name in dict.fromkeys(name for variant in variants for name in variant)
+        if name not in (*fields, SIGNAL) and len({str(variant.get(name)) for variant in variants}) > 1
+    ]
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(column_title(entry, names) if names else "", []).append(entry)
+    return groups
 
 
 def _span(numbers: set[int]) -> str:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmark.canonical import dumps
 from benchmark.data.store.completeness import warnings_among
 from benchmark.errors import raise_all
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
@@ -259,7 +260,7 @@ def _tables(entries: list[Entry], look: Presentation = PLAIN) -> Iterator[Table]
         entries_here = list(of_task)
         names = varying(entries_here)
         for label_set, group in itertools.groupby(entries_here, key=lambda e: e.label_set):
-            body = {(entry.row, column_title(entry, names)): entry for entry in group}
+            body = _body(list(group), names)
             rows = look.in_order(list(dict.fromkeys(row for row, _ in body)))
             below = {row for (row, _), entry in body.items() if entry.is_baseline}
             baselines = below if look.baselines is None else set(look.baselines)
@@ -267,6 +268,18 @@ def _tables(entries: list[Entry], look: Presentation = PLAIN) -> Iterator[Table]
             ranked, last = [r for r in rows if r not in baselines], [r for r in rows if r in baselines]
             body = {place: entry for place, entry in body.items() if place[1] in columns}
             yield Table(task, dataset, label_set, ranked, last, columns, body, look)
+
+
+def _body(entries: list[Entry], names: list[str]) -> dict[tuple[str, str], Entry]:
+    """Return entries by row and column; columns whose short titles are equal are told apart by all their fields."""
+    variants = {dumps(entry.variant): entry for entry in entries}
+    titles = {variant: column_title(entry, names) for variant, entry in variants.items()}
+    often = Counter(titles.values())
+    for variant, entry in variants.items():
+        if often[titles[variant]] > 1:
+            fields = ", ".join(f"{name} {entry.variant.get(name)!r}" for name in names)
+            titles[variant] = f"{titles[variant]} ({fields})"
+    return {(entry.row, titles[dumps(entry.variant)]): entry for entry in entries}
 
 
 def _order(entries: list[Entry], name: str) -> dict[str, int]:

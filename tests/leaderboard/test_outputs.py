@@ -203,3 +203,37 @@ def test_compare_needs_a_question_that_both_answered(plan, store, tiny_suite, ca
     assert "did you mean 'merl'?" in capsys.readouterr().err
     assert main(["compare", "merl", "merl", *arguments[3:]]) == 2
     assert "merl is compared with itself" in capsys.readouterr().err
+
+
+def titles_and_points(figure, row="merl"):
+    """Return the heights of a row's points by the title of their panel."""
+    lines = {axis.get_title(): [c for c in axis.containers if c.get_label() == row] for axis in figure.axes}
+    return {title: list(own[0].lines[0].get_ydata()) for title, own in lines.items() if own}
+
+
+def test_a_figure_keeps_questions_apart_that_differ_in_another_field(tiny_suite, store, fill):
+    """The last layer, the last fraction and the last of two lead sets once stood for all of them, without a word."""
+    change = (
+        'config = { fraction = [0.1, 1.0], layer = ["features", "embeddings"], trials = 3 }\n'
+        'signal = [{}, { leads = [["I"], ["II"]] }]'
+    ).replace('{ leads = [["I"], ["II"]] }', '{ leads = ["I"] }, { leads = ["II"] }')
+    old = "config = { fraction = [0.1, 1.0], seed = [0, 1], trials = 3 }"
+    tiny_suite.write_text(tiny_suite.read_text().replace(old, change))
+    plan = make_plan(load_suite(str(tiny_suite)))
+
+    def value(cell):
+        lead = (cell.spec.signal or {}).get("leads", [""])[0]
+        layer = 0.05 * (cell.question.get("layer") == "embeddings")
+        return 0.6 + 0.1 * cell.question.get("fraction", 0) + layer - {"": 0, "I": 0.2, "II": 0.3}[lead]
+
+    fill(plan, store, value)
+    figures, _ = draw_all(Leaderboard(plan, store))
+    points = titles_and_points(figures["label_efficiency"])
+    assert points == {
+        "synthetic groups, features": pytest.approx([0.61, 0.7]),
+        "synthetic groups, embeddings": pytest.approx([0.66, 0.75]),
+    }
+    points = titles_and_points(figures["robustness-linear_probe-synthetic-groups"])
+    assert points["few leads, 10 %, layer features"] == pytest.approx([0.41, 0.61])
+    assert points["few leads, 10 %, layer features, leads II"] == pytest.approx([0.31, 0.61])
+    assert points["few leads, 100 %, layer embeddings"] == pytest.approx([0.55, 0.75]) and len(points) == 8

@@ -88,3 +88,42 @@ def test_names_cannot_break_the_table(plan, store, tiny_suite, fill):
     plan = make_plan(load_suite(str(tiny_suite)), methods=["a|b"])
     fill(plan, store)
     assert "| a\\|b | 0.8" in markdown(Leaderboard(plan, store), [])
+
+
+def plan_with(tiny_suite, old, new):
+    text = tiny_suite.read_text("utf-8")
+    assert old in text
+    tiny_suite.write_text(text.replace(old, new), "utf-8")
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+ZERO_SHOT = 'name = "zero_shot"'
+ONE_PROBE = 'name = "linear_probe"\nconfig = { fraction = 1.0, trials = 3 }\n'
+
+
+@pytest.mark.parametrize(
+    ("signals", "columns"),
+    [
+        ("{ perturb = 'white', strength = 0.1 }, { perturb = 'white', strength = 0.1, seed = 1 }", ["white 0.1 mV rms"]),
+        ("{ perturb = 'swap_arms', strength = [0.101, 0.104] }", ["swap arms 10.1 % of recordings"]),
+        ("{ perturb = 'white', strength = [0.1, 0.1000001] }", ["white 0.1 mV rms"]),
+    ],
+)
+def test_conditions_that_differ_have_columns_of_their_own(tiny_suite, store, fill, signals, columns):
+    """Two seeds, and two shares that round alike, once were one column: the mean over both, under one of their names."""
+    plan = plan_with(tiny_suite, ZERO_SHOT, f"{ONE_PROBE}signal = [{signals}]")
+    asked = list(dict.fromkeys(str(cell.spec.signal) for cell in plan.cells if cell.spec.signal))
+    fill(plan, store, lambda cell: 0.6 + 0.1 * asked.index(str(cell.spec.signal)) if cell.spec.signal else 0.9)
+    table = Leaderboard(plan, store).tables[0]
+    perturbed = {name: entry.mean for (row, name), entry in table.body.items() if row == "merl" and "of" in name or "mV" in name}
+    assert sorted(perturbed.values()) == [0.6, 0.7]
+    assert set(columns) <= {name.partition(", ")[2] for name in perturbed}
+
+
+def test_columns_whose_titles_are_equal_are_told_apart(tiny_suite, store, fill):
+    """The later of two such columns once took the place of the earlier, without a word."""
+    plan = plan_with(tiny_suite, "fraction = [0.1, 1.0]", "fraction = [0.1, 0.100000001]")
+    fill(plan, store, lambda cell: 0.6 if cell.question.get("fraction") == 0.1 else 0.7)
+    table = Leaderboard(plan, store).tables[0]
+    assert table.columns == ["10 % (fraction 0.1)", "10 % (fraction 0.100000001)"]
+    assert [table.body["merl", column].mean for column in table.columns] == [0.6, 0.7]

@@ -9,6 +9,7 @@ keeps its input shape.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -62,7 +63,7 @@ class SignalCondition:
 
     @property
     def title(self) -> str:
-        """``leads I, II`` or ``wander 0.5 mV``; `splits` is named only where it differs from the default rule."""
+        """``leads I, II`` or ``wander 0.5 mV``; `splits` and `seed` are named only where they are not the usual ones."""
         parts = []
         if set(self.leads) != set(LEADS):
             set_sizes = [count for count, leads in LEAD_SETS.items() if set(leads) == set(self.leads)]
@@ -70,8 +71,8 @@ class SignalCondition:
                 f"leads {', '.join(self.leads)}" if len(self.leads) < 4 or not set_sizes else f"{set_sizes[0]} leads"
             )
         if self.perturb:
-            amount = f"{self.strength:.0%}".replace("%", " %") if "swap" in self.perturb else f"{self.strength:g}"
-            parts.append(f"{self.perturb} {amount} {UNITS[self.perturb]}")
+            amount = f"{_exact(100 * self.strength)} %" if "swap" in self.perturb else _exact(self.strength)
+            parts.append(f"{self.perturb} {amount} {UNITS[self.perturb]}{f', seed {self.seed}' if self.seed else ''}")
         if not parts:
             return AS_RECORDED
         where = {"test": " in test only", "all": " in all splits"}.get(self.splits, "")
@@ -126,6 +127,12 @@ class ConditionedDataset(PreparedDataset):
 
     def millivolt(self, rows: np.ndarray) -> np.ndarray:
         return self.condition.apply(super().millivolt(rows), self.rate, self.record_ids[np.asarray(rows)])
+
+
+def _exact(number: float) -> str:
+    """Return a number in few digits, or in all that tell it apart."""
+    short = f"{number:.6g}"
+    return short if math.isclose(float(short), number, rel_tol=1e-12) else repr(number)
 
 
 def expand_conditions(tables: Sequence[Mapping[str, Any]], where: str) -> Iterator[SignalCondition]:

@@ -5,13 +5,15 @@ A line per method, or, where methods are many, dots per method (`dots.py`).
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmark.leaderboard.figures import dots
 from benchmark.leaderboard.figures.style import describe, grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL
-from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.table import Table, by_question
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.leaderboard.words import value_words
 
@@ -33,30 +35,33 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _figure(board: Leaderboard, tables: list[Table]) -> Figure:
-    panels = {table.subject: _points(table) for table in tables}
+    panels = [(table, *panel) for table in tables for panel in _panels(table).items()]
     look = board.look
     caption = f"{look.task(tables[0].task)}: {tables[0].axis} against the {SHARE}, with 95 % intervals over patients."
     with styled():
-        if dots.many(list(panels.values())):
+        if dots.many([points for *_, points in panels]):
             baselines = {row for table in tables for row in table.baselines}
-            metrics = [table.axis for table in tables]
-            figure = dots.draw(panels, sorted(baselines), metrics, SHARE, _percent, look.row)
+            metrics = [table.axis for table, *_ in panels]
+            by_title = {title: points for _, title, points in panels}
+            figure = dots.draw(by_title, sorted(baselines), metrics, SHARE, _percent, look.row)
             stamp(figure, board)
             return describe(figure, caption)
-        figure, axes = grid(len(tables))
+        figure, axes = grid(len(panels))
         styles = looks(rows_of(board))
-        for place, (axis, table) in enumerate(zip(axes, tables, strict=True)):
-            _panel(axis, table, styles)
-            axis.set_xlabel(SHARE if place >= len(tables) - 2 else "")
-            if place % 2 == 0 or table.axis != tables[place - 1].axis:
+        for place, (axis, (table, title, points)) in enumerate(zip(axes, panels, strict=True)):
+            _panel(axis, table, title, points, styles)
+            axis.set_xlabel(SHARE if place >= len(panels) - 2 else "")
+            if place % 2 == 0 or table.axis != panels[place - 1][0].axis:
                 axis.set_ylabel(table.axis)
         legend_above(figure, axes)
         stamp(figure, board)
     return describe(figure, caption)
 
 
-def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[no-untyped-def, type-arg]
-    rows, points = table.all_rows, _points(table)
+def _panel(  # type: ignore[no-untyped-def]
+    axis, table: Table, title: str, points: dots.Points, look: dict[str, dict[str, Any]]
+) -> None:
+    rows = table.all_rows
     names = set()
     for place, row in enumerate(rows):
         entries = points.get(row)
@@ -75,17 +80,19 @@ def _panel(axis, table: Table, look: dict[str, dict]) -> None:  # type: ignore[n
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticklabels([_percent(tick) for tick in ticks])
-    axis.set_title(table.subject)
+    axis.set_title(title)
 
 
-def _points(table: Table) -> dots.Points:
-    """Return a row's entries on unperturbed recordings by fraction."""
-    points: dots.Points = {}
-    for row in table.all_rows:
-        of_row = (entry for (name, _), entry in table.body.items() if name == row and entry.values)
-        entries = {entry.variant[FIELD]: entry for entry in of_row if SIGNAL not in entry.variant}
-        points |= {row: entries} if entries else {}
-    return points
+def _panels(table: Table) -> dict[str, dots.Points]:
+    """Return each row's entries on unperturbed recordings by fraction; a panel for each of the other questions."""
+    panels: dict[str, dots.Points] = {}
+    entries = [entry for row in table.all_rows for (name, _), entry in table.body.items() if name == row]
+    plain = [entry for entry in entries if entry.values and SIGNAL not in entry.variant]
+    for words, of_question in by_question(plain, FIELD).items():
+        title = f"{table.subject}, {words}" if words else table.subject
+        for entry in of_question:
+            panels.setdefault(title, {}).setdefault(entry.row, {})[entry.variant[FIELD]] = entry
+    return panels
 
 
 def _percent(fraction: float) -> str:

@@ -15,7 +15,7 @@ from benchmark.leaderboard.figures import dots
 from benchmark.leaderboard.figures.dots import Points
 from benchmark.leaderboard.figures.style import describe, grid, legend_above, looks, rows_of, stamp, styled, with_errors
 from benchmark.leaderboard.summary import SIGNAL, Entry
-from benchmark.leaderboard.table import Table
+from benchmark.leaderboard.table import Table, by_question
 from benchmark.leaderboard.tables import Leaderboard
 
 LEADS = "number of leads"
@@ -34,20 +34,29 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _panels(table: Table) -> dict[str, Points]:
-    """Return a panel per perturbation and one for few leads; each starts from the unperturbed entry if there is one."""
+    """Return a panel per perturbation and one for few leads; each starts from the unperturbed entry if there is one.
+
+    Questions that differ otherwise (in the label fraction, say) have panels of their own. So have conditions of equal
+    strength, such as other leads of the same number.
+    """
     panels: dict[str, Points] = {}
-    for (row, _), entry in table.body.items():
-        if SIGNAL in entry.variant and entry.values:
+    conditions: dict[tuple[str, float], SignalCondition] = {}  # of each panel and level: the first one
+    with_signal = [entry for entry in table.body.values() if SIGNAL in entry.variant and entry.values]
+    for title, entries in by_question(with_signal, SIGNAL).items():
+        for entry in entries:
             condition = SignalCondition.from_json(entry.results[0].signal)
-            if condition.perturb and len(condition.leads) == 12:
-                panels.setdefault(condition.perturb, {}).setdefault(row, {})[condition.strength] = entry
-            elif not condition.perturb:
-                panels.setdefault(LEADS, {}).setdefault(row, {})[len(condition.leads)] = entry
+            if condition.perturb and len(condition.leads) < 12:
+                continue
+            kind = condition.perturb or LEADS
+            name, level = f"{kind}, {title}" if title else kind, condition.strength or len(condition.leads)
+            if conditions.setdefault((name, level), condition) != condition:
+                name = f"{name}, {condition.title}"
+            panels.setdefault(name, {}).setdefault(entry.row, {})[level] = entry
     for name, points in panels.items():
         for row, by_level in points.items():
             clean = _clean(table, row, next(iter(by_level.values())))
             if clean is not None:
-                by_level[12.0 if name == LEADS else 0.0] = clean
+                by_level[12.0 if name.startswith(LEADS) else 0.0] = clean
     return panels
 
 
@@ -65,14 +74,14 @@ def _figure(board: Leaderboard, table: Table, panels: dict[str, Points]) -> Figu
     )
     with styled():
         figure, axes = grid(len(panels), most=3 if len(panels) > 2 else 2)
-        if LEADS in panels:
-            axes[list(panels).index(LEADS)].xaxis.set_major_locator(MaxNLocator(integer=True))
         for axis, (name, points) in zip(axes, panels.items(), strict=True):
+            if name.startswith(LEADS):
+                axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             for row in table.all_rows:
                 if row in points:
                     _line(axis, points[row], label=board.look.row(row), **look[row])
-            axis.set_title("few leads" if name == LEADS else name.replace("_", " "))
-            axis.set_xlabel(LEADS if name == LEADS else "strength")
+            axis.set_title(_title(name))
+            axis.set_xlabel(LEADS if name.startswith(LEADS) else "strength")
         axes[0].set_ylabel(table.axis)
         legend_above(figure, axes, title=table.title)
         stamp(figure, board)
@@ -83,12 +92,16 @@ def _dots(board: Leaderboard, table: Table, kind: str, points: Points) -> Figure
     """Draw one perturbation; its strengths are the levels, which other perturbations do not share."""
     with styled():
         by_row = {row: points[row] for row in table.all_rows if row in points}
-        title = f"{table.title}: {'few leads' if kind == LEADS else kind.replace('_', ' ')}"
-        legend = LEADS if kind == LEADS else "strength"
+        title = f"{table.title}: {_title(kind)}"
+        legend = LEADS if kind.startswith(LEADS) else "strength"
         levels = (legend, lambda level: f"{level:g}")
         figure = dots.draw({title: by_row}, table.baselines, [table.axis], *levels, board.look.row)
         stamp(figure, board)
     return describe(figure, f"{title}, {table.axis} by {legend}, with 95 % intervals over patients.")
+
+
+def _title(name: str) -> str:
+    return name.replace(LEADS, "few leads", 1) if name.startswith(LEADS) else name.replace("_", " ")
 
 
 def _line(axis: Any, points: dict[float, Entry], **style: Any) -> None:
