@@ -8,10 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from benchmark.lazy_imports import executor_plugins
 from benchmark.paths import HOME_VARIABLE, Home
 from benchmark.planning.plan import Cell, CellGroup
 from benchmark.records import provenance
-from benchmark.records.index import read_entry
+from benchmark.records.index import read_entry, writing_times
 from benchmark.records.store import Store
 
 STDERR_TAIL = 30  # lines kept of a worker that died
@@ -83,7 +82,7 @@ class ProcessesExecutor(Executor):
     def _run_one(
         self, group: CellGroup, home: Home, device: str, on_event: EventSink, running: list[subprocess.Popen[str]]
     ) -> Counter[str]:
-        start = time.time_ns()
+        before = writing_times(home.records, (cell.spec for cell in group.cells))
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         environment = {**os.environ, HOME_VARIABLE: str(home.root), "OMP_NUM_THREADS": str(threads)}
         with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+", errors="replace") as stderr:
@@ -106,13 +105,14 @@ class ProcessesExecutor(Executor):
             tail = stderr.readlines()[-STDERR_TAIL:]
             if code == WORKER_EXIT:
                 raise failure_of_worker(tail)
-            return _account(group, home, start, code, tail, on_event)
+            return _account(group, home, before, code, tail, on_event)
 
 
 def _account(
-    group: CellGroup, home: Home, start: int, code: int, stderr: list[str], on_event: EventSink
+    group: CellGroup, home: Home, before: Mapping[str, int], code: int, stderr: list[str], on_event: EventSink
 ) -> Counter[str]:
-    """Count the records written since `start` of a worker; cells that it left without one are stored as failed."""
+    """Count the records of a worker, those written since `before`; cells that it left without one are stored as failed.
+    """
     store, outcomes = Store(home.records), Counter[str]()
     reason = f"the worker ended with exit code {code} before it had finished this cell"
     if code < 0:
@@ -120,7 +120,8 @@ def _account(
         reason += " (out of memory, perhaps)" if -code == signal.SIGKILL else ""
     for cell in group.cells:
         entry = read_entry(home.records, cell.spec)
-        if entry is not None and entry.usable and (entry.written_ns >= start or (code == 0 and entry.done)):
+        is_new = entry is not None and entry.written_ns != before.get(cell.spec.key)
+        if entry is not None and entry.usable and (is_new or (code == 0 and entry.done)):
             outcomes[entry.status] += 1
             continue
         error = {"kind": "WorkerDied", "message": reason, "traceback": "".join(stderr)}

@@ -33,7 +33,7 @@ from benchmark.locks import locked
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup
 from benchmark.planning.standing import AtHand, Standing, code_now, stand
-from benchmark.records.index import Entry, read_entry
+from benchmark.records.index import Entry, read_entry, writing_times
 from benchmark.records.paths import THRESHOLDS
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import Store
@@ -59,7 +59,7 @@ class _GroupRun:
         first = group.cells[0]
         self.on_event = naming_row(first.row, first.spec.method, on_event)
         self.store = Store(home.records)
-        self.start = time.time_ns()
+        self.before = writing_times(home.records, (cell.spec for cell in group.cells))
         self.outcomes: Counter[str] = Counter()
         self.reported_failures: set[str] = set()  # messages of failures, each told in full once
 
@@ -115,7 +115,9 @@ class _GroupRun:
 
     def _just_failed(self, entry: Entry | None) -> bool:
         """Whether another run has tried the cell since this one began: a second failure would say nothing new."""
-        return entry is not None and entry.status == "failed" and entry.written_ns > self.start
+        if entry is None or entry.status != "failed":
+            return False
+        return entry.written_ns != self.before.get(entry.key)
 
     def _run_cell(self, cell: Cell) -> str:
         spec, start = cell.spec, time.monotonic()

@@ -101,6 +101,6 @@ def _records(store: Store) -> Iterator[tuple[Place, RunRecord]]:
         try:
             content = store.files.read(place, RECORD)
             if content is not None:
-                yield place, parse_record(content)
+                yield place, parse_record(content, place[2])
         except UnusableRecordError:
             continue

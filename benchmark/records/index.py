@@ -7,6 +7,7 @@ size that the entry names. Removing the cache costs a second.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +85,17 @@ def read_entry(root: Path, spec: RunSpec) -> Entry | None:
     files, place = files_at(root), place_of(spec)
     state = files.state(place)
     return None if state is None else _read(files, place, state[2])
+
+
+def writing_times(root: Path, specs: Iterable[RunSpec]) -> dict[str, int]:
+    """Return when the records of cells were written, in ns by key; cells without one have no entry.
+
+    A record is new where this has changed. To hold it against a clock would be wrong: a file server has its own, and
+    clocks are put back.
+    """
+    files = files_at(root)
+    states = {spec.key: files.state(place_of(spec)) for spec in specs}
+    return {key: state[2] for key, state in states.items() if state is not None}
 
 
 def _cached(cache: Path) -> dict[str, tuple[int, int, Entry]]:

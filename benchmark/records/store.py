@@ -43,7 +43,7 @@ class Store:
     def read(self, spec: RunSpec) -> RunRecord | None:
         """Return the record of a cell, None where there is none; raise `UnusableRecordError` for an unusable one."""
         content = self.files.read(place_of(spec), RECORD)
-        return None if content is None else parse_record(content)
+        return None if content is None else parse_record(content, spec.key)
 
     def get(self, spec: RunSpec) -> RunRecord | None:
         """Return the record of a cell, or None when there is none that can be believed."""
@@ -103,7 +103,7 @@ class Store:
             try:
                 content = self.files.read(place, RECORD)
                 if content is not None:
-                    yield parse_record(content)
+                    yield parse_record(content, place[2])
             except UnusableRecordError:
                 continue
 
@@ -111,7 +111,7 @@ class Store:
         """Return the one record whose key has this beginning; raise `UsageError` for none and for several."""
         place = self.place(key)
         try:
-            return parse_record(self.content(place))
+            return parse_record(self.content(place), place[2])
         except UnusableRecordError as error:
             where = self.files.name_of(place)
             raise UsageError(f"{where} cannot be used: {error}; run its suite again, which sets it aside") from error

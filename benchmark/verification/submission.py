@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.api import PROTOCOL
+from benchmark.canonical import digest
 from benchmark.errors import BenchmarkError, MissingError
 from benchmark.leaderboard.submissions import FILE, SubmittedRow, read_submission
 from benchmark.paths import Home
-from benchmark.planning.plan import Plan
+from benchmark.planning.plan import Cell, Plan, make_plan
 from benchmark.planning.plan_file import read_plan
 from benchmark.planning.source_digest import cell_code, changed_parts
 from benchmark.records.paths import SUFFIX
@@ -76,7 +77,8 @@ def _check_file(result: SubmissionCheck, file: Path, home: Home) -> None:
         result.problems.append(f"{file} has no plan: collect the records again with this version")
         return
     records = {cell.spec.key: record for cell in plan.cells if (record := store.get(cell.spec)) and record.done}
-    result.problems += _incomplete(plan, records)
+    result.problems += [*_incomplete(plan, records), *_other_questions(plan, records)]
+    _check_grid(result, plan)
     for row in dict.fromkeys(cell.row for cell in plan.cells):
         of_row = [records[cell.spec.key] for cell in plan.cells if cell.row == row and cell.spec.key in records]
         result.problems += [f"{row}: {problem}" for problem in _row_problems(of_row)]
@@ -96,6 +98,42 @@ def _incomplete(plan: Plan, records: dict[str, RunRecord]) -> Iterator[str]:
         yield f"{len(missing)} of {len(plan.cells)} cells have no finished record: {names}; run them and collect again"
     if plan.limit is not None or plan.part:
         yield f"{plan.suite.name} was collected in part; collect the whole suite, without --limit, --methods or --tasks"
+
+
+def _other_questions(plan: Plan, records: dict[str, RunRecord]) -> Iterator[str]:
+    """Yield records whose key is not that of their own question: a table would show them as answers to another one."""
+    titles = [cell.title for cell in plan.cells if (one := records.get(cell.spec.key)) and digest(one.spec) != one.key]
+    if titles:
+        yield f"{len(titles)} records answer another question than their key names: {_some(titles)}; run these again"
+
+
+def _check_grid(result: SubmissionCheck, plan: Plan) -> None:
+    """Hold the cells of each row against those that the suite asks of it, apart from its weights' checksum.
+
+    Where a method, task or dataset is not installed here, a fact says so.
+    """
+    rows = list(dict.fromkeys(cell.row for cell in plan.cells))
+    try:
+        whole = make_plan(plan.suite, rows)
+    except BenchmarkError as error:
+        reason = str(error).splitlines()[0]
+        result.facts.append(f"{plan.suite.name}: its cells could not be held against its suite: {reason}")
+        return
+    expected = {_question(cell): cell.title for cell in whole.cells}
+    actual = {_question(cell): cell.title for cell in plan.cells}
+    absent = [title for question, title in expected.items() if question not in actual]
+    added = [title for question, title in actual.items() if question not in expected]
+    for titles, fault in ((absent, "are no part of the submission"), (added, "are not asked by it")):
+        if titles:
+            result.problems.append(
+                f"{len(titles)} cells of the suite as this version lays it out {fault}: {_some(titles)}; run the whole "
+                "suite with this version and collect it again"
+            )
+
+
+def _question(cell: Cell) -> tuple[str, str]:
+    """Return the row and the key of a cell without its weights, whose files do not travel with a plan."""
+    return cell.row, replace(cell.spec, weights=None, limit=None).key
 
 
 def _row_problems(records: list[RunRecord]) -> Iterator[str]:

@@ -14,16 +14,19 @@ from threadpoolctl import threadpool_limits
 from benchmark.data.labels.labelled_rows import LabelledRows
 from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import context as context_module
+from benchmark.engine import run as run_module
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import discard_event
 from benchmark.engine.executors import InlineExecutor, ProcessesExecutor
 from benchmark.engine.first_look import LOOKED_AT
 from benchmark.engine.method_handle import MethodHandle
+from benchmark.engine.outcome import failed_record
 from benchmark.engine.run import run_group
 from benchmark.errors import TestSetLockedError
 from benchmark.planning.plan import group_cells, make_plan
 from benchmark.planning.standing import standings_at
 from benchmark.planning.suites import load_suite
+from benchmark.records.paths import RECORD
 from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
 from benchmark.testing import FakeMethod
@@ -146,6 +149,40 @@ def test_a_worker_that_is_killed_takes_no_other_cell_with_it(plan, prepared_home
     METHODS._classes.pop("deadly")
     fault = Store(prepared_home.records).get(outcome.failed_cells[0].spec).error
     assert fault["kind"] == "WorkerDied" and "SIGKILL (out of memory, perhaps)" in fault["message"]
+
+
+def test_a_clock_that_is_put_back_hides_no_reason_of_a_failure(plan, home, monkeypatch):
+    """A file server's clock may lag behind: failures older than the worker once became "ended with exit code 0"."""
+    group = group_cells(plan.cells)[0]
+
+    class Worker:
+        stdout = ()
+
+        def __init__(self, *words, **options):
+            for cell in group.cells:
+                store.write(cell.spec, failed_record(cell, {"kind": "x", "message": "why", "traceback": ""}, 0.0))
+                os.utime(store.folder(cell.spec) / RECORD, (1, 1))
+
+        def wait(self):
+            return 0
+
+    store = Store(home.records)
+    monkeypatch.setattr("benchmark.engine.executors.subprocess.Popen", Worker)
+    ProcessesExecutor(1).run([group], home, "cpu", discard_event)
+    assert {record.error["message"] for record in store.records()} == {"why"}
+
+
+def test_a_failure_from_the_future_is_run_again(plan, home, monkeypatch):
+    """A clock that was put back leaves records that seem younger than the run; they are no failures of another run."""
+    group = group_cells(plan.cells)[0]
+    store = Store(home.records)
+    for cell in group.cells:
+        store.write(cell.spec, failed_record(cell, {"kind": "x", "message": "why", "traceback": ""}, 0.0))
+        os.utime(store.folder(cell.spec) / RECORD, (2**33, 2**33))
+    monkeypatch.setattr(run_module._GroupRun, "_run_cell", lambda self, cell: "done")
+    monkeypatch.setattr(run_module.GroupData, "data", lambda *words: None)
+    monkeypatch.setattr(run_module, "handle_of", lambda *words: None)
+    assert run_group(group, home, "cpu", discard_event) == {"done": len(group.cells)}
 
 
 def test_sigkill_in_the_middle_of_a_run_and_resume(plan, prepared_home, tiny_suite):

@@ -1,13 +1,13 @@
 """The store: one move per cell, finished cells stay, failed ones give way, rubbish counts as absent."""
 
 import multiprocessing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from benchmark.records.record import RunRecord
+from benchmark.records.record import RunRecord, UnusableRecordError
 from benchmark.records.spec import RunSpec
 from benchmark.records.store import PREDICTIONS, RECORD, Store
 
@@ -113,3 +113,19 @@ def test_cards_of_weights_beside_records_are_no_records(store):
     card.parent.mkdir(parents=True)
     card.write_text("{}")
     assert [r.key for r in store.records()] == [SPEC.key] and store.find(SPEC.key[:4]).done
+
+
+def test_the_record_of_another_cell_in_a_folder_is_none_of_its_cell(store):
+    """Tables refused it already; `verify`, which read it without its key, said that it agrees."""
+    other = replace(SPEC, label_set="sub")
+    store.write(SPEC, record())
+    store.folder(SPEC).rename(store.folder(other))
+    assert store.get(other) is None and list(store.records()) == []
+    with pytest.raises(UnusableRecordError, match=f"it is the record of another cell, {SPEC.key}"):
+        store.read(other)
+    assert store.write(other, replace_key(record(), other.key)) is not None and store.get(other).done  # set aside
+
+
+def replace_key(one, key):
+    one.key = key
+    return one

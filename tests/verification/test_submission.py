@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 from benchmark.cli import main
+from benchmark.records.archive import Archive, write_archive
+from benchmark.records.record import signed_text
 
 DESCRIPTION = """
 [[rows]]
@@ -65,3 +67,41 @@ def test_flags_stand_in_every_table_and_nowhere_without_the_file(folder, tmp_pat
         assert "replicated by us" not in (tmp_path / "without" / name).read_text()
     assert "leak_known,replicated,confirmed" in (tmp_path / "with" / "one.csv").read_text()
     assert "leak_known" not in (tmp_path / "without" / "one.csv").read_text()
+
+
+def change_archive(file, change_plan=lambda plan: None, change_record=lambda record: None):
+    """Write a file of records anew with another plan and other records, which are signed again."""
+    archive = Archive(file)
+    plan, rows = json.loads(archive.plan_text()), archive.all_rows()
+    change_plan(plan)
+    texts = []
+    for row in rows:
+        record = json.loads(row.record)
+        del record["sha256"]
+        change_record(record)
+        texts.append(row._replace(record=signed_text(record)))
+    write_archive(file, texts, json.dumps(plan))
+
+
+def test_a_record_that_answers_another_question_is_no_part_of_a_submission(folder, capsys):
+    """Its key and its signature can be made to fit any cell; the question in it tells."""
+    change_archive(folder / "one.parquet", change_record=lambda record: record["spec"]["task_config"].update(trials=9))
+    text = " ".join(check(folder, capsys)[1]["problems"])
+    assert "1 records answer another question than their key names: handcrafted linear_probe" in text
+
+
+def test_a_plan_without_the_cells_that_went_badly_is_not_whole(folder, capsys):
+    """Before, a plan was held against itself alone: cells that were taken out of it were missed by nobody."""
+
+    def take_out(plan):
+        plan["cells"] = [cell for cell in plan["cells"] if cell["row"] == "handcrafted"]
+        plan["suite"]["tasks"][0]["config"]["seed"] = [0, 1]
+        plan["suite"]["tasks"][0]["config"]["fraction"] = [0.1, 1.0]
+
+    change_archive(folder / "one.parquet", take_out)
+    text = " ".join(check(folder, capsys)[1]["problems"])
+    assert "2 cells of the suite as this version lays it out are no part of the submission: handcrafted" in text
+
+
+def test_the_cells_of_an_honest_submission_are_those_of_its_suite(folder, capsys):
+    assert "as this version lays it out" not in " ".join(check(folder, capsys)[1]["problems"])
