@@ -59,6 +59,7 @@ def collect(options: argparse.Namespace) -> int:
     _check_room(plan, options.out)
     _check_predictions(plan, options)
     cells = standings.finished_cells
+    left_lines = _left_lines(plan, standings, options.out)
     if options.out.suffix == SUFFIX:
         _write_archive(plan, cells, source, options.out)
     else:
@@ -68,6 +69,8 @@ def collect(options: argparse.Namespace) -> int:
     _copy_trials(plan, options)
     _copy_presentation(options)
     print(f"{len(cells)} of {len(plan.cells)} records in {options.out}")
+    for line in left_lines:
+        print(line)
     if options.predictions is not None:
         _write_predictions(cells, source, options)
     return exit_code_of(standings, plan, options)
@@ -85,15 +88,34 @@ def _source(options: argparse.Namespace) -> tuple[Plan, Store, Standings]:
 
 
 def _check_room(plan: Plan, out: Path) -> None:
-    """Refuse to replace a plan with more cells by the plan of a part, since tables would then miss the others."""
+    """Refuse to replace the plan of another suite, or of more cells, since tables would then miss these cells."""
     from benchmark.planning.plan_file import read_plan
 
     present = read_plan(out) if out.exists() else None
+    if present and (present.suite.name != plan.suite.name or present.limit != plan.limit):
+        other = f"the suite {present.suite.name}" + (f" with --limit {present.limit}" if present.limit else "")
+        raise UsageError(f"{out} holds records of {other}, and their plan: collect elsewhere, or remove it first")
     if plan.part and present and {cell.spec.key for cell in present.cells} - {cell.spec.key for cell in plan.cells}:
         raise UsageError(
             f"{out} holds records of more than {' '.join(plan.part)}, and their plan: collect the whole suite "
             "there, or this part elsewhere"
         )
+
+
+def _left_lines(plan: Plan, standings: Standings, out: Path) -> list[str]:
+    """Say which records that lie in `out` stay there, though no table shows them or they no longer count here."""
+    from benchmark.planning.standing import FAILED, INCOMPLETE, STALE
+    from benchmark.records.files import files_at
+    from benchmark.records.store import place_of
+
+    present = set(files_at(out).places()) if out.exists() else set()
+    unused = present - {place_of(cell.spec) for cell in plan.cells}
+    older = [cell for cell in standings.cells(FAILED, STALE, INCOMPLETE) if place_of(cell.spec) in present]
+    lines = [f"{len(unused)} records there are of no cell of this plan; tables leave them out"] if unused else []
+    if older:
+        names = "; ".join(cell.title for cell in older[:3]) + ("; ..." if len(older) > 3 else "")
+        lines.append(f"OLDER: {len(older)} cells that failed or are stale here keep an older record there: {names}")
+    return lines
 
 
 def _check_predictions(plan: Plan, options: argparse.Namespace) -> None:

@@ -124,8 +124,20 @@ def records_of(options: argparse.Namespace) -> tuple[Plan, Store, AtHand]:
     plan_beside = read_plan(options.records, options.methods, options.tasks)
     if plan_beside is not None:
         _check_plan(plan_beside, options)
-        return replace(plan_beside, arguments=given_of(options)), Store(options.records), RECORDS_ALONE
+        plan = replace(plan_beside, arguments=given_of(options), changes=_changes(plan_beside, options.suite))
+        return plan, Store(options.records), RECORDS_ALONE
     return plan_of(options), Store(options.records), RECORDS_ALONE
+
+
+def _changes(plan: Plan, suite: str) -> tuple[str, ...]:
+    """Return what the suite's file asks otherwise than the plan beside records; nothing where there is no such file."""
+    from benchmark.planning.suite_changes import suite_changes
+    from benchmark.planning.suites import load_suite
+
+    try:
+        return tuple(suite_changes(plan.suite, load_suite(suite)))
+    except UsageError:  # records travel without it, and need it for nothing else
+        return ()
 
 
 def _check_plan(plan: Plan, options: argparse.Namespace) -> None:

@@ -111,8 +111,7 @@ class ProcessesExecutor(Executor):
 def _account(
     group: CellGroup, home: Home, before: Mapping[str, int], code: int, stderr: list[str], on_event: EventSink
 ) -> Counter[str]:
-    """Count the records of a worker, those written since `before`; cells that it left without one are stored as failed.
-    """
+    """Count the records that a worker wrote since `before`; cells that it left without one are stored as failed."""
     store, outcomes = Store(home.records), Counter[str]()
     reason = f"the worker ended with exit code {code} before it had finished this cell"
     if code < 0:

@@ -281,6 +281,7 @@ def choice_of(search: Search) -> dict[str, Any] | None:
     return {
         "row": tuning.row,
         "method": tuning.block.name,
+        "method_version": trial.method_version,
         "tuning": tuning.digest,
         "values": trial.values,
         "chosen_by": tuning.table.choose,

@@ -31,6 +31,7 @@ def audit(plan: Plan, store: Store, now: AtHand = RECORDS_ALONE) -> list[str]:
         *_double_claims(plan, store),
         *_damaged(standings, store),
         *_mixed(standings),
+        *_mixed_weights((cell.row, cell.member, result) for cell, _, result in read if result is not None),
         *_incomplete_data(result for _, _, result in read if result is not None),
     ]
 
@@ -92,6 +93,13 @@ def _mixed(standings: Standings) -> Iterator[str]:
             yield f"{dataset}: records from {len(digests)} preparations ({', '.join(sorted(digests))})"
     for place in mixed_code(standings):
         yield f"{place}: numbers in one row that different code made; run it --again"
+
+
+def _mixed_weights(results: Iterable[tuple[str, int | None, Result]]) -> Iterator[str]:
+    from benchmark.leaderboard.machine_notes import mixed_weights
+
+    for row in mixed_weights(results):
+        yield f"{row}: numbers from several trainings of one recipe; run it --again"
 
 
 def _incomplete_data(results: Iterable[Result]) -> Iterator[str]:

@@ -48,7 +48,7 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
         for column in table.columns:
             first, second = table.body.get((a, column)), table.body.get((b, column))
             if first and second and first.complete and second.complete:
-                metric = "" if table.facts.higher_is_better else f", {table.directed_metric}"
+                metric = "" if table.higher_is_better else f", {table.directed_metric}"
                 pairs.append((f"{table.title}, {column}{metric}", table.directed_metric, first, second))
     if not pairs:
         raise UsageError(f"{a} and {b} have no question that both have answered completely")

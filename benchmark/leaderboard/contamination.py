@@ -41,6 +41,12 @@ def entry_name(entry: Entry) -> str:
     return f"{entry.row} on {entry.dataset}"
 
 
+def _tested(cell: Cell) -> tuple[str, ...]:
+    """Return what decides which recordings a cell is tested on, and what its probe has seen."""
+    fields = {name: value for name, value in cell.question.items() if name not in ("seed", "fraction")}
+    return cell.spec.task, cell.spec.label_set, str(fields), str(cell.spec.source)
+
+
 def newly_contaminated(
     cells: Iterable[Cell], entries: Iterable[Entry], verdict: Callable[[Cell], Verdict | None]
 ) -> list[tuple[str, str]]:
@@ -51,9 +57,9 @@ def newly_contaminated(
     entries = list(entries)
     in_records = set(contaminated_rows(entries))
     results = {(entry.row, entry.dataset) for entry in entries if entry.results and entry_name(entry) not in in_records}
-    places = {(cell.row, cell.spec.dataset, str(cell.spec.source)): cell for cell in cells}
+    places = {(cell.row, cell.spec.dataset, *_tested(cell)): cell for cell in cells}
     rows = []
-    for (row, dataset, _), cell in places.items():
+    for (row, dataset, *_), cell in places.items():
         now = verdict(cell) if (row, dataset) in results else None
         if now is not None and now.state == "contaminated":
             rows.append((row, dataset))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmark.leaderboard.summary import Entry
+from benchmark.records.table_fields import Result
 
 
 def mixed_machines(entries: Sequence[Entry]) -> list[str]:
@@ -20,6 +21,18 @@ def mixed_machines(entries: Sequence[Entry]) -> list[str]:
         several = [sorted(values) for name in ("hardware", "precision") if len(values := _values(of_row, name)) > 1]
         lines += [f"{row} × {task} ({' and '.join(values)})" for values in several]
     return lines
+
+
+def mixed_weights(results: Iterable[tuple[str, int | None, Result]]) -> list[str]:
+    """Return the rows of whose members one has numbers from several trainings of its recipe, given row and member.
+
+    That is so where weights were lost and trained anew: on another machine they are others.
+    """
+    weights: dict[tuple[str, int | None], set[str]] = {}
+    for row, member, result in results:
+        if result.weights:
+            weights.setdefault((row, member), set()).add(result.weights)
+    return list(dict.fromkeys(row for (row, _), several in weights.items() if len(several) > 1))
 
 
 def machine_notes(entries: Sequence[Entry]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from benchmark.errors import did_you_mean
 from benchmark.leaderboard.presentation import Presentation
@@ -24,6 +24,27 @@ def unknown_names(look: Presentation, plan: Plan, columns: Collection[str]) -> I
     if not plan.part:
         mentions = [*look.columns, *names.columns, *(column for wide in look.wide for column in wide.columns)]
         yield from _unknown("column", mentions, columns)
+
+
+def ambiguous_names(look: Presentation, plan: Plan, tables: Iterable[Collection[str]]) -> Iterator[str]:
+    """Yield a sentence for each name that would stand for two rows, tasks or label sets, or two columns of a table.
+
+    `tables` are the headings of each table.
+    """
+    rows = dict.fromkeys([method.row for method in plan.suite.methods] + [cell.row for cell in plan.cells])
+    yield from _ambiguous("row", rows, look.row)
+    yield from _ambiguous("task", dict.fromkeys(task.name for task in plan.suite.tasks), look.task)
+    places = {f"{block.name}/{name}": None for block in plan.suite.datasets for name in block.label_sets}
+    yield from _ambiguous("label set", places, lambda place: look.label_set(*place.split("/", 1)))
+    yield from dict.fromkeys(line for columns in tables for line in _ambiguous("column", columns, look.column))
+
+
+def _ambiguous(kind: str, names: Iterable[str], shown: Callable[[str], str]) -> Iterator[str]:
+    places: dict[str, str] = {}
+    for name in names:
+        other = places.setdefault(shown(name), name)
+        if other != name:
+            yield f"the {kind}s {other!r} and {name!r} would both be called {shown(name)!r}"
 
 
 def _unknown(kind: str, mentions: Collection[str], names: Collection[str]) -> Iterator[str]:

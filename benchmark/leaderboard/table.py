@@ -135,9 +135,15 @@ class Table:
         """Return the metric for readers, ``MAE in years (lower is better)``."""
         return self._directed(self.metric)
 
-    def _directed(self, metric: str) -> str:
+    @property
+    def higher_is_better(self) -> bool:
+        """Return the direction of the metric by the records, which older plans beside them do not say."""
         entry = next((entry for entry in self.body.values() if entry.results), None)
-        return metric if entry is None or entry.higher_is_better else f"{metric} (lower is better)"
+        return self.facts.higher_is_better if entry is None else entry.higher_is_better
+
+    def _directed(self, metric: str) -> str:
+        is_plain = self.higher_is_better or not any(entry.results for entry in self.body.values())
+        return metric if is_plain else f"{metric} (lower is better)"
 
     @property
     def axis(self) -> str:

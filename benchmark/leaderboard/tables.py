@@ -17,10 +17,10 @@ from benchmark.errors import raise_all
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_warnings
-from benchmark.leaderboard.machine_notes import machine_notes, mixed_machines
+from benchmark.leaderboard.machine_notes import machine_notes, mixed_machines, mixed_weights
 from benchmark.leaderboard.metric_choice import metric_notes, under_metric
 from benchmark.leaderboard.presentation import PLAIN, Presentation
-from benchmark.leaderboard.presentation_check import look_notes, unknown_names
+from benchmark.leaderboard.presentation_check import ambiguous_names, look_notes, unknown_names
 from benchmark.leaderboard.published import Published
 from benchmark.leaderboard.published_rows import published_rows, source_notes
 from benchmark.leaderboard.recipes import recipe_notes
@@ -54,8 +54,18 @@ class Leaderboard:
         self.tables = list(_tables(self.entries, look))
         for table in self.tables:
             table.published = published_rows(table, published)
-        headings = {column for table in _tables(self.all_entries) for column in table.columns} if look != PLAIN else ()
-        raise_all(list(unknown_names(look, plan, headings)), "the presentation does not fit the suite:")
+        if look != PLAIN:
+            self._check_look()
+
+    def _check_look(self) -> None:
+        """Raise `UsageError` where the presentation names what the suite has not, or calls two things the same."""
+        columns = [table.columns for table in _tables(self.all_entries)]
+        headings = {column for several in columns for column in several}
+        problems = [
+            *unknown_names(self.look, self.plan, headings),
+            *ambiguous_names(self.look, self.plan, columns),
+        ]
+        raise_all(problems, "the presentation does not fit the suite:")
 
     @property
     def name(self) -> str:
@@ -110,6 +120,11 @@ class Leaderboard:
         lines += [f"{warning}; these are no results on the whole dataset." for warning in self.incomplete_data]
         if part := self.plan.part:
             lines.append(f"PART OF A SUITE: {' '.join(part)}; the whole suite has a table of its own.")
+        if changes := self.plan.changes:
+            lines.append(
+                f"SUITE CHANGED: this is {self.plan.suite.name} as its records were collected; its file is now "
+                f"{'; '.join(changes)}."
+            )
         if contaminated := contaminated_rows(self.entries):
             lines.append(
                 f"CONTAMINATED: {', '.join(contaminated)}: test data was seen before the test; the notes say how."
@@ -143,6 +158,13 @@ class Leaderboard:
             lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
         if mixed := mixed_machines(self.entries):
             lines.append(f"MIXED MACHINES: numbers in one row from different machines: {', '.join(mixed)}.")
+        results = [(e.row, *one) for e in self.entries for one in zip(e.members, e.results, strict=True)]
+        if mixed := mixed_weights(results):
+            command = self._command("--again", *mixed)
+            lines.append(
+                f"MIXED WEIGHTS: numbers in one row from several trainings of one recipe: {', '.join(mixed)}; "
+                f"`{command}` makes them anew."
+            )
         return lines
 
     def _unusable(self) -> dict[str, list[Cell]]:

@@ -25,7 +25,7 @@ def show(board: Leaderboard) -> None:
     """Print all tables, warnings and notes, in letters that stdout can show."""
     console = Console(highlight=False)
     for table in board.tables:
-        metric = "" if table.facts.higher_is_better else f": {table.directed_metric}"
+        metric = "" if table.higher_is_better else f": {table.directed_metric}"
         console.print(_text(table.title + metric, "italic"), soft_wrap=True)
         form = next((form for form in (_full, _short, _number) if _width(table, form) <= console.width), _short)
         for columns in _blocks(table, form, console.width):

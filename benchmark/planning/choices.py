@@ -75,4 +75,16 @@ def _lack_of_choice(suite: Suite, block: MethodBlock, arguments: Collection[str]
         return f"it is not tuned yet: {command} chooses its values"
     if block.choice["tuning"] != identity(suite, block):
         return f"its values were chosen in another search (space, budget, row or data have changed since): {command}"
-    return ""
+    return _outlived(block, command)
+
+
+def _outlived(block: MethodBlock, command: str) -> str:
+    """Return why a choice no longer holds: its trials are of another version of the method, and do not count either."""
+    then = (block.choice or {}).get("method_version")
+    try:
+        now = find_method(block.name, block.python).card.version
+    except BenchmarkError:  # which its own check reports
+        return ""
+    if then is None or then == now:
+        return ""
+    return f"its values were chosen with version {then} of {block.name}, installed is {now}: {command}"

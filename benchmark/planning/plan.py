@@ -115,6 +115,7 @@ class Plan:
     arguments: tuple[str, ...] = ()  # the suite as the user gave it: its name or path, and ``--set`` options
     part: tuple[str, ...] = ()  # ``--methods`` and ``--tasks`` as given, where they leave out a part of the suite
     untuned: Mapping[str, str] = field(default_factory=dict)  # why tuned rows of the part have no cell, by row
+    changes: tuple[str, ...] = ()  # of collected records: what the suite's file asks otherwise since
 
     @property
     def limit(self) -> int | None:

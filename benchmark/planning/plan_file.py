@@ -45,11 +45,13 @@ def plan_text(plan: Plan) -> str:
 
 def _task_table(facts: TaskFacts) -> dict[str, Any]:
     """Return the facts under the keys that these files have had from the first version on."""
-    return {"primary": facts.primary, "protocol": facts.protocol, "shown": facts.grid_metrics}
+    table = {"primary": facts.primary, "protocol": facts.protocol, "shown": facts.grid_metrics}
+    return table if facts.higher_is_better else {**table, "higher_is_better": False}
 
 
 def _task_facts(table: Mapping[str, Any]) -> TaskFacts:
-    return TaskFacts(table["primary"], table["protocol"], tuple(table["shown"]))
+    direction = bool(table.get("higher_is_better", True))  # absent from older files too; records say it as well
+    return TaskFacts(table["primary"], table["protocol"], tuple(table["shown"]), direction)
 
 
 def _travelling(block: Mapping[str, Any]) -> dict[str, Any]:

@@ -160,7 +160,18 @@ def identity(suite: Suite, block: MethodBlock) -> str:
     configs = {dataset.name: dataset.config for dataset in suite.datasets}
     places = [vars(place) for place in _places(suite)]
     shape = [block.name, block.config, pretrain, block.tune.space, configs.get(str(pretrain.get("dataset")), {})]
-    return digest([VERSION, *shape, suite.tune.model_dump(exclude={"label_sets"}), places])
+    return digest(
+        [VERSION, *shape, suite.tune.model_dump(exclude={"label_sets"}), places, *_chosen_on(suite, pretrain)]
+    )
+
+
+def _chosen_on(suite: Suite, pretrain: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the options of the datasets by whose labels a training chooses its epoch, where there are such options."""
+    places = pretrain.get("select_on")
+    names = {str(place).partition("/")[0] for place in places} if isinstance(places, list) else set()
+    names -= {pretrain.get("dataset")}
+    configs = {block.name: block.config for block in suite.datasets if block.name in names and block.config}
+    return [configs] if configs else []
 
 
 def _places(suite: Suite) -> list[Place]:
@@ -247,9 +258,11 @@ def _label_set_problems(suite: Suite) -> list[str]:
         f"{block.name}/{name}"
         for block in suite.datasets
         for name in block.label_sets
-        if name != REPORTS and name not in DATASETS.get(block.name).sparse_label_sets
+        if name != REPORTS and not _is_unjudged(Place(block.name, block.config, name))
     ]
     names = suite.tune.label_sets
+    if names == []:
+        return ["label_sets is an empty list: nothing would choose"]
     if names is not None:
         return [
             f"label_sets: the suite has no {name!r}{did_you_mean(name, label_sets)}"

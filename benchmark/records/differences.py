@@ -60,9 +60,10 @@ class Differences:
 def differences(a: Store, b: Store, tolerance: float = 0.0) -> Differences:
     """Return what differs between two sets of records; numbers within `tolerance` of each other count as the same."""
     result = Differences()
-    before, after = _by_question(a, result), _by_question(b, result)
-    for question, record in before.items():
-        other = after.get(question)
+    before, after = _finished(a, result), _finished(b, result)
+    pairs = _pairs_of(before, after)
+    for key, record in before.items():
+        other = after.get(pairs.get(key, ""))
         if other is None:
             result.only_a.append(_title(record))
         elif numbers := _changed_numbers(record, other, tolerance):
@@ -70,14 +71,15 @@ def differences(a: Store, b: Store, tolerance: float = 0.0) -> Differences:
             result.moves.append(Move(_title(record), keys, record.primary, numbers, _reasons(record, other)))
         else:
             result.same += 1
-    result.only_b = [_title(record) for question, record in after.items() if question not in before]
+    partners = set(pairs.values())
+    result.only_b = [_title(record) for key, record in after.items() if key not in partners]
     result.moves.sort(key=lambda move: -abs(move.size))
     return result
 
 
-def _by_question(store: Store, result: Differences) -> dict[str, RunRecord]:
-    """Return the finished records by their question; by question and key where several share one."""
-    groups: dict[str, list[RunRecord]] = {}
+def _finished(store: Store, result: Differences) -> dict[str, RunRecord]:
+    """Return the finished records by their key."""
+    records = {}
     for place in store.files.places():
         try:
             record = parse_record(store.files.read(place, RECORD) or b"", place[2])
@@ -85,13 +87,31 @@ def _by_question(store: Store, result: Differences) -> dict[str, RunRecord]:
             result.unusable.append(f"{store.files.name_of(place)}: {error}")
             continue
         if record.done:
+            records[record.key] = record
+    return records
+
+
+def _pairs_of(before: dict[str, RunRecord], after: dict[str, RunRecord]) -> dict[str, str]:
+    """Return the key of each record's partner: its own, else that of the one other record of its question.
+
+    Rows that differ in their pre-training alone share a question, so those of equal keys come first.
+    """
+    pairs = {key: key for key in before if key in after}
+    first, second = (_by_question(records, pairs) for records in (before, after))
+    for question, keys in first.items():
+        if len(keys) == 1 == len(second.get(question, ())):
+            pairs[keys[0]] = second[question][0]
+    return pairs
+
+
+def _by_question(records: dict[str, RunRecord], left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the keys of the records by question, without those in `left_out`."""
+    groups: dict[str, list[str]] = {}
+    for key, record in records.items():
+        if key not in left_out:
             question = {name: value for name, value in record.spec.items() if name not in REASONS}
-            groups.setdefault(dumps(question), []).append(record)
-    return {
-        question if len(records) == 1 else f"{question} {record.key}": record
-        for question, records in groups.items()
-        for record in records
-    }
+            groups.setdefault(dumps(question), []).append(key)
+    return groups
 
 
 def _changed_numbers(a: RunRecord, b: RunRecord, tolerance: float) -> dict[str, tuple[float | None, float | None]]:

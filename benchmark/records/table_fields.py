@@ -60,6 +60,7 @@ class Result:
     resampled_sha256: str | None = None  # of the resamples beside the record; None: older code kept no digest
     signal: dict[str, Any] | None = None  # the condition under which signals were read; None: as recorded
     values_digest: str | None = None  # of a label set or target that lies beside its store
+    weights: str | None = None  # sha256 of the weights made here; one recipe may have been trained more than once
 
     @property
     def value(self) -> float | None:
@@ -129,6 +130,7 @@ def _result(record: RunRecord) -> Result:
         source=other,
         signal=record.spec.get("signal"),
         values_digest=record.values_digest,
+        weights=record.provenance.get("weights") if record.spec.get("pretraining") else None,
         analysis={name: record.analysis[name] for name in TABLE_PARTS if name in record.analysis},
     )
 

@@ -39,3 +39,13 @@ def test_what_is_known_since_is_said_with_its_remedy(plan, store, fill, of_recor
 def test_what_records_say_is_not_said_twice(plan, store, fill):
     warnings = board(plan, store, fill, CONTAMINATED, lambda cell: CONTAMINATED).warnings()
     assert sum("CONTAMINATED" in line for line in warnings) == 1
+
+
+def test_the_cells_of_every_task_are_judged(plan, store, fill):
+    """A probe that is tested on all folds may have seen what the last task of its row has not: only that was asked."""
+
+    def now(cell):
+        return CONTAMINATED if cell.row == "merl" and cell.spec.task == "linear_probe" else CLEAN
+
+    warnings = board(plan, store, fill, CLEAN, now).warnings()
+    assert [line for line in warnings if line.startswith("CONTAMINATED: merl on synthetic: known since")]

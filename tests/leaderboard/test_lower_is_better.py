@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from benchmark.leaderboard.markdown import markdown
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.leaderboard.terminal import show
 from benchmark.planning.plan import make_plan
+from benchmark.planning.plan_file import read_plan, write_plan
 from benchmark.planning.suites import load_suite
+from benchmark.records.paths import PLAN
 from benchmark.records.record import RunRecord
 
 SUITE = """
@@ -148,7 +151,8 @@ def test_panels_of_label_efficiency_name_their_units(board):
 
 
 def test_many_methods_are_ordered_by_rank_where_units_differ(board):
-    panels = [label_efficiency._points(table_of(board, name)) for name in ("heart_rate", "age")]
+    tables = [table_of(board, name) for name in ("heart_rate", "age")]
+    panels = [points for table in tables for points in label_efficiency._panels(table).values()]
     assert dots._order(panels, ["training_mean"], False) == ["merl", "handcrafted", "random_init", "training_mean"]
     assert dots._order(panels[:1], ["merl"], True) == ["handcrafted", "random_init", "training_mean", "merl"]
     titles = dict(zip(("a", "b"), panels, strict=True))
@@ -173,3 +177,24 @@ def test_records_of_other_values_share_no_table(plan, board):
 
     with pytest.raises(DataError, match="synthetic/age: records from 2 different preparations"):
         Leaderboard(plan, board.store)
+
+
+def test_a_plan_that_travels_keeps_the_direction_of_its_metrics(plan, board, store, tmp_path):
+    """Collected records were compared without "lower is better": their plan did not say it."""
+    write_plan(plan, store.root)
+    travelled = read_plan(store.root)
+    assert travelled.tasks == plan.tasks
+    table = json.loads((store.root / PLAN).read_text())["tasks"]
+    older = {
+        name: {key: value for key, value in facts.items() if key != "higher_is_better"} for name, facts in table.items()
+    }
+    (store.root / PLAN).write_text(
+        (store.root / PLAN).read_text().replace(json.dumps(table, sort_keys=True), json.dumps(older, sort_keys=True))
+    )
+    older_plan = read_plan(store.root)
+    assert older_plan.tasks != plan.tasks
+    titles = [
+        [line.title for line in comparison.compare(Leaderboard(one, store), "merl", "random_init")]
+        for one in (plan, travelled, older_plan)
+    ]
+    assert titles[0] == titles[1] == titles[2] and "lower is better" in titles[0][0]

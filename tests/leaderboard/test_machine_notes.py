@@ -1,6 +1,9 @@
 """Notes on hardware and precision: which rows they name, and the warning on a row that mixes them."""
 
+from benchmark.leaderboard.audit import audit
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 
 
 def provenance(cpu, precision):
@@ -46,3 +49,23 @@ def test_a_row_that_mixes_precisions_is_warned_of(plan, store, fill):
     assert (
         "MIXED MACHINES: numbers in one row from different machines: merl × linear_probe (bf16 and fp32)." in warnings
     )
+
+
+def test_a_row_with_numbers_from_two_trainings_of_one_recipe_is_named(plan, store, fill):
+    """Weights that were lost are trained anew, on another machine to other numbers; its earlier records stay."""
+
+    def choose(cell):
+        return {"weights": "second" if cell.spec.task == "zero_shot" else "first"}
+
+    board = board_of(plan, store, fill, choose)
+    (line,) = [line for line in board.warnings() if "WEIGHTS" in line]
+    assert line.startswith("MIXED WEIGHTS: numbers in one row from several trainings of one recipe: merl; ")
+    assert "`ecgarena run tiny --again merl` makes them anew" in line
+    assert "merl: numbers from several trainings of one recipe; run it --again" in audit(plan, store)
+
+
+def test_members_have_weights_of_their_own(tiny_suite, store, fill):
+    tiny_suite.write_text(tiny_suite.read_text().replace("epochs = 2", "epochs = 2\nseed = [0, 1]"))
+    plan = make_plan(load_suite(str(tiny_suite)))
+    board = board_of(plan, store, fill, lambda cell: {"weights": f"of {cell.member}"})
+    assert not [line for line in board.warnings() if "WEIGHTS" in line]

@@ -161,3 +161,17 @@ def test_texts_of_a_presentation_are_text_in_every_format(plan, records, tmp_pat
     assert {part.content for part in parts if part.type == "html_inline"} == {"<ins>", "</ins>"}
     terminal.show(board)
     assert evil[:20] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[names.rows]\nmerl = "handcrafted"', "the rows 'handcrafted' and 'merl' would both be called 'handcrafted'"),
+        ('[names.columns]\n"10 %" = "100 %"', "the columns '10 %' and '100 %' would both be called '100 %'"),
+        ('[names.tasks]\nzero_shot = "Linear probe"', "'linear_probe' and 'zero_shot' would both be called"),
+    ],
+)
+def test_a_name_that_something_else_has_already_is_refused(plan, records, tmp_path, text, message):
+    """Only two new names of rows were held against each other; a name that another row kept went through."""
+    with pytest.raises(UsageError, match=message):
+        Leaderboard(plan, records, look=look_of(tmp_path, text))

@@ -104,18 +104,25 @@ ONE_PROBE = 'name = "linear_probe"\nconfig = { fraction = 1.0, trials = 3 }\n'
 @pytest.mark.parametrize(
     ("signals", "columns"),
     [
-        ("{ perturb = 'white', strength = 0.1 }, { perturb = 'white', strength = 0.1, seed = 1 }", ["white 0.1 mV rms"]),
+        (
+            "{ perturb = 'white', strength = 0.1 }, { perturb = 'white', strength = 0.1, seed = 1 }",
+            ["white 0.1 mV rms"],
+        ),
         ("{ perturb = 'swap_arms', strength = [0.101, 0.104] }", ["swap arms 10.1 % of recordings"]),
         ("{ perturb = 'white', strength = [0.1, 0.1000001] }", ["white 0.1 mV rms"]),
     ],
 )
 def test_conditions_that_differ_have_columns_of_their_own(tiny_suite, store, fill, signals, columns):
-    """Two seeds, and two shares that round alike, once were one column: the mean over both, under one of their names."""
+    """Two seeds, and two shares that round alike, once were one column: the mean over both, under one name."""
     plan = plan_with(tiny_suite, ZERO_SHOT, f"{ONE_PROBE}signal = [{signals}]")
     asked = list(dict.fromkeys(str(cell.spec.signal) for cell in plan.cells if cell.spec.signal))
     fill(plan, store, lambda cell: 0.6 + 0.1 * asked.index(str(cell.spec.signal)) if cell.spec.signal else 0.9)
     table = Leaderboard(plan, store).tables[0]
-    perturbed = {name: entry.mean for (row, name), entry in table.body.items() if row == "merl" and "of" in name or "mV" in name}
+    perturbed = {
+        name: entry.mean
+        for (row, name), entry in table.body.items()
+        if row == "merl" and ("mV" in name or "of" in name)
+    }
     assert sorted(perturbed.values()) == [0.6, 0.7]
     assert set(columns) <= {name.partition(", ")[2] for name in perturbed}
 

@@ -11,6 +11,7 @@ from benchmark.planning.plan_file import read_plan, write_plan
 from benchmark.planning.suite_files import suite_names
 from benchmark.planning.suites import load_suite
 from benchmark.planning.tuning import SEED, identity, tunings
+from benchmark.registry import METHODS
 
 SUITE = """
 name = "fair"
@@ -201,6 +202,14 @@ def test_every_value_that_cannot_be_tried_is_told_at_once(suite_file):
             [('choose = "val_labels"', 'choose = "val_labels"\nlabel_sets = ["synthetic/group"]')],
             "did you mean 'synthetic/groups'?",
         ),
+        ([('choose = "val_labels"', 'choose = "val_labels"\nlabel_sets = []')], "label_sets is an empty list"),
+        (
+            [
+                ('choose = "val_labels"', 'choose = "val_labels"\nlabel_sets = ["synthetic/heart_rate"]'),
+                ('"conditions"]', '"conditions", "heart_rate"]'),
+            ],
+            "the suite has no 'synthetic/heart_rate'",  # among what the judge can learn: it is a number
+        ),
         ([("rungs = [136, 408]", 'rungs = [16]\nunit = "recordings"')], "no step with a batch of 32"),
         ([("trials = 8", "trial = 8")], "tune.trial is no key (did you mean 'trials'?)"),
         ([('label = "as is"', 'label = "as is"\nchoice = {}')], "methods.1.choice is no key"),
@@ -255,3 +264,26 @@ def test_files_of_choices_are_no_suites(tmp_path, monkeypatch):
 def _with_text(path, text):
     path.write_text(text, "utf-8")
     return path
+
+
+def test_a_choice_by_trials_of_another_version_of_the_method_is_refused(suite_file):
+    """Its trials no longer counted, but the values that they chose went on being used."""
+    path = suite_file()
+    choose(path, {"pretrain.lr": 0.002, "config.temperature": 0.05}, method_version=METHODS.get("simclr").card.version)
+    assert plan_of(path).untuned == {}
+    choose(path, {"pretrain.lr": 0.002, "config.temperature": 0.05}, method_version=99)
+    assert "chosen with version 99 of simclr, installed is" in plan_of(path).untuned["tuned"]
+
+
+def test_the_data_by_which_trials_choose_their_epoch_is_part_of_a_search(suite_file):
+    """Its options were not, so trials of other validation labels counted for the search at hand."""
+    tuned = 'label = "tuned"\nconfig = { width = 8, rate = 100.0 }\npretrain = { dataset = "synthetic",'
+    chosen = 'select = "zero_shot_val", select_on = ["ptbxl/super"],'
+    digests = set()
+    for config in ("", "config = { rate = 500 }\n"):
+        other = f'[[datasets]]\nname = "ptbxl"\nlabel_sets = ["super"]\n{config}\n[[tasks]]'
+        changes = [("[[tasks]]", other), (tuned, f"{tuned} {chosen}")]
+        terms = ('choose = "val_labels"', 'choose = "val_labels"\nlabel_sets = ["synthetic/groups"]')
+        suite = load_suite(str(suite_file(terms, *changes)))
+        digests.add(identity(suite, suite.methods[-1]))
+    assert len(digests) == 2

@@ -217,3 +217,37 @@ def test_the_page_names_the_command_that_shows_a_record(archive, source, tiny_su
         assert all((origin["folder"] is not None) is has_links for origin in data["origins"])
         expected = None if has_links else f"ecgarena records show --records {archive}"
         assert data["command"] == expected
+
+
+def test_collecting_replaces_the_plan_of_no_other_suite(tiny_suite, source, archive, capsys):
+    """Its records stayed in the file, but no table could be made of them any more."""
+    before = archive.read_bytes()
+    other = tiny_suite.with_name("other.toml")
+    other.write_text(tiny_suite.read_text().replace('name = "tiny"', 'name = "other"'))
+    out = ["--out", str(archive)]
+    assert main(["collect", str(other), "--records", str(source.root), *out]) == 2
+    assert "holds records of the suite tiny, and their plan" in capsys.readouterr().err
+    assert main(["collect", str(tiny_suite), "--records", str(source.root), "--limit", "5", *out]) == 2
+    assert archive.read_bytes() == before
+
+
+def test_collecting_says_which_records_no_table_shows(tiny_suite, source, archive, plan, capsys):
+    """A cell that fails when it is made anew keeps its older record in the file, which tables go on showing."""
+    failed = plan.cells[0].spec
+    source.set_aside(failed)
+    source.write(failed, RunRecord(failed.key, failed.to_json(), {}, "failed", error={"message": "no"}))
+    tiny_suite.write_text(tiny_suite.read_text().replace("seed = [0, 1]", "seed = [0]"))
+    capsys.readouterr()
+    assert main(["collect", str(tiny_suite), "--records", str(source.root), "--out", str(archive)]) == 3
+    text = capsys.readouterr().out
+    assert "OLDER: 1 cells that failed or are stale here keep an older record there: random_init" in text
+    assert "3 records there are of no cell of this plan" in text
+
+
+def test_tables_of_collected_records_say_that_the_suite_has_changed(tiny_suite, archive, tmp_path, capsys):
+    """The plan beside the records is what they answer; without a word, old numbers stood for the new options."""
+    changed = tiny_suite.read_text().replace("epochs = 2", "epochs = 3").replace("seed = [0, 1]", "seed = [0]")
+    tiny_suite.write_text(changed.replace('"handcrafted"\n', '"handcrafted"\nlabel = "by hand"\n'))
+    texts, _ = tables(tiny_suite, archive, tmp_path / "out")
+    line = "its file is now without handcrafted; with by hand; with other options of merl; with other tasks."
+    assert f"SUITE CHANGED: this is tiny as its records were collected; {line}" in texts["tiny.md"].decode()

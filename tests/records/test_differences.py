@@ -5,6 +5,8 @@ import json
 import pytest
 
 from benchmark.cli import main
+from benchmark.planning.plan import make_plan
+from benchmark.planning.suites import load_suite
 from benchmark.records.differences import differences
 from benchmark.records.store import Store
 
@@ -58,3 +60,18 @@ def test_the_command_says_it_in_words_and_as_json(stores, capsys):
 def test_a_place_without_records_is_refused(stores, tmp_path, capsys):
     assert main(["diff", str(stores[0].root), str(tmp_path / "nothing")]) != 0
     assert "there are no records at" in capsys.readouterr().err
+
+
+def test_another_training_of_a_row_takes_no_record_from_its_partner(tiny_suite, tmp_path, fill):
+    """With a second training in B, the first one's equal records were listed as gone from A and as new in B."""
+    stores, plans = [], []
+    for seeds in ("[0]", "[0, 1]"):
+        text = tiny_suite.read_text().replace("epochs = 2", f"epochs = 2\nseed = {seeds}")
+        suite = tmp_path / f"{len(seeds)}.toml"
+        suite.write_text(text)
+        plans.append(make_plan(load_suite(str(suite))))
+        stores.append(Store(tmp_path / suite.stem))
+        fill(plans[-1], stores[-1], lambda cell: 0.8)
+    result = differences(*stores)
+    assert result.same == len(plans[0].cells) and not result.only_a and not result.moves
+    assert len(result.only_b) == len(plans[1].cells) - len(plans[0].cells) > 0

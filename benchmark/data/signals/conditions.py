@@ -63,7 +63,7 @@ class SignalCondition:
 
     @property
     def title(self) -> str:
-        """``leads I, II`` or ``wander 0.5 mV``; `splits` and `seed` are named only where they are not the usual ones."""
+        """``leads I, II`` or ``wander 0.5 mV``; `splits` and `seed` are named only where they are unusual."""
         parts = []
         if set(self.leads) != set(LEADS):
             set_sizes = [count for count, leads in LEAD_SETS.items() if set(leads) == set(self.leads)]
