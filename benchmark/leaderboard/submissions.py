@@ -54,7 +54,13 @@ def read_submission(path: Path) -> Submission:
     """Return the rows of a file; raise one `UsageError` that lists all its mistakes."""
     content = read_toml(path)
     try:
-        return Submission.model_validate(content)
+        submission = Submission.model_validate(content)
+        places = [(one.suite, one.row) for one in submission.rows]
+        twice = [
+            f"{suite}: {row!r} stands twice" for suite, row in dict.fromkeys(places) if places.count((suite, row)) > 1
+        ]
+        raise_all(twice, f"{path} describes a row more than once:")
+        return submission
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise_all(faults, f"{path} is no description of submitted rows:")

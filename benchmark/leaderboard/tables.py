@@ -31,7 +31,7 @@ from benchmark.names import file_name
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.pretrained import HISTORY
-from benchmark.planning.standing import DONE, INCOMPLETE, OUTDATED, RECORDS_ALONE, AtHand, Standings
+from benchmark.planning.standing import CODE, DONE, INCOMPLETE, OUTDATED, RECORDS_ALONE, AtHand, Standings
 from benchmark.records.spec import PROTOCOL
 from benchmark.records.store import Store
 
@@ -147,13 +147,16 @@ class Leaderboard:
         return [f"CONTAMINATED: {rows}: known since the records were made; {how}."]
 
     def _outdated(self) -> list[str]:
-        """Return a note on rows with numbers from other code than is installed, or from several versions of code."""
+        """Return notes on rows with numbers from other code or weights than are at hand, or from several of them."""
         lines = []
-        counts = Counter(cell.row for cell in self.standings.cells(OUTDATED))
-        if counts:
+        reasons: dict[str, Counter[str]] = {}
+        for why, cells in self.standings.reasons(OUTDATED).items():
+            about = "numbers of other code than is installed" if why.startswith(CODE) else why
+            reasons.setdefault(about, Counter()).update(cell.row for cell in cells)
+        for about, counts in reasons.items():
             rows = ", ".join(f"{row} ({count})" for row, count in counts.items())
             command = self._command("--again", *counts)
-            lines.append(f"OUTDATED: numbers of other code than is installed: {rows}; `{command}` makes them anew.")
+            lines.append(f"OUTDATED: {about}: {rows}; `{command}` makes them anew.")
         if mixed := mixed_code(self.standings):
             lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
         if mixed := mixed_machines(self.entries):

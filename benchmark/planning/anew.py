@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from benchmark.locks import locked
 from benchmark.paths import Home
@@ -12,13 +13,14 @@ from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.pretrained import read_card
 from benchmark.planning.source_digest import changed_parts, method_code
 from benchmark.planning.standing import FAILED, INCOMPLETE, STALE, AtHand, stand
+from benchmark.planning.weights_data import outlived_weights
 from benchmark.records.index import read_entry
 from benchmark.records.paths import SET_ASIDE
 from benchmark.records.store import Store
 
 
 def set_aside_rows(plan: Plan, home: Home, rows: Collection[str], weights: bool = False) -> list[str]:
-    """Set aside the records of these rows, and weights that other code trained (with `weights`, all weights).
+    """Set aside the records of these rows, and their weights by other code or of other data (with `weights`, all).
 
     Returns sentences that say what was moved, and to which folder.
     """
@@ -30,16 +32,21 @@ def set_aside_rows(plan: Plan, home: Home, rows: Collection[str], weights: bool 
         if cells_moved
         else []
     )
+    outlived = outlived_weights(plan, home)
     for name in dict.fromkeys(cell.weights_folder for cell in cells if cell.weights_folder):
         folder = home.pretrained / name
         card = read_card(folder)
-        if card is None or not (weights or changed_parts(card.get("code", {}), method_code(card["method"]))):
+        if card is None or not (weights or name in outlived or _is_of_other_code(card)):
             continue
         target = home.pretrained / SET_ASIDE / f"{name}-{secrets.token_hex(4)}"
         target.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(target)
         lines.append(f"the weights in {folder} were set aside in {target}")
     return lines
+
+
+def _is_of_other_code(card: Mapping[str, Any]) -> bool:
+    return bool(changed_parts(card.get("code", {}), method_code(card["method"])))
 
 
 def make_room(cells: Iterable[Cell], home: Home, now: AtHand) -> None:

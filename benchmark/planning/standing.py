@@ -22,18 +22,20 @@ from benchmark.paths import Home
 from benchmark.planning.contamination import Gate
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.source_digest import cell_code, changed_parts
+from benchmark.planning.weights_data import outlived_weights
 from benchmark.records.index import Entry, read_entry, read_index
 from benchmark.records.spec import datasets_of, values_key
 from benchmark.records.store import Store
 
 DONE = "done"  # finished, from the data and by the code at hand
-OUTDATED = "outdated"  # finished by other code: its number stays, marked, until `run --again`
+OUTDATED = "outdated"  # finished by other code, or weights of other data: its number stays, marked, until `run --again`
 STALE = "stale"  # finished from other data: its number is not used, a run makes it anew
 FAILED = "failed"
 INCOMPLETE = "incomplete"  # something lies in the record's place that cannot be believed; a run sets it aside
 MISSING = "missing"
 QUEUED, RUNNING = "queued", "running"  # missing here, but under way on a cluster
 STATES = (DONE, OUTDATED, RUNNING, QUEUED, FAILED, STALE, INCOMPLETE, MISSING)
+CODE = "the code of"  # begins why a cell is outdated, unless the data of its weights has changed
 PARTS = {"method": "its method", "task": "its task", "weights": "the training of its weights"}
 PLUGINS = {"method_plugin": "its method's plug-in", "task_plugin": "its task's plug-in"}
 
@@ -56,6 +58,7 @@ class AtHand:
     under_way: Mapping[str, str] = field(default_factory=dict)  # key -> queued or running
     contamination: Callable[[Cell], Verdict | None] = lambda cell: None
     values: Mapping[str, str] = field(default_factory=dict)  # `values_key` -> digest of what lies beside a store
+    weights: Mapping[str, str] = field(default_factory=dict)  # their folder -> why they are of other data
 
 
 RECORDS_ALONE = AtHand()  # records of somebody else, or of another time, are what they were
@@ -64,7 +67,8 @@ RECORDS_ALONE = AtHand()  # records of somebody else, or of another time, are wh
 def at_hand(plan: Plan, home: Home, under_way: Mapping[str, str] | None = None) -> AtHand:
     """Return the data that is prepared under `home`, its contamination gate, and the code of this installation."""
     verdict = Gate(home, quick=True).verdict
-    return AtHand(data_digests(plan, home), code_now, under_way or {}, verdict, values_digests(plan, home))
+    data, values = data_digests(plan, home), values_digests(plan, home)
+    return AtHand(data, code_now, under_way or {}, verdict, values, outlived_weights(plan, home))
 
 
 def data_digests(plan: Plan, home: Home) -> dict[str, str]:
@@ -119,7 +123,9 @@ def stand(cell: Cell, entry: Entry | None, now: AtHand) -> Standing:
     parts = changed_parts(entry.code, dict(now.code(spec.method, spec.task))) if entry.code else []
     if parts:
         names = ", ".join({**PARTS, **PLUGINS}.get(part, part) for part in parts)
-        return Standing(cell, OUTDATED, f"the code of {names} has changed since", entry)
+        return Standing(cell, OUTDATED, f"{CODE} {names} has changed since", entry)
+    if cell.weights_folder is not None and (why := now.weights.get(cell.weights_folder)):
+        return Standing(cell, OUTDATED, why, entry)
     return Standing(cell, DONE, "", entry)
 
 

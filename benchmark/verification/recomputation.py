@@ -81,6 +81,8 @@ def check_cell(title: str, spec: RunSpec, record: RunRecord, store: Store, sourc
             check.pairs[name] = expected.get(name), actual[name]
         else:
             check.unchecked[name] = NO_THRESHOLDS if "f1" in name and evidence.thresholds is None else NOT_COMPUTED
+    if record.primary in check.unchecked:
+        check.problem = f"its primary metric, {record.primary}, is not computed from scores alone"
     return check
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -55,7 +56,21 @@ def check_submission(place: Path, home: Home) -> SubmissionCheck:
             _check_file(result, file, home)
         except BenchmarkError as error:
             result.problems.append(str(error))
+    result.problems += _without_records(result, files)
     return result
+
+
+def _without_records(result: SubmissionCheck, files: list[Path]) -> Iterator[str]:
+    """Yield the described rows of suites whose records are not there, each suite once."""
+    suites = {plan.suite.name for file in files if (plan := _plan_of(file)) is not None}
+    for suite in dict.fromkeys(one.suite for one in result.rows if one.suite not in suites):
+        yield f"{FILE} describes rows of {suite}, and no records of it are there; collect them, or correct the name"
+
+
+def _plan_of(file: Path) -> Plan | None:
+    with suppress(BenchmarkError):  # told already
+        return read_plan(file)
+    return None
 
 
 def _describe(result: SubmissionCheck, path: Path) -> None:
@@ -77,7 +92,7 @@ def _check_file(result: SubmissionCheck, file: Path, home: Home) -> None:
         result.problems.append(f"{file} has no plan: collect the records again with this version")
         return
     records = {cell.spec.key: record for cell in plan.cells if (record := store.get(cell.spec)) and record.done}
-    result.problems += [*_incomplete(plan, records), *_other_questions(plan, records)]
+    result.problems += [*_incomplete(plan, records), *_other_questions(plan, records), *_other_metrics(plan, records)]
     _check_grid(result, plan)
     for row in dict.fromkeys(cell.row for cell in plan.cells):
         of_row = [records[cell.spec.key] for cell in plan.cells if cell.row == row and cell.spec.key in records]
@@ -105,6 +120,19 @@ def _other_questions(plan: Plan, records: dict[str, RunRecord]) -> Iterator[str]
     titles = [cell.title for cell in plan.cells if (one := records.get(cell.spec.key)) and digest(one.spec) != one.key]
     if titles:
         yield f"{len(titles)} records answer another question than their key names: {_some(titles)}; run these again"
+
+
+def _other_metrics(plan: Plan, records: dict[str, RunRecord]) -> Iterator[str]:
+    """Yield records that call another metric the primary one than their task does, or turn its direction."""
+    titles = []
+    for cell in plan.cells:
+        record = records.get(cell.spec.key)
+        if record is not None and cell.spec.task in TASKS.names():
+            task = TASKS.get(cell.spec.task)
+            if (record.primary, record.higher_is_better) != (task.primary, task.higher_is_better):
+                titles.append(cell.title)
+    if titles:
+        yield f"{len(titles)} records show another metric than their task's: {_some(titles)}; run these again"
 
 
 def _check_grid(result: SubmissionCheck, plan: Plan) -> None:

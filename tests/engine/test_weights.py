@@ -6,7 +6,9 @@ import pytest
 
 from benchmark.api import MethodCard, Weights
 from benchmark.cache import checksums
+from benchmark.cache.checksums import sha256_of
 from benchmark.cli import main
+from benchmark.engine.method_handle import MethodHandle
 from benchmark.errors import MissingError, UsageError
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import Suite
@@ -124,3 +126,16 @@ def test_a_plan_hashes_a_file_of_weights_once_for_all_tasks_and_rows(tmp_path, m
     assert hashed == [path]
     path.write_bytes(b"other weights")
     assert locate(str(path), "any", card()) and len(hashed) == 2
+
+
+def test_a_file_of_weights_that_changes_after_the_plan_is_refused(tmp_path, monkeypatch):
+    """A job may begin days later: the new file once gave numbers under the digest of the old one."""
+    file = tmp_path / "last.pt"
+    file.write_bytes(b"as planned")
+    handle = MethodHandle("random_init", {}, 1, file, sha256_of(file), "cpu")
+    monkeypatch.setattr("benchmark.engine.method_handle.build_from_key", lambda *words: "a method")
+    assert handle.fresh(0) == handle.method == "a method"
+    monkeypatch.setattr("benchmark.engine.method_handle.build_from_key", lambda *words: file.write_bytes(b"meanwhile"))
+    for _ in range(2):  # changed while it is read, and before
+        with pytest.raises(MissingError, match="has changed since the run was planned"):
+            handle.fresh(0)

@@ -8,7 +8,9 @@ import pytest
 from benchmark.canonical import digest
 from benchmark.cli import main
 from benchmark.locks import locked
-from benchmark.planning.standing import AtHand, at_hand, stand, standings, standings_at
+from benchmark.planning.anew import set_aside_rows
+from benchmark.planning.pretrained import CARD, WEIGHTS
+from benchmark.planning.standing import AtHand, at_hand, data_digests, stand, standings, standings_at
 from benchmark.records.index import Entry
 from benchmark.records.paths import RECORD
 
@@ -84,3 +86,24 @@ def test_a_damaged_record_is_told_and_made_room_for(plan, home, fill, tiny_suite
     assert "incomplete: 1 cells, of random_init: it was changed after it was written" in capsys.readouterr().out
     main(["leaderboard", str(tiny_suite)])
     assert "UNUSABLE: 1 records count as missing" in (home.leaderboards / "tiny.md").read_text()
+
+
+def test_weights_of_data_that_was_prepared_anew_are_told(plan, prepared_home, fill, tiny_suite, capsys):
+    """The corpus of a pre-training may be another dataset than the cell's; its change went unnoticed in its numbers."""
+    from benchmark.records.store import Store
+
+    prepared = next(iter(data_digests(plan, prepared_home).values()))
+    fill(plan, Store(prepared_home.records), data_digest=prepared)
+    folder = next(prepared_home.pretrained / cell.weights_folder for cell in plan.cells if cell.weights_folder)
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).write_bytes(b"")
+    (folder / CARD).write_text(json.dumps({"method": "merl", "data_digest": prepared}))
+    assert not standings_at(plan, prepared_home).cells("outdated")
+    (folder / CARD).write_text(json.dumps({"method": "merl", "data_digest": "d1"}))
+    cells = standings_at(plan, prepared_home).cells("outdated")
+    assert {cell.row for cell in cells} == {"merl"} and len(cells) == sum(cell.row == "merl" for cell in plan.cells)
+    main(["leaderboard", str(tiny_suite)])
+    why = f"OUTDATED: its weights were made from other data of synthetic (d1) than is prepared now ({prepared})"
+    assert f"{why}: merl ({len(cells)}); `ecgarena run" in (prepared_home.leaderboards / "tiny.md").read_text()
+    lines = set_aside_rows(plan, prepared_home, ["merl"])
+    assert not folder.exists() and "were set aside" in lines[-1]

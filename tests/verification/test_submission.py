@@ -105,3 +105,25 @@ def test_a_plan_without_the_cells_that_went_badly_is_not_whole(folder, capsys):
 
 def test_the_cells_of_an_honest_submission_are_those_of_its_suite(folder, capsys):
     assert "as this version lays it out" not in " ".join(check(folder, capsys)[1]["problems"])
+
+
+def test_a_number_of_the_authors_own_is_no_metric_of_a_task(folder, capsys):
+    """A record whose primary metric nobody can compute again was counted among those that verify."""
+
+    def rename(record):
+        record["metrics"]["made_up"], record["primary"] = 0.99, "made_up"
+
+    change_archive(folder / "one.parquet", change_record=rename)
+    answer = check(folder, capsys)[1]
+    text = " ".join(answer["problems"])
+    assert "1 records show another metric than their task's: handcrafted" in text
+    assert "its primary metric, made_up, is not computed from scores alone" in text
+    assert not any("1 of" in fact for fact in answer["facts"])
+
+
+def test_a_row_is_described_once_and_for_records_that_are_there(folder, capsys):
+    """Of two descriptions the check read the first and tables the last; those of no suite were passed over."""
+    (folder / "submission.toml").write_text(DESCRIPTION + DESCRIPTION.replace("true", "false"))
+    assert "one: 'handcrafted' stands twice" in " ".join(check(folder, capsys)[1]["problems"])
+    (folder / "submission.toml").write_text(DESCRIPTION + DESCRIPTION.replace('"one"', '"two"'))
+    assert "describes rows of two, and no records of it are there" in " ".join(check(folder, capsys)[1]["problems"])
