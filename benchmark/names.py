@@ -56,6 +56,12 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else "".join(map(_harmless, text))
 
 
+def look_of(text: str) -> str:
+    """Return `text` as a reader sees it: characters without width left out, any blanks as one."""
+    visible = "".join(letter for letter in unicodedata.normalize("NFC", text) if unicodedata.category(letter) != "Cf")
+    return " ".join(visible.split())
+
+
 def _harmless(letter: str) -> str:
     if letter.isspace():
         return " "

@@ -39,12 +39,12 @@ def ambiguous_names(look: Presentation, plan: Plan, tables: Iterable[Collection[
     yield from dict.fromkeys(line for columns in tables for line in _ambiguous("column", columns, look.column))
 
 
-def _ambiguous(kind: str, names: Iterable[str], shown: Callable[[str], str]) -> Iterator[str]:
+def _ambiguous(kind: str, names: Iterable[str], name_of: Callable[[str], str]) -> Iterator[str]:
     places: dict[str, str] = {}
     for name in names:
-        other = places.setdefault(shown(name), name)
+        other = places.setdefault(name_of(name), name)
         if other != name:
-            yield f"the {kind}s {other!r} and {name!r} would both be called {shown(name)!r}"
+            yield f"the {kind}s {other!r} and {name!r} would both be called {name_of(name)!r}"
 
 
 def _unknown(kind: str, mentions: Collection[str], names: Collection[str]) -> Iterator[str]:

@@ -18,7 +18,8 @@ TABLES = ("pretrain", "training", "config")  # the tables of a row in which a li
 def members(method: MethodBlock) -> list[tuple[int | None, MethodBlock]]:
     """Return each member of a row as its seed and its block; a row without a list is its own single member (None).
 
-    Raises `UsageError` for lists in two tables, and for an empty list or one with repetitions or other values.
+    Raises `UsageError` for lists in two tables, for one beside weights that all members would load, and for an empty
+    list or one with repetitions or other values.
     """
     lists = {name: seeds for name in TABLES if (seeds := _seeds(getattr(method, name))) is not None}
     if not lists:
@@ -27,6 +28,10 @@ def members(method: MethodBlock) -> list[tuple[int | None, MethodBlock]]:
         places = " and ".join(f"{name}.{SEED}" for name in lists)
         raise UsageError(f"{method.row} has lists in {places}; keep one, since members differ in one seed")
     ((name, seeds),) = lists.items()
+    if name == "config" and method.weights is not None:
+        raise UsageError(
+            f"config.{SEED} of {method.row} is a list, but all of them load the same weights; keep one seed"
+        )
     _check(f"{name}.{SEED} of {method.row}", seeds)
     table: dict[str, Any] = getattr(method, name)
     return [(seed, method.model_copy(update={name: {**table, SEED: seed}})) for seed in seeds]

@@ -159,13 +159,14 @@ def make_plan(
     errors_of_tuning = tuning_errors(suite, methods)
     original, choices = suite, with_choices(suite, arguments)
     suite = choices.suite
-    rivals = [*suite.methods, *_floors(suite)]
+    floors = _floors(suite)
+    rivals = [*suite.methods, *floors]
     _check_choice("methods", methods, [method.row for method in rivals])
     task_names = [task.name for task in suite.tasks]
     _check_choice("tasks", tasks, task_names)
     cells: dict[str, Cell] = {}
     skip_list: list[Skip] = []
-    errors = [*block_errors(suite, methods, tasks), *errors_of_tuning]
+    errors = [*block_errors(suite, methods, tasks), *errors_of_tuning, *_taken_names(suite, floors)]
     problems = list(dict.fromkeys(map(str, errors)))
     missing = any(isinstance(error, MissingError) for error in errors)
     per_task = [_Questions(task) for task in suite.tasks]
@@ -215,6 +216,18 @@ def _floors(suite: Suite) -> list[MethodBlock]:
             names |= dict.fromkeys(TASKS.get(task.name).baselines)
     present = {method.name for method in suite.methods}
     return [MethodBlock(name=name) for name in names if name not in present]
+
+
+def _taken_names(suite: Suite, floors: Collection[MethodBlock]) -> list[BenchmarkError]:
+    """Return an error for each row that is called like a baseline which a task adds: one row would show both."""
+    rows = {method.row: method.name for method in suite.methods}
+    return [
+        UsageError(
+            f"the row {floor.row!r} ({rows[floor.row]}) is called like a baseline of a task; give it another label"
+        )
+        for floor in floors
+        if floor.row in rows
+    ]
 
 
 def _takes_part(suite: Suite, method: MethodBlock, task: TaskBlock) -> bool:

@@ -90,7 +90,7 @@ def read_plan(records: Path, methods: Collection[str] = (), tasks: Collection[st
 
     return Plan(
         suite,
-        tuple(cell for cell in cells if is_wanted(cell.row, cell.spec.task)),
+        tuple(cell for cell in cells if is_wanted(cell.row, cell.spec.task) and (not methods or cell.row in methods)),
         tuple(skip for skip in skip_list if is_wanted(skip.row, skip.task)),
         facts,
         part=(*content.get("part", ()), *chosen_part(methods, rows, tasks, set(facts))),

@@ -14,7 +14,7 @@ UNASKED = {  # keys of a row that leave its questions alone, or that do not trav
 
 def suite_changes(then: Suite, now: Suite) -> list[str]:
     """Return what `now` asks otherwise than `then`, in words: rows by name, then tasks and datasets."""
-    before, after = ({block.row: _asked(block) for block in suite.methods} for suite in (then, now))
+    before, after = ({block.row: _question_of(block) for block in suite.methods} for suite in (then, now))
     return [
         *_rows("without", [row for row in before if row not in after]),
         *_rows("with", [row for row in after if row not in before]),
@@ -28,9 +28,11 @@ def _rows(how: str, rows: list[str]) -> Iterator[str]:
         yield f"{how} {', '.join(rows)}"
 
 
-def _asked(block: Block) -> Mapping[str, Any]:
-    return block.model_dump(mode="json", exclude=set(UNASKED))
+def _question_of(block: Block) -> Mapping[str, Any]:
+    """Return what a block asks; of a tuned row with the values that were chosen for it."""
+    choice = getattr(block, "choice", None) or {}
+    return {**block.model_dump(mode="json", exclude=set(UNASKED)), "values": choice.get("values")}
 
 
 def _blocks(suite: Suite, kind: str) -> list[Mapping[str, Any]]:
-    return [_asked(block) for block in getattr(suite, kind)]
+    return [_question_of(block) for block in getattr(suite, kind)]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmark.errors import brief, did_you_mean, raise_all
-from benchmark.names import name_problem, one_line
+from benchmark.names import look_of, name_problem, one_line
 from benchmark.planning.choice_files import attach_choices
 from benchmark.planning.suite_files import suite_path
 from benchmark.toml_values import read_toml, value_problems
@@ -136,11 +136,15 @@ def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
 
 
 def _repeated(suite: Suite) -> list[str]:
-    """Return a problem for each row and dataset that appears twice."""
+    """Return a problem for each row and dataset that appears twice, and for rows that no reader can tell apart."""
     rows = [method.row for method in suite.methods]
+    looks: dict[str, list[str]] = {}
+    for row in dict.fromkeys(rows):
+        looks.setdefault(look_of(row), []).append(row)
     names = [dataset.name for dataset in suite.datasets]
     return [
         *(f"two methods share the row {row!r}; give one a label" for row in sorted(set(rows)) if rows.count(row) > 1),
+        *(f"the rows {', '.join(map(ascii, alike))} look the same" for alike in looks.values() if len(alike) > 1),
         *(f"dataset {name!r} stands twice" for name in sorted(set(names)) if names.count(name) > 1),
     ]
 

@@ -60,7 +60,7 @@ class Differences:
 def differences(a: Store, b: Store, tolerance: float = 0.0) -> Differences:
     """Return what differs between two sets of records; numbers within `tolerance` of each other count as the same."""
     result = Differences()
-    before, after = _finished(a, result), _finished(b, result)
+    before, after = _finished_records(a, result), _finished_records(b, result)
     pairs = _pairs_of(before, after)
     for key, record in before.items():
         other = after.get(pairs.get(key, ""))
@@ -77,7 +77,7 @@ def differences(a: Store, b: Store, tolerance: float = 0.0) -> Differences:
     return result
 
 
-def _finished(store: Store, result: Differences) -> dict[str, RunRecord]:
+def _finished_records(store: Store, result: Differences) -> dict[str, RunRecord]:
     """Return the finished records by their key."""
     records = {}
     for place in store.files.places():

@@ -167,3 +167,22 @@ def test_a_file_that_is_no_suite_is_one_message(tmp_path, home, capsys, text):
         assert main(command) == 2
         error = capsys.readouterr().err
         assert str(path) in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize("label", ["handcrafted\u200b", "by  hand"])
+def test_rows_that_no_reader_can_tell_apart_are_refused(tiny_suite, label):
+    other = 'name = "handcrafted"\nlabel = "by hand"' if "by" in label else 'name = "handcrafted"'
+    rows = f'{other}\n[[methods]]\nname = "handcrafted"\nconfig = {{ rate = 100 }}\nlabel = "{label}"'
+    with pytest.raises(UsageError, match="look the same"):
+        load_suite(edited(tiny_suite, ('name = "handcrafted"', rows)))
+
+
+def test_a_row_that_is_called_like_a_baseline_of_a_task_is_refused(tiny_suite):
+    """Both were one row, whose number was the mean over two methods."""
+    task = 'name = "report_generation"\nconfig = { generator = "nearest" }\n[[tasks]]\nname = "zero_shot"'
+    label = ('name = "handcrafted"', 'name = "handcrafted"\nlabel = "random_report"')
+    path = edited(tiny_suite, ('"groups"', '"groups", "reports"'), ('name = "zero_shot"', task), label)
+    with pytest.raises(
+        UsageError, match=r"the row 'random_report' \(handcrafted\) is called like a baseline of a task"
+    ):
+        make_plan(load_suite(path))

@@ -115,8 +115,8 @@ ONE_PROBE = 'name = "linear_probe"\nconfig = { fraction = 1.0, trials = 3 }\n'
 def test_conditions_that_differ_have_columns_of_their_own(tiny_suite, store, fill, signals, columns):
     """Two seeds, and two shares that round alike, once were one column: the mean over both, under one name."""
     plan = plan_with(tiny_suite, ZERO_SHOT, f"{ONE_PROBE}signal = [{signals}]")
-    asked = list(dict.fromkeys(str(cell.spec.signal) for cell in plan.cells if cell.spec.signal))
-    fill(plan, store, lambda cell: 0.6 + 0.1 * asked.index(str(cell.spec.signal)) if cell.spec.signal else 0.9)
+    conditions = list(dict.fromkeys(str(cell.spec.signal) for cell in plan.cells if cell.spec.signal))
+    fill(plan, store, lambda cell: 0.6 + 0.1 * conditions.index(str(cell.spec.signal)) if cell.spec.signal else 0.9)
     table = Leaderboard(plan, store).tables[0]
     perturbed = {
         name: entry.mean

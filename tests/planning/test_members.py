@@ -76,3 +76,9 @@ def test_members_of_a_supervised_row_have_keys_of_their_own(tiny_suite, text):
     cells = [cell for cell in make_plan(load_suite(str(tiny_suite))).cells if cell.row == "supervised"]
     assert {(cell.member, cell.spec.training_seed) for cell in cells} == {(0, None), (1, 1)}
     assert all(cell.spec.training == {"epochs": 1} for cell in cells) and len(group_cells(cells)) == 2
+
+
+def test_members_that_would_load_the_same_weights_are_refused():
+    """They gave equal numbers under several keys, as if trainings never differed."""
+    with pytest.raises(UsageError, match="all of them load the same weights"):
+        members(MethodBlock(name="random_init", config={"seed": [1, 2]}, weights="a.pt"))

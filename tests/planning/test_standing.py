@@ -92,18 +92,18 @@ def test_weights_of_data_that_was_prepared_anew_are_told(plan, prepared_home, fi
     """The corpus of a pre-training may be another dataset than the cell's; its change went unnoticed in its numbers."""
     from benchmark.records.store import Store
 
-    prepared = next(iter(data_digests(plan, prepared_home).values()))
-    fill(plan, Store(prepared_home.records), data_digest=prepared)
+    data = next(iter(data_digests(plan, prepared_home).values()))
+    fill(plan, Store(prepared_home.records), data_digest=data)
     folder = next(prepared_home.pretrained / cell.weights_folder for cell in plan.cells if cell.weights_folder)
     folder.mkdir(parents=True)
     (folder / WEIGHTS).write_bytes(b"")
-    (folder / CARD).write_text(json.dumps({"method": "merl", "data_digest": prepared}))
+    (folder / CARD).write_text(json.dumps({"method": "merl", "data_digest": data}))
     assert not standings_at(plan, prepared_home).cells("outdated")
     (folder / CARD).write_text(json.dumps({"method": "merl", "data_digest": "d1"}))
     cells = standings_at(plan, prepared_home).cells("outdated")
     assert {cell.row for cell in cells} == {"merl"} and len(cells) == sum(cell.row == "merl" for cell in plan.cells)
     main(["leaderboard", str(tiny_suite)])
-    why = f"OUTDATED: its weights were made from other data of synthetic (d1) than is prepared now ({prepared})"
+    why = f"OUTDATED: its weights were made from other data of synthetic (d1) than is prepared now ({data})"
     assert f"{why}: merl ({len(cells)}); `ecgarena run" in (prepared_home.leaderboards / "tiny.md").read_text()
     lines = set_aside_rows(plan, prepared_home, ["merl"])
     assert not folder.exists() and "were set aside" in lines[-1]

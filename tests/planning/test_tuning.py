@@ -278,11 +278,11 @@ def test_a_choice_by_trials_of_another_version_of_the_method_is_refused(suite_fi
 def test_the_data_by_which_trials_choose_their_epoch_is_part_of_a_search(suite_file):
     """Its options were not, so trials of other validation labels counted for the search at hand."""
     tuned = 'label = "tuned"\nconfig = { width = 8, rate = 100.0 }\npretrain = { dataset = "synthetic",'
-    chosen = 'select = "zero_shot_val", select_on = ["ptbxl/super"],'
+    choice = 'select = "zero_shot_val", select_on = ["ptbxl/super"],'
     digests = set()
     for config in ("", "config = { rate = 500 }\n"):
         other = f'[[datasets]]\nname = "ptbxl"\nlabel_sets = ["super"]\n{config}\n[[tasks]]'
-        changes = [("[[tasks]]", other), (tuned, f"{tuned} {chosen}")]
+        changes = [("[[tasks]]", other), (tuned, f"{tuned} {choice}")]
         terms = ('choose = "val_labels"', 'choose = "val_labels"\nlabel_sets = ["synthetic/groups"]')
         suite = load_suite(str(suite_file(terms, *changes)))
         digests.add(identity(suite, suite.methods[-1]))

@@ -233,9 +233,9 @@ def test_collecting_replaces_the_plan_of_no_other_suite(tiny_suite, source, arch
 
 def test_collecting_says_which_records_no_table_shows(tiny_suite, source, archive, plan, capsys):
     """A cell that fails when it is made anew keeps its older record in the file, which tables go on showing."""
-    failed = plan.cells[0].spec
-    source.set_aside(failed)
-    source.write(failed, RunRecord(failed.key, failed.to_json(), {}, "failed", error={"message": "no"}))
+    spec = plan.cells[0].spec
+    source.set_aside(spec)
+    source.write(spec, RunRecord(spec.key, spec.to_json(), {}, "failed", error={"message": "no"}))
     tiny_suite.write_text(tiny_suite.read_text().replace("seed = [0, 1]", "seed = [0]"))
     capsys.readouterr()
     assert main(["collect", str(tiny_suite), "--records", str(source.root), "--out", str(archive)]) == 3
@@ -246,8 +246,8 @@ def test_collecting_says_which_records_no_table_shows(tiny_suite, source, archiv
 
 def test_tables_of_collected_records_say_that_the_suite_has_changed(tiny_suite, archive, tmp_path, capsys):
     """The plan beside the records is what they answer; without a word, old numbers stood for the new options."""
-    changed = tiny_suite.read_text().replace("epochs = 2", "epochs = 3").replace("seed = [0, 1]", "seed = [0]")
-    tiny_suite.write_text(changed.replace('"handcrafted"\n', '"handcrafted"\nlabel = "by hand"\n'))
+    text = tiny_suite.read_text().replace("epochs = 2", "epochs = 3").replace("seed = [0, 1]", "seed = [0]")
+    tiny_suite.write_text(text.replace('"handcrafted"\n', '"handcrafted"\nlabel = "by hand"\n'))
     texts, _ = tables(tiny_suite, archive, tmp_path / "out")
     line = "its file is now without handcrafted; with by hand; with other options of merl; with other tasks."
     assert f"SUITE CHANGED: this is tiny as its records were collected; {line}" in texts["tiny.md"].decode()
