@@ -93,6 +93,8 @@ def _mixed(standings: Standings) -> Iterator[str]:
             yield f"{dataset}: records from {len(digests)} preparations ({', '.join(sorted(digests))})"
     for place in mixed_code(standings):
         yield f"{place}: numbers in one row that different code made; run it --again"
+    for place in mixed_code(standings, "weights"):
+        yield f"{place}: numbers in one row with weights that different code trained; run it --again"
 
 
 def _mixed_weights(results: Iterable[tuple[str, int | None, Result]]) -> Iterator[str]:

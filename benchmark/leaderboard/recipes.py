@@ -18,7 +18,7 @@ def recipes(suite: Suite) -> dict[str, str]:
     """Return by row how its options were chosen; {} for a suite in which no row is tuned or as published."""
     if not any(block.tune or block.recipe for block in suite.methods):
         return {}
-    untuned = with_choices(suite).untuned
+    untuned = with_choices(suite, versions_count=False).untuned
     return {block.row: kind for block in suite.methods if (kind := _kind(block, untuned))}
 
 

@@ -268,13 +268,16 @@ def base_name(plan: Plan) -> str:
     return plan.suite.name + part + ("-partial" if plan.limit is not None else "")
 
 
-def mixed_code(standings: Standings) -> list[str]:
-    """Return ``merl × linear_probe`` for rows with numbers from different versions of the method's code."""
+def mixed_code(standings: Standings, part: str = "method") -> list[str]:
+    """Return ``merl × linear_probe`` for rows with numbers from different versions of a part of the code.
+
+    That is the method's, or that of the training of its ``weights``.
+    """
     digests: dict[str, set[str]] = {}
     for standing in standings.all:
-        if standing.state in (DONE, OUTDATED) and standing.entry is not None and "method" in standing.entry.code:
+        if standing.state in (DONE, OUTDATED) and standing.entry is not None and part in standing.entry.code:
             place = f"{standing.cell.row} × {standing.cell.spec.task}"
-            digests.setdefault(place, set()).add(standing.entry.code["method"])
+            digests.setdefault(place, set()).add(standing.entry.code[part])
     return [place for place, several in digests.items() if len(several) > 1]
 
 

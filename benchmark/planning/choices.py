@@ -33,11 +33,20 @@ class ChosenSuite:
         return self.untuned.get(row) or self.twins.get(row, "")
 
 
-def with_choices(suite: Suite, arguments: Collection[str] = ()) -> ChosenSuite:
-    """Return the suite with chosen values; `arguments` are the suite as the user gave it, for commands in messages."""
+def with_choices(suite: Suite, arguments: Collection[str] = (), versions_count: bool = True) -> ChosenSuite:
+    """Return the suite with chosen values; `arguments` are the suite as the user gave it, for commands in messages.
+
+    Without `versions_count`, as for collected records, a choice by another version of its method holds.
+    """
     if not any(block.tune for block in suite.methods):
         return ChosenSuite(suite, {}, {})
-    untuned = {block.row: reason for block in suite.methods if (reason := _lack_of_choice(suite, block, arguments))}
+
+    def lack_of(block: MethodBlock) -> str:
+        return _lack_of_choice(suite, block, arguments) or (
+            _outlived(suite, block, arguments) if versions_count else ""
+        )
+
+    untuned = {block.row: reason for block in suite.methods if (reason := lack_of(block))}
     methods = [block if block.row in untuned else _with_choice(block) for block in suite.methods]
     rows_by_question = {_question(block): block.row for block in methods if block.tune is None}
     twins = {
@@ -70,21 +79,28 @@ def _lack_of_choice(suite: Suite, block: MethodBlock, arguments: Collection[str]
     """Return why a tuned row cannot be run yet, with the command that helps; "" for all other rows."""
     if block.tune is None or suite.tune is None:
         return ""
-    command = f"`{shlex.join(['ecgarena', 'tune', *(arguments or (suite.name,)), '--methods', block.row])}`"
+    command = _command(suite, block, arguments)
     if block.choice is None:
         return f"it is not tuned yet: {command} chooses its values"
     if block.choice["tuning"] != identity(suite, block):
         return f"its values were chosen in another search (space, budget, row or data have changed since): {command}"
-    return _outlived(block, command)
+    return ""
 
 
-def _outlived(block: MethodBlock, command: str) -> str:
+def _command(suite: Suite, block: MethodBlock, arguments: Collection[str]) -> str:
+    return f"`{shlex.join(['ecgarena', 'tune', *(arguments or (suite.name,)), '--methods', block.row])}`"
+
+
+def _outlived(suite: Suite, block: MethodBlock, arguments: Collection[str]) -> str:
     """Return why a choice no longer holds: its trials are of another version of the method, and do not count either."""
     then = (block.choice or {}).get("method_version")
+    if then is None:  # older files of choices do not say it
+        return ""
     try:
         now = find_method(block.name, block.python).card.version
     except BenchmarkError:  # which its own check reports
         return ""
-    if then is None or then == now:
+    if then == now:
         return ""
+    command = _command(suite, block, arguments)
     return f"its values were chosen with version {then} of {block.name}, installed is {now}: {command}"

@@ -172,9 +172,10 @@ def _row_problems(records: list[RunRecord]) -> Iterator[str]:
         yield "records do not say which data they were made from; run them again"
     if any("method" not in record.code for record in records):
         yield "records do not say which code made them; run them again"
-    digests = {record.code["method"] for record in records if "method" in record.code}
-    if len(digests) > 1:
-        yield f"{len(digests)} versions of the method's code made its numbers; make one row of one version: run --again"
+    for part, deed in (("method", "made its numbers"), ("weights", "trained its weights")):
+        digests = {record.code[part] for record in records if part in record.code}
+        if len(digests) > 1:
+            yield f"{len(digests)} versions of the method's code {deed}; make one row of one version: run --again"
     yield from dict.fromkeys(change for record in records for change in _changed_code(record))
 
 

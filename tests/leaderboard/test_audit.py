@@ -7,7 +7,9 @@ import numpy as np
 
 from benchmark.cli import main
 from benchmark.leaderboard.audit import audit
+from benchmark.planning.plan import make_plan
 from benchmark.planning.standing import AtHand
+from benchmark.planning.suites import load_suite
 from benchmark.records.paths import PREDICTIONS
 
 
@@ -92,3 +94,17 @@ def test_outdated_and_mixed_code_is_refused(plan, store, fill):
     assert any(
         "are outdated (the code of its method has changed since)" in problem for problem in audit(plan, store, now)
     )
+
+
+def test_a_member_whose_weights_other_code_trained_is_found(tiny_suite, store, fill):
+    """Its cells may all be by one version of the code, so that only the code of its training tells."""
+    tiny_suite.write_text(tiny_suite.read_text().replace("epochs = 2", "epochs = 2\nseed = [0, 1]"))
+    plan = make_plan(load_suite(str(tiny_suite)))
+    for member, weights in ((0, "w0"), (1, "w1")):
+        code = {"method": "m", "task": "t", "weights": weights}
+        fill(plan, store, lambda cell, m=member: 0.8 if cell.member == m else None, code=code)
+    fill(plan, store, lambda cell: 0.8 if cell.member is None else None, code={"method": "m", "task": "t"})
+    assert audit(plan, store) == [
+        f"merl × {task}: numbers in one row with weights that different code trained; run it --again"
+        for task in ("linear_probe", "zero_shot")
+    ]

@@ -273,6 +273,7 @@ def test_a_choice_by_trials_of_another_version_of_the_method_is_refused(suite_fi
     assert plan_of(path).untuned == {}
     choose(path, {"pretrain.lr": 0.002, "config.temperature": 0.05}, method_version=99)
     assert "chosen with version 99 of simclr, installed is" in plan_of(path).untuned["tuned"]
+    assert any("tuned by 8 trials" in note for note in recipe_notes(load_suite(str(path)), {"tuned"}))  # of its time
 
 
 def test_the_data_by_which_trials_choose_their_epoch_is_part_of_a_search(suite_file):
