@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmark.cli import main
 from benchmark.leaderboard.audit import audit
+from benchmark.leaderboard.tables import Leaderboard
 from benchmark.planning.plan import make_plan
 from benchmark.planning.standing import AtHand
 from benchmark.planning.suites import load_suite
@@ -108,3 +109,5 @@ def test_a_member_whose_weights_other_code_trained_is_found(tiny_suite, store, f
         f"merl × {task}: numbers in one row with weights that different code trained; run it --again"
         for task in ("linear_probe", "zero_shot")
     ]
+    warning = "MIXED CODE: numbers in one row that different code made: merl × linear_probe, merl × zero_shot."
+    assert warning in Leaderboard(plan, store).warnings()
