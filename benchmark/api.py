@@ -438,8 +438,12 @@ class TaskContext(Protocol):
     def candidate_reports(self) -> list[str]:
         """Return the different reports of test, sorted: nothing says which recording one belongs to."""
 
-    def features(self, split: str, layer: Layer = "features") -> np.ndarray:
-        """Return ``(recording, dim)`` float32 of a layer with one vector per recording, from the cache."""
+    def features(self, split: str, layer: Layer = "features", positions: np.ndarray | None = None) -> np.ndarray:
+        """Return ``(recording, dim)`` float32 of a layer with one vector per recording, from the cache.
+
+        With `positions`, of those recordings of the split alone. Embeddings of the others then need not be computed:
+        see `Task.examples`.
+        """
 
     def features_without(self, lead: str, split: str, layer: Layer = "features") -> np.ndarray:
         """Return `features` of the same recordings with one lead hidden: it reads 0 mV."""
@@ -605,6 +609,14 @@ class Task(ABC):
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
         """Digests of the files that the fields name (a prompt set, say); part of the cell's key."""
         return {}
+
+    def examples(self, context: TaskContext) -> np.ndarray | None:
+        """Return the positions in train of the recordings that `predict` reads; None: it may read any of them.
+
+        Cells of a group share one pass over all that they declare here, and run last: where another cell has embedded
+        the whole split, they read from that. `predict` names its positions to `context.features`.
+        """
+        return None
 
     @abstractmethod
     def predict(self, context: TaskContext) -> Predictions:

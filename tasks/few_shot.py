@@ -60,6 +60,10 @@ class FewShot(Task):
         """Return the digest of the phrases in use; other classes of the same file do not matter."""
         return {"prompts": digest(load_prompts(self.prompts).phrases(dataset, label_set, classes))}
 
+    def examples(self, context: TaskContext) -> np.ndarray:
+        """Return the positions of the drawn examples: no other recording of train is embedded."""
+        return context.first_of_each_class(self.shots, self.seed)[0] if self.shots else np.empty(0, np.intp)
+
     def predict(self, context: TaskContext) -> Predictions:
         phrases = load_prompts(self.prompts).phrases(context.dataset, context.label_set, context.classes)
         method = context.method
@@ -69,7 +73,7 @@ class FewShot(Task):
             [scores] = similarities(method, phrases, self.centre, test)
             return Predictions({"logits": scores}, details={"subset": {"n": 0, "shots": 0}})
         rows, subset = context.first_of_each_class(self.shots, self.seed)
-        train, val = context.features("train", "embeddings")[rows], context.features("val", "embeddings")
+        train, val = context.features("train", "embeddings", rows), context.features("val", "embeddings")
         prior = similarities(method, phrases, self.centre, train, val, test)
         labels = context.labels("train")[rows], context.labels("val")
         fit = learn_from_prompts(Part(train, prior[0], labels[0]), Part(val, prior[1], labels[1]), Part(test, prior[2]))

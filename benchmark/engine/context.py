@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.api import LEADS, Layer, Method, SignalSpec, SupervisedMethod
+from benchmark.cache.arrays import read_array
 from benchmark.cache.json_files import keep_json
 from benchmark.canonical import digest
 from benchmark.data.labels.labelled_rows import LabelledRows
@@ -21,7 +22,7 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.engine import supervised
 from benchmark.engine.cost import merge_costs
 from benchmark.engine.events import Event, EventSink, discard_event, notes_to
-from benchmark.engine.features import cached_features, stored_cost
+from benchmark.engine.features import are_cached, cached_features, stored_cost
 from benchmark.engine.method_handle import MethodHandle
 from benchmark.engine.split_signals import SplitSignals
 from benchmark.errors import BenchmarkError, TestSetLockedError, UsageError, check_choice
@@ -45,6 +46,7 @@ class CellInputs:
     training: Mapping[str, Any] | None = None  # the suite's options for methods that are trained end to end
     training_seed: int = 0  # of the member of such a row; 0: the question's own seed alone
     extracted: np.ndarray | None = None  # rows of the dataset that features are computed for; None: all
+    examples: np.ndarray | None = None  # rows of train that cells of the group declare to read, ascending
     condition: SignalCondition = field(default_factory=SignalCondition)
     source_dataset: CellContext | None = None  # for a task that learns from another dataset
     is_rotation: bool = False  # train, val and test are folds of `rows`, not the splits of the dataset
@@ -84,7 +86,7 @@ class CellContext:
         """Return parameters, FLOPs and seconds per recording of the features that the task has requested."""
         source = self._inputs.source_dataset
         passes = self._passes | (source._passes if source else set())
-        return merge_costs([(layer, stored_cost(path)) for layer, path in sorted(passes)])
+        return merge_costs([(layer, len(read_array(path)), stored_cost(path)) for layer, path in sorted(passes)])
 
     # --- labels, reports, ids ---
 
@@ -157,9 +159,9 @@ class CellContext:
 
     # --- what the method makes of recordings ---
 
-    def features(self, split: str, layer: Layer = "features") -> np.ndarray:
-        """Return ``(recording, dim)`` float32 in the order of `labels`, from the cache."""
-        matrix, rows = self._read_features(split, layer)
+    def features(self, split: str, layer: Layer = "features", positions: np.ndarray | None = None) -> np.ndarray:
+        """Return ``(recording, dim)`` float32 in the order of `labels`, or at `positions`, from the cache."""
+        matrix, rows = self._read_features(split, layer, positions)
         return matrix[rows]
 
     def features_without(self, lead: str, split: str, layer: Layer = "features") -> np.ndarray:
@@ -183,13 +185,29 @@ class CellContext:
         indices = np.arange(len(rows)) if positions is None else positions
         return SplitSignals(self._read_as(split), rows[indices], None if labels is None else labels[indices], spec)
 
-    def _read_features(self, split: str, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features of one pass over the signals, and the rows of the split's recordings in them."""
-        rows = self._pass_over(split, layer)
+    def _read_features(
+        self, split: str, layer: Layer, positions: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the features of one pass over the signals, and the rows in them of the split or of its `positions`."""
+        members, rows = self._rows.rows[split], self._pass_over(split, layer)
+        if positions is not None:
+            members = members[positions]
+            rows = rows if self._serves_others(split, layer, rows) else self._pass_over_few(members)
         folder = self._inputs.home.features
         features = cached_features(self._handle, layer, self._read_as(split), rows, folder, self.on_event)
         self._passes.add((layer, Path(str(features.filename))))
-        return features, np.searchsorted(rows, self._rows.rows[split])
+        return features, np.searchsorted(rows, members)
+
+    def _serves_others(self, split: str, layer: Layer, rows: np.ndarray) -> bool:
+        """Whether other splits or other cells need a pass over `rows`: it covers all splits, or is in the cache."""
+        if len(rows) == len(self._extracted):
+            return True
+        return are_cached(self._handle, layer, self._read_as(split), rows, self._inputs.home.features)
+
+    def _pass_over_few(self, members: np.ndarray) -> np.ndarray:
+        """Return the rows of a pass for a few recordings: the examples of all cells of the group, else these alone."""
+        examples = self._inputs.examples
+        return examples if examples is not None and np.isin(members, examples).all() else np.unique(members)
 
     def _read_as(self, split: str) -> PreparedDataset:
         """Return the recordings of a split under this cell's signal condition."""

@@ -22,6 +22,7 @@ from benchmark.disk import ends_run
 from benchmark.engine.cell_weights import handle_of
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.events import Event, EventSink, ParentGoneError, naming_row, notes_to
+from benchmark.engine.examples import declares_examples, rows_of_examples
 from benchmark.engine.features import cached_signal
 from benchmark.engine.group_data import GroupData
 from benchmark.engine.interrupts import user_interrupted
@@ -75,7 +76,7 @@ class _GroupRun:
             for cell in self.group.cells:
                 self.outcomes[self._store_failure(cell, error, 0.0)] += 1
             return self.outcomes
-        waiting = list(self.group.cells)
+        waiting = sorted(self.group.cells, key=declares_examples)  # these may find a pass over all in the cache
         while waiting:
             waiting = self._run_free(waiting)
             if waiting:
@@ -164,14 +165,30 @@ class _GroupRun:
     def _contexts(self, spec: RunSpec, scratch: Path, rotations: Sequence[Rotation]) -> list[CellContext]:
         """Return the task's view of each rotation, or of the one division that the dataset has."""
         if not rotations:
-            return [self._context(spec, scratch)]
+            return [self._context(spec, scratch, examples=self._examples)]
         data = self.data.data(spec.dataset, spec.dataset_config)
         views = self.data.rotated_views(data, spec.label_set, rotations)
         rows = self.data.rows(data, views)
         return [self._context(spec, scratch / str(place), view, rows) for place, view in enumerate(views)]
 
+    @functools.cached_property
+    def _examples(self) -> np.ndarray:
+        """The rows of train that cells of the group declare to read, of all its label sets."""
+        return rows_of_examples(self.group.cells, self._view_of)
+
+    def _view_of(self, cell: Cell) -> tuple[CellContext, np.ndarray]:
+        """Return a context of the cell in which nothing is predicted, and the rows of its train."""
+        data = self.data.data(cell.spec.dataset, cell.spec.dataset_config)
+        rows = self.data.view(data, cell.spec.label_set).rows["train"]
+        return self._context(cell.spec, self.home.scratch / cell.spec.key), rows
+
     def _context(
-        self, spec: RunSpec, scratch: Path, view: LabelledRows | None = None, rows: np.ndarray | None = None
+        self,
+        spec: RunSpec,
+        scratch: Path,
+        view: LabelledRows | None = None,
+        rows: np.ndarray | None = None,
+        examples: np.ndarray | None = None,
     ) -> CellContext:
         """Return the task's view of the cell's dataset, and of the other one that it learns from, if any."""
         source_dataset = None
@@ -191,6 +208,7 @@ class _GroupRun:
                 training=spec.training,
                 training_seed=spec.training_seed or 0,
                 extracted=self.data.rows(data) if rows is None else rows,
+                examples=examples,
                 is_rotation=view is not None,
                 condition=SignalCondition.from_json(spec.signal),
                 source_dataset=source_dataset,

@@ -33,16 +33,18 @@ def test_operations_of_a_linear_map_are_counted_by_hand():
 
 def test_layers_add_up_over_one_model():
     passes = [
-        ("features", {"parameters": 5, "flops": 2, "feature_seconds": 0.5}),
-        ("tokens", {"parameters": 5, "flops": 3}),
-        ("sequence", {}),
+        ("features", 9, {"parameters": 5, "flops": 2, "feature_seconds": 0.5}),
+        ("tokens", 9, {"parameters": 5, "flops": 3}),
+        ("sequence", 9, {}),
     ]
     assert merge_costs(passes) == {"parameters": 5, "flops": 5, "feature_seconds": 0.5} and merge_costs([]) == {}
 
 
 def test_passes_over_several_splits_cost_a_recording_as_much_as_one():
     train, test = ({"parameters": 5, "flops": 2, "feature_seconds": seconds} for seconds in (0.5, 0.7))
-    assert merge_costs([("features", train), ("features", test)]) == {**train, "feature_seconds": 0.6}
+    for recordings, seconds in ((30, 0.6), (90, 0.55)):
+        merged = merge_costs([("features", recordings, train), ("features", 30, test)])
+        assert merged == {**train, "feature_seconds": pytest.approx(seconds)}
 
 
 def test_every_cell_that_used_features_says_what_they_took(prepared_home, tiny_suite):
