@@ -2,8 +2,9 @@
 
 Liu et al., ICML 2024; DERI (IJCAI 2025) copies it. Every table with its results is marked. The reported number is the
 maximum over epochs of test AUROC. The test labels stay locked: the task predicts the test set after every epoch, and
-the scorer, which alone has the labels, takes the maximum. Each quirk is a field, so that ``ecgarena explain`` can
-switch on one after the other. Left out: fp16 autocast, which does not exist on a CPU.
+the scorer, which alone has the labels, takes the maximum. Where validation chooses, the test set is predicted once.
+Each quirk is a field, so that ``ecgarena explain`` can switch on one after the other. Left out: fp16 autocast, which
+does not exist on a CPU.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.special import expit
+from torch import Tensor
 
 from benchmark.api import SPLITS, Method, Predictions, Scores, SupervisedMethod, TaskContext, Truth
 from benchmark.errors import did_you_mean
 from benchmark.metrics.classification import auroc, f1_thresholds, macro
 from benchmark.metrics.scoring import score_classes
 from benchmark.probes.base_task import ProbeTask, make_predictions
-from benchmark.probes.published import Loop, encode_by_lookup, encode_by_method, train_published_probe
+from benchmark.probes.published import Loop, Probe, encode_by_lookup, encode_by_method, train_published_probe
 from benchmark.registry import TASKS
 
 CHOICES = {
@@ -76,23 +78,30 @@ class PublishedProbe(ProbeTask):
         rows, summary = context.subset(self.fraction, self.seed, self.subset)
         val, per_test = context.labels("val"), self.choose == "test"
         history: list[dict[str, float]] = []
-        epochs: list[tuple[np.ndarray, np.ndarray]] = []  # logits of val and test: of all epochs, or of the best alone
-        for logits in self._train_epochs(context, rows):
-            score = macro(auroc(val, logits[0]))
+        epochs: list[tuple[np.ndarray, np.ndarray]] = []  # logits of val and test
+        best: tuple[Probe, np.ndarray, list[Tensor]] | None = None  # its logits of val, and its state
+        for probe in self._train_epochs(context, rows):
+            logits = probe.logits("val")
+            score = macro(auroc(val, logits))
             better = not history or score > max(entry["val_score"] for entry in history)
             history.append({"epoch": len(history) + 1, "val_score": score})
-            epochs = [*epochs, logits] if per_test else [logits] if better else epochs
+            if per_test:
+                epochs.append((logits, probe.logits("test")))
+            elif better:
+                best = probe, logits, probe.state()
             title = f"published probe of {context.method_class.__name__}"
             context.progress(title, len(history), self.epochs, {"val_score": score})
         details: dict[str, Any] = {"subset": summary, "history": history}
-        if per_test:
+        if best is None:
             thresholds = np.stack([f1_thresholds(val, logits) for logits, _ in epochs])
             return Predictions({"epochs": np.stack([test for _, test in epochs], axis=1)}, thresholds, details)
         details["choice"] = max(history, key=lambda entry: entry["val_score"])
-        return make_predictions(*epochs[0], val, details)
+        probe, logits, state = best
+        probe.restore(state)
+        return make_predictions(logits, probe.logits("test"), val, details)
 
-    def _train_epochs(self, context: TaskContext, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Run the published loop on the training recordings `rows`; yield logits of val and test after each epoch."""
+    def _train_epochs(self, context: TaskContext, rows: np.ndarray) -> Iterator[Probe]:
+        """Run the published loop on the training recordings `rows`; yield the probe after each epoch."""
         loop = Loop(
             epochs=self.epochs,
             batch_size=self.batch_size,

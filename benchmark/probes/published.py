@@ -1,6 +1,6 @@
 """The probing loop of published code (MERL, ICML 2024; DERI, IJCAI 2025), with each of its quirks as a switch.
 
-One linear layer on the backbone is trained by Adam in small batches for 100 epochs; validation and test are scored
+One linear layer on the backbone is trained by Adam in small batches for 100 epochs; validation and test can be scored
 after every epoch. As published, the scheduler steps after every batch and again after every epoch, so its milestone
 counts batches. The whole model is in train mode, so BatchNorm's statistics follow the probed data and dropout is
 active. The reported number is that of the best test epoch. This is a slow path for explaining numbers.
@@ -8,7 +8,7 @@ active. The reported number is that of the best test epoch. This is a slow path 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,41 @@ class Loop:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Probe:
+    """The linear layer and the backbone below it, None for fixed features, in the state that training has reached."""
+
+    encode: Encode
+    backbone: nn.Module | None
+    head: nn.Linear
+    sizes: Mapping[str, int]  # recordings by split
+
+    def logits(self, split: str) -> np.ndarray:
+        """Return the logits ``(n, C)`` of a split; neither weights nor random numbers change by it."""
+        size = self.sizes[split]
+        with torch.inference_mode():
+            parts = [
+                self.head(self.encode(split, np.arange(start, min(start + EVALUATION_BATCH, size)))).cpu().numpy()
+                for start in range(0, size, EVALUATION_BATCH)
+            ]
+        return np.concatenate(parts)
+
+    def state(self) -> list[Tensor]:
+        """Return a copy of all that training changes: the weights that it moves, and statistics."""
+        return [tensor.detach().clone() for tensor in self._moving()]
+
+    def restore(self, state: list[Tensor]) -> None:
+        """Go back to a `state`, bit by bit."""
+        with torch.no_grad():
+            for tensor, value in zip(self._moving(), state, strict=True):
+                tensor.copy_(value)
+
+    def _moving(self) -> Iterator[Tensor]:
+        for module in filter(None, (self.head, self.backbone)):
+            yield from (weight for weight in module.parameters() if weight.requires_grad)
+            yield from module.buffers()
+
+
 def train_published_probe(
     encode: Encode,
     backbone: nn.Module | None,
@@ -43,8 +78,8 @@ def train_published_probe(
     sizes: dict[str, int],
     loop: Loop,
     device: str,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Train on `labels` ``(n, C)`` of split "train"; yield the logits of val and test after every epoch.
+) -> Iterator[Probe]:
+    """Train on `labels` ``(n, C)`` of split "train"; yield the one probe, in eval mode, after every epoch.
 
     `backbone` is put into train mode for training; None means that the features are fixed. `sizes` are the numbers of
     recordings of "val" and "test". Batches are of nearly equal size, so that none has a single recording.
@@ -60,6 +95,7 @@ def train_published_probe(
         backbone.requires_grad_(not loop.freeze)
         weights += [] if loop.freeze else [*backbone.parameters()]
     optimiser = torch.optim.Adam(weights, lr=loop.lr, weight_decay=loop.weight_decay)
+    probe = Probe(encode, backbone, head, sizes)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [loop.milestone], gamma=0.1)
     for _ in range(loop.epochs):
         _set_mode(backbone, training=True)
@@ -74,21 +110,12 @@ def train_published_probe(
                 scheduler.step()
         scheduler.step()
         _set_mode(backbone, training=False)
-        yield _predict(encode, head, "val", sizes), _predict(encode, head, "test", sizes)
+        yield probe
 
 
 def _set_mode(backbone: nn.Module | None, training: bool) -> None:
     if backbone is not None:
         nn.Module.train(backbone, training)  # bypasses the method's own `train`, which the published loop does not have
-
-
-def _predict(encode: Encode, head: nn.Linear, split: str, sizes: dict[str, int]) -> np.ndarray:
-    with torch.inference_mode():
-        parts = [
-            head(encode(split, np.arange(start, min(start + EVALUATION_BATCH, sizes[split])))).cpu().numpy()
-            for start in range(0, sizes[split], EVALUATION_BATCH)
-        ]
-    return np.concatenate(parts)
 
 
 def encode_by_lookup(features: dict[str, np.ndarray], device: str) -> Encode:

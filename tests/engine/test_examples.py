@@ -1,4 +1,4 @@
-"""Cells that learn from a few recordings share one pass over these, and read from a pass over all where there is one."""
+"""Cells that learn from a few recordings share one pass over these, or read from a pass over all that is there."""
 
 import json
 import shutil
@@ -107,7 +107,7 @@ def test_a_cell_whose_examples_cannot_be_drawn_takes_no_other_with_it(prepared_h
     monkeypatch.setattr(FewShot, "examples", failing)
     group = group_of([("few_shot", FEW_SHOT)])
     run(group, prepared_home)
-    data, rows = rows_by_split(prepared_home)
+    _, rows = rows_by_split(prepared_home)
     lengths = [len(part) for layer, part in passes if part not in (rows["val"], rows["test"])]
     assert len(lengths) == 2  # of the first cell, and of the one that declared nothing
     assert rows_of_examples([], lambda cell: pytest.fail("nothing to ask")).tolist() == []

@@ -75,6 +75,23 @@ def test_fixed_features_learn_a_linear_rule():
             encode, None, labels, {"val": 200, "test": 200}, Loop(epochs=60, lr=0.05, milestone=1000), "cpu"
         )
     )
-    assert len(epochs) == 60 and np.array_equal(*epochs[-1])
-    assert ((epochs[-1][1] > 0) == labels).mean() > 0.95
+    assert len(epochs) == 60 and np.array_equal(epochs[-1].logits("val"), epochs[-1].logits("test"))
+    assert ((epochs[-1].logits("test") > 0) == labels).mean() > 0.95
     assert published.EVALUATION_BATCH > 200  # one batch; tests of the tasks cover several
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_the_probe_goes_back_to_an_earlier_epoch_bit_by_bit(freeze):
+    ecg, labels, sizes = world()
+    torch.manual_seed(0)
+    backbone = Backbone()
+    encode = lambda split, positions: backbone(ecg[split][positions])  # noqa: E731
+    loop = Loop(epochs=4, lr=0.1, freeze=freeze)
+    logits = []
+    for probe in train_published_probe(encode, backbone, labels, sizes, loop, "cpu"):
+        logits.append(probe.logits("test"))
+        if len(logits) == 2:
+            state = probe.state()
+    assert not np.array_equal(logits[1], logits[-1])
+    probe.restore(state)
+    assert np.array_equal(probe.logits("test"), logits[1])

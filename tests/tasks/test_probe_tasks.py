@@ -15,6 +15,7 @@ from benchmark.data.store.preparation import open_dataset
 from benchmark.engine import supervised
 from benchmark.engine.context import CellContext, CellInputs
 from benchmark.engine.method_handle import MethodHandle
+from benchmark.engine.split_signals import SplitSignals
 from benchmark.errors import TestSetLockedError, UsageError
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suite_files import suite_names
@@ -223,6 +224,26 @@ def test_only_the_scorer_takes_the_maximum_over_test_epochs(world):
     scores = published.score(predictions, view.truth(data))
     assert scores.metrics["auroc_macro"] >= honest.score(honest_predictions, view.truth(data)).metrics["auroc_macro"]
     assert any("of 3 chosen by its test AUROC, as published" in note for note in scores.notes)
+
+
+@pytest.mark.parametrize(("choose", "passes"), [("validation", 1), ("test", 3)])
+def test_test_is_predicted_once_where_validation_chooses_the_epoch(world, monkeypatch, choose, passes):
+    batches = []
+    original = SplitSignals.batch
+    monkeypatch.setattr(
+        SplitSignals, "batch", lambda self, at: batches.append(self.labels is None) or original(self, at)
+    )
+    make_task("published_probe", choose=choose).predict(context(world))
+    assert sum(batches) == passes  # signals without labels are those of test, which fit into one batch
+
+
+def test_the_best_epoch_by_validation_is_predicted_though_training_went_on(world):
+    fields = {"lr": 0.5, "epochs": 6, "cut": "epochs"}
+    every = make_task("published_probe", **fields).predict(context(world))
+    chosen = make_task("published_probe", choose="validation", **fields).predict(context(world))
+    epoch = chosen.details["choice"]["epoch"]
+    assert epoch < 6 and chosen.details["history"] == every.details["history"]
+    assert np.array_equal(every.arrays["epochs"][:, epoch - 1], chosen.arrays["logits"])
 
 
 def test_no_built_in_suite_uses_another_protocol():
