@@ -43,8 +43,8 @@ def test_layers_add_up_over_one_model():
 def test_passes_over_several_splits_cost_a_recording_as_much_as_one():
     train, test = ({"parameters": 5, "flops": 2, "feature_seconds": seconds} for seconds in (0.5, 0.7))
     for recordings, seconds in ((30, 0.6), (90, 0.55)):
-        merged = merge_costs([("features", recordings, train), ("features", 30, test)])
-        assert merged == {**train, "feature_seconds": pytest.approx(seconds)}
+        cost = merge_costs([("features", recordings, train), ("features", 30, test)])
+        assert cost == {**train, "feature_seconds": pytest.approx(seconds)}
 
 
 def test_every_cell_that_used_features_says_what_they_took(prepared_home, tiny_suite):

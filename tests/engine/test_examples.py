@@ -70,10 +70,10 @@ def test_few_shot_embeds_the_examples_of_all_its_cells_once_and_no_other_recordi
     group = group_of([("few_shot", FEW_SHOT)], ["groups", "conditions"])
     records = run(group, prepared_home)
     data, rows = rows_by_split(prepared_home)
-    drawn = set()
+    ids = set()
     for file in prepared_home.subsets.glob("*-of-each-*.json"):
-        drawn |= set(json.loads(file.read_text("utf-8"))["record_ids"])
-    examples = np.flatnonzero(np.isin(data.record_ids, list(drawn))).tolist()
+        ids |= set(json.loads(file.read_text("utf-8"))["record_ids"])
+    examples = np.flatnonzero(np.isin(data.record_ids, list(ids))).tolist()
     assert len(records) == 2 * 2 and 0 < len(examples) < len(rows["train"]) / 2
     assert sorted(passes) == sorted(("embeddings", part) for part in (examples, rows["val"], rows["test"]))
 

@@ -240,10 +240,10 @@ def test_test_is_predicted_once_where_validation_chooses_the_epoch(world, monkey
 def test_the_best_epoch_by_validation_is_predicted_though_training_went_on(world):
     fields = {"lr": 0.5, "epochs": 6, "cut": "epochs"}
     every = make_task("published_probe", **fields).predict(context(world))
-    chosen = make_task("published_probe", choose="validation", **fields).predict(context(world))
-    epoch = chosen.details["choice"]["epoch"]
-    assert epoch < 6 and chosen.details["history"] == every.details["history"]
-    assert np.array_equal(every.arrays["epochs"][:, epoch - 1], chosen.arrays["logits"])
+    best = make_task("published_probe", choose="validation", **fields).predict(context(world))
+    epoch = best.details["choice"]["epoch"]
+    assert epoch < 6 and best.details["history"] == every.details["history"]
+    assert np.array_equal(every.arrays["epochs"][:, epoch - 1], best.arrays["logits"])
 
 
 def test_no_built_in_suite_uses_another_protocol():
