@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.data.formats.wfdb_reader import parse_header, read_wfdb
+from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE, parse_header, read_wfdb
 from benchmark.errors import RecordingError
 from benchmark.testing import sample_recordings, write_record
 from benchmark.testing.ptbxl import PTBXL_LEADS
@@ -206,3 +206,15 @@ def test_garbage_is_a_recording_error(tmp_path, content):
     (tmp_path / "x.hea").write_bytes(content)
     with pytest.raises(RecordingError):
         parse_header(tmp_path / "x.hea")
+
+
+@pytest.mark.parametrize("form", ["16", "24", "32", "80", "212"])
+def test_missing_samples_are_missing_in_every_format(tmp_path, form):
+    signal = sample_recordings(1).numpy()[0, :2].T.astype(np.float64)
+    signal[20:40, 1] = np.nan
+    wfdb.wrsamp(
+        "r", fs=100, units=["mV"] * 2, sig_name=["I", "II"], p_signal=signal, fmt=[form] * 2,
+        adc_gain=[25.0] * 2, baseline=[0] * 2, write_dir=str(tmp_path),
+    )  # fmt: skip
+    missing = read_wfdb(tmp_path / "r").adc == MISSING_SAMPLE
+    assert not missing[0].any() and np.flatnonzero(missing[1]).tolist() == list(range(20, 40))

@@ -20,6 +20,10 @@ from benchmark.api import RawSignal
 from benchmark.errors import RecordingError
 
 MISSING_SAMPLE = -32768  # format 16's code for "no value here"
+NO_VALUE = {  # the codes of the formats with other widths, in which the smallest number means the same
+    **{80: -(2**7), 508: -(2**7), 310: -(2**9), 311: -(2**9), 212: -(2**11)},
+    **{24: -(2**23), 524: -(2**23), 32: -(2**31)},
+}
 DEFAULT_GAIN = 200.0  # the WFDB default for a gain of 0 or none
 DEFAULT_RATE = 250.0  # Hz, for headers without a rate
 UNITS_IN_A_MILLIVOLT = {"mv": 1.0, "uv": 1e3, "\N{GREEK SMALL LETTER MU}v": 1e3, "v": 1e-3}  # casefolded: µ becomes μ
@@ -76,6 +80,7 @@ def read_wfdb(stem: Path) -> RawSignal:
     plain = one_file and all(line.format == 16 and line.plain for line in header.signals)
     adc = _read_format_16(path, header) if plain else _read_with_wfdb(stem, header)
     _verify_checksums(path, header, adc)
+    adc = adc if plain else _with_missing_samples(path, header, adc)
     return RawSignal(
         adc=adc,
         gain=np.array([line.gain for line in header.signals]),
@@ -210,6 +215,7 @@ def _read_format_16(path: Path, header: Header) -> np.ndarray:
 
 
 def _read_with_wfdb(stem: Path, header: Header) -> np.ndarray:
+    """Return the samples ``(lead, time)`` as the file holds them, in as many bits as its format has."""
     available = sum(_size(stem.parent / name) for name in {line.file for line in header.signals})
     if len(header.signals) * (header.samples or 0) > available * PACKING:
         problem = f"announces {len(header.signals)} x {header.samples} samples, its files hold {available} bytes"
@@ -217,14 +223,21 @@ def _read_with_wfdb(stem: Path, header: Header) -> np.ndarray:
     import wfdb
 
     try:
-        record = wfdb.rdrecord(str(stem), physical=False)
-        digital = np.asarray(record.d_signal).T
-        low, high = digital.min(), digital.max()
+        digital = np.asarray(wfdb.rdrecord(str(stem), physical=False).d_signal, np.int64)
     except Exception as error:  # wfdb raises many kinds on broken files
         raise RecordingError(f"{stem}.hea", f"wfdb cannot read it: {error}", _DOWNLOAD) from error
-    if low < -32768 or high > 32767:
-        raise RecordingError(f"{stem}.hea", "holds samples of more than 16 bits", "this store keeps int16")
-    return np.ascontiguousarray(digital.astype(np.int16))
+    if digital.ndim != 2 or not digital.size:
+        raise RecordingError(f"{stem}.hea", "holds no samples", _DOWNLOAD)
+    return digital.T
+
+
+def _with_missing_samples(path: Path, header: Header, digital: np.ndarray) -> np.ndarray:
+    """Return int16 samples with each format's code for "no value here" as `MISSING_SAMPLE`."""
+    codes = np.array([NO_VALUE.get(line.format, MISSING_SAMPLE) for line in header.signals])
+    adc = np.where(digital == codes[:, None], MISSING_SAMPLE, digital)
+    if adc.min() < MISSING_SAMPLE or adc.max() > 32767:
+        raise RecordingError(path, "holds samples of more than 16 bits", "this store keeps int16")
+    return np.ascontiguousarray(adc.astype(np.int16))
 
 
 def _verify_checksums(path: Path, header: Header, adc: np.ndarray) -> None:
