@@ -84,3 +84,14 @@ def test_scalings_do_what_they_say(ecg):
     assert not adapt(flat, 100, SignalSpec(rate=100, scaling="zscore_lead")).any()
     with pytest.raises(UsageError, match="unknown scaling"):
         adapt(ecg, 100, SignalSpec(rate=100, scaling="percent"))
+
+
+@pytest.mark.parametrize("name", ["Lead -aVR", "ECG_-aVR", "lead--aVR", "-aVR"])
+def test_a_lead_that_was_turned_over_is_not_the_lead(name):
+    with pytest.raises(ValueError, match="lead aVR is missing"):
+        lead_positions(["I", "II", "III", name, *LEADS[4:]])
+
+
+@pytest.mark.parametrize("name", ["lead aVR", "LEAD_AVR", "ECG-avr", "lead - aVR", "leadaVR"])
+def test_a_word_before_a_lead_is_no_part_of_its_name(name):
+    assert list(lead_positions(["I", "II", "III", name, *LEADS[4:]])) == list(range(12))

@@ -183,3 +183,50 @@ def test_lists_of_leads_are_checked_by_name():
     }.items():
         with pytest.raises(ValueError, match=problem):
             available_leads(names)
+
+
+CODES = '\n[label_sets.dx]\ncodes = "dx"\nclasses = { AF = ["AF", 164889003], LBBB = ["LBBB"] }\notherwise = "none"\n'
+
+
+@pytest.mark.parametrize("cell", ["AF,LBBB", "AF | other", "AF LBBB", "['AF'; 'LBBB']"])
+def test_codes_between_other_separators_are_refused_and_not_lost(ward, cell):
+    text = refusal(ward(CODES, dx=[f'"{cell}"', "AF", "LBBB", "AF;LBBB"] * 4))
+    assert "line 2, column dx: has the code" in text and "is separator = ';' right?" in text and "line 3" not in text
+
+
+def test_a_code_of_no_class_is_still_ignored(ward):
+    folder = ward(CODES, dx=["AF fast", "AF;x y", "LBBB", "AFL"] * 4)
+    entries = DATASETS.get("ward")().entries(folder)
+    assert [entry.labels["dx"] for entry in entries[:4]] == [("none",), ("AF",), ("LBBB",), ("none",)]
+
+
+def test_a_whole_number_is_one_code_with_and_without_a_point(ward):
+    folder = ward(CODES, dx=["164889003.0", "164889003", "x;164889003.0", "LBBB"] * 4)
+    entries = DATASETS.get("ward")().entries(folder)
+    assert [entry.labels["dx"] for entry in entries[:4]] == [("AF",), ("AF",), ("AF",), ("LBBB",)]
+
+
+ICD = '\n[label_sets.icd]\n{} = "icd"\nclasses = {{ I48 = ["I48"], I25 = ["I25.0", "I25"] }}\notherwise = "none"\n'
+
+
+@pytest.mark.parametrize("kind", ["codes", "category"])
+def test_a_diagnosis_that_ends_in_point_zero_is_no_whole_number(ward, kind):
+    folder = ward(ICD.format(kind), icd=["I48.0", "I48", "I25.0", "I48.1"] * 4)
+    entries = DATASETS.get("ward")().entries(folder)
+    assert [entry.labels["icd"] for entry in entries[:4]] == [("none",), ("I48",), ("I25",), ("none",)]
+
+
+def test_a_column_that_stands_twice_is_refused(ward):
+    folder = ward(ONE + 'otherwise = "no AF"\n', af=[0, 1] * 8)
+    lines = (folder / "index.csv").read_text("utf-8").splitlines()
+    (folder / "index.csv").write_text("\n".join([f"{lines[0]},af", *(f"{line},1" for line in lines[1:])]), "utf-8")
+    assert "has af more than once" in refusal(folder)
+
+
+def test_a_file_in_two_splits_is_refused(ward):
+    folder = ward(NUMBER)
+    text = (folder / "index.csv").read_text("utf-8")
+    (folder / "index.csv").write_text(text.replace("e3,3.npy", "e3,./0.npy").replace("e5,5.npy", "e5,4.npy"), "utf-8")
+    text = refusal(folder)
+    assert "line 5, column file: is './0.npy', which line 2 has for train: one signal would be in two splits" in text
+    assert "line 7" not in text, "twice in one split is double, and no leak"

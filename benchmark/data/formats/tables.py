@@ -71,6 +71,12 @@ def whole_number(text: str) -> int:
     return int(plain)
 
 
+def without_point_zero(text: str) -> str:
+    """Return ``"12"`` for ``"12.0"``, as tables write a whole number where another cell is empty; other texts stay."""
+    plain = text.removesuffix(".0")
+    return plain if plain.removeprefix("-").isdecimal() else text  # the diagnosis I48.0 is not I48
+
+
 def zero_or_one(text: str) -> bool:
     """Convert a label's cell, ``"0"``, ``"1"`` or either with ``".0"``; raise ValueError for anything else."""
     if text not in ("0", "1", "0.0", "1.0"):
@@ -143,8 +149,11 @@ def numbered_rows(name: str, lines: Iterable[str], remedy: str) -> Iterator[tupl
 
 
 def require_columns(name: object, columns: Sequence[str], header: Sequence[str], remedy: str) -> None:
-    """Raise one `DataError` that names every column missing from the header."""
+    """Raise one `DataError` that names every column missing from the header, or standing there more than once."""
     missing = [column for column in columns if column and column not in header]
     if missing:
         hints = "; ".join(f"{column}{did_you_mean(column, header)}" for column in missing)
         raise DataError(f"{name} lacks the column{'s' * (len(missing) > 1)} {hints}; {remedy}")
+    doubled = [column for column in columns if column and header.count(column) > 1]
+    if doubled:
+        raise DataError(f"{name} has {', '.join(doubled)} more than once, so nobody knows which one to read; {remedy}")

@@ -19,7 +19,8 @@ from benchmark.data.formats.wfdb_reader import MISSING_SAMPLE
 from benchmark.errors import did_you_mean, raise_all
 
 _CANONICAL = {lead.lower(): lead for lead in LEADS}
-_PREFIX = re.compile(r"^(lead|ecg)[\s_-]*", re.IGNORECASE)
+# one joint behind it, so that "lead -aVR" keeps the sign of a lead that was turned over
+_PREFIX = re.compile(r"^(lead|ecg)(\s*_\s*|\s+-\s+|-|\s+)?", re.IGNORECASE)
 _EPSILON = 1e-8  # as MERL has it
 _ROUNDING = 1e-6  # relative to the offset: the float32 rounding error of a flat line
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
-from benchmark.data.formats.tables import Row, WrongCells
+from benchmark.data.formats.tables import Row, WrongCells, without_point_zero
 from benchmark.datasets.folder.description import LabelSet, Number
 from benchmark.errors import did_you_mean
 
 TRUTHS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}  # casefolded
+JOINTS = re.compile("[;,|]")  # what other tables separate codes by
+AROUND = " []{}()'\""  # of a list that a program has printed
 NOBODY_LOOKED = "list it under unknown in label_sets.{}, and such recordings are left out of this label set"
 
 Labels = Callable[[Row], tuple[str, ...]]
@@ -67,12 +70,27 @@ def _truths_of(name: str, table: LabelSet) -> Labels:
 def _codes_of(table: LabelSet) -> Labels:
     """Return the reader of a column of codes."""
     classes = table.codes_by_class()
+    known = set().union(*classes.values())
 
-    def positives(row: Row) -> tuple[str, ...]:
-        present = _codes(row[table.codes or ""], table.separator)
+    def positives(text: str) -> tuple[str, ...]:
+        present = _codes(text, table.separator)
+        for code in sorted(present - known):
+            _refuse_joined(code, known, table.separator)
         return tuple(name for name, own in classes.items() if own & present)
 
-    return positives
+    return lambda row: row.cell(table.codes or "", positives, ())
+
+
+def _refuse_joined(code: str, known: set[str], separator: str) -> None:
+    """Raise ValueError for a code that holds codes of classes between other separators: it would be of no class."""
+    parts = [part.strip(AROUND) for part in JOINTS.split(code)]
+    words = code.split()
+    inside = [part for part in parts if part in known] or (words if known.issuperset(words) else [])
+    if inside and code not in known:
+        raise ValueError(
+            f"has the code {code[:40]!r}, which is of no class, though {', '.join(inside)} in it would be: is "
+            f"separator = {separator!r} right?"
+        )
 
 
 def _category_of(name: str, table: LabelSet) -> Labels:
@@ -80,7 +98,7 @@ def _category_of(name: str, table: LabelSet) -> Labels:
     owners = {value: label for label, values in table.codes_by_class().items() for value in values}
 
     def owner(text: str) -> tuple[str, ...]:
-        value = text if text in owners else text.removesuffix(".0")
+        value = text if text in owners else without_point_zero(text)
         if value not in owners and not table.otherwise:
             raise ValueError(
                 f"is {text[:40]!r}, which is of no class{did_you_mean(value, owners)}: in label_sets.{name} add it to "
@@ -99,7 +117,7 @@ def note_unused_codes(label_sets: Mapping[str, LabelSet], rows: Sequence[Row], w
             continue
         cells = {row[column].strip() for row in rows}
         present = set().union(*(_codes(cell, table.separator) for cell in cells)) if table.codes else cells
-        present |= {value.removesuffix(".0") for value in present} if table.category else set()
+        present |= {without_point_zero(value) for value in present}
         for label, codes in table.codes_by_class().items():
             if not codes & present:
                 code_list = ", ".join(sorted(codes)) or "none given"
@@ -111,12 +129,14 @@ def note_unused_codes(label_sets: Mapping[str, LabelSet], rows: Sequence[Row], w
 
 
 def _codes(text: str, separator: str) -> set[str]:
-    return {code for part in text.split(separator) if (code := part.strip())}
+    """Return the codes in a cell, a whole number both with and without its ".0"."""
+    codes = {code for part in text.split(separator) if (code := part.strip())}
+    return codes | {without_point_zero(code) for code in codes}
 
 
 def _is_in(text: str, values: set[str]) -> bool:
-    """Whether a cell is one of `values`; tables write a whole number with ".0" where another cell is empty."""
-    return text in values or text.removesuffix(".0") in values
+    """Whether a cell is one of `values`, with or without the ".0" of a whole number."""
+    return text in values or without_point_zero(text) in values
 
 
 def _is_number(text: str) -> bool:

@@ -9,7 +9,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from benchmark.api import RecordingEntry
-from benchmark.data.formats.tables import Row, WrongCells, not_empty, read_table, require_columns, whole_number
+from benchmark.data.formats.tables import (
+    Row,
+    WrongCells,
+    not_empty,
+    read_table,
+    require_columns,
+    whole_number,
+    without_point_zero,
+)
 from benchmark.data.labels.splits import hashed_split
 from benchmark.datasets.folder.answers import labels_of, note_unused_codes, number_of
 from benchmark.datasets.folder.description import Description
@@ -34,6 +42,7 @@ def read_entries(description: Description, file: Path, root: Path) -> list[Recor
     rows = _read_index(root / description.index, columns_of(description), wrong, description.columns.record)
     readers = _Readers(description)
     entries = [readers.entry(row) for row in rows]
+    _note_files_in_two_splits(entries, rows, wrong, description.columns.path)
     _note_what_arrays_lack(description, rows, wrong, file)
     note_unused_codes(description.label_sets, rows, wrong, file)
     wrong.refuse()
@@ -101,12 +110,28 @@ def _age(text: str) -> float | None:
 
 def _one_of(values: Mapping[str, str]) -> Callable[[str], str]:
     def convert(text: str) -> str:
-        plain = text if text in values else text.removesuffix(".0")
+        plain = text if text in values else without_point_zero(text)
         if plain not in values:
             raise ValueError(f"is {text[:40]!r}, the description knows {', '.join(values)}")
         return values[plain]
 
     return convert
+
+
+def _note_files_in_two_splits(
+    entries: Sequence[RecordingEntry], rows: Sequence[Row], wrong: WrongCells, column: str
+) -> None:
+    """Note each recording whose file serves another split as well: the test would hold what was learnt from."""
+    first: dict[tuple[PurePath, int | None], tuple[str, int]] = {}
+    for entry, row in zip(entries, rows, strict=True):
+        place = entry.locator
+        assert isinstance(place, Place)
+        path = PurePath(place.path)
+        path = path.with_suffix("") if path.suffix in (".hea", ".dat") else path
+        split, line = first.setdefault((path, place.row), (entry.split, row.line))
+        if split != entry.split and place.path:
+            problem = f"is {str(place)[:60]!r}, which line {line} has for {split}: one signal would be in two splits"
+            wrong.add(row.file, row.line, column, problem)
 
 
 def _note_what_arrays_lack(description: Description, rows: Sequence[Row], wrong: WrongCells, file: Path) -> None:
