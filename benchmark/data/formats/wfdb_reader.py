@@ -20,10 +20,7 @@ from benchmark.api import RawSignal
 from benchmark.errors import RecordingError
 
 MISSING_SAMPLE = -32768  # format 16's code for "no value here"
-NO_VALUE = {  # the codes of the formats with other widths, in which the smallest number means the same
-    **{80: -(2**7), 508: -(2**7), 310: -(2**9), 311: -(2**9), 212: -(2**11)},
-    **{24: -(2**23), 524: -(2**23), 32: -(2**31)},
-}
+BITS = {80: 8, 508: 8, 310: 10, 311: 10, 212: 12, 24: 24, 524: 24, 32: 32}  # of formats with other widths than 16
 DEFAULT_GAIN = 200.0  # the WFDB default for a gain of 0 or none
 DEFAULT_RATE = 250.0  # Hz, for headers without a rate
 UNITS_IN_A_MILLIVOLT = {"mv": 1.0, "uv": 1e3, "\N{GREEK SMALL LETTER MU}v": 1e3, "v": 1e-3}  # casefolded: µ becomes μ
@@ -232,8 +229,8 @@ def _read_with_wfdb(stem: Path, header: Header) -> np.ndarray:
 
 
 def _with_missing_samples(path: Path, header: Header, digital: np.ndarray) -> np.ndarray:
-    """Return int16 samples with each format's code for "no value here" as `MISSING_SAMPLE`."""
-    codes = np.array([NO_VALUE.get(line.format, MISSING_SAMPLE) for line in header.signals])
+    """Return int16 samples, in which a format's smallest number, its code for "no value", is `MISSING_SAMPLE`."""
+    codes = np.array([-(2 ** (BITS.get(line.format, 16) - 1)) for line in header.signals])
     adc = np.where(digital == codes[:, None], MISSING_SAMPLE, digital)
     if adc.min() < MISSING_SAMPLE or adc.max() > 32767:
         raise RecordingError(path, "holds samples of more than 16 bits", "this store keeps int16")

@@ -70,23 +70,23 @@ def _truths_of(name: str, table: LabelSet) -> Labels:
 def _codes_of(table: LabelSet) -> Labels:
     """Return the reader of a column of codes."""
     classes = table.codes_by_class()
-    known = set().union(*classes.values())
+    all_codes = set().union(*classes.values())
 
     def positives(text: str) -> tuple[str, ...]:
         present = _codes(text, table.separator)
-        for code in sorted(present - known):
-            _refuse_joined(code, known, table.separator)
+        for code in sorted(present - all_codes):
+            _refuse_joined(code, all_codes, table.separator)
         return tuple(name for name, own in classes.items() if own & present)
 
     return lambda row: row.cell(table.codes or "", positives, ())
 
 
-def _refuse_joined(code: str, known: set[str], separator: str) -> None:
+def _refuse_joined(code: str, all_codes: set[str], separator: str) -> None:
     """Raise ValueError for a code that holds codes of classes between other separators: it would be of no class."""
     parts = [part.strip(AROUND) for part in JOINTS.split(code)]
     words = code.split()
-    inside = [part for part in parts if part in known] or (words if known.issuperset(words) else [])
-    if inside and code not in known:
+    inside = [part for part in parts if part in all_codes] or (words if all_codes.issuperset(words) else [])
+    if inside:
         raise ValueError(
             f"has the code {code[:40]!r}, which is of no class, though {', '.join(inside)} in it would be: is "
             f"separator = {separator!r} right?"

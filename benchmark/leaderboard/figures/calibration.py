@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmark.leaderboard.figures.columns import BUDGETS, beside, recorded
 from benchmark.leaderboard.figures.dots import MANY
 from benchmark.leaderboard.figures.style import (
     SMALLEST,
@@ -23,21 +24,24 @@ from benchmark.leaderboard.figures.style import (
     styled,
     wrapped,
 )
-from benchmark.leaderboard.summary import SIGNAL, Entry
+from benchmark.leaderboard.summary import Entry
 from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
 
 PART = "reliability"
 MOST = 4  # panels beside each other
-CAPTION = "Calibration: how often predictions came true, against their probability; bins over all classes and seeds."
+CAPTION = (
+    "Calibration: how often predictions came true, against their probability; bins over all classes and seeds, at the "
+    "largest label fraction."
+)
 FEWEST = 20  # a bin with fewer predictions says little and is not drawn
 
 
 def draw(board: Leaderboard) -> dict[str, Figure] | str:
-    pairs = [(table, table_entries) for table in board.tables if (table_entries := _entries(table))]
-    if not pairs:
+    pairs = [(table, entries) for table in board.tables if (entries := _entries(table))]
+    panels = {_title(table, entries): entries for table, entries in pairs}
+    if not panels:
         return "no record keeps the bins of its probabilities"
-    panels = {table.title: entries for table, entries in pairs}
     rows = [row for row in rows_of(board) if any(row in entries for entries in panels.values())]
     with styled():
         if len(rows) > MANY:
@@ -77,15 +81,19 @@ def _figure(
 
 
 def _entries(table: Table) -> dict[str, Entry]:
-    """Return each row's last entry on unperturbed recordings whose records hold bins."""
-    entries: dict[str, Entry] = {}
-    for row in table.all_rows:
-        for column in reversed(table.columns):
-            entry = table.body.get((row, column))
-            if entry and SIGNAL not in entry.variant and any(PART in result.analysis for result in entry.results):
-                entries[row] = entry
-                break
-    return entries
+    """Return each row's entry in the column with the most labels on unperturbed recordings whose records hold bins."""
+    for column in recorded(table):
+        entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
+        with_bins = {row: e for row, e in entries.items() if any(PART in result.analysis for result in e.results)}
+        if with_bins:
+            return with_bins
+    return {}
+
+
+def _title(table: Table, entries: dict[str, Entry]) -> str:
+    """Return the title of a table, and in which of its questions the entries are."""
+    question = beside(list(table.body.values()), next(iter(entries.values())), *BUDGETS)
+    return ", ".join(part for part in (table.title, question) if part)
 
 
 def _curve(entry: Entry) -> tuple[list[float], list[float]]:

@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.leaderboard.breakdown import CLASS, PartScore, scores_of
+from benchmark.leaderboard.figures.columns import by_labels
 from benchmark.leaderboard.figures.style import SMALLEST, describe, fit, letters, single, stamp, styled, wrapped
 from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
@@ -32,8 +33,8 @@ def draw(board: Leaderboard) -> dict[str, Figure] | str:
 
 
 def _columns(board: Leaderboard, table: Table) -> tuple[str, Columns]:
-    """Return the last column with results by class (the largest fraction, in the order of suites), and its rows."""
-    for column in reversed(table.columns):
+    """Return the column with the most labels that has results by class, and its rows."""
+    for column in by_labels(table):
         entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
         scores = {row: scores_of(board.store, entry).get(CLASS, {}) for row, entry in entries.items() if entry.values}
         if columns := {row: classes for row, classes in scores.items() if classes}:
