@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.api import Predictions, Scores, Truth
 from benchmark.errors import BenchmarkError
+from benchmark.metrics.one_patient import without_spread_of_one
 from benchmark.metrics.scoring import resampling
 from benchmark.records.record import RunRecord
 from benchmark.records.spec import RunSpec
@@ -102,9 +103,10 @@ def _score(spec: RunSpec, record: RunRecord, evidence: Evidence) -> Scores:
         raise UnverifiableError(f"{spec.task} had version {spec.task_version}, here it is {cls.version}")
     predictions = Predictions({evidence.array: evidence.scores}, evidence.thresholds, dict(record.details))
     try:
-        return cls(**spec.task_config).score(predictions, evidence.truth)
+        scores = cls(**spec.task_config).score(predictions, evidence.truth)
     except BenchmarkError as error:
         raise UnverifiableError(f"its predictions cannot be scored: {error}") from error
+    return without_spread_of_one(scores, evidence.truth)
 
 
 def _numbers(numbers: RunRecord | Scores, resampled: np.ndarray | None) -> Iterator[tuple[str, float]]:
