@@ -1,6 +1,7 @@
 """One rule says when two reports are the same, and which texts are no reports."""
 
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from benchmark.api import SignalSpec, report_key
 from benchmark.data.labels.prompts import load_prompts
-from benchmark.data.reports.report_texts import real_report
+from benchmark.data.reports.report_texts import real_report, stored_report
 from benchmark.data.store.preparation import prepare, read_preparation_log
 from benchmark.data.store.prepared import RECORDS, PreparedDataset
 from benchmark.datasets.synthetic import Synthetic
@@ -25,6 +26,13 @@ GERMAN = "Großer  Vorhof", "GROSSER VORHOF"
 def test_case_and_blanks_make_no_other_report():
     assert len({report_key(text) for text in (*GERMAN, " großer\tvorhof\n")}) == 1
     assert report_key(" \n") == ""
+
+
+def test_a_store_keeps_composed_letters_on_one_line():
+    report = "sinusrhythmus.\n überdrehter linkstyp"
+    decomposed = unicodedata.normalize("NFD", report)
+    assert decomposed != report and stored_report(decomposed) == "sinusrhythmus. überdrehter linkstyp"
+    assert stored_report("<NA>") == ""
 
 
 def test_loss_scorer_and_prompts_agree_on_equal_texts(tmp_path):

@@ -1,5 +1,7 @@
 """Folders with numbers, categories, unknown labels and fewer than twelve leads."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -230,3 +232,16 @@ def test_a_file_in_two_splits_is_refused(ward):
     text = refusal(folder)
     assert "line 5, column file: is './0.npy', which line 2 has for train: one signal would be in two splits" in text
     assert "line 7" not in text, "twice in one split is double, and no leak"
+
+
+@pytest.mark.parametrize(("of_index", "of_description"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_letters_are_the_same_however_they_are_stored(ward, of_index, of_description):
+    """Spreadsheets and file systems of a Mac write an ü as two code points."""
+    table = '\n[label_sets.axis]\ncodes = "axis"\nclasses = { left = ["überdreht"], steep = ["steil"] }\n'
+    types = [unicodedata.normalize(of_index, text) for text in ("überdreht", "steil;überdreht")]
+    folder = ward(unicodedata.normalize(of_description, table), axis=types * 8)
+    text = (folder / "dataset.toml").read_text("utf-8")
+    (folder / "dataset.toml").write_text(text.replace('patient = "exam"', 'patient = "exam"\nreport = "axis"'), "utf-8")
+    entries = DATASETS.get("ward")().entries(folder)
+    assert [entry.labels["axis"] for entry in entries[:2]] == [("left",), ("left", "steep")]
+    assert entries[1].report == "steil;überdreht"

@@ -23,7 +23,7 @@ import numpy as np
 from benchmark.api import LEADS, Dataset, RecordingEntry
 from benchmark.atomic import write_text
 from benchmark.data.labels.demographics import known_age
-from benchmark.data.reports.report_texts import real_report
+from benchmark.data.reports.report_texts import stored_report
 from benchmark.data.store import integrity, prepared
 from benchmark.data.store import preparation_log as findings
 from benchmark.data.store.completeness import expected_recordings
@@ -142,7 +142,7 @@ class StoreWriter:
                 (
                     *(entry.record_id, entry.patient_id, entry.split),
                     *("" if (age := known_age(entry.age)) is None else float(age), entry.sex or ""),
-                    *(" ".join(real_report(entry.report).split()), int(offset), length),  # one line per recording
+                    *(stored_report(entry.report), int(offset), length),
                 )
                 for entry, offset, length in zip(entries, starts, samples, strict=False)
             ]

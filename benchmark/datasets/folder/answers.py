@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from benchmark.data.formats.tables import Row, WrongCells, without_point_zero
-from benchmark.datasets.folder.description import LabelSet, Number
+from benchmark.datasets.folder.description import LabelSet, Number, as_cell
 from benchmark.errors import did_you_mean
 
 TRUTHS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}  # casefolded
@@ -21,7 +21,7 @@ Labels = Callable[[Row], tuple[str, ...]]
 
 def labels_of(name: str, table: LabelSet) -> Labels:
     """Return the function that reads a row's positive classes of the label set called `name`."""
-    unknown = {str(value) for value in table.unknown}
+    unknown = {as_cell(value) for value in table.unknown}
     classes = (
         _category_of(name, table) if table.category else _codes_of(table) if table.codes else _truths_of(name, table)
     )
@@ -37,7 +37,7 @@ def labels_of(name: str, table: LabelSet) -> Labels:
 
 def number_of(number: Number) -> Callable[[str], float | None]:
     """Return the function that reads a cell's number; None where it is unknown."""
-    unknown = {"", *(str(value) for value in number.unknown)}
+    unknown = {"", *(as_cell(value) for value in number.unknown)}
 
     def convert(text: str) -> float | None:
         if _is_in(text, unknown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,11 @@ from benchmark.toml_values import read_toml, value_problems
 SEPARATOR = ";"
 PLACES = {"title", "source", "licence", "derives_from", "index", "files", "targets"}  # no part of a store's content
 LATER = ("category", "otherwise", "unknown")  # keys of a label set that the first descriptions did not have
+
+
+def as_cell(value: str | int) -> str:
+    """Return a value of the description as the index is read: as text, each letter in its composed form."""
+    return unicodedata.normalize("NFC", str(value))
 
 
 class Table(BaseModel):
@@ -68,7 +74,7 @@ class Split(Table):
     def values(self) -> dict[str, str]:
         """Map the values of the column to splits."""
         own = {name: getattr(self, name) for name in SPLITS}
-        return {str(value): name for name, values in own.items() for value in (values or [name])}
+        return {as_cell(value): name for name, values in own.items() for value in (values or [name])}
 
 
 class Sexes(Table):
@@ -79,7 +85,7 @@ class Sexes(Table):
 
     def values(self) -> dict[str, str]:
         """Map the values of the column to the harness's words."""
-        return {str(value): name for name in ("female", "male") for value in getattr(self, name)}
+        return {as_cell(value): name for name in ("female", "male") for value in getattr(self, name)}
 
 
 class LabelSet(Table):
@@ -136,7 +142,7 @@ class LabelSet(Table):
         """Map each class to its codes or categories; {} where each class has a column."""
         classes = self.classes or {}
         table = classes if isinstance(classes, dict) else {name: [name] for name in classes}
-        return {name: {str(code) for code in codes} for name, codes in table.items()}
+        return {name: {as_cell(code) for code in codes} for name, codes in table.items()}
 
 
 class Number(Table):

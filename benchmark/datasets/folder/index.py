@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, isnan
 from pathlib import Path, PurePath
 from typing import Any
@@ -40,6 +41,7 @@ def read_entries(description: Description, file: Path, root: Path) -> list[Recor
     """Return an entry per row; raise one `DataError` for all wrong cells. `file` is the description's own."""
     wrong = WrongCells(f"correct the index, or what {file} says about it")
     rows = _read_index(root / description.index, columns_of(description), wrong, description.columns.record)
+    rows = [_composed(row, description.columns.path) for row in rows]
     readers = _Readers(description)
     entries = [readers.entry(row) for row in rows]
     _note_files_in_two_splits(entries, rows, wrong, description.columns.path)
@@ -97,6 +99,14 @@ class _Readers:
             return row.cell(split.column, self.split_of, "")
         assert split.seed is not None and split.val_share is not None and split.test_share is not None
         return hashed_split(split.seed, patient, split.val_share, split.test_share)
+
+
+def _composed(row: Row, path: str) -> Row:
+    """Return the row with composed letters, as descriptions are typed; paths stay as the file system has them."""
+    if all(map(str.isascii, row.cells.values())):
+        return row
+    cells = {name: text if name == path else unicodedata.normalize("NFC", text) for name, text in row.cells.items()}
+    return replace(row, cells=cells)
 
 
 def _age(text: str) -> float | None:
