@@ -5,6 +5,7 @@ Captions state protocol, data, seeds and test, so that each table is complete by
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from benchmark.leaderboard.layout import (
@@ -52,8 +53,34 @@ SPECIAL = {
     "Ü": r"\"U",
     "ß": r"\ss{}",
     "é": r"\'e",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "œ": r"\oe{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
     "²": "$^2$",
+    "³": "$^3$",
+    "°": r"$^{\circ}$",
+    "µ": r"$\mu$",
+    "μ": r"$\mu$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "−": "$-$",
+    "·": r"$\cdot$",
+    "—": "---",
+    "…": r"\dots{}",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "„": ",,",
 }
+# combining marks, and the command that sets each
+ACCENTS = dict(
+    zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True)
+)
 PACKAGES = r"\usepackage{booktabs,graphicx}\usepackage[table]{xcolor}"
 OWN_ROW = r"\rowcolor{black!10}"
 # a table as wide as it is, or as the line where it would stick out
@@ -79,8 +106,19 @@ def escape(text: str) -> str:
 
     ``{}`` protects ``[``, ``(`` and ``*``, which a preceding rule or line end would take for an option.
     """
-    encodable = "".join(SPECIAL.get(letter, letter if letter.isascii() else "?") for letter in one_line(text))
+    encodable = "".join(map(_letter, unicodedata.normalize("NFC", one_line(text))))
     return f"{{}}{encodable}" if encodable.lstrip().startswith(("[", "(", "*")) else encodable
+
+
+def _letter(letter: str) -> str:
+    if letter in SPECIAL or letter.isascii():
+        return SPECIAL.get(letter, letter)
+    text, *marks = unicodedata.normalize("NFD", letter)
+    if not marks or not text.isascii() or any(mark not in ACCENTS for mark in marks):
+        return "?"
+    for mark in marks:
+        text = f"\\{ACCENTS[mark]}{{{text}}}"
+    return text
 
 
 def _table(board: Leaderboard, table: Table) -> str:

@@ -94,7 +94,8 @@ HOSTILE = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max_
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 COMMANDS = re.compile(r"\\([a-zA-Z]+|.)")
 HARMLESS = {"textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar", "pm", "times"}
-HARMLESS |= {"approx", "rightarrow", "ss", *"&%$#_{}\"'"}
+HARMLESS |= {"approx", "rightarrow", "leq", "geq", "neq", "cdot", "circ", "mu", "dots", *"&%$#_{}"}
+HARMLESS |= {"ss", "ae", "AE", "oe", *"oOlL", *"`'^~=u.\"rHvc"}  # letters and accents
 
 
 @settings(max_examples=150, deadline=None)

@@ -96,10 +96,28 @@ def test_latex_escapes_everything_and_names_what_a_table_needs(plan, store, fill
     )
 
 
+LETTERS = {
+    "QRS axis > 60°": r"QRS axis \textgreater{} 60$^{\circ}$",
+    "ST ≥ 100 µV, −3 K": r"ST $\geq$ 100 $\mu$V, $-$3 K",
+    "modèle Å": r"mod\`{e}le \r{A}",
+    "überdreht": r"\"uberdreht",
+    "u\u0308berdreht": r"\"uberdreht",
+    "Čaffè, naïve, Łódź": r"\v{C}aff\`{e}, na\"{i}ve, \L{}\'{o}d\'{z}",
+    "心電図": "???",
+}
+
+
+@pytest.mark.parametrize("text", LETTERS)
+def test_latex_keeps_letters_and_signs_of_names(text):
+    """A minus or a "≥" that became a question mark would name another class."""
+    assert latex.escape(text) == LETTERS[text]
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (Debian: texlive-latex-recommended)")
 def test_latex_compiles_as_it_is(plan, store, fill, tiny_suite, tmp_path, capsys):
     tiny_suite.write_text(
-        tiny_suite.read_text() + '\n[[methods]]\nname = "handcrafted"\nlabel = "50%_#{\\\\end}"\nconfig = {rate = 99}\n'
+        tiny_suite.read_text()
+        + '\n[[methods]]\nname = "handcrafted"\nlabel = "50%_#{\\\\end} ≥ −3 µV ÅčñŁ ° „x“"\nconfig = {rate = 99}\n'
     )
     out = tmp_path / "out"
     main(["leaderboard", str(tiny_suite), "--records", str(store.root), "--format", "tex", "--out", str(out)])
