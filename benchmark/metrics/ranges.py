@@ -16,10 +16,12 @@ OTHERS = {
     "median_rank": (1.0, math.inf),
     "length_ratio": (0.0, math.inf),
     "lead_difference": (-math.inf, math.inf),
+    "embedding": (-1.0, 1.0),
 }
-HIGHER_IS_BETTER = ("cider", "r2", "pearson", "spearman", "lead_difference")  # beside the shares
+HIGHER_IS_BETTER = ("cider", "r2", "pearson", "spearman", "lead_difference", "embedding")  # beside the shares
 LOWER_IS_BETTER = ("brier", "ece", "mae", "rmse", "median_rank")
-UNDIRECTED = ("length_ratio", "distinct")  # more of it is neither better nor worse
+# more of it is neither better nor worse: where a finding is absent, no lead should matter more than another
+UNDIRECTED = ("length_ratio", "distinct", "lead_difference_absent")
 SLACK = 1e-6  # records are rounded to six digits
 
 

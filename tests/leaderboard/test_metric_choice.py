@@ -113,6 +113,7 @@ def test_a_p_value_in_the_csv_is_never_rounded_to_nothing(plan, store, fill):
     [
         *(("auroc_macro", True), ("cider", True), ("r2", True), ("brier_macro", False), ("ece_macro", False)),
         *(("mae", False), ("median_rank", False), ("length_ratio", None), ("distinct", None), ("unknown", None)),
+        *(("embedding", True), ("lead_difference", True), ("lead_difference_absent", None)),
     ],
 )
 def test_the_better_end_of_metrics(metric, higher):
