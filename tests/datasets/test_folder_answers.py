@@ -12,10 +12,12 @@ from benchmark.data.signals.conditions import ConditionedDataset, SignalConditio
 from benchmark.data.signals.few_leads import available_leads, with_derived
 from benchmark.data.store.checking import check
 from benchmark.data.store.preparation import open_dataset, prepare
-from benchmark.datasets.folder.description import read_description
+from benchmark.datasets.folder.description import Signals, read_description
+from benchmark.datasets.folder.signal_files import read_signal
 from benchmark.datasets.synthetic import Synthetic
-from benchmark.errors import DataError, UsageError
+from benchmark.errors import DataError, RecordingError, UsageError
 from benchmark.registry import DATASETS
+from benchmark.testing.records import write_record
 
 DESCRIPTION = """
 title = "Ward 7"
@@ -173,6 +175,21 @@ def test_a_method_that_needs_an_absent_lead_is_refused_with_the_way_out(ward, ho
     assert few.read(np.arange(2), SignalSpec(rate=100)).any(axis=-1)[0].tolist() == [True] * 2 + [False] * 10
     assert not [f for fs in check(data, DATASETS.get("ward")(), None).findings.values() for f in fs if f.wrong]
     assert open_dataset("ward", {}, home).digest == data.digest
+
+
+ORDER = ("II", "I", *LEADS[2:])
+
+
+def test_a_header_that_names_its_leads_is_believed_whatever_the_description_says(tmp_path):
+    adc = np.arange(12 * 50, dtype=np.int16).reshape(12, 50)
+    signals = Signals(rate=100, leads=list(LEADS))
+    write_record(tmp_path / "turned", adc, leads=ORDER)
+    assert read_signal(tmp_path / "turned", None, signals).leads == ORDER
+    write_record(tmp_path / "nameless", adc, leads=[f"channel{n}" for n in range(12)])
+    assert read_signal(tmp_path / "nameless", None, signals).leads == LEADS
+    write_record(tmp_path / "other", adc, leads=("V1", *[f"channel{n}" for n in range(1, 12)]))
+    with pytest.raises(RecordingError, match=r"its header has V1 where signals\.leads has I"):
+        read_signal(tmp_path / "other", None, signals)
 
 
 def test_lists_of_leads_are_checked_by_name():

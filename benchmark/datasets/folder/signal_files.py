@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.api import RawSignal
+from benchmark.api import LEADS, RawSignal
 from benchmark.data.formats.arrays import raw_signal
 from benchmark.data.formats.hdf5 import require_h5py
 from benchmark.data.formats.wfdb_reader import read_wfdb
+from benchmark.data.signals.few_leads import FURTHER
+from benchmark.data.signals.signal import canonical_leads
 from benchmark.datasets.folder.description import Signals
 from benchmark.errors import DataError, RecordingError, did_you_mean
 
@@ -46,12 +48,22 @@ def read_signal(path: Path, row: int | None, signals: Signals) -> RawSignal:
 
 
 def _with_leads(raw: RawSignal, path: Path, signals: Signals) -> RawSignal:
-    """Return the recording with the description's names of leads in place of the header's, where it gives some."""
+    """Return the recording with the description's names of leads where its header has none that anybody knows.
+
+    A header that names leads is believed, in whatever order they lie there; one that contradicts is refused.
+    """
     if signals.leads is None:
         return raw
-    if len(signals.leads) != len(raw.leads):
+    own, names = canonical_leads(raw.leads), canonical_leads(signals.leads)
+    if sorted(own) == sorted(names):
+        return raw
+    remedy = "remove signals.leads: a header names its leads"
+    if len(own) != len(names):
         problem = f"has {len(raw.leads)} leads ({', '.join(raw.leads)}), signals.leads names {len(signals.leads)}"
-        raise RecordingError(path, problem, "remove signals.leads: a header names its leads")
+        raise RecordingError(path, problem, remedy)
+    for name, other in zip(own, names, strict=True):
+        if name in (*LEADS, *FURTHER) and name != other:
+            raise RecordingError(path, f"its header has {name} where signals.leads has {other}", remedy)
     return RawSignal(raw.adc, raw.gain, raw.baseline, raw.rate, tuple(signals.leads))
 
 
