@@ -262,3 +262,14 @@ def test_letters_are_the_same_however_they_are_stored(ward, of_index, of_descrip
     entries = DATASETS.get("ward")().entries(folder)
     assert [entry.labels["axis"] for entry in entries[:2]] == [("left",), ("left", "steep")]
     assert entries[1].report == "steil;überdreht"
+
+
+def test_a_placeholder_is_no_patient(ward):
+    folder = ward(NUMBER, who=["nan", "None", "", "p1"] * 4)
+    text = (folder / "dataset.toml").read_text("utf-8")
+    (folder / "dataset.toml").write_text(text.replace('patient = "exam"', 'patient = "who"'), "utf-8")
+    text = refusal(folder)
+    assert (
+        "line 2, column who: is 'nan', which stands for no patient" in text and "line 3, column who: is 'None'" in text
+    )
+    assert "line 4, column who: is empty" in text and "line 5" not in text

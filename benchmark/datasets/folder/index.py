@@ -20,6 +20,7 @@ from benchmark.data.formats.tables import (
     without_point_zero,
 )
 from benchmark.data.labels.splits import hashed_split
+from benchmark.data.reports.report_texts import real_report
 from benchmark.datasets.folder.answers import labels_of, note_unused_codes, number_of
 from benchmark.datasets.folder.description import Description
 from benchmark.datasets.folder.signal_files import is_array
@@ -72,7 +73,7 @@ class _Readers:
 
     def entry(self, row: Row) -> RecordingEntry:
         columns = self.columns
-        patient = row.cell(columns.patient, not_empty, "")
+        patient = row.cell(columns.patient, _patient, "")
         place = row.cell(columns.path, not_empty, "")
         return RecordingEntry(
             record_id=row.cell(columns.record, not_empty, ""),
@@ -107,6 +108,15 @@ def _composed(row: Row, path: str) -> Row:
         return row
     cells = {name: text if name == path else unicodedata.normalize("NFC", text) for name, text in row.cells.items()}
     return replace(row, cells=cells)
+
+
+def _patient(text: str) -> str:
+    """Return the id of a patient; all recordings of a placeholder would count as one person's."""
+    if text and not real_report(text):
+        raise ValueError(
+            f"is {text!r}, which stands for no patient: give each recording of nobody known an id of its own"
+        )
+    return not_empty(text)
 
 
 def _age(text: str) -> float | None:
