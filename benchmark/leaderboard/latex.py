@@ -113,7 +113,7 @@ def escape(text: str) -> str:
 def _letter(letter: str) -> str:
     if letter in SPECIAL or letter.isascii():
         return SPECIAL.get(letter, letter)
-    text, *marks = unicodedata.normalize("NFD", letter)
+    text, *marks = list(unicodedata.normalize("NFD", letter))
     if not marks or not text.isascii() or any(mark not in ACCENTS for mark in marks):
         return "?"
     for mark in marks:
