@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.leaderboard.figures import calibration, label_efficiency, per_class, robustness, zero_shot_against_probe
+from benchmark.leaderboard.figures import calibration, per_class, zero_shot_against_probe
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.planning.plan import make_plan
 from benchmark.planning.suites import load_suite
@@ -67,11 +67,6 @@ def board(tmp_path, store, fill):
     return Leaderboard(plan, store)
 
 
-def curves(axis):
-    """Return the values of each line with its title."""
-    return {line.get_label(): [round(y, 3) for y in line.lines[0].get_ydata()] for line in axis.containers}
-
-
 def test_conditions_that_differ_are_entries_of_their_own(board):
     table = next(table for table in board.tables if table.task == "linear_probe")
     numbers = {column: table.body["merl", column].values for column in table.columns}
@@ -80,25 +75,6 @@ def test_conditions_that_differ_are_entries_of_their_own(board):
     assert numbers["100 %, layer features, swap arms 0.4 % of recordings"] == [pytest.approx(0.76)]
     assert numbers["100 %, layer features, white 0.1 mV rms"] == [pytest.approx(0.7)]
     assert numbers["100 %, layer features, white 0.1 mV rms, seed 1"] == [pytest.approx(0.68)]
-
-
-def test_a_curve_over_fractions_never_mixes_layers(board):
-    figure = label_efficiency.draw(board)["label_efficiency"]
-    by_title = {axis.get_title().replace("\n", " "): curves(axis) for axis in figure.axes}
-    assert by_title == {
-        "synthetic groups, layer features": {"merl": [0.71, 0.8], "random_init": [0.71, 0.8]},
-        "synthetic groups, layer embeddings": {"merl": [0.76, 0.85]},
-    }
-
-
-def test_robustness_has_a_panel_for_each_question(board):
-    figure = robustness.draw(board)["robustness-linear_probe-synthetic-groups"]
-    by_title = {axis.get_title().replace("\n", " "): curves(axis)["merl"] for axis in figure.axes if axis.get_visible()}
-    assert by_title["swap arms, fraction 100 %"] == [0.8, 0.79, 0.76]
-    assert by_title["swap arms, fraction 10 %"] == [0.71, 0.7, 0.67]
-    assert by_title["white, fraction 100 %"] == [0.8, 0.7] and by_title["white, seed 1, fraction 100 %"] == [0.8, 0.68]
-    assert by_title["few leads, fraction 10 %"] == [0.65, 0.71]
-    assert by_title["leads V1, V2, fraction 10 %"] == [0.64, 0.71]
 
 
 def test_zero_shot_stands_against_the_probe_with_the_most_labels_on_recordings_as_they_are(board):
