@@ -157,7 +157,7 @@ class Leaderboard:
             rows = ", ".join(f"{row} ({count})" for row, count in counts.items())
             command = self._command("--again", *counts)
             lines.append(f"OUTDATED: {about}: {rows}; `{command}` makes them anew.")
-        if mixed := dict.fromkeys([*mixed_code(self.standings), *mixed_code(self.standings, "weights")]):
+        if mixed := list(dict.fromkeys(mixed_code(self.standings) + mixed_code(self.standings, "weights"))):
             lines.append(f"MIXED CODE: numbers in one row that different code made: {', '.join(mixed)}.")
         if mixed := mixed_machines(self.entries):
             lines.append(f"MIXED MACHINES: numbers in one row from different machines: {', '.join(mixed)}.")
