@@ -5,6 +5,7 @@ import ast
 import importlib.util
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,6 +73,28 @@ def test_a_script_without_figures_has_its_reason_in_the_table(script, monkeypatc
     monkeypatch.setattr(collect, "FOLDER", tmp_path)
     result = collect.run("one", [], 1.0 if "sleep" in text else 60.0)
     assert result.reason == reason and not result.expected
+
+
+def test_a_script_at_its_limit_removes_its_temporary_files(script, monkeypatch, tmp_path):
+    collect = script("collect")
+    left = tmp_path / "left"
+    left.mkdir()
+    (tmp_path / "one.py").write_text(
+        f"import tempfile, time\nwith tempfile.TemporaryDirectory(dir={str(left)!r}):\n    time.sleep(60)"
+    )
+    monkeypatch.setattr(collect, "FOLDER", tmp_path)
+    assert collect.run("one", [], 0.5).reason.startswith("took longer")
+    assert not list(left.iterdir())
+
+
+def test_the_code_of_another_commit_is_no_worktree_that_could_stay_registered(script, tmp_path):
+    training = script("compact_training")
+    if not (training.ROOT / ".git").exists():
+        pytest.skip("needs the history of the repository")
+    folder = training.code_of("HEAD", tmp_path / "other")
+    assert (folder / "benchmark/api.py").is_file() and (folder / training.SUITE).is_file()
+    trees = subprocess.run(["git", "-C", training.ROOT, "worktree", "list"], stdout=subprocess.PIPE, text=True).stdout
+    assert str(tmp_path) not in trees
 
 
 def test_rows_shown_before_a_failure_stay_and_the_reason_too(script, monkeypatch, tmp_path):

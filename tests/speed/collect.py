@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from figures import ROWS_FILE, load, machine_line
 
@@ -25,6 +27,7 @@ from benchmark.atomic import write_text
 
 FOLDER = Path(__file__).resolve().parent
 TABLE = FOLDER.parents[1] / "docs" / "performance-table.md"
+GRACE = 20.0  # seconds that a script at its limit has to clean up
 MODULES = ("collect", "figures", "made_up_store")  # of the folder, which measure nothing
 QUICK: dict[str, list[str]] = {
     "bootstrap": ["--rounds", "1"],
@@ -103,17 +106,39 @@ def run(name: str, arguments: list[str], limit: float) -> Result:
         file = Path(folder) / "rows"
         environment = {"OMP_NUM_THREADS": "1", **os.environ, ROWS_FILE: str(file)}
         command = [sys.executable, str(FOLDER / f"{name}.py"), *arguments]
-        reason = ""
-        try:
-            done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, timeout=limit)
-            if done.returncode:
-                print(done.stderr, file=sys.stderr)
-                reason = f"failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}"
-        except subprocess.TimeoutExpired:
-            reason = f"took longer than {limit:.0f} s"
+        reason = finish(command, environment, limit)
         rows = tuple(json.loads(line) for line in file.read_text("utf-8").splitlines()) if file.exists() else ()
     reason = reason or ("" if rows else "showed no figure")
     return Result(name, rows, f"{reason}, after the rows above" if rows and reason else reason, expected=False)
+
+
+def finish(command: list[str], environment: dict[str, str], limit: float) -> str:
+    """Run a command to its end or its limit; return why it gives no more rows, or ""."""
+    options: dict[str, Any] = {"env": environment, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **options, preexec_fn=heed_interrupts) as process:
+        try:
+            errors = process.communicate(timeout=limit)[1]
+        except subprocess.TimeoutExpired:
+            stop(process)
+            return f"took longer than {limit:.0f} s"
+    if not process.returncode:
+        return ""
+    print(errors, file=sys.stderr)
+    return f"failed: {(errors.strip().splitlines() or ['without a word'])[-1]}"
+
+
+def heed_interrupts() -> None:
+    """Undo what shells do to background jobs: with SIGINT ignored, `stop` would go unheard."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Interrupt a script, so that it removes its temporary folders; kill it where it does not end."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def page(results: list[Result], about: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Print how much faster this checkout trains the compact methods than another commit does, in processor time.
 
 Run it: ``python tests/speed/compact_training.py --against COMMIT [--methods merl cmelt] [--steps 5] [--data FOLDER]``.
-The other commit is checked out into a temporary folder. One process for each side holds a method of the suite
+The files of the other commit are written to a temporary folder. One process for each side holds a method of the suite
 `ptbxl_methods`; both take turns, step by step, on the same batches of 128 recordings, with one thread. A step is
 forward, backward, clipping and AdamW. The other commit trains in fp32 unless ``--against-precision bf16``; this one by
 ``precision = "auto"``. The reports are PTB-XL's where `--data` (default: the shared data) has them, else SYNTHETIC
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import lzma
 import os
@@ -20,6 +21,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import tomllib
@@ -32,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITE = "tasks/suites/ptbxl_methods.toml"
 METHODS = ("merl", "deri", "cmelt", "cgdmer")
 BATCH = 128
+UNUSED = ("results", "tests", "docs")  # folders that a training does not read
 
 
 def main() -> None:
@@ -47,28 +50,34 @@ def main() -> None:
         serve(*options.worker)
         return
     with tempfile.TemporaryDirectory() as folder:
-        other = Path(folder) / "other"
-        git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(other), options.against], check=True)
-        try:
-            reports, kind = read_reports(options.data, BATCH * (options.steps + 1))
-            file = Path(folder) / "reports.json"
-            file.write_text(json.dumps(reports), "utf-8")
-            print(f"batch {BATCH}, one thread, {kind}; against {options.against} in {options.against_precision}")
-            for name in options.methods:
-                compare(name, {"auto": ROOT, options.against_precision: other}, file, options.steps)
-        finally:
-            subprocess.run([*git, "remove", "--force", str(other)], check=True)
+        other = code_of(options.against, Path(folder) / "other")
+        reports, kind = read_reports(options.data, BATCH * (options.steps + 1))
+        file = Path(folder) / "reports.json"
+        file.write_text(json.dumps(reports), "utf-8")
+        print(f"batch {BATCH}, one thread, {kind}; against {options.against} in {options.against_precision}")
+        for name in options.methods:
+            compare(name, {"auto": ROOT, options.against_precision: other}, file, options.steps)
+
+
+def code_of(commit: str, folder: Path) -> Path:
+    """Write the files of a commit into a folder, all but `UNUSED`; return the folder.
+
+    A `git worktree` would stay registered in the repository where this process is killed.
+    """
+    archive = ["git", "-C", str(ROOT), "archive", "--format=tar", commit, "--", ".", *(f":!{name}" for name in UNUSED)]
+    content = subprocess.run(archive, check=True, stdout=subprocess.PIPE).stdout
+    with tarfile.open(fileobj=io.BytesIO(content)) as files:
+        files.extractall(folder, filter="data")
+    return folder
 
 
 def compare(name: str, sides: dict[str, Path], reports: Path, steps: int) -> None:
     workers = [start_worker(folder, name, precision, reports) for precision, folder in sides.items()]
-    seconds: list[list[float]] = [[], []]
-    for number in range(steps + 1):
-        for worker, durations in zip(workers, seconds, strict=True):
-            answer = ask(worker, number)
-            durations.extend([answer["seconds"]] if number else [])
-    precisions = [ask(worker, -1)["precision"] for worker in workers]
+    try:
+        precisions, seconds = take_turns(workers, steps)
+    finally:
+        for worker in workers:  # a step under way would go on for minutes after this script was stopped
+            worker.kill()
     check_count(f"{name}: pairs of steps", min(map(len, seconds)), steps)
     now, then = (rate(BATCH, statistics.median(durations)) for durations in seconds)
     show(
@@ -77,6 +86,16 @@ def compare(name: str, sides: dict[str, Path], reports: Path, steps: int) -> Non
         f"before {then:.1f}/s in {precisions[1]}",
         spread([ratio(then, now) for now, then in zip(*seconds, strict=True)], ".2f"),
     )
+
+
+def take_turns(workers: list[subprocess.Popen[str]], steps: int) -> tuple[list[str], list[list[float]]]:
+    """Return the precision of each worker and the seconds of its steps, after one that is not timed."""
+    seconds: list[list[float]] = [[] for _ in workers]
+    for number in range(steps + 1):
+        for worker, durations in zip(workers, seconds, strict=True):
+            answer = ask(worker, number)
+            durations.extend([answer["seconds"]] if number else [])
+    return [ask(worker, -1)["precision"] for worker in workers], seconds
 
 
 def start_worker(folder: Path, *arguments: object) -> subprocess.Popen[str]:
