@@ -30,7 +30,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--root", type=Path, help="folder with the dataset's original files")
     sub.add_argument("--data-set", action="append", default=[], metavar="KEY=VALUE", help="an option of the dataset")
     add_set(sub, "an option of the method (width=32) or of the training (training.epochs=10)")
-    sub.add_argument("--checkpoint-every", type=float, default=600.0, metavar="SECONDS", help="default: 600")
+    every = "between two checkpoints within an epoch (600); after each epoch there is one whatever this says"
+    sub.add_argument("--checkpoint-every", type=float, default=600.0, metavar="SECONDS", help=every)
     add_device(sub)
     add_home(sub)
     add_json(sub)
