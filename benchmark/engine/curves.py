@@ -30,7 +30,7 @@ def draw(history: list[dict[str, float]], path: Path, title: str, best_epoch: fl
                     sns.lineplot(x=x, y=y, ax=panel, color=colour, label=kind, marker="o", errorbar=None)
             if best_epoch is not None:
                 panel.axvline(best_epoch, color="0.5", linestyle=":", label="kept")
-            panel.set(title=name, xlabel="epoch")
+            panel.set(title=name.replace("_", " "), xlabel="epoch")
             panel.legend(fontsize="small")
         for panel in list(panels):  # the remaining panels have no loss to show
             panel.set_axis_off()

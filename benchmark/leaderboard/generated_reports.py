@@ -13,6 +13,7 @@ from benchmark.data.store.prepared import PreparedDataset
 from benchmark.errors import DataError, MissingError
 from benchmark.leaderboard.ecg_paper import draw
 from benchmark.leaderboard.summary import column_title, summarise, varying
+from benchmark.leaderboard.words import label_set_words, metric_words
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan
 from benchmark.planning.standing import AtHand, Standings
@@ -88,7 +89,7 @@ def collect_written(
         data = open_dataset(dataset, cells[0].spec.dataset_config, home)
         sources = [_source(plan, cell, store, data, columns) for cell in cells]
         ids = _choose_ids(sources, show, order, seed)
-        section = Section(f"{dataset} / {label_set}", sources[0].primary, len(sources[0].texts))
+        section = Section(label_set_words(dataset, label_set), metric_words(sources[0].primary), len(sources[0].texts))
         rows = {str(name): row for row, name in enumerate(data.record_ids)}
         for name in ids:
             section.recordings_shown.append(_show_recording(name, rows[name], data, sources, number))

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.canonical import dumps
 from benchmark.data.signals.conditions import AS_RECORDED
 from benchmark.errors import DataError, raise_all
-from benchmark.leaderboard.words import further_words, value_words
+from benchmark.leaderboard.words import further_words, metric_words, plain, value_words
 from benchmark.metrics.paired import Sample
 from benchmark.metrics.spread import Spread, spread_by_source
 from benchmark.metrics.statistics import interval
@@ -262,8 +262,11 @@ def varying(entries: list[Entry]) -> list[str]:
     return (names or ([] if conditioned else list(variant_fields)[:1])) + ([SIGNAL] if conditioned else [])
 
 
-def column_title(entry: Entry, names: list[str]) -> str:
-    """Return ``1 %`` for a label fraction; further fields have their name (``en, centred``) unless ``none``."""
+def column_title(entry: Entry, names: list[str], metric: str = "") -> str:
+    """Return ``1 %`` for a label fraction; further fields have their name (``en, centred``) unless ``none``.
+
+    A task without fields has one column, which goes by its `metric` (empty: the primary one): ``recall at 10``.
+    """
     parts: list[str] = []
     for name in names:
         if name == SIGNAL:
@@ -271,4 +274,4 @@ def column_title(entry: Entry, names: list[str]) -> str:
             continue
         value = entry.variant[name]
         parts.append(value_words(name, value) if name == names[0] else further_words(name, value))
-    return ", ".join(part.replace("_", " ") for part in parts if part) or entry.facts.primary
+    return ", ".join(plain(part) for part in parts if part) or metric_words(metric or entry.facts.primary)

@@ -286,9 +286,9 @@ def _tables(entries: list[Entry], look: Presentation = PLAIN) -> Iterator[Table]
     in_order = sorted(entries, key=lambda e: tuple(places[name][getattr(e, name)] for name in places))
     for (task, dataset), of_task in itertools.groupby(in_order, key=lambda e: (e.task, e.dataset)):
         entries_here = list(of_task)
-        names = varying(entries_here)
+        names, metric = varying(entries_here), _metric(entries_here)
         for label_set, group in itertools.groupby(entries_here, key=lambda e: e.label_set):
-            body = _body(list(group), names)
+            body = _body(list(group), names, metric)
             rows = look.in_order(list(dict.fromkeys(row for row, _ in body)))
             below = {row for (row, _), entry in body.items() if entry.is_baseline}
             baselines = below if look.baselines is None else set(look.baselines)
@@ -298,16 +298,21 @@ def _tables(entries: list[Entry], look: Presentation = PLAIN) -> Iterator[Table]
             yield Table(task, dataset, label_set, ranked, last, columns, body, look)
 
 
-def _body(entries: list[Entry], names: list[str]) -> dict[tuple[str, str], Entry]:
+def _body(entries: list[Entry], names: list[str], metric: str) -> dict[tuple[str, str], Entry]:
     """Return entries by row and column; columns whose short titles are equal are told apart by all their fields."""
     variants = {dumps(entry.variant): entry for entry in entries}
-    titles = {variant: column_title(entry, names) for variant, entry in variants.items()}
+    titles = {variant: column_title(entry, names, metric) for variant, entry in variants.items()}
     often = Counter(titles.values())
     for variant, entry in variants.items():
         if often[titles[variant]] > 1:
             fields = ", ".join(f"{name} {entry.variant.get(name)!r}" for name in names)
             titles[variant] = f"{titles[variant]} ({fields})"
     return {(entry.row, titles[dumps(entry.variant)]): entry for entry in entries}
+
+
+def _metric(entries: list[Entry]) -> str:
+    """Return the metric of entries of one task; empty before the first result."""
+    return next((entry.results[0].primary for entry in entries if entry.results), "")
 
 
 def _order(entries: list[Entry], name: str) -> dict[str, int]:

@@ -18,7 +18,7 @@ from benchmark.leaderboard.summary import SIGNAL
 from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.table_facts import reading, recordings
 from benchmark.leaderboard.tables import Leaderboard
-from benchmark.leaderboard.words import DATASETS, capital, list_text
+from benchmark.leaderboard.words import capital, dataset_words, list_text
 
 MOST = 18  # columns of numbers that can be read across the width of a page
 
@@ -112,7 +112,7 @@ def _latex(wide: _Wide, number: int) -> str:
 def _caption(wide: _Wide) -> str:
     """Return ``Linear probe, PTB-XL: macro AUROC (%).``"""
     tasks = list_text(list(dict.fromkeys(wide.look.task(table.task) for table in wide.tables)))
-    datasets = list_text(list(dict.fromkeys(DATASETS.get(table.dataset, table.dataset) for table in wide.tables)))
+    datasets = list_text(list(dict.fromkeys(dataset_words(table.dataset) for table in wide.tables)))
     metrics = list_text(list(dict.fromkeys(table.directed_metric for table in wide.tables if table.metric)))
     return f"{tasks}, {datasets}: {metrics or 'no result yet'}."
 
@@ -154,7 +154,7 @@ def _group_title(wide: _Wide, table: Table) -> str:
     title = table.subject
     own_name = _name(table) in wide.look.names.label_sets
     if not own_name and len({column.table.dataset for column in wide.columns}) == 1:
-        title = capital(title.removeprefix(DATASETS.get(table.dataset, table.dataset)).strip())
+        title = capital(title.removeprefix(dataset_words(table.dataset)).strip())
     metrics = {column.table.metric for column in wide.columns}
     return f"{title}, {table.metric}" if len(metrics) > 1 and table.metric else title
 

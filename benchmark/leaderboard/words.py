@@ -86,14 +86,22 @@ VALUES = {  # of a field in a heading
 OFF = "none"  # a further field with this value has no place in a heading
 
 
+def plain(name: str) -> str:
+    """Return a name from code without underscores."""
+    return name.replace("_", " ")
+
+
 def task_words(task: str) -> str:
-    return TASKS.get(task) or capital(task.replace("_", " "))
+    return TASKS.get(task) or capital(plain(task))
+
+
+def dataset_words(dataset: str) -> str:
+    return DATASETS.get(dataset) or plain(dataset)
 
 
 def label_set_words(dataset: str, label_set: str) -> str:
     """Return ``PTB-XL superclasses``."""
-    name = DATASETS.get(dataset, dataset)
-    return f"{name} {LABEL_SETS.get(f'{dataset}/{label_set}', label_set.replace('_', ' '))}"
+    return f"{dataset_words(dataset)} {LABEL_SETS.get(f'{dataset}/{label_set}') or plain(label_set)}"
 
 
 def metric_words(metric: str) -> str:
@@ -103,7 +111,7 @@ def metric_words(metric: str) -> str:
         return f"{AVERAGES[last]} {METRICS[base]}"
     if base in METRICS and last == "new":
         return f"{METRICS[base]}, new"
-    return METRICS.get(metric) or metric.replace("_", " ").replace(" f1", " F1")
+    return METRICS.get(metric) or plain(metric).replace(" f1", " F1")
 
 
 def value_words(field: str, value: Any) -> str:
@@ -119,12 +127,12 @@ def further_words(field: str, value: Any) -> str:
     """Return a further field of a heading with its name (``layer tokens``), unless its words say all; "" for none."""
     if value == OFF:
         return ""
-    return VALUES.get((field, value)) or f"{field.replace('_', ' ')} {value_words(field, value)}"
+    return VALUES.get((field, value)) or f"{plain(field)} {value_words(field, value)}"
 
 
 def options_words(options: dict[str, Any]) -> str:
     """Return ``trials 16, layer tokens``."""
-    return ", ".join(f"{name.replace('_', ' ')} {value_words(name, value)}" for name, value in options.items())
+    return ", ".join(f"{plain(name)} {value_words(name, value)}" for name, value in options.items())
 
 
 def p_text(p: float) -> str:

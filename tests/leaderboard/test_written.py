@@ -71,6 +71,11 @@ def test_texts_of_records_and_suites_are_escaped_and_nothing_is_fetched(reporter
     assert len(set(ids)) == len(ids) == 6, "each drawing has its own grid"
 
 
+def test_the_heading_and_the_metric_have_words_for_readers(reporter, tmp_path):
+    html = page(reporter, tmp_path, "--show", "1")
+    assert "<h2>synthetic reports</h2>" in html and "ROUGE-L of that report" in html
+
+
 def test_the_order_is_as_asked_and_a_true_report_is_marked(reporter, tmp_path):
     ids = reporter[1]
     assert visible_text(page(reporter, tmp_path, "--show", "2", "--order", "worst")) == [ids[-1], ids[-2]]

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from benchmark.leaderboard.figures.style import TITLE, describe, fit, grid, looks, stamp, styled, wrapped
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.leaderboard.words import plain
 
 TOTAL = "loss"
 CAPTION = "Losses of each pre-training by epoch, in training (solid) and on the validation split (dashed)."
@@ -55,7 +56,7 @@ def _panel(axis, row: str, members: list[list[dict[str, str]]]) -> None:  # type
                 if points:
                     every = max(1, len(points) // MARKERS)
                     style = {"linestyle": line, "markersize": 3, "linewidth": 1.2, "markevery": every, **look[name]}
-                    axis.plot(*zip(*points, strict=True), label=None if prefix or number else name, **style)
+                    axis.plot(*zip(*points, strict=True), label=None if prefix or number else plain(name), **style)
     axis.set_xlabel("epoch")
     axis.set_ylabel("loss")
     title = wrapped(row, 1.9, TITLE)
