@@ -158,7 +158,7 @@ def _texts(board: Any, beside: Any, figures: dict[str, Any], out: Path, formats:
         texts[f"{board.name}.md"] = markdown.markdown(board, beside)
     if "csv" in formats:
         texts[f"{board.name}.csv"] = spreadsheet.spreadsheet(board)
-        if summaries.summary_tables(board):
+        if any(table.lines for table in summaries.summary_tables(board)):
             texts[f"{board.name}-summaries.csv"] = summaries.spreadsheet(board)
     if "tex" in formats:
         from benchmark.leaderboard import latex, wide_table

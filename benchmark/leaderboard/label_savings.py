@@ -60,7 +60,10 @@ class Savings:
 
 
 def label_savings(board: Leaderboard) -> list[Savings]:
-    """Return the savings of each task with label budgets and a row that is trained end to end on all labels."""
+    """Return the savings of each task with label budgets and a row that is trained end to end on all labels.
+
+    Where all other rows lack a budget, there are none, and these rows are left out.
+    """
     results: dict[tuple[str, str], Savings] = {}
     for table in board.tables:
         curves = {row: curve for row in table.all_rows if (curve := _curve(table, row))}
@@ -68,7 +71,7 @@ def label_savings(board: Leaderboard) -> list[Savings]:
         if goal is not None and len(budgets := _budgets(table)) > 1:
             result = results.setdefault((table.task, goal), Savings(table.task, goal, [], []))
             _add(result, table, curves, budgets)
-    return [result for result in results.values() if result.savings]
+    return [result for result in results.values() if result.savings or result.left_out]
 
 
 def _add(result: Savings, table: Table, curves: dict[str, dict[float, Entry]], budgets: set[float]) -> None:

@@ -145,7 +145,11 @@ def _table(board: Leaderboard, table: Table) -> str:
 
 
 def _summaries(board: Leaderboard) -> list[str]:
-    return [_summary(board, table, number) for number, table in enumerate(summary_tables(board), 1)]
+    """Return the tables over many questions; one that does not exist is a comment that says why."""
+    return [
+        _summary(board, table, number) if table.lines else f"% {one_line(f'{table.title}. {table.about}')}"
+        for number, table in enumerate(summary_tables(board), 1)
+    ]
 
 
 def _summary(board: Leaderboard, table: SummaryTable, number: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -38,44 +39,74 @@ class RowOverall:
 
 @dataclass(frozen=True)
 class Overall:
-    """All rows of a task that answered every question, the best first, and the rows that did not."""
+    """All rows of a task that answered every question, the best first, and the rows that did not.
+
+    Questions that fewer than two rows answered are `unanswered`, and do not count. `reason` says why there are no
+    rows; it is empty where there are.
+    """
 
     task: str
     questions: int
     rows: list[RowOverall]
     left_out: list[str]
+    unanswered: list[str]  # for readers
+    reason: str = ""
+
+
+class Question(NamedTuple):
+    """A column of a table: its title for readers, and its complete entries by row."""
+
+    title: str
+    entries: dict[str, Entry]
 
 
 def overall(board: Leaderboard) -> list[Overall]:
-    """Return the rows over all questions of each task that has enough rows and questions."""
+    """Return the rows over all questions of each task that asks several rows several questions, once some are answered.
+
+    A task whose rows cannot be summed up has no rows and a reason.
+    """
     by_task = itertools.groupby([table for table in board.tables if table.is_ranked], key=lambda table: table.task)
     return [result for task, tables in by_task if (result := _of_task(task, list(tables))) is not None]
 
 
 def _of_task(task: str, tables: list[Table]) -> Overall | None:
-    questions = [question for table in tables for question in _questions(table)]
+    asked = [question for table in tables for question in _questions(table)]
     rows = list(dict.fromkeys(row for table in tables for row in table.all_rows))
-    baselines = {row for table in tables for row in table.baselines}
-    present = [row for row in rows if all(row in entries and entries[row].complete for entries in questions)]
-    if len(present) < FEWEST or len(questions) < FEWEST:
+    if len(rows) < FEWEST or len(asked) < FEWEST or not any(question.entries for question in asked):
         return None
+    questions = [question.entries for question in asked if len(question.entries) >= FEWEST]
+    unanswered = [question.title for question in asked if len(question.entries) < FEWEST]
+    present = [row for row in rows if all(row in entries for entries in questions)]
+    left_out = [row for row in rows if row not in present]
+    if len(questions) < FEWEST:
+        return Overall(task, len(questions), [], [], unanswered, "fewer than two questions have two rows or more")
+    if len(present) < FEWEST:
+        return Overall(
+            task, len(questions), [], left_out, unanswered, "fewer than two rows have answered all questions"
+        )
+    summaries = _rows(tables, questions, present)
+    return Overall(task, len(questions), sorted(summaries, key=lambda summary: summary.rank), left_out, unanswered)
+
+
+def _rows(tables: list[Table], questions: list[dict[str, Entry]], present: list[str]) -> list[RowOverall]:
+    """Return the rows that answered all questions, with their intervals."""
+    baselines = {row for table in tables for row in table.baselines}
     ranks, wins = _ranks(np.array([[_signed(entries[row]) for row in present] for entries in questions]))
     draws = _resampled(questions, present)
     intervals = [(None, None)] * len(present) if draws is None else _intervals(*_ranks(draws))
-    summaries = [
+    return [
         RowOverall(row, row in baselines, float(rank), float(win), *bounds)
         for row, rank, win, bounds in zip(present, ranks, wins, intervals, strict=True)
     ]
-    left_out = [row for row in rows if row not in present]
-    return Overall(task, len(questions), sorted(summaries, key=lambda summary: summary.rank), left_out)
 
 
-def _questions(table: Table) -> Iterator[dict[str, Entry]]:
-    """Yield the entries of each column by row, without those on perturbed signals or few leads."""
+def _questions(table: Table) -> Iterator[Question]:
+    """Yield the columns of a table, without those on perturbed signals or few leads."""
     for column in table.columns:
         entries = {row: table.body[row, column] for row in table.all_rows if (row, column) in table.body}
         if not any(SIGNAL in entry.variant for entry in entries.values()):
-            yield entries
+            title = f"{table.subject}, {table.look.column(column)}"
+            yield Question(title, {row: entry for row, entry in entries.items() if entry.complete})
 
 
 def _signed(entry: Entry) -> float:

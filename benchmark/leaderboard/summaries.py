@@ -15,7 +15,7 @@ CSV_COLUMNS = ("method", "task", "questions", "quantity", "value", "ci95_low", "
 
 @dataclass(frozen=True)
 class SummaryTable:
-    """A table of texts: `lines` under `head`, with a sentence on how to read it."""
+    """A table of texts: `lines` under `head`, with a sentence on how to read it, or on why there are no lines."""
 
     title: str
     about: str
@@ -36,6 +36,10 @@ def _of_rows(result: Overall, look: Presentation) -> SummaryTable:
         f"Mean rank and win rate over {result.questions} questions, with 95 % intervals over patients and trainings. "
         "The win rate is the share of duels with another row that a row wins."
     )
+    if result.reason:
+        about = f"No mean ranks and win rates: {result.reason}."
+    if result.unanswered:
+        about += f" Questions left out, answered by fewer than two rows: {'; '.join(result.unanswered)}."
     if result.left_out:
         about += f" Left out, for want of an answer to some question: {'; '.join(map(look.row, result.left_out))}."
     head = ["method", "mean rank", "win rate"]
@@ -62,6 +66,8 @@ def _of_savings(result: Savings, look: Presentation) -> SummaryTable:
         f"The share of labels at which a row's probe reaches {look.row(result.goal)}, which was trained end to end "
         "on all of them; 95 % intervals over patients and trainings where records keep resamples."
     )
+    if not result.savings:
+        about = f"No label savings against {look.row(result.goal)}: no other row has answered all label budgets."
     if result.left_out:
         about += f" Left out, for want of an answer at some budget: {'; '.join(map(look.row, result.left_out))}."
     head = ["method", *(look.label_set(*place) for place in places)]
@@ -70,10 +76,13 @@ def _of_savings(result: Savings, look: Presentation) -> SummaryTable:
 
 def markdown(table: SummaryTable) -> str:
     """Return a section of the leaderboard's Markdown file."""
+    section = f"## {markdown_text(table.title)}\n\n{markdown_text(table.about)}"
+    if not table.lines:
+        return section
     rows = [table.head, *table.lines]
     texts = [markdown_row([markdown_text(text) for text in row]) for row in rows]
     texts.insert(1, "|---" * len(table.head) + "|")
-    return f"## {markdown_text(table.title)}\n\n{markdown_text(table.about)}\n\n" + "\n".join(texts)
+    return f"{section}\n\n" + "\n".join(texts)
 
 
 def spreadsheet(board: Leaderboard) -> str:

@@ -63,6 +63,54 @@ def test_a_row_without_an_answer_is_left_out_and_named(plan, store, fill):
     assert "want of an answer to some question: merl." in markdown(board, [])
 
 
+@pytest.fixture
+def wider_plan(tiny_suite):
+    """The tiny suite with a third label budget."""
+    tiny_suite.write_text(tiny_suite.read_text("utf-8").replace("[0.1, 1.0]", "[0.01, 0.1, 1.0]"), "utf-8")
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+def test_a_question_that_one_row_answered_is_left_out_and_named(wider_plan, store, fill):
+    """One column under way took the table of all others away, and nothing said so."""
+    fill(
+        wider_plan,
+        store,
+        lambda cell: None if cell.question.get("fraction") == 0.01 and cell.row != "merl" else value(cell),
+        noise,
+    )
+    board = Leaderboard(wider_plan, store)
+    (result,) = overall(board)
+    assert result.questions == 2 and len(result.rows) == 3 and not result.left_out
+    assert result.unanswered == ["synthetic groups, 1 %"]
+    assert "Questions left out, answered by fewer than two rows: synthetic groups, 1 %." in markdown(board, [])
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"merl": (0.1,), "handcrafted": (0.1, 1.0)}, "fewer than two questions have two rows or more"),
+        (
+            {"merl": (0.1,), "handcrafted": (0.1, 1.0), "random_init": (1.0,)},
+            "fewer than two rows have answered all questions",
+        ),
+    ],
+    ids=["questions", "rows"],
+)
+def test_where_there_are_no_mean_ranks_every_format_says_why(answers, reason, plan, store, fill):
+    fill(plan, store, lambda cell: value(cell) if cell.question.get("fraction") in answers.get(cell.row, ()) else None)
+    board = Leaderboard(plan, store)
+    (table,) = summaries.summary_tables(board)
+    assert not table.lines and f"No mean ranks and win rates: {reason}." in table.about
+    assert table.about in markdown(board, []) and "| mean rank" not in markdown(board, [])
+    assert f"% {table.title}. {table.about}" in latex.tables(board)
+    assert len(summaries.spreadsheet(board).splitlines()) == 1
+
+
+def test_nothing_is_summed_up_of_one_question_or_before_the_first_answer(plan, store, fill):
+    fill(plan, store, lambda cell: None if cell.spec.task == "linear_probe" else 0.8)
+    assert not overall(Leaderboard(plan, store))
+
+
 def test_without_resamples_there_are_no_intervals(plan, store, fill):
     fill(plan, store, value)
     (result,) = overall(Leaderboard(plan, store))
@@ -170,6 +218,20 @@ def test_a_row_without_a_budget_has_no_saving_and_is_named(plan_with_goal, store
     assert result.left_out == ["handcrafted"] and set(savings) == {"merl", "random_init"}
     text = markdown(Leaderboard(plan_with_goal, store), [])
     assert "Left out, for want of an answer at some budget: handcrafted." in text
+
+
+def test_a_budget_that_nobody_has_answered_leaves_no_savings_and_a_reason(plan_with_goal, store, fill):
+    fill(
+        plan_with_goal,
+        store,
+        lambda cell: (
+            0.85 if cell.row == "supervised" else None if cell.question.get("fraction") == 0.1 else value(cell)
+        ),
+    )
+    result, savings = savings_of(plan_with_goal, store)
+    assert not savings and len(result.left_out) == 3
+    text = markdown(Leaderboard(plan_with_goal, store), [])
+    assert "No label savings against supervised: no other row has answered all label budgets." in text
 
 
 def test_resamples_without_a_number_say_nothing_about_savings(plan_with_goal, store, fill):
