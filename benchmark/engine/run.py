@@ -31,7 +31,7 @@ from benchmark.engine.preemption import Preempted, asked_to_stop
 from benchmark.engine.rotation import predict_in_turn
 from benchmark.errors import DiskError
 from benchmark.locks import locked
-from benchmark.metrics.one_patient import without_spread_of_one
+from benchmark.metrics.few_patients import without_uncertainty
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, CellGroup
 from benchmark.planning.standing import AtHand, Standing, code_now, stand
@@ -134,7 +134,7 @@ class _GroupRun:
                 predictions, truth = predict_in_turn(task, contexts), view.truth(data)
             else:
                 predictions, truth = task.predict(contexts[0]), self.data.truth(data, spec.label_set)
-            scores = without_spread_of_one(task.score(predictions, truth), truth)
+            scores = without_uncertainty(task.score(predictions, truth), truth)
             signal = self._signal
             seconds = time.monotonic() - start
             cost = contexts[0].cost  # every rotation reads the features of one pass

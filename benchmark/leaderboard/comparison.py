@@ -17,7 +17,10 @@ from benchmark.metrics.paired import Difference, holm
 
 @dataclass(frozen=True)
 class Line:
-    """One question that both methods answered; `difference` is None where resamples are missing or differ."""
+    """One question that both methods answered.
+
+    `difference` is None where resamples are missing, differ, or have no spread to judge it by.
+    """
 
     title: str
     a: float
@@ -31,7 +34,7 @@ class Line:
 
     @property
     def winner(self) -> str:
-        """Return ``a``, ``b`` or ``not separated``; ``not tested`` without resamples."""
+        """Return ``a``, ``b`` or ``not separated``; ``not tested`` without a difference."""
         if self.difference is None or self.p_corrected is None:
             return "not tested"
         if self.p_corrected >= LEVEL:
@@ -93,7 +96,11 @@ def markdown(lines: list[Line], a: str, b: str, remarks: Sequence[str] = (), cla
     wins = {
         outcome: sum(line.winner == outcome for line in lines) for outcome in ("a", "b", "not separated", "not tested")
     }
-    untested = f", not tested (records keep no resamples): {wins['not tested']}" if wins["not tested"] else ""
+    untested = (
+        f", not tested (no resamples of patients, or no spread among them): {wins['not tested']}"
+        if wins["not tested"]
+        else ""
+    )
     counts = f"{a} better: {wins['a']}, {b} better: {wins['b']}, not separated: {wins['not separated']}{untested}"
     head = ["question", a, b, "difference", "95 % interval", "p, corrected", "better"]
     parts = [

@@ -122,7 +122,9 @@ def _saving(table: Table, row: str, curve: dict[float, Entry], goal: Entry) -> S
 
 
 def _draws(entries: list[Entry]) -> np.ndarray | None:
-    """Return numbers ``(entry, resample)``; None where an entry keeps no resamples, or other ones."""
+    """Return numbers ``(entry, resample)``; None where an entry keeps no resamples, or other ones, or all are flat."""
+    if all(entry.is_flat for entry in entries):
+        return None
     draws = [draw for entry in entries if (draw := resampled_values(entry)) is not None]
     alike = len({entry.results[0].resampling for entry in entries}) == 1
     return np.stack(draws) if alike and len(draws) == len(entries) and len(set(map(len, draws))) == 1 else None

@@ -115,10 +115,13 @@ def _signed(entry: Entry) -> float:
 
 
 def _resampled(questions: list[dict[str, Entry]], rows: list[str]) -> np.ndarray | None:
-    """Return signed numbers ``(question, row, resample)``; None where some entry keeps no resamples, or other ones."""
+    """Return signed numbers ``(question, row, resample)``; None where some entry keeps no resamples, or other ones.
+
+    None, too, where no row of some question differs between resamples: patients are too few to draw from.
+    """
     values: list[np.ndarray] = []
     for entries in questions:
-        if len({entries[row].results[0].resampling for row in rows}) > 1:
+        if len({entries[row].results[0].resampling for row in rows}) > 1 or all(entries[row].is_flat for row in rows):
             return None
         for row in rows:
             draw = resampled_values(entries[row])

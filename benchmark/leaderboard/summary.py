@@ -14,7 +14,8 @@ from benchmark.canonical import dumps
 from benchmark.data.signals.conditions import AS_RECORDED
 from benchmark.errors import DataError, raise_all
 from benchmark.leaderboard.words import further_words, metric_words, plain, value_words
-from benchmark.metrics.paired import Sample
+from benchmark.metrics.few_patients import NO_TEST
+from benchmark.metrics.paired import Sample, has_spread
 from benchmark.metrics.spread import Spread, spread_by_source
 from benchmark.metrics.statistics import interval
 from benchmark.planning.plan import Cell, Plan, TaskFacts
@@ -155,11 +156,24 @@ class Entry:
         return Sample(self.mean, self.grid.mean(axis=1), resampled)
 
     @functools.cached_property
+    def of_few_patients(self) -> bool:
+        """Whether its records keep neither intervals nor resamples because test has too few patients."""
+        return any(note.startswith(NO_TEST) for result in self.results for note in result.notes)
+
+    @functools.cached_property
+    def is_flat(self) -> bool:
+        """Whether it has the same number on all resamples of patients, as with one patient or a perfect score."""
+        return self.resampled is not None and not has_spread(self.resampled)
+
+    @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Return the 95 % interval over patients: of the mean with resamples, else the mean of bounds."""
+        """Return the 95 % interval over patients: of the mean with resamples, else the mean of bounds.
+
+        None where all resamples are equal: an interval without width would claim what nobody knows.
+        """
         resampled = self.resampled
         if resampled is not None:
-            return interval(resampled)
+            return None if self.is_flat else interval(resampled)
         bounds = [result.bounds for result in self.results if result.bounds is not None]
         return (mean(low for low, _ in bounds), mean(high for _, high in bounds)) if bounds else None
 

@@ -26,12 +26,15 @@ def reading(tables: Sequence[Table], spread: bool, interval: bool) -> list[str]:
     repeats = f", up to {seeds} label-subset seeds{deviation}" if seeds > 1 else ""
     lines = [f"Protocol {protocols}, data {digests}{repeats}."]
     lines += ["In brackets the 95 % bootstrap interval over patients."] if interval else []
-    tested = [ranking.tested for table in tables for ranking in table.rankings.values() if ranking.best]
+    rankings = [ranking for table in tables for ranking in table.rankings.values() if ranking.best]
+    tested = [ranking.tested for ranking in rankings]
     lines += ["Bold: best, underlined: second."] if tested else []
     if any(tested):
         lines.append(f"{TIED}: not separated from the best (paired bootstrap, Holm over the column, {LEVEL:.0%}).")
         lines += [f"{capital(table.power())}." for table in tables] if len(tables) == 1 else []
-    if not all(tested):
+    if any(ranking.no_spread for ranking in rankings):
+        lines.append("No test against the best where patients are too few or too alike to judge by.")
+    if not all(ranking.tested or ranking.no_spread for ranking in rankings):
         lines.append("No test against the best where records keep no resamples.")
     return lines
 

@@ -24,6 +24,7 @@ from benchmark.leaderboard.presentation_check import ambiguous_names, look_notes
 from benchmark.leaderboard.published import Published
 from benchmark.leaderboard.published_rows import published_rows, source_notes
 from benchmark.leaderboard.recipes import recipe_notes
+from benchmark.leaderboard.spread_notes import spread_notes
 from benchmark.leaderboard.submissions import SubmittedRow, submitted_rows
 from benchmark.leaderboard.summary import Entry, column_title, summarise, varying
 from benchmark.leaderboard.table import TIED, Table
@@ -233,7 +234,8 @@ class Leaderboard:
                 f"{TIED} cannot be told from the best: paired bootstrap over patients{trainings}, Holm over the "
                 "column, 5 %. The smallest difference is the median rival's, at the strictest level of this correction."
             )
-        if not self.look.metric and not all(ranking.tested for ranking in rankings):
+        lines += spread_notes(self.tables)
+        if not self.look.metric and not all(ranking.tested or ranking.no_spread for ranking in rankings):
             lines.append(
                 "Columns with records that keep no resamples (made before they were stored) have their best marked "
                 "without a test: an overlap of intervals is no proof of a tie, nor its absence of a difference."

@@ -63,22 +63,37 @@ class Difference:
         return float((t.isf(level / 2, self.freedom) + t.isf(1 - power, self.freedom)) * self.error)
 
 
-def paired_difference(a: Sample, b: Sample) -> Difference:
+NO_DIFFERENCE = Difference(0.0, 0.0, 0.0, p=1.0, error=0.0, freedom=math.inf)
+
+
+def has_spread(resampled: np.ndarray) -> bool:
+    """Whether the numbers that exist differ between resamples ``(..., resamples)``; if not, patients tell nothing."""
+    usable = resampled[..., np.isfinite(resampled).reshape(-1, resampled.shape[-1]).all(axis=0)]
+    return bool(usable.shape[-1] > 1 and np.ptp(usable, axis=-1).any())
+
+
+def paired_difference(a: Sample, b: Sample) -> Difference | None:
     """Compare two rows over patients, and over the trainings of those with several members.
 
-    Resamples on which either has no value are left out; p is 1 when fewer than two remain.
+    Resamples on which either has no value are left out. None where fewer than two remain, or where the difference is
+    the same on all of them, as with one patient: a standard error of 0 would separate anything. Rows with equal numbers
+    everywhere have a p-value of 1.
     """
     usable = np.isfinite(a.resampled).all(axis=0) & np.isfinite(b.resampled).all(axis=0)
     first, second = (np.asarray(row.resampled[:, usable], dtype=np.float64) for row in (a, b))
     deltas = first.mean(axis=0) - second.mean(axis=0)
     value, trainings = a.value - b.value, [between_members(row.members) for row in (a, b) if len(row.members) > 1]
     if len(deltas) < 2:
-        return Difference(value, *interval(deltas), p=1.0, error=math.nan, freedom=math.inf)
+        return None
+    if not has_spread(deltas):
+        return NO_DIFFERENCE if value == 0 and not deltas.any() else None
     if not trainings:
         error = float(deltas.std(ddof=1))
         return Difference(value, *interval(deltas), p=_two_sided(value, error, math.inf), error=error, freedom=math.inf)
     patients = max(float(deltas.var(ddof=1)) - patients_by_member(first) - patients_by_member(second), 0.0)
     total = patients + sum(variance for variance, _ in trainings)
+    if not total:
+        return NO_DIFFERENCE if value == 0 else None
     error, freedom = math.sqrt(total), _freedom(total, trainings)
     reach = float(t.isf(0.025, freedom)) * error
     return Difference(value, value - reach, value + reach, _two_sided(value, error, freedom), error, freedom)
@@ -109,9 +124,7 @@ def _freedom(total: float, trainings: Sequence[tuple[float, int]]) -> float:
 
 
 def _two_sided(value: float, error: float, freedom: float) -> float:
-    """Return the p-value of a difference with this standard error; without any error 0, or 1 for a difference of 0."""
-    if error == 0:
-        return 0.0 if value else 1.0
+    """Return the p-value of a difference with this standard error, which is not 0."""
     if math.isinf(freedom):
         return float(2 * norm.sf(abs(value) / error))
     return float(2 * t.sf(abs(value) / error, freedom))

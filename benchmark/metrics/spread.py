@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.metrics.paired import has_spread
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -35,10 +37,11 @@ class Spread:
 def spread_by_source(values: np.ndarray, resampled: np.ndarray | None) -> Spread:
     """Return the spread of a row with `values` ``(members, subsets)``.
 
-    `resampled` ``(resamples,)`` is the mean over all of them on each resample of patients, where records keep it.
+    `resampled` ``(resamples,)`` is the mean over all of them on each resample of patients, where records keep it. Where
+    it is the same on all, the spread over patients is unknown.
     """
     patients = None
-    if resampled is not None and np.isfinite(resampled).sum() > 1:
+    if resampled is not None and has_spread(resampled):
         patients = float(np.nanstd(resampled, ddof=1))
     members, subsets = values.shape
     if members == 1 or subsets == 1:

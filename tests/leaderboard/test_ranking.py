@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from benchmark.leaderboard.comparison import compare
 from benchmark.leaderboard.markdown import markdown
+from benchmark.leaderboard.overall import overall
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.metrics.few_patients import NO_TEST
 from benchmark.metrics.paired import Sample, holm, paired_difference
 
 SHARED = np.random.default_rng(0).normal(0, 0.02, 200).astype(np.float32)  # what all methods find hard alike
@@ -53,6 +56,38 @@ def test_resamples_drawn_otherwise_are_not_compared(plan, store, fill):
     assert not Leaderboard(plan, store).tables[0].rankings["100 %"].tested
 
 
+def test_equal_resamples_of_one_patient_separate_nothing_and_the_notes_say_so(plan, store, fill):
+    fill(plan, store, lambda cell: VALUES[cell.row], lambda cell: np.zeros(200, np.float32))
+    board = Leaderboard(plan, store)
+    ranking = board.tables[0].rankings["100 %"]
+    assert ranking.best == {"merl"} and not ranking.tested and not ranking.p_values and ranking.smallest is None
+    text, notes = markdown(board, []), "\n".join(board.notes())
+    assert "0.800 |" in text.replace("*", "") and "0.800, 0.800" not in text, "no interval without width"
+    assert "No interval, since the number is the same on all resamples of patients: " in notes
+    assert "merl (Linear probe on synthetic groups, 100 %)" in notes
+    assert "Best marked without a test, since patients are too few or too alike" in notes
+    assert "made before they were stored" not in notes
+    assert [line.winner for line in compare(board, "merl", "handcrafted")] == ["not tested"] * 2
+    assert all(row.rank_interval is None for row in overall(board)[0].rows)
+
+
+def test_rows_with_equal_numbers_everywhere_are_equal_even_on_one_patient(plan, store, fill):
+    fill(plan, store, lambda cell: 0.8, lambda cell: np.zeros(200, np.float32))
+    ranking = Leaderboard(plan, store).tables[0].rankings["100 %"]
+    assert (
+        ranking.tested
+        and set(ranking.p_values.values()) == {1.0}
+        and ranking.smallest is None
+        and ranking.best == set(ROWS)
+    )
+
+
+def test_records_of_few_patients_are_told_from_those_without_resamples(plan, store, fill):
+    fill(plan, store, lambda cell: VALUES[cell.row], notes=[f"{NO_TEST}: all test recordings are of one patient"])
+    notes = "\n".join(Leaderboard(plan, store).notes())
+    assert "Best marked without a test, since patients" in notes and "made before they were stored" not in notes
+
+
 def test_paired_difference_agrees_with_the_normal_theory():
     rng = np.random.default_rng(3)
     shared, own = rng.normal(0, 0.05, 20_000), rng.normal(0, 0.01, 20_000)
@@ -62,13 +97,13 @@ def test_paired_difference_agrees_with_the_normal_theory():
     assert result.p == pytest.approx(2 * norm.sf(2), abs=4e-3)
 
 
-def test_p_is_symmetric_small_where_it_must_be_and_one_without_resamples():
+def test_p_is_symmetric_and_small_where_it_must_be():
     rng = np.random.default_rng(0)
     a, b = 0.9 + rng.normal(0, 0.01, 1000), 0.8 + rng.normal(0, 0.01, 1000)
     p = paired_difference(Sample.of_one(0.9, a), Sample.of_one(0.8, b)).p
     assert p == paired_difference(Sample.of_one(0.8, b), Sample.of_one(0.9, a)).p and p < 1e-9
     assert max(holm([p] * 500)) < 0.05  # a count of 1,000 resamples, 2 / 1,001 at least, would be lifted to 1
-    assert paired_difference(Sample.of_one(0.9, a * np.nan), Sample.of_one(0.1, b)).p == 1.0
+    assert paired_difference(Sample.of_one(0.9, a * np.nan), Sample.of_one(0.1, b)) is None
 
 
 def test_holm_by_hand():

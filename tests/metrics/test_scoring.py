@@ -206,11 +206,25 @@ def test_the_p_value_follows_its_formula_and_needs_two_resamples():
         Sample.of_one(0.83, a[:2]), Sample.of_one(0.80, b[:2])
     )  # two resamples are enough for a standard error
     assert two.p == pytest.approx(2 * stats.norm.sf(0.03 / np.std([0.02, 0.07], ddof=1)))
-    assert (
-        paired_difference(Sample.of_one(0.83, a[:1]), Sample.of_one(0.80, b[:1])).p
-        == 1
-        == paired_difference(Sample.of_one(0.83, a[2:3]), Sample.of_one(0.80, b[2:3])).p
+    for usable in (slice(0, 1), slice(2, 3)):
+        assert paired_difference(Sample.of_one(0.83, a[usable]), Sample.of_one(0.80, b[usable])) is None
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_difference_without_spread_over_patients_is_not_testable(members):
+    """One patient gives equal resamples: a standard error of 0, and so p = 0 for any two rows."""
+    first, second = (
+        Sample(value, value + np.linspace(0, spread, members), np.full((members, 9), np.float32(value)))
+        for value, spread in ((0.9, 0.01), (0.8, 0.02))
     )
-    assert paired_difference(
-        Sample.of_one(0.9, np.full(9, 0.9)), Sample.of_one(0.8, np.full(9, 0.8))
-    ).p == pytest.approx(0, abs=1e-9)
+    assert paired_difference(first, second) is None
+    assert paired_difference(Sample.of_one(0.9, np.full(9, 0.9)), second) is None
+    same = paired_difference(first, first)
+    assert (same.value, same.p, same.low, same.high) == (0, 1, 0, 0)
+
+
+def test_trainings_that_agree_by_chance_do_not_separate_at_zero_error():
+    """Members with equal numbers and opposite hits: both parts of the variance come to nothing."""
+    apart = np.tile([[0.3, 0.5], [0.5, 0.3]], 50)
+    first, second = Sample(0.4, np.array([0.4, 0.4]), apart), Sample.of_one(0.2, np.tile([0.2, 0.2001], 50))
+    assert paired_difference(first, second) is None

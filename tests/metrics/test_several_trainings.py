@@ -75,8 +75,8 @@ def once(rows):
 
 
 def test_trainings_add_their_variance_and_few_of_them_few_degrees_of_freedom():
-    resampled = np.zeros((3, 100))
-    a, b = Sample(0.9, np.array([0.88, 0.90, 0.92]), resampled), Sample(0.8, np.array([0.8]), resampled[:1])
+    resampled = np.tile([-1e-9, 1e-9], (3, 50))  # hardly any spread over patients
+    a, b = Sample(0.9, np.array([0.88, 0.90, 0.92]), resampled), Sample(0.8, np.array([0.8]), np.zeros((1, 100)))
     result = paired_difference(a, b)
     error = 0.02 / 3**0.5
     assert result.error == pytest.approx(error) and result.freedom == pytest.approx(2)

@@ -1,14 +1,17 @@
 """Numbers are computed again from collected predictions, and whatever was changed on the way is noticed."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmark import arena
 from benchmark.api import DatasetCard
 from benchmark.cli import main
 from benchmark.errors import DataError, UsageError
+from benchmark.metrics import few_patients
 from benchmark.metrics.calibration import expected_calibration_error
 from benchmark.metrics.classification import auroc, average_precision, brier, f1_at
 from benchmark.records.archive import Archive, Row, write_archive
@@ -43,6 +46,19 @@ def test_every_metric_and_interval_is_computed_again(files, capsys):
     suite, *_, home = files
     assert main(["verify", str(suite), "--methods", "handcrafted", "--home", str(home)]) == 0  # from beside the records
     assert "1 cells agree within 2e-05" in capsys.readouterr().out
+
+
+def test_few_patients_have_no_interval_in_a_record_nor_when_it_is_computed_again(files, capsys, tmp_path, monkeypatch):
+    """Records of older code have one, and agree as well."""
+    monkeypatch.setattr(few_patients, "FEWEST", 10**6)
+    code, cell = verify(files, capsys)
+    assert code == 0 and cell["state"] == "agrees" and cell["numbers"] > 1000
+    suite, *_, home = files
+    options = {"trials": 3, "dataset_config": {"patients": 120}, "home": home}
+    shutil.rmtree(home / "records")
+    record = arena.run("handcrafted", "linear_probe", "synthetic", "groups", **options).record
+    assert record.metrics and not record.intervals and not record.resampling
+    assert main(["verify", str(suite), "--home", str(home)]) == 0
 
 
 def test_without_the_dataset_the_labels_of_the_file_serve_and_the_answer_says_so(files, tmp_path, capsys):
