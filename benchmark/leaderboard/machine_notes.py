@@ -6,7 +6,7 @@ are nearly tied, and so a number of the table (docs/reproducing.md has the measu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.leaderboard.summary import Entry
 from benchmark.records.table_fields import Result
@@ -44,6 +44,22 @@ def machine_notes(entries: Sequence[Entry]) -> list[str]:
     if bf16 := _rows_by(entries, "precision").get("bf16"):
         lines.append(f"Features computed in bf16, others in fp32: {'; '.join(bf16)}.")
     return lines
+
+
+def training_notes(hardware: Mapping[str, Iterable[str | None]]) -> list[str]:
+    """Return which rows were pre-trained on which hardware, where there is more than one.
+
+    `hardware` is that of each row's trainings, None where no card says it.
+    """
+    rows: dict[str | None, dict[str, None]] = {}
+    for row, several in hardware.items():
+        for name in several:
+            rows.setdefault(name, {})[row] = None
+    unknown = rows.pop(None, {})
+    if len(rows) < 2:
+        return []
+    lines = [f"Pre-trained on {name}: {'; '.join(names)}." for name, names in sorted(rows.items(), key=str)]
+    return lines + ([f"Pre-trained on unknown hardware: {'; '.join(unknown)}."] if unknown else [])
 
 
 def _rows_by(entries: Iterable[Entry], name: str) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from benchmark.errors import raise_all
 from benchmark.leaderboard.analysis_notes import chance_notes, sensitivity_notes
 from benchmark.leaderboard.contamination import contaminated_rows, contamination_notes, newly_contaminated
 from benchmark.leaderboard.footnotes import fixed_fields, protocol_warnings
-from benchmark.leaderboard.machine_notes import machine_notes, mixed_machines, mixed_weights
+from benchmark.leaderboard.machine_notes import machine_notes, mixed_machines, mixed_weights, training_notes
 from benchmark.leaderboard.metric_choice import metric_notes, under_metric
 from benchmark.leaderboard.presentation import PLAIN, Presentation
 from benchmark.leaderboard.presentation_check import ambiguous_names, look_notes, unknown_names
@@ -31,7 +31,7 @@ from benchmark.leaderboard.table import TIED, Table
 from benchmark.names import file_name
 from benchmark.paths import Home
 from benchmark.planning.plan import Cell, Plan
-from benchmark.planning.pretrained import HISTORY
+from benchmark.planning.pretrained import HISTORY, card_alone, hardware_of
 from benchmark.planning.standing import CODE, DONE, INCOMPLETE, OUTDATED, RECORDS_ALONE, AtHand, Standings
 from benchmark.records.spec import PROTOCOL
 from benchmark.records.store import Store
@@ -101,12 +101,26 @@ class Leaderboard:
     def histories(self) -> dict[str, list[Path]]:
         """Return the loss curves of each pre-trained row, one file per member: beside the records or in the home."""
         files: dict[str, list[Path]] = {}
-        for cell in {cell.weights_folder: cell for cell in self.plan.cells if cell.weights_folder}.values():
-            folders = (Home(root).pretrained / str(cell.weights_folder) for root in self._homes)
+        for row, folders in self._trainings():
             path = next((folder / HISTORY for folder in folders if (folder / HISTORY).is_file()), None)
             if path is not None:
-                files.setdefault(cell.row, []).append(path)
+                files.setdefault(row, []).append(path)
         return files
+
+    def training_hardware(self) -> dict[str, list[str | None]]:
+        """Return on what each training of a pre-trained row ran, by its card; None where there is none that says it."""
+        hardware: dict[str, list[str | None]] = {}
+        rows = {entry.row for entry in self.entries if entry.results}
+        for row, folders in self._trainings():
+            if row in rows:
+                card = next((card for folder in folders if (card := card_alone(folder))), None)
+                hardware.setdefault(row, []).append(hardware_of(card))
+        return hardware
+
+    def _trainings(self) -> Iterator[tuple[str, list[Path]]]:
+        """Yield the row of each pre-training, and the folders where its files may lie."""
+        for cell in {cell.weights_folder: cell for cell in self.plan.cells if cell.weights_folder}.values():
+            yield cell.row, [Home(root).pretrained / str(cell.weights_folder) for root in self._homes]
 
     @property
     def _homes(self) -> tuple[Path, Path]:
@@ -183,6 +197,7 @@ class Leaderboard:
         lines += recipe_notes(self.plan.suite, self._rows)
         lines += self.trained_once()
         lines += machine_notes(self.entries)
+        lines += training_notes(self.training_hardware())
         lines += self._missing()
         ends = {entry.row for entry in self.entries for result in entry.results if result.trained_end_to_end}
         lines += [f"{row}: trained end to end on the labelled subset, not probed." for row in sorted(ends)]

@@ -32,8 +32,22 @@ def weight_options(method: str, config: dict[str, Any], recipe: dict[str, Any]) 
 
 def read_card(folder: Path) -> dict[str, Any] | None:
     """Return the card of finished weights, or None; a folder without both files is unfinished."""
+    return card_alone(folder) if (folder / WEIGHTS).is_file() else None
+
+
+def card_alone(folder: Path) -> dict[str, Any] | None:
+    """Return a card, or None; collected records have it beside them without the weights."""
     try:
-        card: dict[str, Any] = json.loads((folder / CARD).read_text("utf-8"))
+        card = json.loads((folder / CARD).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return card if (folder / WEIGHTS).is_file() else None
+    return card if isinstance(card, dict) else None
+
+
+def hardware_of(card: dict[str, Any] | None) -> str | None:
+    """Return the GPU, or else the processor, that weights were trained on; None where the card does not say."""
+    environment: Any = card
+    for name in ("provenance", "environment"):
+        environment = environment.get(name) if isinstance(environment, dict) else None
+    hardware = environment.get("gpu") or environment.get("cpu") if isinstance(environment, dict) else None
+    return str(hardware) if hardware else None

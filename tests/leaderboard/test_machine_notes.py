@@ -1,8 +1,14 @@
 """Notes on hardware and precision: which rows they name, and the warning on a row that mixes them."""
 
+import json
+
+import pytest
+
 from benchmark.leaderboard.audit import audit
 from benchmark.leaderboard.tables import Leaderboard
+from benchmark.paths import Home
 from benchmark.planning.plan import make_plan
+from benchmark.planning.pretrained import CARD
 from benchmark.planning.suites import load_suite
 
 
@@ -38,6 +44,51 @@ def test_rows_of_several_machines_are_named(plan, store, fill):
     others = next(note for note in notes if note.startswith("Computed on B: "))
     assert "handcrafted" in others and "random_init" in others and "merl" not in others
     assert "Features computed in bf16, others in fp32: merl." in notes
+
+
+@pytest.fixture
+def trained_plan(tiny_suite):
+    """The tiny suite with three pre-trained rows."""
+    text = tiny_suite.read_text("utf-8")
+    block = text[text.rindex("[[methods]]") :]
+    for number, label in ((3, "longer"), (4, "longest")):
+        text += "\n" + block.replace('"merl"', f'"merl"\nlabel = "{label}"').replace("epochs = 2", f"epochs = {number}")
+    tiny_suite.write_text(text, "utf-8")
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+def training_notes_of(plan, store, fill, hardware):
+    """Return the notes on pre-training where the card of each row names this hardware; None: it has no card."""
+    fill(plan, store)
+    for cell in plan.cells:
+        if (machine := hardware.get(cell.row)) is not None:
+            folder = Home(store.root).pretrained / cell.weights_folder
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / CARD).write_text(json.dumps(machine), "utf-8")
+    return [note for note in Leaderboard(plan, store).notes() if note.startswith("Pre-trained on")]
+
+
+def test_weights_of_several_machines_are_named_and_unknown_ones_too(trained_plan, store, fill):
+    notes = training_notes_of(
+        trained_plan,
+        store,
+        fill,
+        {
+            "merl": {"provenance": provenance("A", "")},
+            "longer": {"provenance": {"environment": {"cpu": "A", "gpu": "B"}}},
+        },
+    )
+    assert notes == [
+        "Pre-trained on A: merl.",
+        "Pre-trained on B: longer.",
+        "Pre-trained on unknown hardware: longest.",
+    ]
+
+
+@pytest.mark.parametrize("other", [None, {}, {"provenance": 3}, {"provenance": {"environment": {"cpu": "A"}}}], ids=str)
+def test_weights_of_one_known_machine_get_no_note(other, trained_plan, store, fill):
+    known = {"provenance": provenance("A", "")}
+    assert not training_notes_of(trained_plan, store, fill, {"merl": known, "longer": known, "longest": other})
 
 
 def test_a_row_that_mixes_precisions_is_warned_of(plan, store, fill):
