@@ -70,12 +70,12 @@ def overall(board: Leaderboard) -> list[Overall]:
 
 
 def _of_task(task: str, tables: list[Table]) -> Overall | None:
-    asked = [question for table in tables for question in _questions(table)]
+    columns = [question for table in tables for question in _questions(table)]
     rows = list(dict.fromkeys(row for table in tables for row in table.all_rows))
-    if len(rows) < FEWEST or len(asked) < FEWEST or not any(question.entries for question in asked):
+    if len(rows) < FEWEST or len(columns) < FEWEST or not any(question.entries for question in columns):
         return None
-    questions = [question.entries for question in asked if len(question.entries) >= FEWEST]
-    unanswered = [question.title for question in asked if len(question.entries) < FEWEST]
+    questions = [question.entries for question in columns if len(question.entries) >= FEWEST]
+    unanswered = [question.title for question in columns if len(question.entries) < FEWEST]
     present = [row for row in rows if all(row in entries for entries in questions)]
     left_out = [row for row in rows if row not in present]
     if len(questions) < FEWEST:

@@ -87,8 +87,8 @@ def test_weights_of_several_machines_are_named_and_unknown_ones_too(trained_plan
 
 @pytest.mark.parametrize("other", [None, {}, {"provenance": 3}, {"provenance": {"environment": {"cpu": "A"}}}], ids=str)
 def test_weights_of_one_known_machine_get_no_note(other, trained_plan, store, fill):
-    known = {"provenance": provenance("A", "")}
-    assert not training_notes_of(trained_plan, store, fill, {"merl": known, "longer": known, "longest": other})
+    card = {"provenance": provenance("A", "")}
+    assert not training_notes_of(trained_plan, store, fill, {"merl": card, "longer": card, "longest": other})
 
 
 def test_a_row_that_mixes_precisions_is_warned_of(plan, store, fill):

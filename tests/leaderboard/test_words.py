@@ -27,7 +27,7 @@ RECALLS = {"recall_at_10": 0.5, "recall_at_1_text": 0.2}
 
 
 @pytest.fixture
-def searched(tmp_path, store):
+def plan_of_retrieval(tmp_path, store):
     """The plan of a task without fields, of which one row has no record."""
     (tmp_path / "searched.toml").write_text(SUITE, "utf-8")
     plan = make_plan(load_suite(str(tmp_path / "searched.toml")))
@@ -38,14 +38,14 @@ def searched(tmp_path, store):
     return plan
 
 
-def test_the_column_of_a_task_without_fields_has_the_words_of_its_metric(searched, store):
-    board = Leaderboard(searched, store)
+def test_the_column_of_a_task_without_fields_has_the_words_of_its_metric(plan_of_retrieval, store):
+    board = Leaderboard(plan_of_retrieval, store)
     assert board.tables[0].columns == ["recall at 10"]
     assert "| method | recall at 10 |" in markdown(board, []) and "recall_at_10" not in markdown(board, [])
 
 
-def test_under_another_metric_it_has_the_words_of_that_one_in_all_rows(searched, store):
-    board = Leaderboard(searched, store, look=read_presentation(None, {"metric": "recall_at_1_text"}))
+def test_under_another_metric_it_has_the_words_of_that_one_in_all_rows(plan_of_retrieval, store):
+    board = Leaderboard(plan_of_retrieval, store, look=read_presentation(None, {"metric": "recall_at_1_text"}))
     assert board.tables[0].columns == ["recall at 1 text"] and len(board.tables[0].body) == 2
 
 
