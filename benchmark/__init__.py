@@ -1,3 +1,3 @@
-"""The harness: it knows no method and no task by name."""
+"""The harness: it finds methods and tasks by name and imports none of them."""
 
 __version__ = "0.2.0"

@@ -1,9 +1,9 @@
 """The contract: what the harness asks of a method, a task and a dataset, and what it gives them.
 
 Signals are ``(batch, lead, time)``, float32, millivolt, leads in the order of `LEADS` unless a method's `SignalSpec`
-asks for another form; the harness adapts them, no method resamples by itself. This is one file, and a long one, because
-it is all that an author has to read and because other interpreters get it as a file: it imports nothing of ours, and
-Python 3.8 with numpy is enough for it.
+asks for another form. The harness converts recordings to that form, so no method has to resample. This is one long file
+on purpose: it is all that an author has to read, and other interpreters get it as a file. It imports nothing of ours,
+and needs only Python 3.8 and numpy.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class SignalSpec:
 
     `rate` in Hz, `seconds` of signal (of longer recordings the part at `crop` is kept, shorter ones are padded with
     zeros at the end), `leads` in the wanted order, `band_pass` (low, high) and `notch` in Hz filter before resampling,
-    `median_baseline` then takes away a running median over so many seconds, `scaling` is applied last, per recording. A
+    `median_baseline` then subtracts a running median over so many seconds, `scaling` is applied last, per recording.
     `resampling` is by a polyphase filter, by the Fourier method (ST-MEM) or by linear interpolation (ECG-FM). A
-    recording shorter than `min_seconds`, or flat in all of `leads`, cannot serve: it is given as silence, all 0.
+    recording shorter than `min_seconds`, or flat in all of `leads`, is unusable: the method gets zeros in its place.
     """
 
     rate: float = 500.0
@@ -112,20 +112,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a file says of one recording and one class of a sparse label set."""
+    """The label in a file of one recording for one class of a sparse label set."""
 
     record_id: str
     label: str
     is_present: bool
-    leads: tuple[str, ...] = ()  # of `LEADS`: where it is, as far as the file says so
+    leads: tuple[str, ...] = ()  # of `LEADS`: leads that show the class, if the file names them
 
 
 @dataclass(frozen=True)
 class SparseLabelSet:
-    """A label set most of whose entries are unknown: a class is known of a recording where somebody asked for it.
+    """A label set most of whose labels are unknown, because its file has labels for some recordings only.
 
     `kinds` maps its classes, in their order, to the kind of each ("rhythm"). The labels lie in a `file` of their own,
-    at ``$ECGARENA_DATA/FILE``, which must have that `sha256`. `note` stands below every table with a number of it.
+    at ``$ECGARENA_DATA/FILE``, which must have that `sha256`. `note` is printed below every table that uses it.
     """
 
     kinds: Mapping[str, str]
@@ -143,9 +143,9 @@ class SparseLabelSet:
 class RecordingEntry:
     """One recording in a dataset's index: everything but its signal.
 
-    `labels` maps a label set to the positive classes; a recording without a positive class in a
-    label set does not belong to that set. `targets` maps a target to its number as the files have it, codes for unknown
-    values included. `locator` is whatever `Dataset.read` needs.
+    `labels` maps a label set to the positive classes; a recording without a positive class is left out of that label
+    set. `targets` maps a target to its number as the files have it, codes for unknown values included. `locator` tells
+    `Dataset.read` where the signal is.
     """
 
     record_id: str
@@ -218,11 +218,10 @@ class Dataset(ABC):
 
 @dataclass(frozen=True)
 class Weights:
-    """A published checkpoint: where it lies, its checksum and the licence it comes under.
+    """A published checkpoint: where to get it, its checksum and its licence.
 
     `url` is ``hub:org/repo/file@revision`` (fetched on demand) or the page from which a person downloads `file`. Either
-    is looked for at ``$ECGARENA_WEIGHTS/METHOD/FILE`` first.
-    `sha256` is empty where nobody has published it: then the checksum of the loaded file is all that is known.
+    is looked for at ``$ECGARENA_WEIGHTS/METHOD/FILE`` first. `sha256` is empty if none has been published.
     """
 
     url: str
@@ -326,22 +325,22 @@ class AlignedMethod(Method):
 
 
 class ReportingMethod(Method):
-    """A method that writes reports by a generator of its own, as its paper has it."""
+    """A method with its own report generator, as in its paper."""
 
     def start_reporting(self, reports: Sequence[str]) -> None:
-        """See the training reports once, before the first report is written."""
+        """Get the training reports, once, before the first report is written."""
 
     @abstractmethod
     def write_reports(self, ecg: Tensor) -> list[str]:
-        """Map ``(batch, lead, time)`` to a report per recording; an empty text where there is nothing to say."""
+        """Map ``(batch, lead, time)`` to a report per recording; an empty text if it has nothing to report."""
 
 
 class ConstantMethod(Method):
-    """A baseline that never looks at a recording, so there is nothing to probe."""
+    """A baseline that never looks at a recording, so it has no features to probe."""
 
     @property
     def signal(self) -> SignalSpec:
-        return SignalSpec(rate=100.0, seconds=1.0)  # the least there is: nobody looks at it
+        return SignalSpec(rate=100.0, seconds=1.0)  # as small as possible, since it is not used
 
     def ecg_features(self, ecg: Tensor) -> Tensor:
         """Return one constant: ``(batch, lead, time)`` -> ``(batch, 1)``."""
@@ -461,7 +460,7 @@ class TaskContext(Protocol):
         """Draw `count` examples of every class from train, in the order of `subset`: ascending positions, a summary."""
 
     def fresh_method(self, seed: int) -> Method:
-        """Return a method of its own, to be changed: with the cell's weights, else with random ones from `seed`."""
+        """Return a new copy of the method that may be trained: with the cell's weights, or random ones from `seed`."""
 
     def train_and_choose(
         self,
@@ -479,10 +478,10 @@ class TaskContext(Protocol):
         """
 
     def scratch(self, name: str) -> Path | None:
-        """Return where to keep what a killed cell goes on from; None where nothing is kept."""
+        """Return a file for intermediate results, from which a killed cell resumes; None if none are kept."""
 
     def decoder_file(self, recipe: Mapping[str, Any]) -> Path:
-        """Return where to keep what was learnt by `recipe` from train and val, for other cells to use."""
+        """Return the file for a decoder trained by `recipe` on train and val, which other cells may use."""
 
     def progress(self, text: str, done: int, total: int, values: Mapping[str, float] | None = None) -> None:
         """Report the progress of the work, with named values if there are any."""
@@ -490,7 +489,7 @@ class TaskContext(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One step from this project's protocol to another one: the question that differs from the last in one thing."""
+    """One step from this project's protocol to another one: a question with one change from the one before."""
 
     change: str  # what differs, in words
     task: str
@@ -499,7 +498,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Rotation:
-    """One division of a dataset's folds, by number: what is learnt from, what chooses, and what is predicted."""
+    """One division of a dataset's folds, by number: those to train on, those to choose by, and those to predict."""
 
     train: tuple[int, ...]
     val: tuple[int, ...]
@@ -508,7 +507,7 @@ class Rotation:
 
 @dataclass
 class Predictions:
-    """The answer of a task, given to the scorer after every choice is made.
+    """The predictions of a task, given to the scorer after all choices have been made.
 
     `arrays` hold one row per test recording and are kept beside the record, as are `texts`, a list per name;
     `thresholds` come from validation or are None; `details` go into the record as JSON (choices, trials, subset).
@@ -541,11 +540,11 @@ class Truth:
 
 @dataclass
 class Scores:
-    """Metrics of one cell; NaN is kept out: a metric that cannot be computed has a reason instead.
+    """Metrics of one cell, without NaN: a metric that cannot be computed has a reason instead.
 
-    `subgroups` maps an attribute ("sex") to what holds for each of its values; `analysis` has what the scorer found
-    beside metrics (calibration bins, chance levels), as JSON; `per_recording` are rows that only the scorer can give (a
-    rank per recording) and are kept beside those of the predictions.
+    `subgroups` maps an attribute ("sex") to results for each of its values. `analysis` holds further results of the
+    scorer (calibration bins, chance levels), as JSON. `per_recording` are arrays that only the scorer can compute (a
+    rank per recording); they are stored with the predictions.
     """
 
     metrics: dict[str, float]
@@ -599,7 +598,7 @@ class Task(ABC):
         return None
 
     def rotations(self) -> tuple[Rotation, ...]:
-        """Return the divisions of the dataset's folds to predict in, one after the other; none for its one split.
+        """Return the divisions of the dataset's folds to predict one after the other; empty to use train, val and test.
 
         `predict` is called once for each, with a context that has no label of the folds that it predicts. The rows of
         `arrays`, `texts` and `scratch` are then joined in this order, and scored together.
@@ -607,7 +606,7 @@ class Task(ABC):
         return ()
 
     def inputs(self, dataset: str, label_set: str, classes: tuple[str, ...]) -> dict[str, str]:
-        """Digests of the files that the fields name (a prompt set, say); part of the cell's key."""
+        """Return digests of the files that the fields name (a prompt set, say); they are part of the cell's key."""
         return {}
 
     def examples(self, context: TaskContext) -> np.ndarray | None:

@@ -1,7 +1,7 @@
-"""The harness from Python and from notebooks: records as data frames, leaderboards that show themselves, one cell.
+"""The harness from Python and from notebooks: records as data frames, leaderboards for notebooks, single cells.
 
-``from benchmark import arena``. Whatever is asked here gives the numbers of the command line: both read the same
-records by the same code. The page docs/python.md shows each function.
+``from benchmark import arena``. The numbers are those of the command line, since both read the same records by
+the same code. The page docs/python.md shows each function.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def run(
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of one cell; `record` has everything that is known of it."""
+    """The result of one cell; `record` holds all of it."""
 
     title: str
     record: RunRecord

@@ -14,10 +14,10 @@ from benchmark.errors import INCOMPLETE, INTERRUPTED, BenchmarkError
 from benchmark.streams import guarded
 
 EPILOG = """environment:
-  ECGARENA_DATA  folder with one folder per dataset, in its original layout
-  ECGARENA_HOME  folder that a run writes to (default: ./runs)
+  ECGARENA_DATA     folder with one folder per dataset, in its original layout
+  ECGARENA_HOME     folder that a run writes to (default: ./runs)
   ECGARENA_WEIGHTS  folder with published weights that you fetched: METHOD/FILE
-  NO_COLOR       set to anything: no colour, on a terminal either
+  NO_COLOR          set to anything: no colour, not even on a terminal
 
 exit codes: 0 complete, 1 internal error, 2 usage, 3 some cells failed, 4 incomplete,
   5 data or environment missing, 75 the cluster's scheduler does not answer (try again later),

@@ -103,7 +103,7 @@ def check_choices(where: str, **options: tuple[object, tuple[str, ...]]) -> None
 
 
 def raise_all(problems: list[str], heading: str, kind: type[BenchmarkError] = UsageError) -> None:
-    """Raise one error that lists every problem; do nothing when there is none."""
+    """Raise one error that lists every problem; do nothing if there is none."""
     if problems:
         lines = (f"  - {problem}".replace("\n", "\n    ") for problem in problems)
         raise kind("\n".join([heading, *lines]))

@@ -50,7 +50,7 @@ def _take(path: str) -> int | None:
 
 
 def _open_or_make(path: str) -> int:
-    """Open the file of a lock; make it and its folder where they are not there yet."""
+    """Open the file of a lock; create it and its folder if they do not exist."""
     flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o666)

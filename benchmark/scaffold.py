@@ -52,7 +52,7 @@ def class_name(name: str) -> str:
 def next_steps(kind: str, name: str, out: Path | None) -> list[str]:
     """Return the commands to type next, in order."""
     steps = [] if out is None else [["pip", "install", "--no-deps", "-e", str(out)]]
-    steps.append(["ecgarena", "check", name])
+    steps.append(["ecgarena", "check", name, *(["--root", "FOLDER"] if kind == "dataset" else [])])
     if kind in DEMOS:
         steps.append(["ecgarena", "run", f"{name}_demo" if out is None else str(out / f"{name}_demo.toml")])
     test = PLACES[kind][1].format(name=name) if out is None else str(out / f"test_{name}.py")

@@ -104,9 +104,9 @@ class Estimates:
         return estimate if seconds is None else Estimate(seconds, 0)
 
     def trial(self, training: TrialTraining) -> Estimate:
-        """Estimate a training of a trial from what the method read per second, in whatever training of these options.
+        """Estimate the training of a trial from the recordings per second of earlier trainings with these options.
 
-        A learning rate costs nothing, so trials are measured by each other and by finished weights.
+        The speed does not depend on the learning rate, so other trials and finished weights count.
         """
         recipe = training.recipe
         kind = (self.recordings.is_synthetic(recipe["dataset"]), recipe["limit"] is not None)

@@ -54,7 +54,7 @@ def make_runner(
 ) -> Runner:
     """Return what submits jobs of these resources; they start when the jobs in `waits` have ended."""
     keep_folders()
-    with _srun_found(dry_run):
+    with _without_srun(dry_run):
         runner = Runner(place.logs, max_num_timeout=limits.max_requeues, python=resources.python)
     runner.update_parameters(**parameters(resources, name, limits.array_parallelism))
     runner.parameters["setup"] = [*resources.setup, *exports(resources, place.home, place.code), AWAIT_CONTROLLER]
@@ -128,7 +128,7 @@ def submit_patiently(
 
 
 @contextlib.contextmanager
-def _srun_found(dry_run: bool) -> Iterator[None]:
+def _without_srun(dry_run: bool) -> Iterator[None]:
     """Let a dry run work without srun, which Submitit requires before it writes a script."""
     before = submitit.SlurmExecutor.affinity
     if dry_run:

@@ -72,11 +72,11 @@ def _cells(request: dict[str, Any], on_event: Any) -> None:
     home = Home(Path(request["home"]))
     for group in request["groups"]:
         job = CellGroup.from_json(group)
-        if not _refused(job, home, on_event):
+        if not _fail_without_weights(job, home, on_event):
             run_group(job, home, request["device"], on_event)
 
 
-def _refused(job: Any, home: Any, on_event: Any) -> bool:
+def _fail_without_weights(job: Any, home: Any, on_event: Any) -> bool:
     """Fail the cells if their pre-trained weights are missing; a probe job must not start training."""
     from benchmark.engine.outcome import failed_record
     from benchmark.planning.pretrained import read_card

@@ -1,9 +1,10 @@
-"""Few-shot classification from text: it begins at the prompts' embeddings and learns from a few examples of a class.
+"""Few-shot classification from text: starts from the prompts' embeddings and learns from a few examples of a class.
 
-The bridge between zero-shot (0 examples, no label at all) and the linear probe: `shots` recordings of every class, each
-of another patient, in the order in which label subsets draw the patients. So the examples of few are among those of
-more. The similarity with the prompts and a ridge regression on the embeddings are weighed on the validation split, as
-the penalty of the linear probe is; with 0 examples nothing is chosen and the scores are those of zero-shot.
+It lies between zero-shot (0 examples, no label at all) and the linear probe. The examples are `shots` recordings of
+every class, each of another patient, in the order in which label subsets draw the patients, so fewer examples are
+always among more. The similarity with the prompts and a ridge regression on the embeddings are weighed on the
+validation split, as the penalty of the linear probe is; with 0 examples nothing is chosen and the scores are those of
+zero-shot.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MOST = 1000  # with more examples of a class the linear probe is the question
 @TASKS.register("few_shot")
 @dataclass(frozen=True)
 class FewShot(Task):
-    """Learn from `shots` examples of each class, drawn with `seed`, beginning at the prompt set `prompts`.
+    """Learn from `shots` examples of each class, drawn with `seed`, starting from the prompt set `prompts`.
 
     `prompts` and `centre` are those of zero-shot.
     """

@@ -1,7 +1,7 @@
-"""Finding leads: hide one lead after the other; does the score fall where the finding shows?
+"""Finding leads: hide one lead at a time, and measure whether scores fall most for the leads that show the finding.
 
-The probe is that of the finding probe. Then every predicted recording is read anew twelve times, each time with one
-lead at 0 mV, and scored again by the same probe. Which leads show a finding is known to the scorer alone.
+The probe is that of the finding probe. Every predicted recording is read twelve more times, each time with one lead at
+0 mV, and scored again by the same probe. Only the scorer knows which leads show a finding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LAYER: Layer = "features"
 @TASKS.register("finding_leads")
 @dataclass(frozen=True)
 class FindingLeads(FindingTask):
-    """Hide one lead after the other and look at the scores of the finding probe. For `folds` see `docs/findings.md`."""
+    """Hide one lead at a time and compare the scores of the finding probe. For `folds` see `docs/findings.md`."""
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = PRIMARY

@@ -1,8 +1,8 @@
-"""Finding probe: findings below the diagnosis from frozen features, cross-fitted over the folds of the dataset.
+"""Finding probe: single findings, such as ST depression, from frozen features, cross-fitted over the dataset's folds.
 
-Labels are known of some recordings only (a sparse label set). A probe learns from the recordings where its finding is
-known, and is scored on those. Each predicted fold has a probe of its own, which has seen no label of it; the held-out
-predictions of all folds are scored together.
+Labels are known for some recordings only (a sparse label set). A probe is trained and scored on the recordings where
+its finding is known. Each predicted fold has its own probe, which has seen no label of it; the predictions of all folds
+are scored together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Zero-shot findings: how much nearer is a recording to a finding than to its absence, in the space shared with text?
+"""Zero-shot findings: similarity with phrases for a finding, minus similarity with phrases for its absence.
 
 The score of a finding is the method's own similarity with its phrases minus that with the phrases of its absence; both
 are means of normalised embeddings, as in zero-shot classification. No label of any fold is used.

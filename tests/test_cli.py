@@ -92,8 +92,15 @@ def test_list_and_show(capsys):
     assert main(["show", "merl"]) == 0
     out = capsys.readouterr().out
     assert "Liu et al., ICML 2024" in out and "temperature = 0.07" in out
-    for name in ("ptbxl", "linear_probe", "demo"):
+    for name in ("linear_probe", "demo"):
         assert main(["show", name]) == 0
+        assert "a suite has this name" not in capsys.readouterr().out
+
+
+def test_show_of_a_dataset_names_the_file_of_the_suite_with_the_same_name(capsys):
+    assert main(["show", "ptbxl"]) == 0
+    suite = capsys.readouterr().out.splitlines()[-1]
+    assert suite.startswith("a suite has this name, too: ") and suite.endswith("tasks/suites/ptbxl.toml")
 
 
 def test_pretrain_then_use_its_weights(prepared_home, tiny_suite, capsys):

@@ -68,7 +68,7 @@ def _check(path: Path, rows: int, sealed: bool) -> None:
     try:
         array = read_array(path)
     except (ValueError, EOFError, OSError) as error:
-        raise DamagedFileError(f"it is no array: {error}") from None
+        raise DamagedFileError(f"it holds no array: {error}") from None
     if not array.ndim or len(array) != rows:
         raise DamagedFileError(f"it is an array {array.shape}, not one of {rows} rows")
     if sealed:

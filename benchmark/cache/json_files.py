@@ -65,7 +65,7 @@ def keep_json(path: Path, content: Mapping[str, Any], say: Say = log) -> None:
 
     def check(content: dict[str, Any]) -> bool:
         if content != plain:
-            raise ValueError("its fields are others")
+            raise ValueError("its fields are not the expected ones")
         return True
 
     stored_json(path, lambda: plain, check, say)
@@ -76,7 +76,7 @@ def _parsed(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
     try:
         value = parse(content)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DamagedFileError(f"it holds something else than it should: {error}") from None
+        raise DamagedFileError(f"it does not hold what it should: {error}") from None
     if not has_checksum:
         with suppress(DiskError):  # a home that cannot be written to can still be read
             write_json(path, content)

@@ -1,4 +1,4 @@
 """One file per group of commands: `add` declares their options, a function does the work.
 
-``--help`` imports all of these files, so heavy modules are imported inside the functions.
+A command imports its own file alone (`catalogue.py`), and heavy modules only inside the functions that need them.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark import configuration
 from benchmark.commands.catalogue import add_command
-from benchmark.commands.options import add_home, add_json, add_set, home_of, print_json
+from benchmark.commands.options import DATASET_HELP, add_home, add_json, add_set, home_of, print_json
 from benchmark.errors import COMPLETE, raise_all
 
 SPLITS = ("train", "val", "test")
@@ -16,13 +16,21 @@ FORMATS = ("svg", "pdf", "png")
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "audit-report-metrics")
-    sub.add_argument("dataset")
-    sub.add_argument("--reports", type=int, default=500, metavar="N", help="for each fault and language (500)")
-    sub.add_argument("--splits", nargs="+", default=list(SPLITS), metavar="SPLIT", help="to draw from (all three)")
-    sub.add_argument("--seed", type=int, default=0, help="of the draw and the faults (0)")
+    sub.add_argument("dataset", help=DATASET_HELP)
+    sub.add_argument(
+        "--reports", type=int, default=500, metavar="N", help="reports for each fault and language (default: 500)"
+    )
+    sub.add_argument(
+        "--splits",
+        nargs="+",
+        default=list(SPLITS),
+        metavar="SPLIT",
+        help="splits to draw reports from (default: all three)",
+    )
+    sub.add_argument("--seed", type=int, default=0, help="seed of the draw and of the faults (default: 0)")
     sub.add_argument("--without-embedding", action="store_true", help="leave out the embedding score, which is slow")
-    sub.add_argument("--format", choices=FORMATS, default="svg", help="of the figure (svg)")
-    sub.add_argument("--out", type=Path, metavar="FOLDER", help="default: HOME/leaderboards")
+    sub.add_argument("--format", choices=FORMATS, default="svg", help="format of the figure (default: svg)")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder to write to (default: HOME/leaderboards)")
     add_set(sub, "an option of the dataset, such as rate=500")
     add_home(sub)
     add_json(sub)

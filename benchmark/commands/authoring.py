@@ -24,14 +24,14 @@ KINDS = ("method", "task", "dataset")
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "new")
-    sub.add_argument("kind", choices=KINDS)
-    sub.add_argument("name", help="small letters, digits and _")
+    sub.add_argument("kind", choices=KINDS, help="what to write")
+    sub.add_argument("name", help="its name: small letters, digits and _")
     sub.add_argument(
-        "--out", type=Path, metavar="DIR", help="a package of its own in this folder (default: this checkout)"
+        "--out", type=Path, metavar="DIR", help="folder for a package of its own (default: into this checkout)"
     )
     sub.set_defaults(function=new)
     sub = add_command(commands, "check")
-    sub.add_argument("name")
+    sub.add_argument("name", help="name of a method, task or dataset")
     sub.add_argument("--python", metavar="PATH", help="of a method: the interpreter that it runs in, if not this one")
     sub.add_argument("--weights", type=Path, metavar="FILE", help="of a method: load this checkpoint before the checks")
     sub.add_argument("--root", type=Path, help="of a dataset: the folder with the original files")
@@ -55,6 +55,10 @@ def new(options: argparse.Namespace) -> int:
     print("\nnext:")
     for step in next_steps(options.kind, options.name, options.out):
         print(f"  {step}")
+    if options.kind == "dataset":
+        print(
+            "\nFOLDER holds your original files. The module reads WFDB records beside an index.csv until you change it."
+        )
     if options.out is None:
         print("\nbefore a change is sent: python tests/test_versions.py pins the options" + _case(options.kind))
     return COMPLETE
@@ -65,7 +69,7 @@ def _case(kind: str) -> str:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Run every check; print one line each, then the reason for each failure."""
+    """Run every check; print a line for each, then every reason for a failure once."""
     from benchmark.commands.inspection import REGISTRIES
     from benchmark.contract import outcome
 
@@ -101,10 +105,10 @@ def check(options: argparse.Namespace) -> int:
             print(f"  left out  {name}: {result.left_out[name]}")
         else:
             print(f"  {'FAILED' if name in wrong else 'passed'}  {name}")
-    for name, reason in wrong.items():
-        print(f"\n{name}: {reason}")
+    for reason in dict.fromkeys(wrong.values()):
+        print(f"\n{', '.join(name for name in wrong if wrong[name] == reason)}: {reason}")
     if wrong:
-        print("\nwhat is promised, and why: the docstrings of benchmark.api")
+        print("\nThe docstrings of benchmark.api say what is promised, and why.")
     return SOME_FAILED if wrong else COMPLETE
 
 
@@ -154,7 +158,7 @@ def _data_at_hand(task: Task, options: argparse.Namespace) -> DataAtHand | None:
         near = did_you_mean(options.label_set, names)
         raise UsageError(f"--label-set: {options.dataset} has no {options.label_set!r}{near}")
     if task.rotations():
-        raise UsageError("a task that rotates over folds is asked by a run; its check has synthetic recordings")
+        raise UsageError("a task that rotates over folds is checked on synthetic recordings alone: leave out --dataset")
     return DataAtHand(_open_data(options), options.dataset, options.label_set)
 
 

@@ -11,71 +11,71 @@ from importlib import import_module
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "inspection": {
-        "list": "names of methods, tasks, datasets and suites; of one kind, a line for each",
-        "show": "what a method, task, dataset or suite is, and its options",
+        "list": "list methods, tasks, datasets and suites; with a kind, describe each in a line",
+        "show": "describe a method, task, dataset or suite, with all its options",
     },
     "data": {
         "data": "prepare and check datasets",
     },
     "pretraining": {
-        "pretrain": "pre-train a method on a dataset's reports",
+        "pretrain": "pre-train a method on a dataset, outside of any suite",
     },
     "running": {
-        "plan": "the cells of a suite: done, failed, to do, skipped and why",
-        "run": "run what a suite still lacks",
-        "status": "counts by method and task, from what lies on disk",
+        "plan": "list the cells of a suite: done, failed, to do, skipped and why",
+        "run": "prepare data, pre-train, run the missing cells of a suite and print its leaderboard",
+        "status": "count the cells of a suite that are done, failed or missing, and say why",
     },
     "tuning": {
-        "tune": "choose the options of a suite's rows, with the same budget for each",
+        "tune": "choose the options of a suite's tuned rows, with the same budget for each",
     },
     "discarding": {
         "discard": "set the records of some rows aside, so that no table shows them",
     },
     "cluster": {
-        "logs": "what the cluster job of a cell said",
-        "retry": "submit cells again that failed or whose jobs died",
-        "cancel": "end queued and running jobs; what is finished stays",
-        "doctor": "check a cluster's profile from a job: folders, clocks, locks, GPU, caches",
+        "logs": "print what the cluster job of a cell printed",
+        "retry": "submit failed cells, and cells whose jobs died, to the cluster again",
+        "cancel": "end queued and running cluster jobs; finished cells stay",
+        "doctor": "submit a small job that checks a cluster: folders, clocks, locks, GPU, caches",
     },
     "probing": {
-        "search": "every trial of a cell's search, as a table, JSON and a figure",
-        "explain": "how far each quirk of a published protocol moves a cell's number",
+        "search": "show every trial in the hyperparameter search of a cell",
+        "explain": "show how far each quirk of the published protocol moves the number of a cell",
     },
     "leaderboards": {
-        "leaderboard": "the tables, figures and the page of a suite",
-        "compare": "two rows of a suite: paired differences per question",
+        "leaderboard": "make the tables, figures and HTML page of a suite",
+        "compare": "test two rows of a suite against each other, question by question",
     },
     "collecting": {
-        "collect": "the records of a suite in one Parquet file, and predictions in another",
-        "records": "a look at single records",
+        "collect": "write the records of a suite to one Parquet file, and predictions to another",
+        "records": "print single records",
     },
     "differing": {
-        "diff": "two sets of records: which numbers moved, by how much, and why",
+        "diff": "compare two sets of records: which numbers moved, by how much, and what else differs",
     },
     "similarity": {
-        "similarity": "how alike the encoders of a suite are (CKA on the same recordings)",
+        "similarity": "measure how alike the encoders of a suite are (CKA on the same recordings)",
     },
     "verifying": {
-        "verify": "compute the numbers of records again from predictions, and compare",
+        "verify": "compute the numbers in records again from predictions, and compare them",
     },
     "submitting": {
-        "submission": "results to submit: are they complete, and do they verify",
+        "submission": "check results before you submit them",
     },
     "reports": {
-        "reports": "recordings beside their true and written reports, as one page",
+        "reports": "show recordings beside their true and generated reports, on one HTML page",
     },
     "site": {
-        "site": "a static site: overview, suites, methods, datasets, every record",
+        "site": "build a static site of suites, methods, datasets and every record",
     },
     "auditing": {
-        "audit-report-metrics": "put faults into true reports: which metric notices them?",
+        "audit-report-metrics": "put faults into true reports and measure which metrics notice them",
     },
     "authoring": {
-        "new": "write a working method, task or dataset to begin with",
-        "check": "hold a method, a task or a dataset to the contract; exit code 3 if it breaks it",
+        "new": "write the files of a new method, task or dataset, ready to run",
+        "check": "test a method, task or dataset against the contract; exit code 3 if it fails",
     },
     "completion": {
-        "completion": "shell code that completes commands, options and names at TAB",
+        "completion": "print shell code that completes commands, options and names at TAB",
     },
 }
 
@@ -84,8 +84,15 @@ LINES = {name: line for group in GROUPS.values() for name, line in group.items()
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str) -> argparse.ArgumentParser:
-    """Return a new parser for a command, with its line."""
-    return commands.add_parser(name, help=LINES[name])
+    """Return a new parser for a command, with its line in ``--help`` of both."""
+    return add_described(commands, name, LINES[name])
+
+
+def add_described(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, line: str
+) -> argparse.ArgumentParser:
+    """Return a new parser whose line stands in the list of commands and at the head of its own ``--help``."""
+    return commands.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], word: str | None) -> None:

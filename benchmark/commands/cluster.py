@@ -13,7 +13,7 @@ from benchmark.paths import Home
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "logs")
-    sub.add_argument("cell", help="key of a cell (its beginning is enough), or words of its title")
+    sub.add_argument("cell", help="key of a cell, the beginning of its key, or words of its title")
     sub.add_argument("--follow", action="store_true", help="go on until the job ends")
     sub.add_argument("--every", type=float, default=2.0, help=argparse.SUPPRESS)
     add_home(sub)
@@ -21,11 +21,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     sub = add_command(commands, "retry")
     sub.add_argument("suite", nargs="?", help="only what was submitted for this suite")
-    sub.add_argument("--failed", action="store_true", help="only cells with a record of their failure")
+    sub.add_argument("--failed", action="store_true", help="only cells whose record holds an error")
     sub.add_argument("--oom", action="store_true", help="only what ran out of memory")
     sub.add_argument("--timeout", action="store_true", help="only what ran out of time")
-    sub.add_argument("--mem", metavar="xN", help="with so many times the memory, as in --mem x2")
-    sub.add_argument("--time", metavar="xN", help="with so many times the time limit")
+    sub.add_argument("--mem", metavar="xN", help="multiply the memory, as in --mem x2")
+    sub.add_argument("--time", metavar="xN", help="multiply the time limit, as in --time x2")
     add_profile(sub, "profile to use instead of the one of the first submission")
     sub.add_argument("--dry-run", action="store_true", help="print the sbatch scripts instead")
     sub.add_argument("--wait", action="store_true", help="stay until the jobs have ended")
@@ -39,7 +39,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     sub = add_command(commands, "doctor")
     add_profile(sub, "profile to check (default: default)")
-    sub.add_argument("--patience", type=float, default=600.0, metavar="SECONDS", help="longest wait for a job (600)")
+    sub.add_argument(
+        "--patience", type=float, default=600.0, metavar="SECONDS", help="longest wait for a job (default: 600)"
+    )
     add_home(sub)
     add_json(sub)
     sub.set_defaults(function=answered_by("doctor"))

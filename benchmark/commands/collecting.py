@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.commands.catalogue import add_command
+from benchmark.commands.catalogue import add_command, add_described
 from benchmark.commands.options import (
     CELL_HELP,
     RECORDS_HELP,
@@ -38,12 +38,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--out", type=Path, required=True, help=f"a file NAME{SUFFIX}, or a folder for a folder per record"
     )
     sub.add_argument(
-        "--predictions", type=Path, metavar="FILE", help="also their predictions by recording, for `verify`"
+        "--predictions",
+        type=Path,
+        metavar="FILE",
+        help="also write the predictions for each recording here, for `verify`",
     )
     sub.set_defaults(function=collect)
     sub = add_command(commands, "records")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
-    action = actions.add_parser("show", help="print a record, byte by byte as it was written")
+    action = add_described(actions, "show", "print a record, byte by byte as it was written")
     action.add_argument("cell", nargs="+", metavar="CELL", help=CELL_HELP)
     action.add_argument("--records", type=Path, help=RECORDS_HELP)
     add_home(action)
@@ -206,7 +209,7 @@ def _copy_presentation(options: argparse.Namespace) -> None:
 
 
 def _homes(options: argparse.Namespace) -> tuple[Home, Home]:
-    """Return what lies beside the records that are read, and beside those that are written."""
+    """Return the folder beside the records that are read, and the one beside those that are written."""
     from benchmark.records.files import folder_beside
 
     beside = home_of(options).root if options.records is None else folder_beside(options.records)

@@ -22,7 +22,7 @@ SHELLS = ("bash", "zsh")
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "completion")
-    sub.add_argument("shell", choices=SHELLS)
+    sub.add_argument("shell", choices=SHELLS, help="shell to write for")
     sub.set_defaults(function=completion)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import configuration
-from benchmark.commands.catalogue import add_command
+from benchmark.commands.catalogue import add_command, add_described
 from benchmark.commands.options import (
+    DATASET_HELP,
     add_home,
     add_json,
     add_quiet,
@@ -27,8 +28,8 @@ from benchmark.paths import dataset_root
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     data = add_command(commands, "data")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
-    prepare = actions.add_parser("prepare", help="read the original files once into a memory-mapped store")
-    prepare.add_argument("dataset")
+    prepare = add_described(actions, "prepare", "read the original files of a dataset once into a memory-mapped store")
+    prepare.add_argument("dataset", help=DATASET_HELP)
     prepare.add_argument("--root", type=Path, help="folder with the original files (default: $ECGARENA_DATA/DATASET)")
     prepare.add_argument("--workers", type=int, default=1, help="processes that read recordings (default: 1)")
     add_set(prepare, "an option of the dataset, such as rate=500")
@@ -36,26 +37,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_json(prepare)
     add_quiet(prepare)
     prepare.set_defaults(function=prepare_data)
-    check = actions.add_parser("check", help="verify a prepared dataset; exit code 5 when something is wrong")
-    check.add_argument("dataset")
+    check = add_described(actions, "check", "verify a prepared dataset; exit code 5 when something is wrong")
+    check.add_argument("dataset", help=DATASET_HELP)
     check.add_argument("--originals", action="store_true", help="read the original files again and compare them")
     check.add_argument("--root", type=Path, help="folder with the original files (default: $ECGARENA_DATA/DATASET)")
     add_set(check, "an option of the dataset, such as rate=500")
     add_home(check)
     add_json(check)
     check.set_defaults(function=check_data)
-    reports = actions.add_parser(
-        "reports", help="what the reports of a prepared dataset hold: hygiene, copies, statements"
+    reports = add_described(
+        actions, "reports", "describe the reports of a prepared dataset: phrases taken out, copies, statements"
     )
-    reports.add_argument("dataset")
+    reports.add_argument("dataset", help=DATASET_HELP)
     reports.add_argument(
         "--splits",
         nargs="+",
         default=["val", "test"],
         metavar="SPLIT",
-        help="whose statements are held against labels (default: val test)",
+        help="splits whose statements are compared with labels (default: val test)",
     )
-    reports.add_argument("--findings", metavar="LABEL_SET", help="findings of recordings to hold the labeller against")
+    reports.add_argument("--findings", metavar="LABEL_SET", help="label set of findings to compare the labeller with")
     add_set(reports, "an option of the dataset, such as rate=500")
     add_home(reports)
     add_json(reports)

@@ -18,9 +18,15 @@ MOST = 8  # moves of a group that a terminal shows; --json has all
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "diff")
-    sub.add_argument("a", type=Path, metavar="A", help="a Parquet file or a folder of records")
-    sub.add_argument("b", type=Path, metavar="B", help="another one, of a later version or another machine")
-    sub.add_argument("--tolerance", type=float, default=0.0, metavar="X", help="numbers this close are the same (0)")
+    sub.add_argument("a", type=Path, metavar="A", help="Parquet file or folder of records")
+    sub.add_argument("b", type=Path, metavar="B", help="the same of another version or machine")
+    sub.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="largest difference that still counts as equal (default: 0)",
+    )
     add_json(sub)
     sub.set_defaults(function=diff)
 

@@ -17,11 +17,11 @@ REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "tasks": TASKS, "dat
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "list")
-    sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"))
+    sub.add_argument("kind", nargs="?", choices=("methods", "tasks", "datasets", "suites"), help="default: all")
     add_json(sub)
     sub.set_defaults(function=list_names)
     sub = add_command(commands, "show")
-    sub.add_argument("name")
+    sub.add_argument("name", help="name of a method, task, dataset or suite; a suite's file as well")
     add_json(sub)
     sub.set_defaults(function=show)
 
@@ -68,6 +68,8 @@ def show(options: argparse.Namespace) -> int:
                 print_json(_describe(kind.removesuffix("s"), name, registry))
             else:
                 _show_class(kind.removesuffix("s"), name, registry)
+                if name in suite_names():
+                    print(f"\na suite has this name, too: {suite_path(name)}")
             return COMPLETE
     if name in suite_names() or name.endswith(".toml"):
         path = suite_path(name)

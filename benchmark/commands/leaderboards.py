@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--out", type=Path, help="folder to write to (default: HOME/leaderboards)")
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
     sub.add_argument(
-        "--strict", action="store_true", help="refuse missing cells, mixed protocols or data, double claims"
+        "--strict", action="store_true", help="refuse what is missing, mixed, outdated, stale or changed by hand"
     )
     sub.add_argument(
         "--tables",

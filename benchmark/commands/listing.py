@@ -32,23 +32,23 @@ def described_names(kind: str, names: list[str]) -> dict[str, str]:
 
 
 def _method(cls: Any) -> str:
-    """Return what it is, the paper, whether it can be trained and which weights there are, and the licence."""
+    """Return a method's title, its paper, whether it can be trained, its weights and its licence."""
     title = re.sub(r" \([^()]*\d{4}\)$", "", _first_line(cls))  # its paper follows
     return SEPARATOR.join([title, cls.card.paper, _how_it_learns(cls), cls.card.licence])
 
 
 def _task(cls: Any) -> str:
-    """Return what is asked, and the metric that a table shows."""
+    """Return a task's first line, and the metric that a table shows."""
     return SEPARATOR.join([_first_line(cls), cls.primary])
 
 
 def _dataset(cls: Any) -> str:
-    """Return what it holds, its label sets and the licence."""
+    """Return a dataset's first line, its label sets and its licence."""
     return SEPARATOR.join([_first_line(cls), ", ".join(cls.places()) or "reports alone", cls.card.licence])
 
 
 def _folder(name: str) -> str:
-    """Return the same of a folder that describes itself; a wrong description stops nobody else."""
+    """Return the same for a folder with a ``dataset.toml``; a wrong one does not disturb the others."""
     try:
         cls = DATASETS.get(name)
     except BenchmarkError:

@@ -21,17 +21,27 @@ if TYPE_CHECKING:
     from benchmark.records.store import Store
 
 
+DATASET_HELP = "name of a dataset, as in `ecgarena list datasets`"
+
+
 RECORDS_HELP = "read records from this folder or Parquet file instead of HOME/records"
 
 
-CELL_HELP = "key of a finished cell or its beginning, or words: merl linear_probe ptbxl/super fraction=0.1 seed=0"
+CELL_HELP = (
+    "key of a finished cell or its beginning, or words such as: merl linear_probe ptbxl/super fraction=0.1 seed=0"
+)
 
 
 def add_suite(sub: argparse.ArgumentParser, nargs: str | None = None) -> None:
     sub.add_argument("suite", nargs=nargs, help="name of a suite, or path of a .toml file")
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
     sub.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
-    sub.add_argument("--limit", type=int, metavar="N", help="N recordings per split; stamps the results as partial")
+    sub.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="use N recordings per split; such results are kept apart and marked as partial",
+    )
     add_set(sub, "change the suite, as in methods.merl.config.width=64")
     add_home(sub)
 
@@ -41,7 +51,9 @@ def add_set(sub: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_home(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--home", type=Path, help="folder to write to (default: $ECGARENA_HOME or ./runs)")
+    sub.add_argument(
+        "--home", type=Path, help="folder of data, weights and records (default: $ECGARENA_HOME or ./runs)"
+    )
 
 
 def add_device(sub: argparse.ArgumentParser) -> None:
@@ -49,7 +61,7 @@ def add_device(sub: argparse.ArgumentParser) -> None:
 
 
 def add_json(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--json", action="store_true", help="the answer as JSON on stdout, for scripts")
+    sub.add_argument("--json", action="store_true", help="print the result as JSON, for scripts")
 
 
 def print_json(value: Any) -> None:
@@ -63,11 +75,15 @@ def print_json(value: Any) -> None:
 
 
 def add_quiet(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("-q", "--quiet", action="store_true", help="no progress: only notes, failures and the result")
+    sub.add_argument(
+        "-q", "--quiet", action="store_true", help="print no progress, only notes, failures and the result"
+    )
 
 
 def add_verbose(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("-v", "--verbose", action="store_true", help="every step of the work; errors with their traceback")
+    sub.add_argument(
+        "-v", "--verbose", action="store_true", help="print every step of the work, and errors with their traceback"
+    )
 
 
 def reporter_of(options: argparse.Namespace) -> LineReporter | BarReporter:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def add_presentation(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--metric", default="", metavar="NAME", help="a metric of the records, as in auprc_macro")
+    sub.add_argument(
+        "--metric", default="", metavar="NAME", help="metric to show instead of the primary one, as in auprc_macro"
+    )
     sub.add_argument(
         "--presentation",
         type=Path,
@@ -29,7 +31,9 @@ def add_presentation(sub: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change a key of the presentation, as in percent=true",
     )
-    sub.add_argument("--published", type=Path, metavar="FILE", help="published numbers as rows in grey, never ranked")
+    sub.add_argument(
+        "--published", type=Path, metavar="FILE", help="CSV of published numbers, shown as grey rows and never ranked"
+    )
 
 
 def presentation_of(options: argparse.Namespace, plan: Plan) -> Presentation:

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmark import configuration
 from benchmark.commands.catalogue import add_command
 from benchmark.commands.options import (
+    DATASET_HELP,
     add_device,
     add_home,
     add_json,
@@ -25,13 +26,18 @@ from benchmark.registry import METHODS
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "pretrain")
-    sub.add_argument("method")
-    sub.add_argument("--data", required=True, metavar="DATASET")
+    sub.add_argument("method", help="name of a method, as in `ecgarena list methods`")
+    sub.add_argument("--data", required=True, metavar="DATASET", help=DATASET_HELP)
     sub.add_argument("--root", type=Path, help="folder with the dataset's original files")
     sub.add_argument("--data-set", action="append", default=[], metavar="KEY=VALUE", help="an option of the dataset")
     add_set(sub, "an option of the method (width=32) or of the training (training.epochs=10)")
-    every = "between two checkpoints within an epoch (600); after each epoch there is one whatever this says"
-    sub.add_argument("--checkpoint-every", type=float, default=600.0, metavar="SECONDS", help=every)
+    sub.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="time between checkpoints within an epoch (default: 600); each epoch ends with one in any case",
+    )
     add_device(sub)
     add_home(sub)
     add_json(sub)

@@ -40,7 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.set_defaults(function=search)
     sub = add_command(commands, "explain")
     add_cell(sub)
-    sub.add_argument("--weights", type=Path, help="the checkpoint that the cell was made with, if it was")
+    sub.add_argument("--weights", type=Path, help="checkpoint that the method was loaded from, if it was")
     sub.add_argument("--out", type=Path, help="folder for explain-KEY.json")
     add_quiet(sub)
     add_json(sub)

@@ -13,11 +13,18 @@ from benchmark.errors import COMPLETE, UsageError
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "reports")
     add_suite(sub)
-    sub.add_argument("--show", type=int, default=20, metavar="N", help="recordings per dataset (20)")
-    sub.add_argument("--order", choices=("random", "worst", "best"), default="random", help="which ones (random)")
-    sub.add_argument("--seed", type=int, default=0, help="of the draw (0)")
+    sub.add_argument("--show", type=int, default=20, metavar="N", help="recordings per dataset (default: 20)")
+    sub.add_argument(
+        "--order",
+        choices=("random", "worst", "best"),
+        default="random",
+        help="which recordings, by their scores (default: random)",
+    )
+    sub.add_argument("--seed", type=int, default=0, help="seed of the random draw (default: 0)")
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
-    sub.add_argument("--out", type=Path, metavar="FILE", help="default: HOME/leaderboards/SUITE-reports.html")
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE", help="page to write (default: HOME/leaderboards/SUITE-reports.html)"
+    )
     sub.set_defaults(function=reports)
 
 

@@ -71,10 +71,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_suite(sub, nargs="?")
     add_json(sub)
     sub.add_argument("--records", type=Path, help=RECORDS_HELP)
-    sub.add_argument("--submitted", action="store_true", help="what was submitted to a cluster (so without a SUITE)")
-    sub.add_argument("--watch", action="store_true", help="again and again, until no job is queued or running")
-    sub.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help="between two looks (30)")
-    sub.add_argument("--patience", type=float, default=60.0, metavar="SECONDS", help="wait for a busy scheduler (60)")
+    sub.add_argument(
+        "--submitted", action="store_true", help="count what was submitted to a cluster (the default without a suite)"
+    )
+    sub.add_argument("--watch", action="store_true", help="repeat until no job is queued or running")
+    sub.add_argument(
+        "--every", type=float, default=30.0, metavar="SECONDS", help="time between two looks of --watch (default: 30)"
+    )
+    sub.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="longest wait for a busy scheduler (default: 60)",
+    )
     sub.set_defaults(function=status)
 
 

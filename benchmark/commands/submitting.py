@@ -1,11 +1,11 @@
-"""``submission check``: everything that keeps a submission from being merged, at once."""
+"""``submission check``: a list of everything that keeps a submission from being accepted."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from benchmark.commands.catalogue import add_command
+from benchmark.commands.catalogue import add_command, add_described
 from benchmark.commands.options import add_home, add_json, home_of, print_json
 from benchmark.errors import COMPLETE, INCOMPLETE
 
@@ -13,8 +13,8 @@ from benchmark.errors import COMPLETE, INCOMPLETE
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub = add_command(commands, "submission")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
-    action = actions.add_parser("check", help="list everything that keeps a submission from being accepted")
-    action.add_argument("place", type=Path, help="its folder, or its Parquet file of records")
+    action = add_described(actions, "check", "list everything that keeps a submission from being accepted")
+    action.add_argument("place", type=Path, help="folder of the submission, or its Parquet file of records")
     add_home(action)
     add_json(action)
     action.set_defaults(function=check)

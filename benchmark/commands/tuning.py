@@ -1,4 +1,4 @@
-"""``tune``: equal tuning of a suite's rows, and the file of choices that `run` is pinned to."""
+"""``tune``: equal tuning of a suite's rows, and the file of choices that `run` uses."""
 
 from __future__ import annotations
 
@@ -45,8 +45,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sub.add_argument("--methods", nargs="+", default=[], metavar="ROW", help="only these rows")
     add_set(sub, "change the suite, as in tune.trials=4")
     sub.add_argument("--workers", type=int, default=1, help="processes that share the trainings (default: 1)")
-    sub.add_argument("--executor", default="inline", help="inline (default) or slurm: an array of jobs, and return")
-    sub.add_argument("--jobs", type=int, metavar="N", help="with slurm: jobs of the array (default: all with work)")
+    sub.add_argument(
+        "--executor", default="inline", help="inline (default), or slurm: submit an array of jobs and return"
+    )
+    sub.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="with slurm: number of jobs (default: one for each trial that can run at once)",
+    )
     add_profile(sub, "with slurm: the cluster's profile (default: default)")
     sub.add_argument("--retry-failed", action="store_true", help="run trials again that failed in an earlier call")
     sub.add_argument(
@@ -93,7 +100,7 @@ def tune(options: argparse.Namespace) -> int:
         if entry is not None:
             engine.keep_choice(entry, path, suite.name, home)
 
-    with stopping_on_signals(), _helpers(options, home), reporter_of(options) as on_event:
+    with stopping_on_signals(), _helping_processes(options, home), reporter_of(options) as on_event:
         engine.tune(rows, home, device_of(options), on_event, finish)
     return _report([searches[row.row] for row in rows], options, path)
 
@@ -203,7 +210,7 @@ def _words(options: argparse.Namespace, home: Home, suite: str) -> list[str]:
 
 
 @contextmanager
-def _helpers(options: argparse.Namespace, home: Home) -> Iterator[None]:
+def _helping_processes(options: argparse.Namespace, home: Home) -> Iterator[None]:
     """Let more processes with the same command share the trainings; they end with this one."""
     if options.workers == 1:
         yield

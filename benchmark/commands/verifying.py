@@ -26,9 +26,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--predictions",
         type=Path,
         metavar="FILE",
-        help="a file that `collect --predictions` wrote (default: the home's)",
+        help="file that `collect --predictions` wrote (default: those beside the records)",
     )
-    sub.add_argument("--tolerance", type=float, metavar="X", help="numbers this close are the same (2e-5)")
+    sub.add_argument(
+        "--tolerance", type=float, metavar="X", help="largest difference that still counts as equal (default: 2e-5)"
+    )
     add_json(sub)
     sub.set_defaults(function=verify)
 

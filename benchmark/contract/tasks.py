@@ -175,7 +175,7 @@ class _Trial:
         )
 
     def _skip_reason(self, method: str, dataset: str, label_set: str) -> str | None:
-        """Return why the task is not asked; of data at hand for the reasons that a plan knows, too."""
+        """Return why the task is skipped; on a prepared dataset for all the reasons of a plan."""
         if self.at_hand is None:
             return self.task.skip_reason(METHODS.get(method), dataset, label_set)
         from benchmark.planning.skips import skip_reason_of

@@ -157,7 +157,7 @@ class PTBXL(Dataset):
 def further_labels(row: Row, codes: Mapping[str, float], sex: str | None) -> dict[str, tuple[str, ...]]:
     """Return the positive classes of a recording in the label sets beside the store.
 
-    A stadium that is unknown is none. Remarks on quality name leads; that there is one makes the flag positive.
+    An unknown stage of infarction gives no class. Remarks on quality name leads; any remark makes its flag positive.
     """
     statements = {code.strip("_") for code in codes}
     axis = row.cell("heart_axis", lambda text: _one_of(text, FURTHER["heart_axis"]), "")

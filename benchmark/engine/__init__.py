@@ -1,1 +1,1 @@
-"""Plan, run, store: how a grid of cells becomes records on disk."""
+"""Everything that needs torch to run cells: building methods, training, features, and the records that result."""

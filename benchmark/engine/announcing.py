@@ -1,7 +1,7 @@
-"""Reading ahead of a training whose order has windows: the chunks of the next window are read while this one is used.
+"""Read-ahead for trainings with windows: the chunks of the next window are read while this one is used.
 
-The loop says which chunks come next, and the system reads them into its memory, in long pieces and without a thread of
-ours. The batches themselves are then read from there. Nothing depends on it but speed.
+The loop names the chunks that come next, and the operating system reads them into its file cache, in long pieces and
+without a thread of ours. The batches are then read from there. It affects speed alone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from benchmark.planning.window_order import windows
 
 @runtime_checkable
 class Announceable(Protocol):
-    """Data that can be told which examples will be asked for soon."""
+    """Data that can prepare for examples that will be read soon."""
 
     def __len__(self) -> int: ...
 
     def announce(self, positions: np.ndarray) -> None:
-        """Take note of positions that follow each other."""
+        """Prepare for reading consecutive positions soon."""
 
 
 def announced(

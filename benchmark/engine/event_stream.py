@@ -17,7 +17,7 @@ from benchmark.engine.events import Event, EventSink, ParentGoneError
 def claim_stdout() -> EventSink:
     """Return a sink that writes to this process's standard output, and send all other output to standard error.
 
-    The sink raises `ParentGoneError` when nobody reads any more.
+    The sink raises `ParentGoneError` when its reader has ended.
     """
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(2, 1)

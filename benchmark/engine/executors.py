@@ -56,7 +56,7 @@ class InlineExecutor(Executor):
 
 
 class ProcessesExecutor(Executor):
-    """Each group in a process of its own, `workers` at a time: one that is killed takes no other with it."""
+    """Each group in a process of its own, `workers` at a time: if one is killed, the others go on."""
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or os.cpu_count() or 1
@@ -105,10 +105,10 @@ class ProcessesExecutor(Executor):
             tail = stderr.readlines()[-STDERR_TAIL:]
             if code == WORKER_EXIT:
                 raise failure_of_worker(tail)
-            return _account(group, home, before, code, tail, on_event)
+            return _store_lost_cells(group, home, before, code, tail, on_event)
 
 
-def _account(
+def _store_lost_cells(
     group: CellGroup, home: Home, before: Mapping[str, int], code: int, stderr: list[str], on_event: EventSink
 ) -> Counter[str]:
     """Count the records that a worker wrote since `before`; cells that it left without one are stored as failed."""

@@ -1,7 +1,7 @@
-"""Interrupts: a person may end a run by Ctrl-C, the code of a plug-in may not.
+"""Interrupts: the user may end a run by Ctrl-C, the code of a plug-in may not.
 
-A method that raises `KeyboardInterrupt` or calls `os._exit` would otherwise end the run without a word, and with an
-exit code that says all is well.
+A method that raises `KeyboardInterrupt` or calls `os._exit` would otherwise end the run silently, and with an exit code
+that means success.
 """
 
 from __future__ import annotations

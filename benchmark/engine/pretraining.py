@@ -302,14 +302,14 @@ class _Pretraining:
         if self.with_losses and not batch_problem(self.method, len(self.validation), self.options.batch_size):
             losses = mean_losses(self.method, self.validation, self.options, self.device)
         if self.options.select == "zero_shot_val":
-            losses["val_zero_shot"] = distributed.everyone(self._zero_shot())[0]
+            losses["val_zero_shot"] = distributed.everyone(self._zero_shot_score())[0]
         if distributed.rank() == 0:
             self._write_history([*progress.history[:-1], {**progress.history[-1], **losses}])
         summary = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         self.on_event(Event("note", f"{self.name} epoch {progress.epoch}: {summary}"))
         return losses
 
-    def _zero_shot(self) -> float:
+    def _zero_shot_score(self) -> float:
         """Compute the zero-shot score on the first process alone."""
         if distributed.rank():
             return 0.0

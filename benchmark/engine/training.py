@@ -178,7 +178,7 @@ class _Training:
     def run(self, after_epoch: Callable[[Progress], dict[str, float]] | None) -> None:
         while self.progress.epoch < self.epochs:
             with self.blocks.steps() if self.blocks else nullcontext():
-                self._epoch()
+                self._finish_epoch()
             self.module.eval()
             losses = self.progress.history[-1]
             losses.update(after_epoch(self.progress) if after_epoch else {})
@@ -188,7 +188,7 @@ class _Training:
         if self.best is not None:
             self.module.load_state_dict(self.best)
 
-    def _epoch(self) -> None:
+    def _finish_epoch(self) -> None:
         """Finish the current epoch and append its mean losses to the history."""
         self.module.train()
         progress, start = self.progress, time.monotonic()
@@ -202,12 +202,12 @@ class _Training:
         for group in groups[done:]:
             unread.append(self._step([next(batches) for _ in group]))
             is_due = time.monotonic() - self.saved_at > self.checkpoint_every
-            if self._settle(unread, 0 if is_due else self.late):
-                self._settle(unread, 0)
+            if self._count_losses(unread, 0 if is_due else self.late):
+                self._count_losses(unread, 0)
                 self._stop()
             if is_due:
                 self.keep()
-        if self._settle(unread, 0):
+        if self._count_losses(unread, 0):
             self._stop()
         recordings = sum(len(batch) for group in groups[done:] for batch in group)
         count = sum(map(len, groups))
@@ -250,7 +250,7 @@ class _Training:
         progress.step += 1
         return step
 
-    def _settle(self, unread: deque[StepLosses], late: int) -> bool:
+    def _count_losses(self, unread: deque[StepLosses], late: int) -> bool:
         """Count the losses of all steps but the last `late`; return whether any process was asked to stop.
 
         On a GPU the weights have taken a step by the time it is refused, and nothing of that is kept: checkpoints are

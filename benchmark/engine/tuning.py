@@ -133,7 +133,7 @@ def tune(
             search = look(row.tuning, home)
             if search.progress.finished:
                 rows.remove(row)
-                on_finished(row.closed(search))
+                on_finished(row.close_trials(search))
                 break
             if row.run_one(search):
                 break
@@ -149,10 +149,10 @@ class _RowAtWork:
         self.store = _store(tuning, home)
 
     def run_one(self, search: Search) -> bool:
-        """Run the first training that no other process is at; return whether there was one."""
+        """Run the first training that no other process works on; return whether there was one."""
         return any(self._run_if_free(job) for job in search.progress.jobs)
 
-    def closed(self, search: Search) -> Search:
+    def close_trials(self, search: Search) -> Search:
         """Write into every record how its trial ended; any process may do it, and all would write the same."""
         for number, state in search.progress.states.items():
             if search.trials[number].state != state:
@@ -161,7 +161,7 @@ class _RowAtWork:
         return look(self.tuning, self.home)
 
     def _run_if_free(self, job: Job) -> bool:
-        """Run a training unless another process is at it, or has just finished it; return whether this one ran it."""
+        """Run a training unless another process works on it or has finished it; return whether this one ran it."""
         with locked(self.home.locks, f"tune-{self.tuning.digest}-{job.number:03d}") as is_ours:
             if not is_ours:
                 return False
@@ -180,7 +180,7 @@ class _RowAtWork:
         start, training = time.monotonic(), None
         try:
             training = self.tuning.training(job.values, job.rung)
-            entry, synthetic = self._rung(job, training)
+            entry, synthetic = self._run_rung(job, training)
             trial = msgspec.structs.replace(trial, rungs=[*trial.rungs, entry], synthetic=synthetic)
             self.on_event(Event("cell", self._title(job), values={"score": entry["score"]}, status="done"))
         except BaseException as error:
@@ -198,7 +198,7 @@ class _RowAtWork:
         place = (tuning.digest, tuning.suite.name, tuning.row, tuning.block.name, version)
         return Trial(*place, job.number, job.values, origin, optuna.__version__)
 
-    def _rung(self, job: Job, training: TrialTraining) -> tuple[dict[str, Any], bool]:
+    def _run_rung(self, job: Job, training: TrialTraining) -> tuple[dict[str, Any], bool]:
         """Train and score; return what the record keeps of the rung, and whether the data is synthetic."""
         self.on_event(Event("begin", self._title(job)))
         start = time.monotonic()

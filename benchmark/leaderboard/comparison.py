@@ -54,7 +54,7 @@ def compare(board: Leaderboard, a: str, b: str) -> list[Line]:
                 metric = "" if table.higher_is_better else f", {table.directed_metric}"
                 pairs.append((f"{table.title}, {column}{metric}", table.directed_metric, first, second))
     if not pairs:
-        raise UsageError(f"{a} and {b} have no question that both have answered completely")
+        raise UsageError(f"{a} and {b} have no question that both have answered completely; run what they lack first")
     differences = [difference_of(first, second) for *_, first, second in pairs]
     corrected = iter(holm([d.p for d in differences if d is not None]))
     return [

@@ -29,15 +29,15 @@ def draw(ecg: np.ndarray, rate: float, number: int, title: str) -> str:
     The first 10 s are shown, or the whole of a shorter recording. Flat or missing signals are a line at 0 mV.
     """
     ecg = np.nan_to_num(np.asarray(ecg, np.float64))[:, : round(SECONDS * rate)]
-    parts = [_grid(number)]
+    parts = [_draw_grid(number)]
     for place, leads in enumerate((*ROWS, (RHYTHM,))):
         baseline = MARGIN + (place + 0.5) * ROW_HEIGHT
-        parts.append(_pulse(baseline))
+        parts.append(_draw_pulse(baseline))
         seconds = SECONDS / len(leads)
         for column, lead in enumerate(leads):
             first, last = (round((column + step) * seconds * rate) for step in (0, 1))
             left = MARGIN + PULSE + column * seconds * MM_PER_SECOND
-            parts.append(_trace(ecg[LEADS.index(lead), first:last], rate, left, baseline))
+            parts.append(_draw_trace(ecg[LEADS.index(lead), first:last], rate, left, baseline))
             parts.append(f'<text x="{left + 1:g}" y="{baseline - ROW_HEIGHT / 2 + 4.5:g}">{lead}</text>')
             if column:
                 parts.append(f'<path class="split" d="M{left:g} {baseline - 3:g}v6"/>')
@@ -46,7 +46,7 @@ def draw(ecg: np.ndarray, rate: float, number: int, title: str) -> str:
     return f'<svg class="ecg" role="img" aria-label="{escape(title)}" {size}>{"".join(parts)}</svg>'
 
 
-def _grid(number: int) -> str:
+def _draw_grid(number: int) -> str:
     """Draw lines every millimetre, every fifth of them strong."""
     fine, strong = f"mm{number}", f"cm{number}"
     return (
@@ -58,12 +58,12 @@ def _grid(number: int) -> str:
     )
 
 
-def _pulse(baseline: float) -> str:
+def _draw_pulse(baseline: float) -> str:
     """Draw the calibration pulse, 1 mV for 0.2 s."""
     return f'<path class="trace" d="M{MARGIN:g} {baseline:g}h2v-{MM_PER_MILLIVOLT:g}h5v{MM_PER_MILLIVOLT:g}h2"/>'
 
 
-def _trace(signal: np.ndarray, rate: float, left: float, baseline: float) -> str:
+def _draw_trace(signal: np.ndarray, rate: float, left: float, baseline: float) -> str:
     """Draw ``(time,)`` in mV. Whole hundredths of a millimetre, each relative to the last, keep the page small."""
     if not len(signal):
         return ""

@@ -80,8 +80,8 @@ def collect_written(
             groups.setdefault((cell.spec.dataset, cell.spec.label_set), []).append(cell)
     if not groups:
         raise MissingError(
-            f"no finished cell of {plan.suite.name} under {store.root} keeps written reports (collected records leave "
-            f"them out); to write them: {plan.command('run')}"
+            f"no finished cell of {plan.suite.name} under {store.root} keeps generated reports (collected records "
+            f"leave them out); to write them: {plan.command('run')}"
         )
     number = 0
     sections = []

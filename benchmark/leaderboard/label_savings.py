@@ -1,8 +1,8 @@
-"""Label savings: the share of labels at which a row reaches the supervised one, which has all of them.
+"""Label savings: the label fraction at which a row is as good as the supervised row, which has all labels.
 
-Between two label budgets a row's curve is a line over the logarithm of the share. Its first crossing counts. A row that
-is above from the smallest budget on has "at most" that share; a row that never gets there has "more than all". A row
-without a number at some budget of its table has no saving: "more than all" would only mean that a cell is missing.
+Between two fractions the score is interpolated over the logarithm of the fraction, and the first crossing counts. A row
+that is better from the smallest fraction on has "at most" that fraction; a row that never is has "more than all". A row
+without a number at some fraction has no saving: "more than all" would only mean that a cell is missing.
 """
 
 from __future__ import annotations

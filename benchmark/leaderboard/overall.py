@@ -1,7 +1,8 @@
 """Rows over all questions of a task: mean rank and win rate, with intervals from the same resamples as the tables.
 
-A question is a column of a table, read as recorded. On each resample of patients and trainings the rows are ranked anew
-in every question. Questions on different label sets have different patients; their resamples are drawn apart.
+A question is a column of a table, with signals as recorded. On each resample of patients and trainings the rows are
+ranked anew in every question. Questions on different label sets have different patients, so their resamples are drawn
+independently.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from benchmark.leaderboard.table import Table
 from benchmark.leaderboard.tables import Leaderboard
 from benchmark.metrics.statistics import interval
 
-FEWEST = 2  # rows and questions; of fewer nothing can be summed up
+FEWEST = 2  # rows and questions; fewer give no summary
 
 Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class RowOverall:
-    """A row's mean rank (1: best) and its win rate: the share of duels with other rows that it wins, ties as half."""
+    """A row's mean rank (1: best) and its win rate: the share of its comparisons that it wins, ties as half."""
 
     row: str
     is_baseline: bool

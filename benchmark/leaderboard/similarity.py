@@ -28,7 +28,7 @@ LINE = 0.28  # inches of a row in the figure
 
 @dataclass(frozen=True)
 class Heading:
-    """What the numbers were made from, in words."""
+    """Title of a similarity table, and the facts about its data in words."""
 
     title: str
     facts: str

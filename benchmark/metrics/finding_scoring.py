@@ -69,7 +69,7 @@ def score_findings(truth: Truth, scores: Floats) -> Scores:
 def bootstrap_known_auroc(truth: Truth, scores: Floats, is_scored: NDArray[np.bool_]) -> Floats:
     """Return the AUROC of every finding in every resample of the patients, ``(resamples, C)``; NaN where undefined.
 
-    Few recordings are known of a finding, so every pair of a present and an absent one is compared once.
+    A finding has few known recordings, so every pair of a positive and a negative one is compared once.
     """
     weights = patient_weights(truth.patient_ids, RESAMPLES, SEED)
     replicates = np.full((len(weights), scores.shape[1]), np.nan)

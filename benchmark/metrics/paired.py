@@ -105,10 +105,11 @@ def between_members(members: np.ndarray) -> tuple[float, int]:
 
 
 def patients_by_member(resampled: np.ndarray) -> float:
-    """Return the part of the members' mean's variance over patients that the variance between members holds as well.
+    """Return the variance over patients that the variance between members already contains.
 
-    On one test set the members differ by their trainings and by what each makes of these patients. The variance between
-    them has both, so the second part must not count again: ``(M, resamples) -> ()``, 0 for a single member.
+    On one test set the members differ by their trainings, and by how each training suits these patients. The variance
+    between members contains both parts, so the second one must not be added again: ``(M, resamples) -> ()``, 0 for a
+    single member.
     """
     count = len(resampled)
     if count < 2:
@@ -118,7 +119,7 @@ def patients_by_member(resampled: np.ndarray) -> float:
 
 
 def _freedom(total: float, trainings: Sequence[tuple[float, int]]) -> float:
-    """Return the degrees of freedom of a sum of variances; the part over patients counts as known."""
+    """Return the degrees of freedom of a sum of variances; the variance over patients counts as exact."""
     uncertain = sum(variance**2 / freedom for variance, freedom in trainings)
     return total**2 / uncertain if uncertain else math.inf
 

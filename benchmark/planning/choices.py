@@ -21,7 +21,8 @@ from benchmark.planning.tuning import identity
 class ChosenSuite:
     """A suite with chosen values in its tuned rows.
 
-    `untuned` says by row why there are none, and `twins` where they are those that another row has anyway.
+    `untuned` maps rows without chosen values to the reason. `twins` maps rows whose chosen values equal those of
+    another row to a sentence that says so.
     """
 
     suite: Suite
@@ -29,7 +30,7 @@ class ChosenSuite:
     twins: dict[str, str]
 
     def reason_of(self, row: str) -> str:
-        """Return why a row has no cells of its own; "" where it has."""
+        """Return why a row has no cells of its own; "" if it has."""
         return self.untuned.get(row) or self.twins.get(row, "")
 
 

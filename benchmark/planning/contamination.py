@@ -27,7 +27,7 @@ from benchmark.data.store.completeness import lacking
 from benchmark.data.store.fingerprints import COMPARED_LEADS
 from benchmark.data.store.preparations import Preparations
 from benchmark.data.store.prepared import PreparedDataset
-from benchmark.data.store.shared_recordings import Shared, is_quick, shared_recordings, together
+from benchmark.data.store.shared_recordings import Shared, is_quick, merge_overlaps, shared_recordings
 from benchmark.errors import BenchmarkError, DataError, MissingError
 from benchmark.paths import Home
 from benchmark.planning.exposures import sources_of
@@ -157,7 +157,7 @@ class Gate:
     def _result(self, pair: Pair) -> tuple[State, str]:
         """Compare the tested recordings with the exposure, and say in words what both have in common."""
         by_split = shared_recordings(pair.data, pair.tested.part(pair.data), pair.other, self._folder)
-        shared = together(by_split[split] for split in pair.splits)
+        shared = merge_overlaps(by_split[split] for split in pair.splits)
         if overlap := _overlap(shared, pair):
             return "contaminated", overlap
         absent = f"no {'patient and no signal' if pair.same_dataset else 'signal'} of {pair.tested.words}"
@@ -172,11 +172,11 @@ class Gate:
         """
         if pair.related == "contains":
             total, noun, whole = pair.tests, "test recordings", pair.other
-            matches = set(together(by_split.values()).copies)
+            matches = set(merge_overlaps(by_split.values()).copies)
         elif pair.related == "part":
             total, noun, whole = sum(by_split[split].recordings for split in pair.splits), "recordings", pair.data
             back = [shared_recordings(pair.other, split, pair.data, self._folder) for split in pair.splits]
-            matches = {name for parts in back for name in together(parts.values()).copies}
+            matches = {name for parts in back for name in merge_overlaps(parts.values()).copies}
         else:
             return ""
         missing = total - len(matches)

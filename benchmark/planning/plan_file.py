@@ -55,7 +55,7 @@ def _task_facts(table: Mapping[str, Any]) -> TaskFacts:
 
 
 def _travelling(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a method's block without its files, and without what to do where they are not there."""
+    """Return a method's block without its files, and without what to do if they are missing."""
     return {key: value for key, value in block.items() if key != "if_absent"} | {"weights": None, "python": None}
 
 

@@ -40,9 +40,9 @@ class TaskBlock(Block):
 
 
 class TuneBlock(Block):
-    """Terms that all tuned rows of a suite share (see `planning.tuning`): the same budget, sampler and judge for each.
+    """Terms that all tuned rows of a suite share (see `planning.tuning`): budget, sampler and criterion.
 
-    A trial trains for the first of `rungs`. One in `reduction` of the trials trains anew for the next, and so on.
+    A trial trains for the first of `rungs`. One in `reduction` of them trains from scratch for the next, and so on.
     """
 
     trials: int = Field(ge=1)
@@ -88,7 +88,9 @@ class MethodBlock(Block):
         if one_line(label) != label or label != label.strip():
             raise ValueError("a row's title is one line, without control characters and blanks around it")
         if label.startswith("_"):
-            raise ValueError("legends of figures leave out what begins with an underscore")
+            raise ValueError(
+                "a row's title must not begin with an underscore: legends of figures leave such titles out"
+            )
         if len(label) > LONGEST_LABEL:
             raise ValueError(f"a row's title has at most {LONGEST_LABEL} characters, this one has {len(label)}")
         return label

@@ -78,7 +78,7 @@ def _tagged(reference: str, method: str, weights: Weights) -> tuple[Path, str]:
 
 
 def _remedy(weights: Weights, method: str, path: Path | None = None) -> str:
-    """Say where the file is to be had and where it belongs: at `path`, or as the variable has it."""
+    """Say where to get the file and where to put it: at `path`, or as the variable has it."""
     name = local_name(weights)
     source = weights.url
     if source.startswith(HUB):
@@ -100,9 +100,9 @@ def _from_hub(reference: str) -> Path:
         reason = (str(error).strip() or "no message").splitlines()[0]
         at = f" --revision {revision}" if revision else ""
         raise MissingError(
-            f"{file} of the hub's repository {repository} ({revision or 'main'}) is neither in the cache nor to be "
-            f"had: on a machine with network access run `hf download {repository} {file}{at}`, then copy the cache "
-            f"(HF_HOME) or name the file by its path ({type(error).__name__}: {reason})"
+            f"{file} of the hub's repository {repository} ({revision or 'main'}) is not in the cache and cannot be "
+            f"downloaded: on a machine with network access run `hf download {repository} {file}{at}`, then copy "
+            f"the cache (HF_HOME) or name the file by its path ({type(error).__name__}: {reason})"
         ) from error
 
 

@@ -159,7 +159,7 @@ def _read(files: Files, place: Place, written_ns: int) -> Entry:
     try:
         content = files.read(place, RECORD)
         if content is None:
-            raise UnusableRecordError(f"{files.name_of(place)} has just gone")
+            raise UnusableRecordError(f"{files.name_of(place)} was removed while it was read")
         record = parse_record(content, key)
         check_resampled(files, place, record)
     except UnusableRecordError as error:

@@ -128,10 +128,10 @@ class Store:
         return places[0]
 
     def content(self, place: Place) -> bytes:
-        """Return the bytes of a record that is known to be there; raise `UsageError` where it has just gone."""
+        """Return the bytes of a record that is known to be there; raise `UsageError` if it was removed meanwhile."""
         content = self.files.read(place, RECORD)
         if content is None:
-            raise UsageError(f"{self.files.name_of(place)} has just gone; give the command again")
+            raise UsageError(f"{self.files.name_of(place)} was removed while it was read; give the command again")
         return content
 
     def _move(self, temporary: Path, final: Path, spec: RunSpec, record: RunRecord) -> Path | None:

@@ -61,12 +61,12 @@ class _Document:
         title = _name_headings(tokens)
         for token in tokens:
             if token.children:
-                self._lead(token.children)
+                self._rewrite_links(token.children)
         html: str = reader.renderer.render(tokens, reader.options, {})
         html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
         return html, title or self.path.stem
 
-    def _lead(self, tokens: Sequence[Token]) -> None:
+    def _rewrite_links(self, tokens: Sequence[Token]) -> None:
         """Turn the links and pictures of a paragraph into those of the site."""
         open_tags: list[str] = []
         for token in tokens:

@@ -60,6 +60,12 @@ def test_a_new_task_and_a_new_dataset_keep_theirs(new):
     assert failures(dataset_checks(new("dataset", "own_records").OwnRecords(), write_folder)) == {}
 
 
+def test_the_next_step_of_a_new_dataset_names_the_folder_that_its_check_needs(new, capsys):
+    new("dataset", "own_records")
+    out = capsys.readouterr().out
+    assert "ecgarena check own_records --root FOLDER" in out and "index.csv" in out
+
+
 def test_in_a_checkout_files_go_to_their_places(tmp_path, monkeypatch, capsys):
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "ecgarena"\n')
     monkeypatch.chdir(tmp_path)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmark.cli import command_of, parser
-from benchmark.commands.catalogue import GROUPS, LINES
+from benchmark.commands.catalogue import GROUPS, LINES, parsers
 
 OURS_FOR_HELP = {
     "benchmark",
@@ -61,3 +61,12 @@ def test_every_command_is_in_the_parser_whichever_one_is_loaded():
 )
 def test_the_command_is_the_first_word_without_a_dash(arguments, word):
     assert command_of(arguments) == word
+
+
+def test_every_command_says_at_the_head_of_its_help_what_it_does_and_what_its_arguments_are():
+    for command in parsers(parser()):
+        assert command.description, command.prog
+        silent = [
+            action.dest for action in command._actions if not action.help and action.dest not in ("action", "command")
+        ]
+        assert not silent, (command.prog, silent)

@@ -197,9 +197,17 @@ def test_an_index_in_parquet_is_read_like_one_in_csv(data_folder, home):
 
 def test_an_array_needs_its_leads_and_its_unit(data_folder):
     folder = write_folder(data_folder, ending=".npy")
-    with pytest.raises(DataError, match=r"list\.csv, line 2, column file: 'r0\.npy' names none itself: add") as error:
+    with pytest.raises(DataError, match=r"list\.csv, line 2, column file: 'r0\.npy' holds numbers alone: add") as error:
         DATASETS.get("ward")().entries(folder)
     assert "signals.leads and signals.unit" in str(error.value)
+
+
+def test_check_says_once_what_several_checks_fail_on(data_folder, capsys):
+    write_folder(data_folder, ending=".npy")
+    assert main(["check", "ward"]) == 3
+    out = capsys.readouterr().out
+    assert "index, patients, labels, signals: DataError: 1 wrong cell; " in out
+    assert out.count("holds numbers alone") == 1
 
 
 def test_every_wrong_cell_is_named_with_line_and_column(data_folder):

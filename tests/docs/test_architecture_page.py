@@ -70,6 +70,11 @@ def levels() -> dict[str, int]:
     return rooms
 
 
+def test_the_picture_shows_each_room_once():
+    names = [name for line in PICTURE.splitlines() for name in re.findall(r"([\w.]+)(?:/|\.py)(?= |$)", line)]
+    assert len(names) == len(set(names)), "the picture shows a room twice"
+
+
 def room_of(module: str, number: dict[str, int]) -> str:
     """Return the room of a module, as the picture names it; "" on the ground floor."""
     package, *rest = module.split(".")

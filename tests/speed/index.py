@@ -178,7 +178,7 @@ def command(name: str, folder: Path) -> object:
     return ecgarena([name, str(folder / "large.toml"), "--home", str(folder / "home")])
 
 
-SIGNALS = "leak check, signals"
+SIGNALS = "contamination check, signals"
 WORK: dict[str, Callable[[Path], object]] = {
     "open": store_of,
     "table of recordings": lambda folder: store_of(folder).table,
@@ -188,7 +188,7 @@ WORK: dict[str, Callable[[Path], object]] = {
     "order of an epoch": order,
     "plan": lambda folder: command("plan", folder),
     "status": lambda folder: command("status", folder),
-    "leak check, patients": by_patients,
+    "contamination check, patients": by_patients,
     SIGNALS: by_signals,
 }
 

@@ -39,7 +39,7 @@ class WrongCells:
         """Raise one `DataError` that names the first `MOST_NAMED` wrong cells; do nothing if there are none."""
         more = self.count - len(self.problems)
         problems = self.problems + ([f"... and {more:,} more"] if more else [])
-        raise_all(problems, f"{self.count:,} wrong cells; {self.remedy}:", DataError)
+        raise_all(problems, f"{self.count:,} wrong cell{'s' if self.count > 1 else ''}; {self.remedy}:", DataError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from benchmark.errors import UsageError
 class LabelledRows:
     """The recordings of a label set by split: `rows` into the dataset, `labels` ``(recording, class)``.
 
-    Where the label set is a target there are no classes, and `values` ``(recording,)`` float64 in its unit. Of a sparse
-    label set, labels are NaN where they are unknown, `kinds` has the kind of each class, and `leads` ``(recording,
-    class, 12)`` where it is.
+    For a target there are no classes, and `values` ``(recording,)`` holds float64 in its unit. In a sparse label set
+    unknown labels are NaN, `kinds` has the kind of each class, and `leads` ``(recording, class, 12)`` the leads that
+    show it.
     """
 
     classes: tuple[str, ...]

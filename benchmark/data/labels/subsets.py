@@ -1,4 +1,4 @@
-"""Label subsets: nested, drawn by patient, stratified over labels with a floor, seeded, with a digest.
+"""Label subsets: nested, drawn by patient, stratified, with a positive of every label, seeded, with a digest.
 
 One seeded order of the training patients serves every fraction: a subset is a prefix of it, so 1 % lies
 inside 10 % and 10 % inside 100 %. The order depends on labels and patients, never on a method.

@@ -22,10 +22,10 @@ SMALLEST, LARGEST = np.iinfo(np.int16).min + 1, np.iinfo(np.int16).max  # the sm
 
 
 def available_leads(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the leads of a recording with leads called `names`, those that follow from I and II among them.
+    """Return the leads of a recording with leads called `names`, including those that follow from I and II.
 
-    Raises ValueError for a lead that stands twice, for one that nobody knows in a list without all twelve, and where
-    there is none.
+    Raises ValueError for a lead that is listed twice, for an unknown one in a list without all twelve, and for an
+    empty list.
     """
     leads = canonical_leads(names)
     present = {lead for lead in leads if lead in LEADS}
@@ -65,7 +65,7 @@ def with_derived(raw: RawSignal) -> RawSignal:
         millivolt = (limb - baseline[:, None]) / gain[:, None]
         unit, adc = MICROVOLT / 2, np.round(MICROVOLT * np.where(missing, 0, weights @ millivolt)).astype(np.int64)
     if adc.min() < SMALLEST or adc.max() > LARGEST:
-        raise ValueError(f"what follows from I and II reaches {np.abs(adc).max() / MICROVOLT:.4g} mV")
+        raise ValueError(f"a lead computed from I and II reaches {np.abs(adc).max() / MICROVOLT:.4g} mV")
     adc = np.where(missing, MISSING_SAMPLE, adc).astype(np.int16)
     return RawSignal(
         np.concatenate([raw.adc, adc]),

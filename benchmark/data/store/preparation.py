@@ -120,7 +120,7 @@ def prepare(
 
 
 def _add_supplement(data: PreparedDataset, dataset: Dataset, root: Path | None, say: Say) -> None:
-    """Give the store what its loader declares beside it; say so where the original tables are not at hand."""
+    """Add to the store what its loader declares beside it; note it if the original tables are missing."""
     name = data.manifest["dataset"]
     absent = [place for place in (*dataset.further_label_sets, *dataset.targets) if place not in data.places]
     folder = dataset_root(name, root) if dataset.needs_root else None

@@ -213,7 +213,7 @@ class PreparedDataset:
     def refuse_absent(self, name: str) -> None:
         """Raise `UsageError` for a name that the dataset lacks, `MissingError` for one that the store lacks.
 
-        Of a sparse label set the file must be there, and the right one.
+        For a sparse label set the right file must be there.
         """
         if name in self.places or name == REPORTS:
             return

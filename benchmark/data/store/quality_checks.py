@@ -75,7 +75,7 @@ def screen(dataset: Dataset, root: Path | None, chunk: list[RecordingEntry]) -> 
         try:
             if entry.problem:
                 raise RecordingError(entry.record_id, entry.problem)
-            raw = _sound(dataset.read(entry, root), dataset, entry)
+            raw = _check_and_reorder(dataset.read(entry, root), dataset, entry)
         except RecordingError as error:
             problem = entry.problem or str(error)
             screened_chunk.findings.left_out.append({"record_id": entry.record_id, "problem": problem})
@@ -100,7 +100,7 @@ def _screen_here(chunk: list[RecordingEntry]) -> Screened:
     return screen(*_worker_dataset[0], chunk)
 
 
-def _sound(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal:
+def _check_and_reorder(raw: RawSignal, dataset: Dataset, entry: RecordingEntry) -> RawSignal:
     """Reorder the leads as in LEADS; raise `RecordingError` for recordings that no method can use."""
     file = entry.locator or entry.record_id
     try:

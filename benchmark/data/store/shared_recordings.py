@@ -64,7 +64,7 @@ def is_quick(data: PreparedDataset, part: str | Part, other: PreparedDataset, fo
     return sum(one.manifest["signal_bytes"] for one in new.values()) <= QUICK_BYTES and pairs <= QUICK_PAIRS
 
 
-def together(parts: Iterable[Shared]) -> Shared:
+def merge_overlaps(parts: Iterable[Shared]) -> Shared:
     """Merge the overlaps of several splits."""
     parts = list(parts)
     copies = {name: copy for part in parts for name, copy in part.copies.items()}

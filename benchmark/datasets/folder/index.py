@@ -155,13 +155,15 @@ def _note_files_in_two_splits(
 
 
 def _note_what_arrays_lack(description: Description, rows: Sequence[Row], wrong: WrongCells, file: Path) -> None:
-    """Note once that arrays name neither leads nor unit, where the description does not either."""
+    """Note once that array files name neither leads nor unit, where the description does not either."""
     signals, column = description.signals, description.columns.path
     needs = {"signals.leads": signals.leads, "signals.unit or signals.units_per_millivolt": signals.per_millivolt()}
     missing = " and ".join(key for key, value in needs.items() if value is None)
     first = next((row for row in rows if is_array(PurePath(row[column].strip()))), None) if missing else None
     if first is not None:
-        wrong.add(first.file, first.line, column, f"{first[column][:40]!r} names none itself: add {missing} to {file}")
+        wrong.add(
+            first.file, first.line, column, f"{first[column][:40]!r} holds numbers alone: add {missing} to {file}"
+        )
 
 
 # --- tables --------------------------------------------------------------------------------------

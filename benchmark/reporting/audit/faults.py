@@ -44,7 +44,7 @@ Make = Callable[[Source, np.random.Generator], str | None]
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of fault: what it is called, who would mind, and how it is made."""
+    """A kind of fault: its name, whether a metric should notice it (`group`), and the function that makes it."""
 
     name: str
     title: str
@@ -79,7 +79,7 @@ def leave_out(source: Source, rng: np.random.Generator) -> str | None:
 def leave_out_all(source: Source, rng: np.random.Generator) -> str | None:
     """Leave out all findings of a report that has several, and keep rhythm, axis and remarks.
 
-    A German report with words that the book does not know is no such report: they may be findings too.
+    A German report with unknown words is refused, since they may be findings too.
     """
     pieces = cut(source.text, source.language)
     background = [piece for piece in pieces if not piece.is_finding]
@@ -89,7 +89,7 @@ def leave_out_all(source: Source, rng: np.random.Generator) -> str | None:
 
 
 def add_finding(source: Source, rng: np.random.Generator) -> str | None:
-    """Add a finding of another report that shares no word with this one, so that it is nothing that was said."""
+    """Add a finding of another report that shares no word with this one, so that it adds something new."""
     words = set(CONTENT.findall(source.text))
     pieces = [piece.text for piece in cut(source.text, source.language)]
     for place in rng.permutation(len(source.others)):
@@ -101,7 +101,7 @@ def add_finding(source: Source, rng: np.random.Generator) -> str | None:
 
 
 def reorder(source: Source, rng: np.random.Generator) -> str | None:
-    """Say the same findings in another order; a remark stays behind the finding that it is about."""
+    """Put the findings into another order; a remark stays behind its finding."""
     units: list[list[str]] = []
     for piece in cut(source.text, source.language):
         if units and is_remark(piece):
