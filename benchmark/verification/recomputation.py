@@ -106,10 +106,9 @@ def _score(spec: RunSpec, record: RunRecord, evidence: Evidence) -> Scores:
         raise UnverifiableError(f"{spec.task} had version {spec.task_version}, here it is {cls.version}")
     predictions = Predictions({evidence.array: evidence.scores}, evidence.thresholds, dict(record.details))
     try:
-        scores = cls(**spec.task_config).score(predictions, evidence.truth)
+        return cls(**spec.task_config).score(predictions, evidence.truth)
     except BenchmarkError as error:
         raise UnverifiableError(f"its predictions cannot be scored: {error}") from error
-    return without_uncertainty(scores, evidence.truth)
 
 
 def _numbers(numbers: RunRecord | Scores, resampled: np.ndarray | None) -> Iterator[tuple[str, float]]:

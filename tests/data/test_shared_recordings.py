@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.data.store.preparation import prepare
 from benchmark.data.store.preparations import Preparations
-from benchmark.data.store.shared_recordings import is_quick, shared_recordings, together
+from benchmark.data.store.shared_recordings import is_quick, merge_overlaps, shared_recordings
 
 CONFIG = {"patients": 20}
 
@@ -19,7 +19,7 @@ def test_a_dataset_shares_its_own_test_split_and_nothing_else(data, home):
     names = set(data.record_ids[data.splits == "test"])
     assert shared["test"].copies == {name: name for name in names} and shared["test"].patients
     assert not shared["train"].copies and not shared["train"].patients
-    assert together(shared.values()).recordings == len(data)
+    assert merge_overlaps(shared.values()).recordings == len(data)
 
 
 def test_a_comparison_is_kept_and_made_anew_where_it_cannot_be_read(data, home):
